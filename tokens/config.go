@@ -1,0 +1,90 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Config is what a Manager is made of. DefaultConfig gives the values that the command line documents.
+type Config struct {
+	// Store keeps the records. Required.
+	Store Store
+	// Endpoint is the token endpoint and who we are to it. Without a client id nothing can be
+	// refreshed, and an account whose token ends answers ErrClientRefused.
+	Endpoint Endpoint
+	// Accounts are the accounts that configuration knows. Others exist if the store has a record of
+	// them. DefaultAccount always exists.
+	Accounts map[string]Account
+	// RefreshBefore is how long before its expiry a token is refreshed in the background, but never
+	// more than a tenth of its life. Zero turns the background refresh off.
+	RefreshBefore time.Duration
+	// RefreshTimeout bounds how long one caller waits for a refresh. It does not bound the refresh.
+	RefreshTimeout time.Duration
+	// Probe asks the API whether it still accepts t: true only for an answer that proves it. Nil
+	// turns the probe off. It may be called concurrently for different accounts.
+	Probe func(ctx context.Context, t Token) bool
+	// MaxAccounts bounds the accounts kept in memory. An evicted one is loaded again when it is asked for.
+	MaxAccounts int
+	// EmergencyDir is where a rotation goes that could not be saved before the end of the process, and
+	// where it is looked for at the start. Empty turns this off.
+	EmergencyDir string
+	// Observe is told what happens to accounts, for logs and metrics. It must not block and may be
+	// called concurrently. Nil is allowed.
+	Observe func(Event)
+}
+
+// Endpoint is a token endpoint (RFC 6749 section 3.2) and the client's credentials for it.
+type Endpoint struct {
+	URL          string
+	ClientID     string
+	ClientSecret Secret
+	// Transport carries the call. It must neither follow redirects nor repeat requests; connections
+	// are not reused. Nil means one with the system's roots and the environment's proxy.
+	Transport http.RoundTripper
+}
+
+// Account is what configuration knows of one account. An API key excludes the rest.
+type Account struct {
+	RefreshToken Secret // a seed: used at most once ever
+	AccessToken  Secret // a seed
+	APIKey       Secret // never stored, never refreshed
+}
+
+// DefaultConfig returns the documented defaults; Store and Endpoint are still to be set.
+func DefaultConfig() Config {
+	return Config{
+		RefreshBefore:  24 * time.Hour,
+		RefreshTimeout: 20 * time.Second,
+		MaxAccounts:    10_000,
+	}
+}
+
+// Validate reports every mistake at once.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Store == nil {
+		errs = append(errs, errors.New("tokens: no store"))
+	}
+	if c.Endpoint.URL == "" {
+		errs = append(errs, errors.New("tokens: no token endpoint"))
+	}
+	if c.RefreshTimeout <= 0 {
+		errs = append(errs, errors.New("tokens: the refresh time-out must be more than zero"))
+	}
+	if c.RefreshBefore < 0 {
+		errs = append(errs, errors.New("tokens: refresh-before must not be negative"))
+	}
+	if c.MaxAccounts < 1 {
+		errs = append(errs, errors.New("tokens: at least one account must fit in memory"))
+	}
+	for name, a := range c.Accounts {
+		errs = append(errs, CheckAccount(name))
+		if !a.APIKey.IsZero() && (!a.RefreshToken.IsZero() || !a.AccessToken.IsZero()) {
+			errs = append(errs, fmt.Errorf("account %q has an API key and a token: give one of them", name))
+		}
+	}
+	return errors.Join(errs...)
+}

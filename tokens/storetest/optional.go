@@ -1,0 +1,131 @@
+package storetest
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+func testLister(t *testing.T, s Suite) {
+	store, other := s.handles(t)
+	lister, ok := other.(tokens.Lister)
+	if !ok {
+		t.Logf("%T does not list accounts: nothing to test", other)
+		return
+	}
+	wantAccounts(t, lister)
+	want := []string{"acme", "default", "zulu-2"}
+	for _, name := range want {
+		save(t, store, name, Sample())
+	}
+	lock(t, store, "not-stored")
+	wantAccounts(t, lister, want...)
+
+	tombstone := tokens.Record{Version: load(t, store, "acme").Version, Generation: 8}
+	save(t, store, "acme", tombstone)
+	wantAccounts(t, lister, want...)
+}
+
+func wantAccounts(t *testing.T, l tokens.Lister, want ...string) {
+	t.Helper()
+	got, err := l.Accounts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("Accounts (-want +got):\n%s", d)
+	}
+}
+
+func testLocker(t *testing.T, s Suite) {
+	if _, ok := s.Open(t).(tokens.Locker); !ok {
+		t.Log("the store has no refresh lock: nothing to test")
+		return
+	}
+	t.Run("one holder at a time", func(t *testing.T) {
+		a, b := s.handles(t)
+		unlock := lock(t, a, account)
+		wantHeld(t, a, account)
+		wantHeld(t, b, account)
+		unlock()
+		lock(t, b, account)
+		wantHeld(t, a, account)
+	})
+	t.Run("a second unlock does not free the next holder", func(t *testing.T) {
+		a, b := s.handles(t)
+		unlock := lock(t, a, account)
+		unlock()
+		lock(t, b, account)
+		unlock()
+		wantHeld(t, a, account)
+	})
+	t.Run("accounts are independent", func(t *testing.T) {
+		a, b := s.handles(t)
+		lock(t, a, account)
+		lock(t, b, "other")
+	})
+	t.Run("records can be saved and loaded meanwhile", func(t *testing.T) {
+		a, b := s.handles(t)
+		lock(t, a, account)
+		rec := save(t, b, account, Sample())
+		wantRecord(t, load(t, a, account), rec)
+	})
+	t.Run("concurrent attempts have one winner", func(t *testing.T) { testLockRace(t, s) })
+}
+
+func testLockRace(t *testing.T, s Suite) {
+	a, b := s.handles(t)
+	var wins atomic.Int32
+	var wg sync.WaitGroup
+	for i := range workers {
+		locker := []tokens.Store{a, b}[i%2].(tokens.Locker)
+		wg.Go(func() {
+			unlock, ok, err := locker.TryLock(t.Context(), account)
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				wins.Add(1)
+				t.Cleanup(unlock)
+			}
+		})
+	}
+	wg.Wait()
+	if got := wins.Load(); got != 1 {
+		t.Errorf("%d hold the lock, want 1", got)
+	}
+}
+
+// lock takes the refresh lock of account if the store has one; it is freed at the end of the test.
+func lock(t *testing.T, s tokens.Store, account string) (unlock func()) {
+	t.Helper()
+	locker, ok := s.(tokens.Locker)
+	if !ok {
+		return func() {}
+	}
+	unlock, ok, err := locker.TryLock(t.Context(), account)
+	if err != nil || !ok {
+		t.Fatalf("TryLock(%q): got %v, %v, want the lock", account, ok, err)
+	}
+	t.Cleanup(unlock)
+	return unlock
+}
+
+func wantHeld(t *testing.T, s tokens.Store, account string) {
+	t.Helper()
+	unlock, ok, err := s.(tokens.Locker).TryLock(t.Context(), account)
+	if err != nil {
+		t.Fatalf("TryLock(%q): %v", account, err)
+	}
+	if ok {
+		unlock()
+		t.Errorf("TryLock(%q) gave the lock that another holds", account)
+	}
+}

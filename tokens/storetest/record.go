@@ -1,0 +1,159 @@
+package storetest
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+func testAbsent(t *testing.T, s Suite) {
+	wantAbsent(t, s.Open(t), account)
+}
+
+func testCreate(t *testing.T, s Suite) {
+	store := s.Open(t)
+	saved := save(t, store, account, Sample())
+	wantRecord(t, saved, based(Sample(), saved.Version))
+	wantRecord(t, load(t, store, account), saved)
+}
+
+func testCreateConflict(t *testing.T, s Suite) {
+	store := s.Open(t)
+	saved := save(t, store, account, Sample())
+	other := Sample()
+	other.Generation++
+	wantConflict(t, store, other)
+	wantRecord(t, load(t, store, account), saved)
+}
+
+func testSwap(t *testing.T, s Suite) {
+	store := s.Open(t)
+	rec := save(t, store, account, Sample())
+	rec.Generation++
+	rec.AccessToken = tokens.NewSecret("second")
+	saved := save(t, store, account, rec)
+	if saved.Version == rec.Version {
+		t.Errorf("the version %q stayed the same", rec.Version)
+	}
+	wantRecord(t, saved, based(rec, saved.Version))
+	wantRecord(t, load(t, store, account), saved)
+}
+
+func testStale(t *testing.T, s Suite) {
+	store := s.Open(t)
+	first := save(t, store, account, Sample())
+	second := save(t, store, account, based(Sample(), first.Version))
+
+	stale := first.Clone()
+	stale.Generation = 99
+	wantConflict(t, store, stale)
+	wantConflict(t, store, based(stale, "never-given-out"))
+	wantRecord(t, load(t, store, account), second)
+	save(t, store, account, second) // the winner's version still holds
+}
+
+// A record that vanished, with its directory or its database, is not silently made again by
+// somebody who believes that it is still there.
+func testVersionOfAbsent(t *testing.T, s Suite) {
+	store := s.Open(t)
+	wantConflict(t, store, based(Sample(), "never-given-out"))
+	wantAbsent(t, store, account)
+}
+
+func testFields(t *testing.T, s Suite) {
+	// A field that is added to Record and not to Sample would be tested by nobody.
+	v := reflect.ValueOf(Sample())
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if f.IsExported() && f.Name != "Version" && v.FieldByIndex(f.Index).IsZero() {
+			t.Errorf("Sample does not set %s", f.Name)
+		}
+	}
+	store, other := s.handles(t)
+	saved := save(t, store, account, Sample())
+	wantRecord(t, load(t, other, account), based(Sample(), saved.Version))
+}
+
+func testEmptied(t *testing.T, s Suite) {
+	store, other := s.handles(t)
+	saved := save(t, store, account, Sample())
+	bare := tokens.Record{Version: saved.Version, Generation: 8}
+	saved = save(t, store, account, bare)
+	wantRecord(t, load(t, other, account), based(bare, saved.Version))
+}
+
+func testUnknownFields(t *testing.T, s Suite) {
+	store, other := s.handles(t)
+	rec, err := tokens.DecodeRecord([]byte(`{"schema":1,"generation":1,"from_the_future":{"deep":[1,"two"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	save(t, store, account, rec)
+	rec = load(t, other, account)
+	rec.Generation++
+	save(t, other, account, rec)
+
+	data, err := tokens.EncodeRecord(load(t, store, account))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `"from_the_future":{"deep":[1,"two"]}`; !strings.Contains(string(data), want) {
+		t.Errorf("got %s, want it to hold %s", data, want)
+	}
+}
+
+func testVersions(t *testing.T, s Suite) {
+	store := s.Open(t)
+	seen := map[string]bool{}
+	rec := Sample() // the same content each time: only the write differs
+	for range 20 {
+		rec = save(t, store, account, rec)
+		if seen[rec.Version] {
+			t.Fatalf("version %q came twice", rec.Version)
+		}
+		seen[rec.Version] = true
+	}
+}
+
+func testAccounts(t *testing.T, s Suite) {
+	store := s.Open(t)
+	// Names that a careless key or file name would mix up, and the longest one.
+	names := []string{"a", "a-a", "aa", "a-lock", "default", "0", strings.Repeat("a", 63)}
+	saved := map[string]tokens.Record{}
+	for i, name := range names {
+		rec := Sample()
+		rec.Generation = uint64(i + 1)
+		saved[name] = save(t, store, name, rec)
+	}
+	for _, name := range names {
+		wantRecord(t, load(t, store, name), saved[name])
+	}
+	wantAbsent(t, store, "b")
+}
+
+func testAliasing(t *testing.T, s Suite) {
+	store := s.Open(t)
+	scribble := func(r tokens.Record) {
+		r.Seeds[0], r.Pending.Owner, r.Rejected.Code, r.Previous.Generation = "x", "x", "x", 99
+	}
+	rec := Sample()
+	saved := save(t, store, account, rec)
+	want := saved.Clone()
+	scribble(rec)
+	wantRecord(t, load(t, store, account), want)
+	scribble(saved)
+	wantRecord(t, load(t, store, account), want)
+	scribble(load(t, store, account))
+	wantRecord(t, load(t, store, account), want)
+}
+
+func testHandles(t *testing.T, s Suite) {
+	a, b := s.handles(t)
+	wantAbsent(t, b, account)
+	first := save(t, a, account, Sample())
+	wantRecord(t, load(t, b, account), first)
+	second := save(t, b, account, first)
+	wantConflict(t, a, first)
+	wantRecord(t, load(t, a, account), second)
+}

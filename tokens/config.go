@@ -28,9 +28,10 @@ type Config struct {
 	Probe func(ctx context.Context, t Token) bool
 	// MaxAccounts bounds the accounts kept in memory. An evicted one is loaded again when it is asked for.
 	MaxAccounts int
-	// EmergencyDir is where a rotation goes that could not be saved before the end of the process, and
-	// where it is looked for at the start. Empty turns this off.
-	EmergencyDir string
+	// EmergencyPrefix begins the path of the file that takes a rotation which could not be saved before
+	// the end of the process; the account's name and ".json" follow. It must name the store as well as
+	// a directory, because such a file is adopted when the account is next loaded. Empty turns this off.
+	EmergencyPrefix string
 	// Observe is told what happens to accounts, for logs and metrics. It must not block and may be
 	// called concurrently. Nil is allowed.
 	Observe func(Event)

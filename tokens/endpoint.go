@@ -1,0 +1,138 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// callError is a token call that ended without a complete answer.
+type callError struct {
+	// sent says whether the request may have reached the server. If so, nobody knows whether the
+	// server has committed a new pair.
+	sent bool
+	err  error
+}
+
+func (e *callError) Error() string { return e.err.Error() }
+func (e *callError) Unwrap() error { return e.err }
+
+// caller calls one token endpoint.
+type caller struct {
+	endpoint  Endpoint
+	transport http.RoundTripper
+}
+
+// newCaller makes every call use a connection of its own: an idle connection that the server has
+// just closed would make an unsent request look like a lost answer, and closing the connection
+// is the only way to end a request for sure.
+func newCaller(e Endpoint) *caller {
+	base := e.Transport
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	t, ok := base.(*http.Transport)
+	if !ok {
+		return &caller{e, base}
+	}
+	t = t.Clone()
+	t.DisableKeepAlives = true
+	t.DisableCompression = true
+	t.ResponseHeaderTimeout = 0 // a late answer is a good answer; the manager decides how long to listen
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	return &caller{e, t}
+}
+
+func (c *caller) refresh(ctx context.Context, refreshToken Secret) (Pair, error) {
+	// No scope: it is optional here, and PandaDoc's "read+write" means two things in a form
+	// depending on how the plus is written.
+	return c.call(ctx, url.Values{
+		"grant_type":    {"refresh_token"},
+		"refresh_token": {refreshToken.Reveal()},
+	})
+}
+
+func (c *caller) exchange(ctx context.Context, code, redirectURL string) (Pair, error) {
+	return c.call(ctx, url.Values{
+		"grant_type":   {"authorization_code"},
+		"code":         {code},
+		"redirect_uri": {redirectURL},
+	})
+}
+
+// call sends one token request and reads its answer. The error is an *EndpointError for a complete
+// answer that is no pair, else a *callError.
+func (c *caller) call(ctx context.Context, form url.Values) (Pair, error) {
+	form.Set("client_id", c.endpoint.ClientID)
+	form.Set("client_secret", c.endpoint.ClientSecret.Reveal())
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.URL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return Pair{}, &callError{err: errors.New("the token URL is not valid")}
+	}
+	req.GetBody = nil // with it, the transport may send the request a second time
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "pandadoc-auth-proxy")
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return Pair{}, &callError{sent: c.maybeSent(&sent), err: fmt.Errorf("call the token endpoint: %w", withoutURL(err))}
+	}
+	defer resp.Body.Close()
+	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return readAnswer(resp, body, readErr)
+}
+
+// maybeSent trusts the trace of net/http's own transport only: another may not call it.
+func (c *caller) maybeSent(sent *atomic.Bool) bool {
+	_, traced := c.transport.(*http.Transport)
+	return sent.Load() || !traced
+}
+
+func readAnswer(resp *http.Response, body []byte, readErr error) (Pair, error) {
+	if resp.StatusCode/100 == 2 {
+		p, err := readPair(body)
+		if err != nil {
+			return Pair{}, &callError{sent: true, err: err}
+		}
+		return p, nil
+	}
+	if readErr != nil {
+		return Pair{}, &callError{sent: true, err: fmt.Errorf("read the answer of the token endpoint (status %d): %w", resp.StatusCode, withoutURL(readErr))}
+	}
+	e := readError(resp.StatusCode, body)
+	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	return Pair{}, e
+}
+
+// retryAfter reads both forms of RFC 9110 section 10.2.3. What makes no sense is zero.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil && at.After(now) {
+		return at.Sub(now)
+	}
+	return 0
+}
+
+// withoutURL unwraps url.Error, whose text repeats the URL with all that may stand in it.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

@@ -1,0 +1,272 @@
+package tokens
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+const (
+	lease        = 30 * time.Second // of a marker in a store that has no refresh lock
+	quietTime    = 30 * time.Second // after this a request that nobody listens to is taken to be over
+	patience     = 120              // seconds of our own running time that a sent token call is listened to
+	grace        = time.Minute      // how long past its expiry a token is used when nothing better is to be had
+	storeTimeout = 10 * time.Second // of one Load or Save
+)
+
+// Manager keeps the tokens of many accounts fresh. All its methods may be called concurrently.
+type Manager struct {
+	config Config
+	caller *caller
+	owner  string // names this process in markers; new at every start
+
+	keepers sync.Map // account → *keeper; read without a shared lock on every request
+
+	mu     sync.Mutex                  // guards the fields below
+	lru    *lru.Cache[string, *keeper] // decides who leaves keepers
+	made   uint64                      // keepers so far
+	closed bool                        // nothing new starts
+
+	work   sync.WaitGroup  // flights and savers; nothing is added once closed
+	ctx    context.Context // ends when flights must stop
+	cancel context.CancelFunc
+
+	closing chan struct{} // closed when closed is set
+	poke    chan struct{} // wakes the background goroutine
+}
+
+// New returns a Manager that has not touched the store yet.
+func New(c Config) (*Manager, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	// The size is unlimited here because the cache cannot veto an eviction; see evict.
+	cache, err := lru.New[string, *keeper](math.MaxInt)
+	if err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		config: c, caller: newCaller(c.Endpoint), owner: newOwner(), lru: cache,
+		closing: make(chan struct{}), poke: make(chan struct{}, 1),
+	}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// newOwner is readable for the person who looks into a record, and unique for everybody else.
+func newOwner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
+}
+
+// Start loads the configured accounts and starts the goroutine that refreshes before expiry. An account
+// that cannot be loaded is no error: its status tells. Start must be called at most once.
+func (m *Manager) Start(ctx context.Context) error {
+	names := []string{DefaultAccount}
+	for name := range m.config.Accounts {
+		if name != DefaultAccount {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		m.keeper(name).load(ctx)
+	}
+	m.begin(m.runBackground)
+	return ctx.Err()
+}
+
+// Token returns the current token of account. While a usable one is known it neither blocks nor touches
+// the network or the store. Otherwise it waits for a refresh, at most Config.RefreshTimeout.
+//
+// ErrUnknownAccount, ErrLoginRequired, ErrClientRefused, ErrRefreshUnavailable and ErrStoreUnavailable
+// say why there is none; an *UnavailableError says when to ask again.
+func (m *Manager) Token(ctx context.Context, account string) (Token, error) {
+	now := time.Now()
+	if v, ok := m.keepers.Load(account); ok {
+		k := v.(*keeper)
+		if t, ok := k.usable(now); ok {
+			m.touch(k, now)
+			return t, nil
+		}
+	}
+	if !ValidAccount(account) {
+		return Token{}, fmt.Errorf("%w: %w", ErrUnknownAccount, CheckAccount(account))
+	}
+	return m.keeper(account).token(ctx)
+}
+
+// Renew is told that the API refused rejected, and diagnoses why before it spends a refresh token:
+// another token may be known or stored already, or the refusal may not be about the token at all
+// (ErrTokenGood, ErrRefreshDidNotHelp, ErrAPIKey: the API's answer stands). Its other errors are those
+// of Token. A refusal of the token that Renew itself returned must be reported with that very value.
+func (m *Manager) Renew(ctx context.Context, account string, rejected Token) (Token, error) {
+	if rejected.Scheme == APIKey {
+		return Token{}, ErrAPIKey
+	}
+	if !ValidAccount(account) {
+		return Token{}, ErrUnknownAccount
+	}
+	return m.keeper(account).renew(ctx, rejected)
+}
+
+// Refresh obtains a new pair now, whatever the age of the current one.
+func (m *Manager) Refresh(ctx context.Context, account string) (Status, error) {
+	if !ValidAccount(account) {
+		return Status{}, ErrUnknownAccount
+	}
+	k := m.keeper(account)
+	if !k.config.APIKey.IsZero() {
+		return k.status(time.Now()), ErrAPIKey
+	}
+	err := k.force(ctx)
+	return k.status(time.Now()), err
+}
+
+// Status returns how the accounts in memory stand, by name, without touching the store.
+func (m *Manager) Status() []Status {
+	var all []Status
+	now := time.Now()
+	m.keepers.Range(func(_, v any) bool {
+		if k := v.(*keeper); k.exists() {
+			all = append(all, k.status(now))
+		}
+		return true
+	})
+	slices.SortFunc(all, func(x, y Status) int { return cmp.Compare(x.Account, y.Account) })
+	return all
+}
+
+// AccountStatus returns how one account stands and loads it if need be.
+func (m *Manager) AccountStatus(ctx context.Context, account string) (Status, error) {
+	if !ValidAccount(account) {
+		return Status{}, ErrUnknownAccount
+	}
+	k := m.keeper(account)
+	k.load(ctx)
+	if !k.exists() {
+		return Status{}, ErrUnknownAccount
+	}
+	return k.status(time.Now()), nil
+}
+
+// keeper returns the keeper of an account and makes it if there is none. account is valid.
+func (m *Manager) keeper(account string) *keeper {
+	if v, ok := m.keepers.Load(account); ok {
+		return v.(*keeper)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v, ok := m.keepers.Load(account); ok {
+		return v.(*keeper)
+	}
+	m.made++
+	k := newKeeper(m, account, fmt.Sprintf("%s-%d", m.owner, m.made))
+	m.keepers.Store(account, k)
+	m.lru.Add(account, k)
+	m.evict()
+	return k
+}
+
+// begin runs f in a goroutine that Close waits for. It returns false if the Manager is closed.
+func (m *Manager) begin(f func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	m.work.Go(f)
+	return true
+}
+
+// evict lets the accounts go that were not used for longest. One with a flight or an unsaved rotation
+// stays: it may be the only holder of a token. mu is held.
+func (m *Manager) evict() {
+	for tries := m.lru.Len(); m.lru.Len() > m.config.MaxAccounts && tries > 0; tries-- {
+		name, k, _ := m.lru.GetOldest()
+		if k.pinned() {
+			m.lru.Get(name) // moves it to the young end
+			continue
+		}
+		m.lru.Remove(name)
+		m.keepers.Delete(name)
+	}
+}
+
+// touch tells the cache that a was used, at most once a second.
+func (m *Manager) touch(k *keeper, now time.Time) {
+	second := now.Unix()
+	if last := k.touched.Load(); last == second || !k.touched.CompareAndSwap(last, second) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lru.Get(k.account)
+}
+
+func (m *Manager) observe(e Event) {
+	if m.config.Observe != nil {
+		m.config.Observe(e)
+	}
+}
+
+// load reads the record of an account in bounded time.
+func (m *Manager) load(account string) (Record, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), storeTimeout)
+	defer cancel()
+	return m.config.Store.Load(ctx, account)
+}
+
+// save writes the record of an account in bounded time.
+func (m *Manager) save(account string, rec Record) (Record, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), storeTimeout)
+	defer cancel()
+	return m.config.Store.Save(ctx, account, rec)
+}
+
+// Close stops the background refresh and waits for token calls under way and for unsaved pairs, until
+// ctx ends. Then calls are cut off, and pairs that are still unsaved go to the emergency file. It
+// may be called more than once.
+func (m *Manager) Close(ctx context.Context) error {
+	m.mu.Lock()
+	if !m.closed {
+		m.closed = true
+		close(m.closing)
+	}
+	m.mu.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		m.work.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+	m.cancel()
+	<-idle
+	return m.unsavedError()
+}
+
+// unsavedError names the accounts whose newest pair did not reach the store.
+func (m *Manager) unsavedError() error {
+	var errs []error
+	m.keepers.Range(func(_, v any) bool {
+		if k := v.(*keeper); k.isUnsaved() {
+			errs = append(errs, fmt.Errorf("the newest tokens of %q could not be saved to the store", k.account))
+		}
+		return true
+	})
+	return errors.Join(errs...)
+}

@@ -1,0 +1,139 @@
+package tokens
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	saveAgainMin = 250 * time.Millisecond
+	saveAgainMax = 10 * time.Second
+)
+
+// unsaved is a pair that the server has given and the store has not taken. Nothing else holds it.
+type unsaved struct {
+	rec    Record
+	from   uint64 // the generation that it replaces
+	unlock func() // frees the store's refresh lock, which is kept until the pair is saved
+	err    error  // of the last save
+}
+
+func (u *unsaved) reason() string { return "the newest tokens are in memory only: " + u.err.Error() }
+
+// keepSaving tries to save the unsaved pair until that succeeds or the Manager must end. Then, as the last
+// resort, it leaves an emergency file.
+func (k *keeper) keepSaving() {
+	k.mu.Lock()
+	u := k.unsaved
+	k.mu.Unlock()
+	for pause := saveAgainMin; ; pause = min(2*pause, saveAgainMax) {
+		goOn := k.sleep(k.m.ctx.Done(), pause)
+		saved, err := k.store(u.rec, u.from)
+		if err == nil {
+			k.saved(u, saved)
+			return
+		}
+		k.change(func() { u.err = err })
+		if !goOn {
+			k.leaveEmergency(u)
+			return
+		}
+	}
+}
+
+// saved ends the emergency: the pair, or one that is newer, is in the store.
+func (k *keeper) saved(u *unsaved, rec Record) {
+	k.change(func() {
+		k.unsaved = nil
+		k.lookErr = nil
+		k.adopt(rec)
+		k.schedule(time.Now())
+	})
+	u.unlock()
+	k.m.wake()
+	k.tell(Event{Kind: EventSaved, Generation: rec.Generation})
+}
+
+// leaveEmergency writes the pair to the emergency file. The refresh lock ends with the process.
+func (k *keeper) leaveEmergency(u *unsaved) {
+	defer u.unlock()
+	path := k.emergencyPath()
+	if path == "" {
+		k.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Err: u.err, Detail: "the newest tokens could not be saved anywhere"})
+		return
+	}
+	if err := writeEmergency(path, u.rec); err != nil {
+		k.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Err: err, Detail: "the newest tokens could not be saved anywhere: " + err.Error()})
+		return
+	}
+	k.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Detail: "the newest tokens are in " + path + "; they are taken from there at the next start"})
+}
+
+func writeEmergency(path string, rec Record) error {
+	data, err := EncodeRecord(rec)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func (k *keeper) emergencyPath() string {
+	if k.m.config.EmergencyPrefix == "" {
+		return ""
+	}
+	return k.m.config.EmergencyPrefix + k.account + ".json"
+}
+
+// emergency returns the record of an emergency file if it follows found, the record in the store (zero if
+// there is none).
+func (k *keeper) emergency(found Record) (Record, bool) {
+	kept, err := readEmergency(k.emergencyPath())
+	if err != nil || kept.Generation <= found.Generation {
+		return Record{}, false
+	}
+	follows := found.Generation == 0 || (kept.Previous != nil && kept.Previous.Generation == found.Generation &&
+		kept.Previous.RefreshFingerprint == found.RefreshToken.Fingerprint(seedRefresh))
+	return rebase(kept, found), follows
+}
+
+// discardEmergency removes an emergency file that the store has caught up with.
+func (k *keeper) discardEmergency(rec Record) {
+	if kept, err := readEmergency(k.emergencyPath()); err == nil && kept.Generation <= rec.Generation {
+		_ = os.Remove(k.emergencyPath())
+	}
+}
+
+var errNotOurs = errors.New("not a private file of ours")
+
+// readEmergency reads an emergency file. The directory may be everybody's, so a file that another
+// user may have put there is not read.
+func readEmergency(path string) (Record, error) {
+	if path == "" {
+		return Record{}, fs.ErrNotExist
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return Record{}, err
+	}
+	if !info.Mode().IsRegular() || !ownedByUs(info) || info.Size() > maxAnswer {
+		return Record{}, fmt.Errorf("emergency file %s: %w", path, errNotOurs)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Record{}, err
+	}
+	return DecodeRecord(data)
+}

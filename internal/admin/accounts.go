@@ -1,0 +1,64 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// Overview is the answer of /api/v1/status.
+type Overview struct {
+	Info
+	State    tokens.State `json:"state"` // as in Readiness
+	Accounts []Account    `json:"accounts"`
+	// RedirectURL is what must be registered at PandaDoc.
+	RedirectURL string `json:"redirect_url"`
+}
+
+// Account is how one account stands, and the next thing to try.
+type Account struct {
+	tokens.Status
+	Hint string `json:"hint,omitempty"`
+	// LastLogin is how the last login through this listener ended. Nil if there was none.
+	LastLogin *LoginResult `json:"last_login,omitempty"`
+}
+
+func (h *Handler) describe(s tokens.Status) Account {
+	return Account{Status: s, Hint: hint(s), LastLogin: h.logins.result(s.Account)}
+}
+
+func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
+	all := relevant(h.config.Accounts.Status())
+	answer := Overview{
+		Info: h.config.Info, State: overall(all), Accounts: []Account{}, RedirectURL: h.config.Login.RedirectURL.String(),
+	}
+	if h.stopping.Load() {
+		answer.State = Stopping
+	}
+	for _, s := range all {
+		answer.Accounts = append(answer.Accounts, h.describe(s))
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (h *Handler) account(w http.ResponseWriter, r *http.Request) {
+	h.act(w, r, h.config.Accounts.AccountStatus)
+}
+
+func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) { h.act(w, r, h.config.Keeper.Refresh) }
+
+func (h *Handler) logout(w http.ResponseWriter, r *http.Request) { h.act(w, r, h.config.Keeper.Logout) }
+
+// act does something with the account that the path names, and answers with how it then stands.
+func (h *Handler) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string) (tokens.Status, error)) {
+	account := mux.Vars(r)["account"]
+	status, err := do(r.Context(), account)
+	if err != nil {
+		writeError(w, account, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, h.describe(status))
+}

@@ -1,0 +1,146 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// RequestHeader must be present, with any value, on every request that changes something. A page of
+// another origin cannot send it without a preflight, which is never allowed.
+const RequestHeader = "Pandadoc-Auth-Proxy"
+
+// StatusSource tells how accounts stand. *tokens.Manager is one.
+type StatusSource interface {
+	// Status returns the accounts in memory, sorted by name, without I/O.
+	Status() []tokens.Status
+	// AccountStatus loads the account if need be.
+	AccountStatus(ctx context.Context, account string) (tokens.Status, error)
+}
+
+// Keeper changes how an account stands. *tokens.Manager is one.
+type Keeper interface {
+	Refresh(ctx context.Context, account string) (tokens.Status, error)
+	Logout(ctx context.Context, account string) (tokens.Status, error)
+}
+
+// Authorizer ends a login. *tokens.Manager is one.
+type Authorizer interface {
+	// Exchange turns the code of one consent into a pair of tokens.
+	Exchange(ctx context.Context, code, redirectURL string) (tokens.Pair, error)
+	// Login stores the pair as the account's newest.
+	Login(ctx context.Context, account string, pair tokens.Pair) (tokens.Status, error)
+}
+
+// Config is what a Handler is made of. Accounts, Keeper, Authorizer and Login.RedirectURL are required.
+type Config struct {
+	Accounts   StatusSource
+	Keeper     Keeper
+	Authorizer Authorizer
+	Login      LoginConfig
+	// AllowHost says whether a Host header (with or without port) is one of ours; r tells more about
+	// the connection. Nil accepts every host, which is only right where no browser can connect.
+	AllowHost func(r *http.Request) bool
+	// Info is shown by /api/v1/status.
+	Info Info
+}
+
+// Info says what runs here.
+type Info struct {
+	Version   string    `json:"version"`
+	Listeners []string  `json:"listeners"`
+	Upstream  string    `json:"upstream"`
+	Store     string    `json:"store"`
+	StartedAt time.Time `json:"started_at"`
+}
+
+// LoginConfig is the authorization request (RFC 6749 section 4.1.1).
+type LoginConfig struct {
+	ClientID     string
+	AuthorizeURL string
+	// RedirectURL is the one registered at PandaDoc. Its path is where the callback is served.
+	RedirectURL *url.URL
+	// Scope is sent as it is. "read+write" asks for read and write, as PandaDoc's own examples do.
+	Scope string
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Accounts == nil || c.Keeper == nil || c.Authorizer == nil:
+		return errors.New("admin: no accounts to look after")
+	case c.Login.RedirectURL == nil:
+		return errors.New("admin: no redirect URL")
+	}
+	return nil
+}
+
+// Handler serves the admin listener. Its methods may be called concurrently.
+type Handler struct {
+	config   Config
+	logins   *logins
+	handler  http.Handler
+	stopping atomic.Bool
+}
+
+var _ http.Handler = (*Handler)(nil)
+
+// New returns a Handler.
+func New(c Config) (*Handler, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	h := &Handler{config: c, logins: newLogins()}
+	h.handler = h.guard(h.routes())
+	return h, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
+
+// Stopping makes /readyz answer 503 from now on, so that no new work is sent here.
+func (h *Handler) Stopping() { h.stopping.Store(true) }
+
+// routes is wrapped by the guard from outside: middleware of mux does not run for a path or method that
+// no route knows.
+func (h *Handler) routes() http.Handler {
+	r := mux.NewRouter()
+	route(r, http.MethodGet, "/livez", h.livez)
+	route(r, http.MethodGet, "/readyz", h.readyz)
+	route(r, http.MethodGet, "/api/v1/status", h.status)
+	route(r, http.MethodGet, "/api/v1/accounts/{account}", h.account)
+	route(r, http.MethodPost, "/api/v1/accounts/{account}/refresh", h.refresh)
+	route(r, http.MethodPost, "/api/v1/accounts/{account}/logout", h.logout)
+	route(r, http.MethodPost, "/api/v1/accounts/{account}/login", h.beginLogin)
+	route(r, http.MethodPost, "/api/v1/accounts/{account}/code", h.endLogin)
+	route(r, http.MethodGet, "/connect/{account}", h.connect)
+	route(r, http.MethodGet, h.config.Login.RedirectURL.Path, h.callback)
+	r.NotFoundHandler = problemHandler(problem{
+		Status: http.StatusNotFound, Code: "not-found", Detail: "There is nothing at this path.",
+		Hint: "GET /api/v1/status tells how things stand. Requests to the API belong on the other port.",
+	})
+	return r
+}
+
+// route serves path for one method and HEAD of GET, and answers other methods with 405 and Allow.
+func route(r *mux.Router, method, path string, serve http.HandlerFunc) {
+	allow := method
+	if method == http.MethodGet {
+		allow += ", " + http.MethodHead
+		r.Path(path).Methods(http.MethodHead).HandlerFunc(serve)
+	}
+	r.Path(path).Methods(method).HandlerFunc(serve)
+	r.Path(path).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", allow)
+		writeProblem(w, problem{
+			Status: http.StatusMethodNotAllowed, Code: "method-not-allowed",
+			Detail: "This path does not serve this method.", Hint: "Use " + allow + ".",
+		})
+	})
+}

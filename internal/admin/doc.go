@@ -1,0 +1,28 @@
+// Package admin is the HTTP face of the proxy for people and for those who watch it: health, the state
+// of accounts, and the browser login. It listens apart from the proxied port, so that nothing of ours
+// lies in the path space of the API.
+//
+//	GET  /livez                              the process is alive
+//	GET  /readyz                             it can sign requests in
+//	GET  /api/v1/status                      everything that is known, for people and the commands
+//	GET  /api/v1/accounts/{account}          one account, loaded if need be
+//	POST /api/v1/accounts/{account}/refresh  a new pair now
+//	POST /api/v1/accounts/{account}/logout   forget the tokens
+//	POST /api/v1/accounts/{account}/login    begin a login whose code comes back by hand
+//	POST /api/v1/accounts/{account}/code     end it
+//	GET  /connect/{account}                  begin a login in this browser
+//	GET  /oauth2/callback                    PandaDoc sends the browser back here
+//
+// # Security
+//
+// Whoever reaches this listener may use the accounts but never sees a token. Requests must carry a
+// host name of ours, must not come from a foreign page, and must carry RequestHeader where they change
+// something, which no page elsewhere can add without asking first. A connection that arrives on an address beyond
+// loopback gets /livez and /readyz and nothing else.
+//
+// # Answers
+//
+// JSON, or for people who come by browser a page without third-party content. Errors are
+// application/problem+json with the members type, title, status, detail, code and hint, like those of
+// the proxied port. Nothing may be stored by caches.
+package admin

@@ -1,0 +1,46 @@
+package filestore
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/windows"
+)
+
+const openFlags = 0
+
+// Windows has neither owners nor modes in this sense: the directory's access control list decides,
+// and the default place lies in the user's own profile.
+
+func owner(fs.FileInfo) int { return 0 }
+
+func ours(fs.FileInfo) bool { return true }
+
+func private(fs.FileInfo) bool { return true }
+
+func openShared(path string) (f *os.File, err error) {
+	err = untilClosed(func() error { f, err = os.Open(path); return err })
+	return f, err
+}
+
+func rename(from, to string) error {
+	return untilClosed(func() error { return os.Rename(from, to) })
+}
+
+// untilClosed repeats f while another process, a virus scanner perhaps, has the file open: Windows then
+// refuses to replace it, for a moment.
+func untilClosed(f func() error) error {
+	for range 100 {
+		err := f()
+		if !errors.Is(err, windows.ERROR_SHARING_VIOLATION) && !errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return f()
+}
+
+// syncDir does nothing: NTFS journals names by itself, and a directory cannot be flushed.
+func syncDir(string) error { return nil }

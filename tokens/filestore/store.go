@@ -1,0 +1,197 @@
+// Package filestore keeps the records of accounts in files, one directory for any number of
+// processes on one machine:
+//
+//	store, err := filestore.Open("/var/lib/pandadoc-auth-proxy", filestore.Warn(log.Warn))
+//	rec, err := store.Load(ctx, "default")
+//
+// # Files
+//
+//	ACCOUNT.json      the record (tokens.EncodeRecord), mode 0600, replaced as a whole
+//	ACCOUNT.lock      held for the moment of a compare-and-swap
+//	ACCOUNT.refresh   held by whoever refreshes the account (Store.TryLock)
+//	ACCOUNT.tmp-NNN   a record that is being written
+//
+// A record is written to a temporary file, synchronised, renamed over the old one, and the directory is
+// synchronised: after a crash of the process or the machine there is the old record or the new one.
+// The lock files are empty and never deleted, for two processes could then lock two files of one
+// name. The locks are advisory and the kernel's (flock): they end with the process that holds them.
+//
+// # Security
+//
+// The records hold tokens in clear; the modes of the files protect them. The directory has mode 0700 and
+// belongs to the user that runs the program. Where the given directory is open to others (a mounted
+// volume often is), a private directory of our own is made and used below it. Modes of our own files
+// that something widened are narrowed again, with a warning. Files of other users and symbolic
+// links are refused. On Windows the access control list of the directory takes the place of all this.
+//
+// # Errors
+//
+// What a person has to mend is an *Error, which names the file and the next step. A file that cannot be
+// understood (damaged, or written by a newer version) is an error for Load and for Save alike: it is
+// not overwritten.
+//
+// # Limits
+//
+// Network file systems without working locks are found by Check, and refused.
+package filestore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// Suffixes of an account's files.
+const (
+	recordSuffix  = ".json"
+	lockSuffix    = ".lock"
+	refreshSuffix = ".refresh"
+	tempInfix     = ".tmp-"
+)
+
+// Store is a tokens.Store in a directory. It keeps nothing in memory and nothing open: all methods may
+// be called concurrently, and the directory may be moved, replaced or restored while it is in use.
+type Store struct {
+	root     string        // as given, absolute
+	warn     func(string)  // never nil
+	lockWait time.Duration // how long one compare-and-swap waits for another
+}
+
+var (
+	_ tokens.Store  = (*Store)(nil)
+	_ tokens.Locker = (*Store)(nil)
+	_ tokens.Lister = (*Store)(nil)
+)
+
+// Option is an extra of Open.
+type Option func(*Store)
+
+// Warn has f told, in one line without secrets, what was found and mended. It may be called
+// concurrently. Without it nobody is told.
+func Warn(f func(string)) Option { return func(s *Store) { s.warn = f } }
+
+// Open returns the store in dir, which is made if it is missing. It removes what writers left that died in
+// the middle of a save, and narrows modes. A directory that can be read only is no error
+// here: records can be loaded from it. Check tells.
+func Open(dir string, options ...Option) (*Store, error) {
+	if dir == "" {
+		return nil, errors.New("token store: no directory given: name one with --store file:DIR")
+	}
+	root, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fail("find", dir, err)
+	}
+	s := &Store{root: root, warn: func(string) {}, lockWait: 10 * time.Second}
+	for _, o := range options {
+		o(s)
+	}
+	place, err := s.place(true)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.tidy(place); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Dir returns the directory that the records are in: the one given to Open, or our own below it.
+func (s *Store) Dir() string {
+	if dir, err := s.place(false); err == nil {
+		return dir
+	}
+	return s.root
+}
+
+// Load implements tokens.Store. It takes no lock: a record is replaced as a whole.
+func (s *Store) Load(ctx context.Context, account string) (tokens.Record, error) {
+	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
+		return tokens.Record{}, err
+	}
+	dir, err := s.place(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return tokens.Record{}, tokens.ErrNotFound
+	}
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	return s.read(filepath.Join(dir, account+recordSuffix))
+}
+
+// Save implements tokens.Store. ctx bounds the wait for another writer of the account, which is also never
+// longer than ten seconds; once Save has begun to write it goes through to the end.
+func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (tokens.Record, error) {
+	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
+		return tokens.Record{}, err
+	}
+	base := rec.Version
+	rec.Version = rand.Text() // not a counter: it must differ also after a backup was restored
+	data, written, err := encode(rec)
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	dir, err := s.place(true)
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	lock, err := s.lock(ctx, filepath.Join(dir, account+lockSuffix))
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	defer lock.unlock()
+	if err := s.compare(filepath.Join(dir, account+recordSuffix), base); err != nil {
+		return tokens.Record{}, err
+	}
+	if err := replace(dir, account, data, lock); err != nil {
+		return tokens.Record{}, err
+	}
+	return written, nil
+}
+
+// compare returns nil if the record in path has version base, or if there is none and base is empty.
+func (s *Store) compare(path, base string) error {
+	current, err := s.read(path)
+	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
+		return err
+	}
+	if current.Version != base {
+		return tokens.ErrConflict
+	}
+	return nil
+}
+
+// Accounts implements tokens.Lister.
+func (s *Store) Accounts(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	dir, err := s.place(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return accountsIn(dir)
+}
+
+func accountsIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fail("list", dir, err)
+	}
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), recordSuffix); ok && tokens.ValidAccount(name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}

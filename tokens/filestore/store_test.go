@@ -1,0 +1,184 @@
+package filestore_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pandadoc-auth-proxy/tokens"
+	"pandadoc-auth-proxy/tokens/filestore"
+	"pandadoc-auth-proxy/tokens/storetest"
+)
+
+func TestStore(t *testing.T) {
+	storetest.Suite{
+		Open: func(t *testing.T) tokens.Store { return open(t, filepath.Join(t.TempDir(), "store")) },
+		Reopen: func(t *testing.T, s tokens.Store) tokens.Store {
+			return open(t, s.(*filestore.Store).Dir())
+		},
+	}.Run(t)
+}
+
+// open opens a store in which nothing is amiss.
+func open(t *testing.T, dir string) *filestore.Store {
+	t.Helper()
+	s, warnings := openWarned(t, dir)
+	if len(warnings()) > 0 {
+		t.Fatalf("Open warned: %q", warnings())
+	}
+	return s
+}
+
+func openWarned(t *testing.T, dir string) (s *filestore.Store, warnings func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var all []string
+	s, err := filestore.Open(dir, filestore.Warn(func(w string) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, w)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
+}
+
+func create(t *testing.T, s *filestore.Store, account string) tokens.Record {
+	t.Helper()
+	rec, err := s.Save(t.Context(), account, storetest.Sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+// wantError checks that err names path and gives a next step, and shows no token.
+func wantError(t *testing.T, err error, path string, words ...string) {
+	t.Helper()
+	var e *filestore.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got error %v, want a *filestore.Error", err)
+	}
+	if e.Path != path || e.Fix == "" {
+		t.Errorf("the error is about %q with fix %q, want it about %q with a fix", e.Path, e.Fix, path)
+	}
+	for _, w := range append(words, path, e.Fix) {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q does not say %q", err, w)
+		}
+	}
+	for _, secret := range []string{"access-token-of-the-suite", "of the suite"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("error %q shows a token", err)
+		}
+	}
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+func TestFilesOfAnAccount(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "by", "open")
+	s := open(t, dir)
+	rec := create(t, s, "acme")
+	unlock, ok, err := s.TryLock(t.Context(), "acme")
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	defer unlock()
+	if got, want := names(t, dir), []string{"acme.json", "acme.lock", "acme.refresh"}; !slices.Equal(got, want) {
+		t.Errorf("the directory holds %q, want %q", got, want)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "acme.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored struct{ Version string }
+	if err := json.Unmarshal(data, &stored); err != nil || stored.Version != rec.Version {
+		t.Errorf("the file has version %q (%v), want %q", stored.Version, err, rec.Version)
+	}
+}
+
+func TestAccountNamesThatAreNone(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "store"))
+	for _, name := range []string{"", ".", "..", "../x", "a/b", `a\b`, "a.b", "A", "a\x00", strings.Repeat("a", 64)} {
+		_, loadErr := s.Load(t.Context(), name)
+		_, saveErr := s.Save(t.Context(), name, storetest.Sample())
+		_, _, lockErr := s.TryLock(t.Context(), name)
+		for _, err := range []error{loadErr, saveErr, lockErr} {
+			if err == nil || errors.Is(err, tokens.ErrNotFound) {
+				t.Errorf("account %q: got %v, want it refused", name, err)
+			}
+		}
+	}
+}
+
+func TestOpenWithoutADirectory(t *testing.T) {
+	if _, err := filestore.Open(""); err == nil || !strings.Contains(err.Error(), "--store") {
+		t.Errorf("got %v, want an error that names the setting", err)
+	}
+}
+
+// A record that Load would refuse must not take the place of one that it reads.
+func TestSaveRefusesWhatLoadWould(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "store"))
+	rec := create(t, s, "acme")
+	for name, bad := range map[string]tokens.Record{
+		"no generation": {Version: rec.Version},
+		"too large":     {Version: rec.Version, Generation: 1, Scope: strings.Repeat("x", 1<<20)},
+	} {
+		if _, err := s.Save(t.Context(), "acme", bad); err == nil || errors.Is(err, tokens.ErrConflict) {
+			t.Errorf("%s: Save: got %v, want it refused", name, err)
+		}
+	}
+	if got, err := s.Load(t.Context(), "acme"); err != nil || got.Version != rec.Version {
+		t.Errorf("Load: got %v, %v, want the record of before", got, err)
+	}
+}
+
+func TestCheckLeavesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	s := open(t, dir)
+	for range 2 {
+		if err := s.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := names(t, dir), []string{".lock"}; !slices.Equal(got, want) {
+		t.Errorf("the directory holds %q, want %q", got, want)
+	}
+	if got, err := s.Accounts(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("Accounts: got %q, %v, want none", got, err)
+	}
+}
+
+func TestCheckIsCancelled(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "store"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	// The lock is free, so there is nothing to wait for: the store may well be checked.
+	if err := s.Check(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}

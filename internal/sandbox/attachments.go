@@ -1,0 +1,159 @@
+package sandbox
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// attachment is a file on a document.
+type attachment struct {
+	UUID        string    `json:"uuid"`
+	Name        string    `json:"name"`
+	DateCreated stamp     `json:"date_created"`
+	CreatedBy   memberRef `json:"created_by"`
+
+	kind    string
+	size    int64
+	content []byte // nil if it was too large to keep
+}
+
+// listAttachments is operation 27. Its answer is a bare list, not {"results": …}.
+func (w *world) listAttachments(c *call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(nonNil(d.files))
+}
+
+// addAttachment is operations 28 and 29. Official clients send the file of 29 to the path of 28.
+func (w *world) addAttachment(c *call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if d.statusAt(c.now) == statusUploaded {
+		return reply{}, conflict("Document is still being processed.")
+	}
+	var in struct{ Name, Source string }
+	if c.upload == nil {
+		if err := c.decode(&in); err != nil {
+			return reply{}, err
+		}
+	} else {
+		in.Name, in.Source = c.upload.fields["name"], c.upload.fields["source"]
+	}
+	if c.upload != nil && c.upload.name != "" {
+		return ok(w.attach(d, c, cmp.Or(in.Name, c.upload.name)))
+	}
+	if in.Source == "" {
+		return reply{}, invalid("source", "Either a file or a source URL is required.")
+	}
+	name, err := fileURL(in.Source)
+	if err != nil {
+		return reply{}, invalid("source", "Enter a valid URL.")
+	}
+	// Nothing is fetched: the attachment of a URL holds a line that says so.
+	c.upload = &upload{kind: "text/plain", content: []byte("The emulator does not fetch " + bounded(in.Source, 2000) + "\n")}
+	return ok(w.attach(d, c, cmp.Or(in.Name, name, "attachment")))
+}
+
+// attach adds the upload of c to d.
+func (w *world) attach(d *document, c *call, name string) *attachment {
+	a := &attachment{
+		UUID: w.ids.id(), Name: bounded(name, 255), DateCreated: stamp(c.now), CreatedBy: w.person(d.owner),
+		kind: cmp.Or(c.upload.kind, "application/octet-stream"), size: c.upload.size, content: c.upload.content,
+	}
+	d.files = append(d.files, a)
+	w.documents.grow(d.id, c.size())
+	w.happened(d, "attachment_added", c.now)
+	return a
+}
+
+func (w *world) attachment(c *call) (*document, *attachment, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range d.files {
+		if a.UUID == c.vars["attachment_id"] {
+			return d, a, nil
+		}
+	}
+	return nil, nil, notFound()
+}
+
+// attachmentDetails is operation 30.
+func (w *world) attachmentDetails(c *call) (reply, error) {
+	_, a, err := w.attachment(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(a)
+}
+
+// deleteAttachment is operation 31.
+func (w *world) deleteAttachment(c *call) (reply, error) {
+	d, a, err := w.attachment(c)
+	if err != nil {
+		return reply{}, err
+	}
+	d.files = slices.DeleteFunc(d.files, func(other *attachment) bool { return other == a })
+	w.documents.grow(d.id, -int64(len(a.content)))
+	d.modified = c.now
+	return noContent()
+}
+
+// downloadAttachment is operation 32.
+func (w *world) downloadAttachment(c *call) (reply, error) {
+	_, a, err := w.attachment(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if a.content == nil {
+		return reply{}, &problem{status: 501, kind: "not_implemented",
+			detail: "The emulator keeps attachments of up to 4 MiB; this one was larger."}
+	}
+	return fileReply(a.kind, a.Name, a.content)
+}
+
+// auditEvent is one line of a document's trail.
+type auditEvent struct {
+	Date   stamp     `json:"date"`
+	Action string    `json:"action"`
+	User   memberRef `json:"user"`
+}
+
+// maxTrail bounds the trail of one document.
+const maxTrail = 500
+
+// happened adds to the trail of d.
+func (w *world) happened(d *document, action string, now time.Time) {
+	if len(d.trail) < maxTrail {
+		d.trail = append(d.trail, auditEvent{Date: stamp(now), Action: action, User: w.person(d.owner)})
+	}
+}
+
+// firstTime is when action first happened; zero if it did not.
+func (d *document) firstTime(action string) time.Time {
+	for _, e := range d.trail {
+		if e.Action == action {
+			return e.Date.time()
+		}
+	}
+	return time.Time{}
+}
+
+// auditTrail is operation 36.
+func (w *world) auditTrail(c *call) (reply, error) {
+	from, to, err := c.offsets()
+	if err != nil {
+		return reply{}, err
+	}
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return results(slices.Clone(window(d.trail, from, to)))
+}

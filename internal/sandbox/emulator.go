@@ -1,0 +1,130 @@
+package sandbox
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// EmulatorHeader is in every answer, so that nobody takes one for the service's.
+const (
+	EmulatorHeader = "X-Emulator"
+	emulatorValue  = "PandaDoc emulator of pandadoc-auth-proxy; no real account, no real documents"
+)
+
+// Emulator is one made-up PandaDoc with one application, one user and one workspace. It is safe for
+// concurrent use and starts no goroutine.
+type Emulator struct {
+	opts    Options
+	client  credentials
+	table   *router
+	grants  *grants
+	consent *consent
+	world   *world
+	history *history
+	faults  *faults
+	mood    *mood
+	ids     *random
+}
+
+// credentials are what an application registered at the emulator is given.
+type credentials struct {
+	id, secret string
+	apiKey     string
+}
+
+// New returns an emulator with sample data and one grant, whose refresh token Info tells.
+func New(opts Options) (*Emulator, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	for opts.Seed == 0 {
+		opts.Seed = rand.Uint64()
+	}
+	secrets := newRandom(opts.Seed, "credentials")
+	e := &Emulator{
+		opts:    opts,
+		client:  credentials{id: secrets.hex(20), secret: secrets.hex(40), apiKey: secrets.hex(40)},
+		table:   newRouter(operations()),
+		grants:  newGrants(secrets, opts.tokenTTL()),
+		consent: newConsent(secrets),
+		history: newHistory(historySize),
+		faults:  newFaults(newRandom(opts.Seed, "faults")),
+		mood:    newMood(opts),
+		ids:     newRandom(opts.Seed, "ids"),
+	}
+	e.world = newWorld(e.ids, e.history, time.Now())
+	return e, nil
+}
+
+// Info is what a client needs to use an emulator. It marshals to the one line that the sandbox
+// command prints.
+type Info struct {
+	API          string `json:"api"`
+	AuthorizeURL string `json:"authorize_url"`
+	TokenURL     string `json:"token_url"`
+	Manage       string `json:"manage"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	RefreshToken string `json:"refresh_token"`
+}
+
+// Info tells the credentials, and the URLs for an API and a management handler served at these
+// origins. The refresh token is the newest one that is good at the moment of the call.
+func (e *Emulator) Info(api, manage string) Info {
+	return Info{
+		API:          api,
+		AuthorizeURL: api + "/oauth2/authorize",
+		TokenURL:     api + "/oauth2/access_token",
+		Manage:       manage,
+		ClientID:     e.client.id,
+		ClientSecret: e.client.secret,
+		RefreshToken: e.grants.newestRefreshToken(),
+	}
+}
+
+// APIKey returns the sandbox key that the emulator accepts as "Authorization: API-Key …".
+func (e *Emulator) APIKey() string { return e.client.apiKey }
+
+// Seed returns the seed that repeats this run.
+func (e *Emulator) Seed() uint64 { return e.opts.Seed }
+
+// Banner says in one line, for people, what this is and how it behaves.
+func (e *Emulator) Banner() string {
+	mood := "default mood: good tokens are refused early, every refresh rotates"
+	switch {
+	case e.opts.Calm:
+		mood = "calm: no misbehaviour"
+	case e.opts.Chaos:
+		mood = "chaos: 429, slow, cut and HTML answers on top of refused tokens"
+	}
+	return fmt.Sprintf("This is an EMULATOR of PandaDoc, not PandaDoc: nothing leaves this machine (%s; seed %d).", mood, e.opts.Seed)
+}
+
+// API serves the API, the consent page and the token endpoint.
+func (e *Emulator) API() http.Handler { return http.HandlerFunc(e.serveAPI) }
+
+// Expire ends the life of every access token that is out now. Refresh tokens stay good.
+func (e *Emulator) Expire() { e.grants.expire(time.Now()) }
+
+// Revoke takes back every grant: its access and refresh tokens are dead, and only a new consent helps.
+func (e *Emulator) Revoke() { e.grants.revoke() }
+
+// Clear forgets history, counters and faults. Grants and documents stay.
+func (e *Emulator) Clear() {
+	e.history.clear()
+	e.faults.clear()
+}
+
+// History returns the newest requests, oldest first.
+func (e *Emulator) History() []Entry { return e.history.entries() }
+
+// Stats returns the counters since the start or the last Clear.
+func (e *Emulator) Stats() Stats { return e.history.stats() }
+
+// AddFault sets a fault. The error says what is wrong with it.
+func (e *Emulator) AddFault(f Fault) error { return e.faults.add(f) }
+
+// Faults returns the faults that are still to come, in the order in which they were set.
+func (e *Emulator) Faults() []Fault { return e.faults.list() }

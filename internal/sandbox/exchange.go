@@ -1,0 +1,256 @@
+package sandbox
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// earlyRefusal names the mood's own refusals in the history.
+const earlyRefusal = "early-refusal"
+
+// exchange is one request on its way through the emulator.
+type exchange struct {
+	w     *answerWriter
+	r     *http.Request
+	body  *countedBody // r.Body, unless a handler wrapped it
+	op    *operation   // nil if no route fits
+	vars  map[string]string
+	fault *Fault // nil for most
+	entry Entry
+}
+
+// serveAPI runs every request through the same steps: note it, find its operation, meet the fault,
+// check the credential, do the work.
+func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
+	x := e.begin(w, r)
+	defer e.finish(x) // runs when a fault cuts the connection by a panic, too
+	op, vars, allowed := e.table.find(r.Method, r.URL)
+	if op == nil {
+		x.readRest()
+		x.writeProblem(noRoute(allowed))
+		return
+	}
+	x.op, x.vars, x.entry.Operation = op, vars, op.number
+	if x.fault = e.faults.take(op, r); x.fault == nil {
+		x.fault = e.mood.mischief(op)
+	}
+	if e.meetFault(x) || !op.open && !e.authenticate(x) {
+		return
+	}
+	if op.stream != nil {
+		op.stream(e, x)
+	} else {
+		e.work(x)
+	}
+	x.afterWork()
+}
+
+func (e *Emulator) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	body := newCountedBody(r.Body)
+	r = r.Clone(r.Context())
+	r.Body = body
+	x := &exchange{w: &answerWriter{ResponseWriter: w}, r: r, body: body}
+	x.entry = Entry{
+		Time: time.Now(), RequestID: e.ids.hex(32), Method: bounded(r.Method, 40), Target: target(r),
+		UserAgent: bounded(r.UserAgent(), 200),
+	}
+	h := w.Header()
+	h.Set(EmulatorHeader, emulatorValue)
+	h.Set("X-Request-Id", x.entry.RequestID)
+	// The service stands behind a CDN that sets cookies on every answer.
+	h.Add("Set-Cookie", "visid_incap_emulator="+x.entry.RequestID[:16]+"; HttpOnly; Path=/")
+	return x
+}
+
+// target is the raw request target, without the queries that carry codes or secrets.
+func target(r *http.Request) string {
+	t := r.RequestURI
+	if t == "" { // a request made by hand, not by a server
+		t = r.URL.RequestURI()
+	}
+	if strings.HasPrefix(r.URL.Path, "/oauth2/") {
+		t, _, _ = strings.Cut(t, "?")
+	}
+	return bounded(t, 2048)
+}
+
+func (e *Emulator) finish(x *exchange) {
+	if x.fault != nil {
+		x.entry.Fault = x.fault.Kind
+	}
+	x.entry.Status = x.w.status
+	x.entry.BodyBytes, x.entry.BodySHA256, x.entry.BodyComplete = x.body.sum()
+	x.entry.DurationMS = float64(time.Since(x.entry.Time).Microseconds()) / 1000
+	e.history.add(x.entry)
+}
+
+func noRoute(allowed []string) *problem {
+	if len(allowed) == 0 {
+		return notFound()
+	}
+	return &problem{
+		status: 405, kind: "method_not_allowed", detail: "Method not allowed.",
+		header: map[string]string{"Allow": strings.Join(allowed, ", ")},
+	}
+}
+
+// authenticate answers 401 itself and returns false where the credential is not good.
+func (e *Emulator) authenticate(x *exchange) bool {
+	p := e.credential(x)
+	if p == nil {
+		return true
+	}
+	done := e.mood.refuse()
+	defer done()
+	x.readRest()
+	x.writeProblem(p)
+	return false
+}
+
+// credential returns nil for a good one.
+func (e *Emulator) credential(x *exchange) *problem {
+	scheme, value, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
+	switch {
+	case scheme == "" || value == "" || len(x.r.Header.Values("Authorization")) > 1:
+		return unauthenticated("Authentication credentials were not provided.")
+	case strings.EqualFold(scheme, "API-Key"):
+		x.entry.Scheme, x.entry.Token = "API-Key", fingerprint(value)
+		if value != e.client.apiKey {
+			return unauthenticated("Invalid key.")
+		}
+		return nil
+	case !strings.EqualFold(scheme, "Bearer"):
+		return unauthenticated("Authentication credentials were not provided.")
+	}
+	p, known, good := e.grants.find(value, x.entry.Time)
+	x.entry.Scheme, x.entry.Token = "Bearer", fingerprint(value)
+	if known {
+		x.entry.Generation = p.generation
+	}
+	if good && e.mood.refusesEarly(p, x.r.ContentLength, x.entry.Time) {
+		e.grants.revokeAccess(value)
+		x.entry.Fault = earlyRefusal
+		good = false
+	}
+	if !good {
+		return unauthenticated("Invalid token.")
+	}
+	return nil
+}
+
+// work reads the input, computes the reply under the world's lock and writes it.
+func (e *Emulator) work(x *exchange) {
+	if !x.op.emulated() {
+		x.readRest()
+		x.writeProblem(&problem{status: 501, kind: "not_implemented",
+			detail: "The emulator knows this operation but does not emulate it: " + x.op.summary})
+		return
+	}
+	c, err := e.readCall(x)
+	x.readRest()
+	if err != nil {
+		e.writeError(x, err)
+		return
+	}
+	rep, body, err := e.world.do(x.op, c)
+	switch {
+	case err != nil:
+		e.writeError(x, err)
+	case rep.content != nil:
+		x.writeContent(rep)
+	case body == nil:
+		x.setHeader(rep.header)
+		x.w.WriteHeader(rep.status)
+	default:
+		x.setHeader(rep.header)
+		x.writeBytes(rep.status, body)
+	}
+}
+
+// readRest takes the body to its end, so that the client has sent all of it and the history knows its
+// hash. The limit keeps an endless one from holding the connection.
+func (x *exchange) readRest() {
+	const most = 1 << 30
+	x.body.discard(most)
+}
+
+func (e *Emulator) writeError(x *exchange, err error) {
+	var p *problem
+	if !errors.As(err, &p) {
+		p = &problem{status: 500, kind: "request_error", detail: err.Error()}
+	}
+	if p.status == http.StatusUnauthorized {
+		// A client that looks into this refusal must not meet an early one meanwhile.
+		done := e.mood.refuse()
+		defer done()
+	}
+	x.writeProblem(p)
+}
+
+func (x *exchange) writeProblem(p *problem) {
+	x.setHeader(p.header)
+	x.writeJSON(p.status, p.body(version(x.r.URL.Path)))
+}
+
+func (x *exchange) setHeader(header map[string]string) {
+	for name, value := range header {
+		x.w.Header().Set(name, value)
+	}
+}
+
+func (x *exchange) writeJSON(status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // everything we send is made of plain values
+		panic(err)
+	}
+	x.writeBytes(status, body)
+}
+
+// gzipFrom is the size from which JSON is compressed for clients that accept it.
+const gzipFrom = 1024
+
+func (x *exchange) writeBytes(status int, body []byte) {
+	h := x.w.Header()
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "application/json")
+	}
+	h.Add("Vary", "Accept-Encoding")
+	if len(body) >= gzipFrom && acceptsGzip(x.r.Header.Values("Accept-Encoding")) {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		z.Write(body)
+		z.Close()
+		h.Set("Content-Encoding", "gzip")
+		body = packed.Bytes()
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(status)
+	x.w.Write(body)
+}
+
+func acceptsGzip(values []string) bool {
+	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		name, q, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if name == "gzip" && strings.Trim(q, " 0.") != "q=" {
+			return true
+		}
+	}
+	return false
+}
+
+// sleep waits for d, or until the client or the server goes.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,204 @@
+package sandbox
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	maxPairs     = 10_000 // pairs remembered, dead ones included
+	codeLifetime = 10 * time.Minute
+)
+
+// pair is an access token and its refresh token. A refresh makes a new pair and ends the old one.
+type pair struct {
+	generation int // counts the pairs of the emulator, from 1
+	access     string
+	refresh    string
+	scope      string
+	issued     time.Time
+	expires    time.Time // of the access token
+	revoked    bool      // the access token is dead before its time
+	spent      bool      // the refresh token was used or taken back
+}
+
+// code is a one-use authorization code.
+type code struct {
+	scope   string
+	expires time.Time
+}
+
+// grants holds the tokens and codes that are out. Dead ones are kept as long as there is room, so that
+// the history can say whose they were.
+type grants struct {
+	random *random
+	ttl    time.Duration
+
+	mu        sync.Mutex // guards the fields below
+	pairs     []*pair    // oldest first
+	byAccess  map[string]*pair
+	byRefresh map[string]*pair
+	codes     map[string]code
+	count     int
+}
+
+// newGrants starts with one grant, as if somebody had consented before.
+func newGrants(random *random, ttl time.Duration) *grants {
+	g := &grants{
+		random: random, ttl: ttl,
+		byAccess: map[string]*pair{}, byRefresh: map[string]*pair{}, codes: map[string]code{},
+	}
+	g.issue(defaultScope, time.Now())
+	return g
+}
+
+// issue makes a pair. Callers hold mu, except the constructor.
+func (g *grants) issue(scope string, now time.Time) *pair {
+	g.count++
+	p := &pair{
+		generation: g.count, access: g.random.hex(40), refresh: g.random.hex(40),
+		scope: scope, issued: now, expires: now.Add(g.ttl).Round(0),
+	}
+	g.pairs = append(g.pairs, p)
+	g.byAccess[p.access], g.byRefresh[p.refresh] = p, p
+	if len(g.pairs) > maxPairs {
+		oldest := g.pairs[0]
+		g.pairs = slices.Delete(g.pairs, 0, 1)
+		delete(g.byAccess, oldest.access)
+		delete(g.byRefresh, oldest.refresh)
+	}
+	return p
+}
+
+// newCode makes an authorization code for a consent that was given now.
+func (g *grants) newCode(scope string, now time.Time) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for value, c := range g.codes { // keeps the map as small as the consents of ten minutes
+		if !now.Before(c.expires) {
+			delete(g.codes, value)
+		}
+	}
+	value := g.random.hex(40)
+	g.codes[value] = code{scope: scope, expires: now.Add(codeLifetime)}
+	return value
+}
+
+// exchange turns a code into a pair. The code is used up; ok is false for an unknown, used or old one.
+func (g *grants) exchange(value string, now time.Time) (p pair, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, found := g.codes[value]
+	delete(g.codes, value)
+	if !found || !now.Before(c.expires) {
+		return pair{}, false
+	}
+	return *g.issue(c.scope, now), true
+}
+
+// rotation is the outcome of a refresh.
+type rotation struct {
+	pair  pair // the new one
+	from  int  // generation of the refresh token; 0 if it was never issued
+	spent bool // the refresh token had been used before
+	ok    bool
+}
+
+// rotate is the heart of a refresh: both old tokens die and a new pair is issued, or nothing happens.
+// With keepOld the old pair stays good, as with a server that allows a grace period.
+func (g *grants) rotate(refresh string, keepOld bool, now time.Time) rotation {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old, found := g.byRefresh[refresh]
+	if !found {
+		return rotation{}
+	}
+	if old.spent {
+		return rotation{from: old.generation, spent: true}
+	}
+	if !keepOld {
+		old.spent, old.revoked = true, true
+	}
+	return rotation{pair: *g.issue(old.scope, now), from: old.generation, ok: true}
+}
+
+// renewAccess issues an access token under the same refresh token, as a server that does not rotate.
+func (g *grants) renewAccess(refresh string, now time.Time) rotation {
+	rot := g.rotate(refresh, false, now)
+	if !rot.ok {
+		return rot
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.byRefresh[rot.pair.refresh]
+	delete(g.byRefresh, p.refresh)
+	p.refresh = refresh
+	g.byRefresh[refresh] = p
+	rot.pair = *p
+	return rot
+}
+
+// find returns the pair of an access token, and whether the token is good now.
+func (g *grants) find(access string, now time.Time) (p pair, known, good bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	found, known := g.byAccess[access]
+	if !known {
+		return pair{}, false, false
+	}
+	return *found, true, !found.revoked && now.Before(found.expires)
+}
+
+// revokeAccess ends an access token for good. Its refresh token stays good.
+func (g *grants) revokeAccess(access string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p, ok := g.byAccess[access]; ok {
+		p.revoked = true
+	}
+}
+
+// expire ends every access token that is out.
+func (g *grants) expire(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.pairs {
+		if now.Before(p.expires) {
+			p.expires = now
+		}
+	}
+}
+
+// revoke ends every token and code that is out.
+func (g *grants) revoke() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.pairs {
+		p.revoked, p.spent = true, true
+	}
+	clear(g.codes)
+}
+
+// newestRefreshToken returns the newest refresh token that is good, or "" when all were taken back.
+func (g *grants) newestRefreshToken() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range slices.Backward(g.pairs) {
+		if !p.spent {
+			return p.refresh
+		}
+	}
+	return ""
+}
+
+// fingerprint makes a token recognisable without showing it.
+func fingerprint(value string) string {
+	if value == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,62 @@
+package sandbox
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+	"sync"
+)
+
+// idLetters are the letters of PandaDoc's object ids.
+const idLetters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+// random is a repeatable source for one purpose, safe for concurrent use. It makes credentials that
+// protect nothing but made-up documents.
+type random struct {
+	mu  sync.Mutex // guards rng
+	rng *rand.Rand
+}
+
+// newRandom derives an independent stream for purpose, so that more requests of one kind do not shift
+// what another kind meets.
+func newRandom(seed uint64, purpose string) *random {
+	key := sha256.Sum256(append(binary.BigEndian.AppendUint64(nil, seed), purpose...))
+	return &random{rng: rand.New(rand.NewChaCha8(key))}
+}
+
+// hex returns n hexadecimal digits.
+func (r *random) hex(n int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	raw := make([]byte, (n+1)/2)
+	for i := range raw {
+		raw[i] = byte(r.rng.Uint32())
+	}
+	return hex.EncodeToString(raw)[:n]
+}
+
+// id returns an object id as PandaDoc makes them: 22 letters and digits.
+func (r *random) id() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := make([]byte, 22)
+	for i := range id {
+		id[i] = idLetters[r.rng.IntN(len(idLetters))]
+	}
+	return string(id)
+}
+
+// chance is true in the given share of calls.
+func (r *random) chance(share float64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rng.Float64() < share
+}
+
+// between returns a number of [low, high].
+func (r *random) between(low, high int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return low + r.rng.IntN(high-low+1)
+}

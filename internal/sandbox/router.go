@@ -1,0 +1,142 @@
+package sandbox
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// tokenOperation is the number of the token endpoint in PandaDoc's list.
+const tokenOperation = 1
+
+// input says which request body an operation takes.
+type input string
+
+const (
+	noBody    input = ""
+	jsonBody  input = "json"
+	fileBody  input = "multipart"
+	eitherWay input = "json or multipart"
+)
+
+// operation is one row of the table that routing, docs/emulator.md and the table test share. Of its two
+// handlers at most one is set; an operation with none is known, and answers 501.
+type operation struct {
+	number  int    // among PandaDoc's operations; 0 for the emulator's own routes
+	method  string // HEAD goes with GET
+	path    string // {name} is one segment; "?upload" at the end asks for that bare query key
+	summary string
+	body    input
+	note    string // what differs from the service, for the docs
+
+	// answer computes the reply under the world's lock, from input that was read before.
+	answer func(*world, *call) (reply, error)
+	// stream writes the reply itself and reads the body itself.
+	stream  func(*Emulator, *exchange)
+	open    bool // needs no credentials
+	consent bool // belongs to the consent page
+
+	segments []string // of path, set by newRouter
+	key      string   // "upload" of "?upload"
+}
+
+func (o *operation) emulated() bool { return o.answer != nil || o.stream != nil }
+
+// router finds the operation of a request. It neither cleans nor redirects: a path with two slashes in
+// a row is another path, as it is to the service.
+type router struct{ operations []operation }
+
+func newRouter(operations []operation) *router {
+	for i := range operations {
+		o := &operations[i]
+		path, key, _ := strings.Cut(o.path, "?")
+		o.segments, o.key = strings.Split(strings.Trim(path, "/"), "/"), key
+	}
+	// More literal segments win over fewer: /documents/folders is not a document. Among equals, the
+	// row with a query key wins over the one without.
+	slices.SortStableFunc(operations, func(a, b operation) int { return b.weight() - a.weight() })
+	return &router{operations}
+}
+
+func (o *operation) weight() int {
+	n := 0
+	for _, s := range o.segments {
+		if !strings.HasPrefix(s, "{") {
+			n += 2
+		}
+	}
+	if o.key != "" {
+		n++
+	}
+	return n
+}
+
+// find returns the operation and the path's variables. Without a match, allowed lists the methods that
+// the path has.
+func (t *router) find(method string, u *url.URL) (o *operation, vars map[string]string, allowed []string) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	path, ok := strings.CutPrefix(u.EscapedPath(), "/")
+	if !ok {
+		return nil, nil, nil
+	}
+	// One trailing slash is as good as none: PandaDoc's own samples have both.
+	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
+	for i := range t.operations {
+		o := &t.operations[i]
+		vars, ok := o.match(segments)
+		switch {
+		case !ok || !hasKey(u.RawQuery, o.key):
+		case o.method == method:
+			return o, vars, nil
+		case !slices.Contains(allowed, o.method):
+			allowed = append(allowed, o.method)
+		}
+	}
+	return nil, nil, allowed
+}
+
+func (o *operation) match(segments []string) (map[string]string, bool) {
+	if len(segments) != len(o.segments) {
+		return nil, false
+	}
+	var vars map[string]string
+	for i, want := range o.segments {
+		got, err := url.PathUnescape(segments[i])
+		if err != nil {
+			return nil, false
+		}
+		if name, ok := strings.CutPrefix(want, "{"); ok && got != "" {
+			if vars == nil {
+				vars = map[string]string{}
+			}
+			vars[strings.TrimSuffix(name, "}")] = got
+		} else if got != want {
+			return nil, false
+		}
+	}
+	return vars, true
+}
+
+// hasKey says whether key stands in the raw query, with or without "=". The empty key always does.
+func hasKey(rawQuery, key string) bool {
+	if key == "" {
+		return true
+	}
+	for part := range strings.SplitSeq(rawQuery, "&") {
+		if name, _, _ := strings.Cut(part, "="); name == key {
+			return true
+		}
+	}
+	return false
+}
+
+// version says which error shape a path has: 2 for /public/v2, 1 for all others.
+func version(path string) int {
+	if strings.HasPrefix(path, "/public/v2/") {
+		return 2
+	}
+	return 1
+}

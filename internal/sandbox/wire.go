@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// countedBody hashes and counts a request's body as it is read, and keeps none of it.
+type countedBody struct {
+	mu   sync.Mutex // net/http may close while a handler reads
+	body io.ReadCloser
+	hash hash.Hash
+	read int64
+	end  bool
+}
+
+func newCountedBody(body io.ReadCloser) *countedBody {
+	if body == nil {
+		body = http.NoBody
+	}
+	return &countedBody{body: body, hash: sha256.New()}
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hash.Write(p[:n])
+	b.read += int64(n)
+	b.end = b.end || err == io.EOF
+	return n, err
+}
+
+func (b *countedBody) Close() error { return b.body.Close() }
+
+// discard reads up to most bytes.
+func (b *countedBody) discard(most int64) { io.Copy(io.Discard, io.LimitReader(b, most)) }
+
+func (b *countedBody) complete() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.end
+}
+
+func (b *countedBody) sum() (read int64, sha string, complete bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read, hex.EncodeToString(b.hash.Sum(nil)), b.end
+}
+
+// answerWriter notes the status of an answer and bends the answer where a fault says so.
+type answerWriter struct {
+	http.ResponseWriter
+	status int // 0 until something was sent
+
+	swallow bool  // nothing goes out
+	cut     bool  // the connection ends in the middle of the body
+	left    int64 // bytes until then
+}
+
+// Unwrap serves http.ResponseController.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *answerWriter) WriteHeader(status int) {
+	if w.swallow {
+		return
+	}
+	w.status = status
+	w.left = half(w.Header().Get("Content-Length"))
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// startOver forgets a swallowed answer, so that another can be written.
+func (w *answerWriter) startOver() {
+	w.swallow = false
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Disposition", "Vary", "Location"} {
+		w.Header().Del(name)
+	}
+}
+
+func (w *answerWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case w.swallow:
+		return len(p), nil
+	case !w.cut:
+		return w.ResponseWriter.Write(p)
+	}
+	n := min(w.left, int64(len(p)))
+	w.ResponseWriter.Write(p[:n])
+	w.left -= n
+	if w.left > 0 {
+		return int(n), nil
+	}
+	http.NewResponseController(w.ResponseWriter).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// half of a known length, or a bit of an unknown one.
+func half(contentLength string) int64 {
+	n, err := strconv.ParseInt(contentLength, 10, 64)
+	if err != nil {
+		return 512
+	}
+	return n / 2
+}

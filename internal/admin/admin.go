@@ -45,9 +45,10 @@ type Config struct {
 	Keeper     Keeper
 	Authorizer Authorizer
 	Login      LoginConfig
-	// AllowHost says whether a Host header (with or without port) is one of ours; r tells more about
-	// the connection. Nil accepts every host, which is only right where no browser can connect.
-	AllowHost func(r *http.Request) bool
+	// Guard refuses foreign hosts and what web pages from elsewhere make a browser send. It must let
+	// ProbePaths pass under any Host, and a navigation by a page elsewhere to the redirect URL's path.
+	// Nil refuses nothing, which is right only for a Handler that no connection leads to.
+	Guard func(http.Handler) http.Handler
 	// Info is shown by /api/v1/status.
 	Info Info
 }
@@ -95,6 +96,9 @@ var _ http.Handler = (*Handler)(nil)
 func New(c Config) (*Handler, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
+	}
+	if c.Guard == nil {
+		c.Guard = func(next http.Handler) http.Handler { return next }
 	}
 	h := &Handler{config: c, logins: newLogins()}
 	h.handler = h.guard(h.routes())

@@ -1,0 +1,307 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/proxy"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// adminHeaderBytes bounds the header of a request to the admin listener.
+const adminHeaderBytes = 64 << 10
+
+// closeReserve is what the Manager gets at least to save its pairs, also if requests have used up the
+// time for draining.
+const closeReserve = 2 * time.Second
+
+// app is a proxy that can be run, made of checked settings.
+type app struct {
+	listen   []address
+	admin    *address // nil for none
+	upstream upstream
+	secrets  secrets
+	store    openStore
+	redirect *url.URL // nil follows from the admin listener
+	scope    string
+	guard    listenSettings
+	tokens   tokenSettings
+	traffic  trafficSettings
+	logger   *logrus.Logger
+	stderr   io.Writer
+	// ready is called when requests are served, with the address of the first listener. Nil is allowed.
+	ready func(base string)
+}
+
+// running is an app at work.
+type running struct {
+	*app
+	listeners      []net.Listener
+	adminListeners []net.Listener
+	manager        *tokens.Manager
+	proxy          *proxy.Proxy
+	admin          *admin.Handler
+	server         *http.Server
+	adminServer    *http.Server
+	transport      *http.Transport // to the API
+	serving        sync.WaitGroup  // one for each listener
+	failed         chan error      // of a listener that broke
+}
+
+// run serves until ctx ends, then lets what runs come to its end.
+func (a *app) run(ctx context.Context) error {
+	restore := captureStandardLog(a.logger)
+	defer restore()
+	r := &running{app: a, failed: make(chan error, 1)}
+	defer r.closeListeners()
+	if err := r.openListeners(ctx); err != nil {
+		return err
+	}
+	if err := r.build(); err != nil {
+		return err
+	}
+	if err := r.manager.Start(ctx); err != nil {
+		return errors.Join(err, r.manager.Close(ctx))
+	}
+	r.serve()
+	r.announce()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-r.failed:
+	}
+	return errors.Join(err, r.stop())
+}
+
+// openListeners comes first: a taken port should be found before anything is touched.
+func (r *running) openListeners(ctx context.Context) (err error) {
+	if r.listeners, err = openAll(ctx, "listen", r.listen); err != nil || r.app.admin == nil {
+		return err
+	}
+	r.adminListeners, err = openAll(ctx, "admin-listen", []address{*r.app.admin})
+	return err
+}
+
+func (r *running) closeListeners() {
+	closeAll(r.listeners)
+	closeAll(r.adminListeners)
+}
+
+// build makes the parts and puts them together.
+func (r *running) build() (err error) {
+	r.transport = proxy.NewTransport(proxy.TransportOptions{
+		HeaderTimeout: r.traffic.UpstreamHeaderTimeout.Duration, RootCAs: r.upstream.roots,
+	})
+	if r.manager, err = tokens.New(r.managerConfig()); err != nil {
+		return err
+	}
+	if r.proxy, err = proxy.New(r.proxyConfig()); err != nil {
+		return err
+	}
+	if r.admin, err = newAdmin(r.adminConfig()); err != nil {
+		return err
+	}
+	r.server = r.proxy.Server()
+	r.adminServer = &http.Server{
+		Handler: r.admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: adminHeaderBytes,
+	}
+	for _, s := range []*http.Server{r.server, r.adminServer} {
+		s.ErrorLog = log.New(foreignLog{r.logger}, "", 0)
+	}
+	return nil
+}
+
+func (r *running) managerConfig() tokens.Config {
+	c := managerConfig(r.store, r.upstream, r.secrets, r.logger)
+	c.RefreshBefore = r.tokens.RefreshBefore.Duration
+	c.RefreshTimeout = r.tokens.RefreshTimeout.Duration
+	c.MaxAccounts = r.tokens.MaxAccounts.N
+	c.Probe = probe(r.upstream.api, r.tokens.ProbePath, r.transport)
+	return c
+}
+
+// managerConfig is what all Managers have in common: those of a proxy, and those of a command that
+// looks after an account while no proxy runs.
+func managerConfig(store openStore, u upstream, s secrets, logger *logrus.Logger) tokens.Config {
+	c := tokens.DefaultConfig()
+	c.Store = store.Store // itself, for the Manager to see what else it can do
+	c.Endpoint = tokens.Endpoint{
+		URL: u.token.String(), ClientID: s.clientID.Reveal(), ClientSecret: s.clientSecret,
+		Transport: tokenTransport(u.roots),
+	}
+	c.Accounts = s.accounts
+	c.Observe = logEvents(logger)
+	c.EmergencyPrefix = store.emergency
+	return c
+}
+
+func (r *running) proxyConfig() proxy.Config {
+	c := proxy.DefaultConfig()
+	c.API, c.TokenURL, c.Tokens = r.upstream.api, r.upstream.token, r.manager
+	c.AllowHosts, c.AllowOrigins = r.guard.AllowHost, r.guard.AllowOrigin
+	c.ReplayMemory, c.ReplayDisk = r.traffic.ReplayMemory.Bytes, r.traffic.ReplayDisk.Bytes
+	c.ReplayTotal = r.traffic.ReplayTotal.Bytes
+	c.TempDir = r.traffic.TempDir
+	if c.TempDir == "" {
+		c.TempDir = r.store.dir
+	}
+	c.MaxInFlight = r.traffic.MaxInFlight.N
+	c.Transport = r.transport
+	c.Log = r.logger
+	c.LoginHint = loginCommand
+	return c
+}
+
+func (r *running) adminConfig() admin.Config {
+	var listeners []string
+	for _, l := range r.listeners {
+		listeners = append(listeners, baseURL(l))
+	}
+	return admin.Config{
+		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager,
+		Login: admin.LoginConfig{
+			ClientID: r.secrets.clientID.Reveal(), AuthorizeURL: r.upstream.authorize.String(),
+			RedirectURL: redirectURL(r.redirect, portOfListeners(r.adminListeners)), Scope: r.scope,
+		},
+		Info: admin.Info{
+			Version: buildVersion().version, Listeners: listeners, Upstream: r.upstream.api.String(),
+			Store: r.store.name, StartedAt: time.Now().UTC(),
+		},
+	}
+}
+
+// newAdmin puts the guard of the proxied port before the admin handler.
+func newAdmin(c admin.Config, allowHosts ...string) (*admin.Handler, error) {
+	guard, err := proxy.NewGuard(proxy.GuardConfig{
+		AllowHosts:    append(allowHosts, c.Login.RedirectURL.Hostname()),
+		AnyHostPaths:  admin.ProbePaths(),
+		NavigatePaths: []string{c.Login.RedirectURL.Path},
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.Guard = guard.Wrap
+	return admin.New(c)
+}
+
+// redirectURL returns what must be registered at PandaDoc: as configured, or the admin listener's.
+func redirectURL(configured *url.URL, adminPort int) *url.URL {
+	if configured != nil {
+		return configured
+	}
+	return &url.URL{Scheme: "http", Host: net.JoinHostPort("localhost", strconv.Itoa(adminPort)), Path: "/oauth2/callback"}
+}
+
+// defaultAdminPort is that of --admin-listen.
+const defaultAdminPort = 8081
+
+func portOfListeners(open []net.Listener) int {
+	for _, l := range open {
+		if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+			return tcp.Port
+		}
+	}
+	return defaultAdminPort
+}
+
+// loginCommand is the command that signs an account in.
+func loginCommand(account string) string {
+	if account == tokens.DefaultAccount {
+		return "run: " + programName + " login"
+	}
+	return "run: " + programName + " login --account " + account
+}
+
+func (r *running) serve() {
+	for _, l := range r.listeners {
+		r.serving.Go(func() { r.serveOne(r.server, l) })
+	}
+	for _, l := range r.adminListeners {
+		r.serving.Go(func() { r.serveOne(r.adminServer, l) })
+	}
+}
+
+// serveOne ends when its server is shut down.
+func (r *running) serveOne(s *http.Server, l net.Listener) {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		select {
+		case r.failed <- fmt.Errorf("listener %s: %w", l.Addr(), err):
+		default: // one reason is enough to stop
+		}
+	}
+}
+
+// announce tells that requests are served. The lines that other programs wait for have the same form
+// whatever the log's format is.
+func (r *running) announce() {
+	var listeners []string
+	for _, l := range r.listeners {
+		fmt.Fprintf(r.stderr, "listening on %s -> %s\n", baseURL(l), r.upstream.api)
+		listeners = append(listeners, baseURL(l))
+	}
+	var admins []string
+	for _, l := range r.adminListeners {
+		fmt.Fprintf(r.stderr, "admin on %s\n", baseURL(l))
+		admins = append(admins, baseURL(l))
+	}
+	var accounts []string
+	for _, s := range r.manager.Status() {
+		accounts = append(accounts, s.Account+"="+string(s.State))
+	}
+	r.logger.WithFields(logrus.Fields{
+		"listeners": strings.Join(listeners, " "), "admin": strings.Join(admins, " "),
+		"upstream": r.upstream.api.String(), "store": r.store.name,
+		"accounts": strings.Join(accounts, " "), "version": buildVersion().version,
+	}).Info("started")
+	if r.ready != nil {
+		r.ready(baseURL(r.listeners[0]))
+	}
+}
+
+// stop ends in the order that loses nothing: no new work is invited, what runs may finish, and only
+// then the tokens are put away. /livez and /readyz answer until the requests are done.
+func (r *running) stop() error {
+	r.admin.Stopping()
+	r.logger.Info("stopping")
+	time.Sleep(r.traffic.DrainMin.Duration) // clients have not heard yet that they should go elsewhere
+	ctx, cancel := context.WithTimeout(context.Background(), r.traffic.DrainTimeout.Duration)
+	defer cancel()
+	if err := r.server.Shutdown(ctx); err != nil {
+		r.logger.Warn("some requests did not finish in time and were cut off")
+		r.server.Close()
+	}
+	if err := r.proxy.Close(ctx); err != nil {
+		r.logger.WithError(err).Warn("renewals in the background were cut off")
+	}
+	if err := r.adminServer.Shutdown(ctx); err != nil {
+		r.adminServer.Close()
+	}
+	r.serving.Wait()
+	r.transport.CloseIdleConnections()
+	reserve, cancel := context.WithTimeout(context.Background(), max(r.timeLeft(ctx), closeReserve))
+	defer cancel()
+	if err := r.manager.Close(reserve); err != nil {
+		return err
+	}
+	r.logger.Info("stopped")
+	return nil
+}
+
+func (r *running) timeLeft(ctx context.Context) time.Duration {
+	deadline, _ := ctx.Deadline()
+	return time.Until(deadline)
+}

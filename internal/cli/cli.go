@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/alecthomas/kong"
+)
+
+const programName = "pandadoc-auth-proxy"
+
+// Env is what a program is given by its surroundings.
+type Env struct {
+	Args    []string // without the program's name
+	Environ []string // as of os.Environ
+	Stdin   io.Reader
+	Stdout  io.Writer // results
+	Stderr  io.Writer // logs and everything else for people
+}
+
+// Run runs one command until it is done or ctx ends, and returns the exit status: 0 done, 1 failed,
+// 2 wrong use or configuration, 3 login required.
+func Run(ctx context.Context, env Env) int {
+	err := run(ctx, env)
+	report(env.Stderr, err)
+	return exitStatus(err)
+}
+
+func run(ctx context.Context, env Env) error {
+	p := &program{Env: env, layers: newLayers(env.Environ)}
+	helped := false
+	parser, err := kong.New(&commandLine{}, options(p, func(int) { helped = true })...)
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(env.Args)
+	switch {
+	case helped:
+		return nil
+	case err != nil:
+		return withStatus(withHint(err, "\""+programName+" --help\" lists commands and flags"), exitUsage)
+	}
+	p.check(command)
+	command.BindTo(ctx, (*context.Context)(nil))
+	return command.Run(p)
+}
+
+func options(p *program, exit func(int)) []kong.Option {
+	return []kong.Option{
+		kong.Name(programName),
+		kong.Description(description),
+		kong.Writers(p.Stdout, p.Stderr),
+		kong.Exit(exit),
+		kong.Resolvers(p.layers),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Help(printHelp),
+		kong.ValueFormatter(helpWithEnv),
+	}
+}
+
+// commandLine is what kong parses. serve is meant where no command is given.
+type commandLine struct {
+	Serve       serveCommand       `cmd:"" default:"withargs" help:"Run the proxy. This is the default."`
+	Sandbox     sandboxCommand     `cmd:"" help:"Run the proxy against a built-in emulator of PandaDoc. Needs no account."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running proxy whether it is ready (exit 0, 1, or 3 if a login is required)."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+// program is what every command works with.
+type program struct {
+	Env
+	layers *layers
+	// mistakes are those of single settings, found before the command looks at them.
+	mistakes []error
+	// strangers are names in the environment that look like ours and mean nothing.
+	strangers []string
+}
+
+// check looks at every setting by itself, so that one run shows all mistakes.
+func (p *program) check(command *kong.Context) {
+	p.mistakes = append(p.mistakes, p.layers.errs...)
+	for _, flag := range command.Flags() {
+		if c, ok := flag.Target.Addr().Interface().(checker); ok && c.check() != nil {
+			p.mistakes = append(p.mistakes, located(p.layers.source(flag.Name), c.check()))
+		}
+	}
+	strangers, err := p.layers.checkNames(knownNames(command.Model))
+	p.strangers = strangers
+	p.mistakes = append(p.mistakes, leaves(err)...)
+}
+
+// validator returns one that already knows the mistakes of the single settings.
+func (p *program) validator() *validator {
+	return &validator{layers: p.layers, errs: p.mistakes}
+}
+
+// located puts the place of a mistake in front of it and keeps its hint.
+func located(where string, err error) error {
+	var h hintError
+	if !errors.As(err, &h) {
+		return err
+	}
+	return mistake(where+": "+h.Error(), h.hint)
+}

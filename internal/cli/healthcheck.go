@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// healthcheckCommand asks for readiness, for containers that have no shell and no curl.
+type healthcheckCommand struct {
+	fileSettings  `embed:""`
+	adminSettings `embed:""`
+}
+
+// Run prints one line and ends with 0, 1, or 3 if only a login helps.
+func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
+	v := p.validator()
+	at := v.admin(&c.adminSettings)
+	if err := v.err(); err != nil {
+		return withStatus(err, exitUsage)
+	}
+	if at == nil {
+		return withStatus(mistake("there is no admin listener to ask", "give its address with --admin-listen"), exitUsage)
+	}
+	client, err := dialAdmin(ctx, at)
+	if err != nil {
+		return fmt.Errorf("not ready: %w", named(err, at))
+	}
+	defer client.close()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var ready admin.Readiness
+	status, err := client.do(ctx, http.MethodGet, "/readyz", nil, &ready)
+	if err != nil {
+		return fmt.Errorf("not ready: %w", err)
+	}
+	fmt.Fprintln(p.Stdout, summary(ready))
+	switch {
+	case status == http.StatusOK:
+		return nil
+	case ready.State == tokens.LoginRequired:
+		return withStatus(nil, exitLoginRequired)
+	}
+	return withStatus(nil, exitFailed)
+}
+
+// named says where nobody was found.
+func named(err error, at *address) error {
+	if errors.Is(err, errNoProxy) {
+		return fmt.Errorf("nothing listens on %s", at)
+	}
+	return err
+}
+
+// summary is one line, with the first account that needs something.
+func summary(r admin.Readiness) string {
+	for _, a := range r.Accounts {
+		if a.Hint != "" {
+			return fmt.Sprintf("%s: account %s is %s: %s", r.State, a.Account, a.State, a.Hint)
+		}
+	}
+	return string(r.State)
+}

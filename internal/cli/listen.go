@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// portTries bounds the search for a port that is free in both loopback families.
+const portTries = 20
+
+// openAll opens the listeners of all addresses, or none.
+func openAll(ctx context.Context, flag string, addresses []address) ([]net.Listener, error) {
+	var open []net.Listener
+	for _, a := range addresses {
+		more, err := a.open(ctx)
+		if err != nil {
+			closeAll(open)
+			return nil, withHint(fmt.Errorf("listen on %s: %w", a, err), listenHint(flag, err))
+		}
+		open = append(open, more...)
+	}
+	return open, nil
+}
+
+func closeAll(open []net.Listener) {
+	for _, l := range open {
+		l.Close()
+	}
+}
+
+func listenHint(flag string, err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Sprintf("another process listens there: stop it, or choose another address, like --%s 127.0.0.1:0 for any free port", flag)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Sprintf("this user may not listen there: choose a port above 1023 or another directory with --%s", flag)
+	}
+	return fmt.Sprintf("choose another address with --%s", flag)
+}
+
+// open returns one listener, or two for localhost: programs disagree about whether the name means
+// 127.0.0.1 or ::1.
+func (a address) open(ctx context.Context) ([]net.Listener, error) {
+	switch {
+	case a.path != "":
+		return one(openSocket(ctx, a.path))
+	case a.host == "localhost":
+		return a.openLoopback(ctx)
+	}
+	return one(openTCP(ctx, a.host, a.port))
+}
+
+func one(l net.Listener, err error) ([]net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{l}, nil
+}
+
+// openLoopback opens the same port in both families; a family that the machine does not have is left out.
+func (a address) openLoopback(ctx context.Context) ([]net.Listener, error) {
+	var err error
+	for range portTries {
+		var v4, v6 net.Listener
+		port := a.port
+		if v4, err = openTCP(ctx, "127.0.0.1", port); err != nil && !noSuchFamily(err) {
+			return nil, err
+		}
+		if v4 != nil {
+			port = uint16(v4.Addr().(*net.TCPAddr).Port)
+		}
+		v6, errV6 := openTCP(ctx, "::1", port)
+		switch {
+		case v4 != nil && v6 != nil:
+			return []net.Listener{v4, v6}, nil
+		case v6 != nil:
+			return []net.Listener{v6}, nil
+		case v4 != nil && noSuchFamily(errV6):
+			return []net.Listener{v4}, nil
+		}
+		if v4 != nil {
+			v4.Close()
+		}
+		if err = errV6; a.port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+// noSuchFamily says whether an error means that the machine lacks IPv4 or IPv6.
+func noSuchFamily(err error) bool {
+	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) ||
+		errors.Is(err, syscall.EPROTONOSUPPORT)
+}
+
+func openTCP(ctx context.Context, host string, port uint16) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+	return l, bare(err)
+}
+
+// bare takes the address out of an error to which the caller adds it in the user's own words.
+func bare(err error) error {
+	var op *net.OpError
+	var sys *os.SyscallError
+	switch {
+	case errors.As(err, &sys):
+		return sys.Err
+	case errors.As(err, &op):
+		return op.Err
+	}
+	return err
+}
+
+// openSocket makes a unix socket that only this user can connect to. A socket file that nobody answers
+// on is left over from a process that was killed, and replaced.
+func openSocket(ctx context.Context, path string) (net.Listener, error) {
+	if err := checkStale(ctx, path); err != nil {
+		return nil, err
+	}
+	// A socket made in place would be open to others until its mode is set.
+	private, err := os.MkdirTemp(filepath.Dir(path), ".s")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(private)
+	temporary := filepath.Join(private, "s")
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", temporary)
+	if err != nil {
+		return nil, bare(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(temporary, 0o600), os.Rename(temporary, path)); err != nil {
+		l.Close()
+		return nil, err
+	}
+	made, err := os.Lstat(path)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &socket{Listener: l, path: path, made: made}, nil
+}
+
+// checkStale returns an error unless path is free or a socket on which nobody answers.
+func checkStale(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&os.ModeSocket == 0:
+		return errors.New("the file exists and is not a socket; it is left alone")
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err == nil {
+		conn.Close()
+		return syscall.EADDRINUSE
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("a socket is there, and it is not known whether it is in use: %w", bare(err))
+	}
+	return nil
+}
+
+// socket removes its file when it is closed, unless another process has put its own there.
+type socket struct {
+	net.Listener
+	path string
+	made os.FileInfo
+}
+
+func (s *socket) Close() error {
+	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.made) {
+		os.Remove(s.path)
+	}
+	return s.Listener.Close()
+}
+
+// Addr returns the address under the name that was asked for.
+func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+
+// baseURL returns how clients address a listener.
+func baseURL(l net.Listener) string {
+	if l.Addr().Network() == "unix" {
+		return "unix:" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
+}

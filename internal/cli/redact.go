@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+const redacted = "[redacted]"
+
+// redactor is the second net below tokens.Secret: it keeps secrets out of the log that some library
+// put into an error or a field as plain text.
+type redactor struct {
+	values *strings.Replacer // known values, longest first
+	shapes *regexp.Regexp
+}
+
+var _ logrus.Hook = (*redactor)(nil)
+
+// newRedactor knows the given secrets by value, and others by the words in front of them.
+func newRedactor(known []tokens.Secret) *redactor {
+	var pairs []string
+	for _, s := range known {
+		if len(s.Reveal()) >= 8 { // shorter ones are words of the language, and no real secret
+			pairs = append(pairs, s.Reveal(), redacted)
+		}
+	}
+	return &redactor{
+		values: strings.NewReplacer(pairs...),
+		shapes: regexp.MustCompile(`(?i)\b(?:(bearer|api-key|basic)\s+|` +
+			`((?:access_token|refresh_token|client_secret|api_key|code|state)["']?[=:]\s*["']?))[^\s"'&,;]+`),
+	}
+}
+
+// Levels implements logrus.Hook.
+func (r *redactor) Levels() []logrus.Level { return logrus.AllLevels }
+
+// Fire implements logrus.Hook. The entry is the logger's own copy.
+func (r *redactor) Fire(e *logrus.Entry) error {
+	e.Message = r.clean(e.Message)
+	for key, value := range e.Data {
+		switch v := value.(type) {
+		case string:
+			e.Data[key] = r.field(key, v)
+		case error:
+			e.Data[key] = r.field(key, v.Error())
+		case fmt.Stringer:
+			e.Data[key] = r.field(key, v.String())
+		}
+	}
+	return nil
+}
+
+func (r *redactor) field(key, text string) string {
+	if secretField(key) && text != "" {
+		return redacted
+	}
+	return r.clean(text)
+}
+
+func secretField(key string) bool {
+	switch strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(key)) {
+	case "authorization", "token", "accesstoken", "refreshtoken", "clientsecret", "secret", "apikey",
+		"password", "cookie", "setcookie":
+		return true
+	}
+	return false
+}
+
+func (r *redactor) clean(text string) string {
+	text = r.values.Replace(text)
+	// Every shape has one of these; most fields of an access line have none.
+	if !strings.ContainsAny(text, " =:") {
+		return text
+	}
+	return r.shapes.ReplaceAllString(text, "$1$2"+redacted)
+}

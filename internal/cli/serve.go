@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+)
+
+type serveCommand struct {
+	settings `embed:""`
+}
+
+// Run serves until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, p *program) error {
+	a, store, level, err := c.check(p)
+	if err != nil {
+		return withStatus(err, exitUsage)
+	}
+	a.logger = newLogger(p.Stderr, level, c.LogFormat, newRedactor(a.secrets.all()))
+	a.stderr = p.Stderr
+	p.warnStrangers(a.logger)
+	warnSecrets(a.logger, a.secrets)
+	if a.store, err = store.open(ctx, p.Environ, func(text string) { a.logger.Warn(text) }); err != nil {
+		return err
+	}
+	if a.store.err != nil {
+		logProblem(a.logger, "the token store cannot be written: no token will be refreshed", a.store.err)
+	}
+	return a.run(ctx)
+}
+
+// check makes an app of the settings, or says everything that is wrong with them.
+func (c *serveCommand) check(p *program) (*app, storeSpec, logrus.Level, error) {
+	v := p.validator()
+	a := &app{
+		listen: v.listen(&c.listenSettings), admin: v.admin(&c.adminSettings), upstream: v.upstream(&c.upstreamSettings),
+		redirect: v.redirect(&c.loginSettings), scope: c.Scope,
+		guard: c.listenSettings, tokens: c.tokenSettings, traffic: c.trafficSettings,
+	}
+	v.listeners(a.listen, a.admin)
+	v.loops(a.upstream, a.listen, a.admin)
+	v.tokens(&c.tokenSettings)
+	v.traffic(&c.trafficSettings)
+	store, level := v.store(&c.storeSettings), v.log(&c.logSettings)
+	var err error
+	a.secrets, err = readSecrets(p.layers, &c.secretSettings)
+	return a, store, level, errors.Join(v.err(), err)
+}
+
+// warnStrangers names variables that look like settings. They are no error, because Kubernetes makes
+// such names for every service that begins with pandadoc.
+func (p *program) warnStrangers(logger *logrus.Logger) {
+	if len(p.strangers) > 0 {
+		logger.WithField("names", strings.Join(p.strangers, " ")).
+			Warn("these variables in the environment are no settings and are ignored (addresses of Kubernetes services are harmless)")
+	}
+}
+
+// warnSecrets tells what will not work for lack of another secret.
+func warnSecrets(logger *logrus.Logger, s secrets) {
+	for name, a := range s.accounts {
+		if s.clientID.IsZero() && !a.RefreshToken.IsZero() {
+			logger.WithField("account", name).
+				Warn("there is a refresh token but no client id: set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET, or it cannot be used")
+		}
+	}
+}
+
+// logProblem logs an error together with its hint.
+func logProblem(logger *logrus.Logger, text string, err error) {
+	entry := logger.WithError(err)
+	var h hintError
+	if errors.As(err, &h) {
+		entry = entry.WithField("hint", h.hint)
+	}
+	entry.Error(text)
+}

@@ -1,0 +1,109 @@
+package cli
+
+// Settings are fields with kong's tags: one field gives the flag, its default, its help, the name in
+// the environment (PANDADOC_ and the flag's name in capitals) and the key in the file. Fields hold what
+// was written; config.go makes of them what the program works with.
+//
+// The tag `empty` marks the settings for which an empty text in the environment is a value. For all
+// others an empty variable counts as not set, as compose files and charts make such variables.
+
+// settings are what serve takes.
+type settings struct {
+	fileSettings
+	listenSettings
+	adminSettings
+	upstreamSettings
+	secretSettings
+	storeSettings
+	loginSettings
+	tokenSettings
+	trafficSettings
+	logSettings
+}
+
+// clientSettings are what the commands take that look after accounts.
+type clientSettings struct {
+	fileSettings
+	adminSettings
+	upstreamSettings
+	secretSettings
+	storeSettings
+	loginSettings
+	logSettings
+}
+
+// sandboxSettings are what the sandbox takes: no file, no upstream, no store and no secrets, because
+// the sandbox must not come near a real account.
+type sandboxSettings struct {
+	listenSettings
+	adminSettings
+	loginSettings
+	tokenSettings
+	trafficSettings
+	logSettings
+}
+
+type fileSettings struct {
+	Config string `placeholder:"FILE" help:"YAML file with the same settings, named as the flags without the dashes in front. Unknown names in it are an error."`
+}
+
+type listenSettings struct {
+	Listen               []string `sep:"none" default:"localhost:8080" placeholder:"ADDRESS" help:"Where to serve: HOST:PORT or unix:/PATH. localhost means both loopback families, port 0 any free port. May be repeated (in the environment: separated by spaces)."`
+	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name besides the loopback names. May be repeated."`
+	AllowOrigin          []string `sep:"none" placeholder:"ORIGIN" help:"Accept browser requests from pages of this origin, like https://app.example.com. May be repeated."`
+	AllowUnauthenticated toggle   `default:"false" help:"Listen beyond loopback although anybody who reaches the port then uses the accounts."`
+}
+
+type adminSettings struct {
+	AdminListen string `default:"localhost:8081" placeholder:"ADDRESS" help:"Where health, status and browser login are served; \"none\" for nowhere."`
+}
+
+type upstreamSettings struct {
+	Region                string `default:"global" placeholder:"global|eu" help:"Which PandaDoc the account is at. Sets the three URLs that follow."`
+	APIURL                string `name:"api-url" placeholder:"URL" help:"The API, instead of the region's."`
+	AuthorizeURL          string `placeholder:"URL" help:"The consent page, instead of the region's."`
+	TokenURL              string `placeholder:"URL" help:"The token endpoint, instead of the region's."`
+	AllowInsecureUpstream toggle `default:"false" help:"Allow plain http to a host that is not loopback. Credentials then travel in clear."`
+	CAFile                string `name:"ca-file" placeholder:"FILE" help:"PEM file with certificate authorities to trust besides the system's."`
+}
+
+// secretSettings are files. The values themselves are never flags: the process list would show them.
+type secretSettings struct {
+	ClientIDFile     string `name:"client-id-file" placeholder:"FILE" help:"File with the client id of the application at PandaDoc. The value itself: PANDADOC_CLIENT_ID."`
+	ClientSecretFile string `placeholder:"FILE" help:"File with the client secret. The value itself: PANDADOC_CLIENT_SECRET."`
+	RefreshTokenFile string `placeholder:"FILE" help:"File with a first refresh token. The value itself: PANDADOC_REFRESH_TOKEN."`
+	AccessTokenFile  string `placeholder:"FILE" help:"File with a first access token. The value itself: PANDADOC_ACCESS_TOKEN."`
+	APIKeyFile       string `name:"api-key-file" placeholder:"FILE" help:"File with an API key, used instead of tokens. The value itself: PANDADOC_API_KEY."`
+}
+
+type storeSettings struct {
+	Store string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: file: (the user's state directory), file:DIR, or memory: (lost at the end)."`
+}
+
+type loginSettings struct {
+	RedirectURL string `name:"redirect-url" placeholder:"URL" help:"The redirect URL registered at PandaDoc. Default: http://localhost:ADMIN-PORT/oauth2/callback."`
+	Scope       string `default:"read+write" help:"What a login asks for."`
+}
+
+type tokenSettings struct {
+	RefreshBefore  duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before expiry, but at most a tenth of the token's life. 0s: only after a refusal."`
+	RefreshTimeout duration `default:"20s" placeholder:"TIME" help:"How long a request waits for a refresh. The refresh itself goes on."`
+	ProbePath      string   `default:"/public/v1/members/current" placeholder:"PATH" empty:"true" help:"What is asked with a refused token to see whether the refusal was about the token. Empty: do not ask."`
+	MaxAccounts    number   `default:"10000" placeholder:"N" help:"Accounts kept in memory."`
+}
+
+type trafficSettings struct {
+	ReplayMemory          size     `default:"64KiB" placeholder:"SIZE" help:"How much of a request's body is kept in memory for a replay."`
+	ReplayDisk            size     `default:"128MiB" placeholder:"SIZE" help:"How much of a request's body is kept in a temporary file, in all."`
+	ReplayTotal           size     `default:"1GiB" placeholder:"SIZE" help:"How much is kept for all requests together."`
+	TempDir               string   `placeholder:"DIR" help:"Where those temporary files lie. Default: the store's directory, else the system's."`
+	MaxInFlight           number   `default:"1024" placeholder:"N" help:"Requests at once; more are refused with 503."`
+	UpstreamHeaderTimeout duration `default:"120s" placeholder:"TIME" help:"How long the API may take to begin its answer."`
+	DrainMin              duration `default:"0s" placeholder:"TIME" help:"After SIGTERM, keep accepting requests this long."`
+	DrainTimeout          duration `default:"30s" placeholder:"TIME" help:"After that, wait this long for what still runs."`
+}
+
+type logSettings struct {
+	LogLevel  string `default:"info" placeholder:"LEVEL" help:"error, warning, info, debug or trace."`
+	LogFormat string `default:"text" placeholder:"text|json" help:"text for people, json for machines."`
+}

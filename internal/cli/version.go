@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+type versionCommand struct{}
+
+// Run prints one line on standard output.
+func (*versionCommand) Run(p *program) error {
+	v := buildVersion()
+	_, err := fmt.Fprintf(p.Stdout, "%s %s (%s)\n", programName, v.version, v.toolchain)
+	return err
+}
+
+// version is what the binary knows about itself.
+type version struct{ version, toolchain string }
+
+// buildVersion reads what the Go toolchain put into the binary: the module's version, or, of a build
+// from a checkout, the commit.
+func buildVersion() version {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version{version: "unknown", toolchain: "unknown"}
+	}
+	v := version{version: info.Main.Version, toolchain: info.GoVersion}
+	if v.version != "" && v.version != "(devel)" {
+		return v
+	}
+	v.version = "devel"
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if commit := settings["vcs.revision"]; commit != "" {
+		v.version += "-" + commit[:min(12, len(commit))]
+	}
+	if settings["vcs.modified"] == "true" {
+		v.version += "-dirty"
+	}
+	return v
+}

@@ -1,0 +1,211 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"time"
+)
+
+const (
+	// maxInformational is how many 1xx answers one request may relay. More are swallowed, so that an
+	// API gone wrong cannot keep a client busy with them.
+	maxInformational = 32
+	// slowReadAfter is how much of an answer may be written without a deadline: what fits into socket
+	// buffers anyway, so that short answers do not pay for it.
+	slowReadAfter = 64 << 10
+	// slowReadLimit is how long a client may stop reading its answer.
+	slowReadLimit = 5 * time.Minute
+)
+
+// call is one request on its way. It is the http.ResponseWriter of everything below ServeHTTP, so that
+// what is said of every answer is said in one place, and what happened can be told at the end.
+// Its fields belong to the request's goroutine, except where spool says otherwise.
+type call struct {
+	http.ResponseWriter
+	proxy *Proxy
+	req   *http.Request
+	spool *spool // nil for a request without a body
+
+	Exchange          // what will be told
+	path     string   // raw, without the account's prefix
+	prefix   string   // "/@acme", or empty
+	target   *url.URL // at the API
+	origin   string   // of an allowed page, else empty
+
+	answered      bool // an answer of our own went out that is no Problem
+	wroteHeader   bool
+	writeFailed   bool
+	clientLeft    bool // the client ended its connection in the middle of its body
+	informational int
+	writeDeadline time.Time
+}
+
+type callKey struct{}
+
+// withCall lets ReverseProxy's hooks and the transport find c.
+func withCall(r *http.Request, c *call) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+func (p *Proxy) newCall(w http.ResponseWriter, r *http.Request) *call {
+	c := &call{ResponseWriter: w, proxy: p, req: r}
+	c.Start = time.Now()
+	c.Method = r.Method
+	if !methodAllowed(r.Method) {
+		c.Method = "other"
+	}
+	if r.ContentLength != 0 {
+		// Without full duplex the server reads up to 256 KiB of the body before it sends an answer,
+		// and waits for a stalled client without end.
+		rc := http.NewResponseController(w)
+		_ = rc.EnableFullDuplex() // a server that cannot is always full duplex
+		c.spool = p.newSpool(r, rc)
+	}
+	return c
+}
+
+// Unwrap lets http.ResponseController find the server's own writer.
+func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// WriteHeader sends status, with what every answer has.
+func (c *call) WriteHeader(status int) {
+	if status < 200 {
+		if c.informational++; c.informational <= maxInformational {
+			c.ResponseWriter.WriteHeader(status)
+		}
+		return
+	}
+	if c.wroteHeader {
+		return
+	}
+	c.wroteHeader = true
+	c.Status = status
+	h := c.Header()
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one, and a browser would act on the guess
+	}
+	if c.origin != "" {
+		allowOrigin(h, c.origin)
+	}
+	if c.mustClose() {
+		h.Set("Connection", "close")
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// mustClose says whether the connection cannot take another request after this answer: because bytes
+// of this body may still come, or because the request was chunked. net/http hides from handlers
+// whether a Content-Length came along with that, and two readings of where a request ends are what
+// request smuggling is made of (RFC 9112 section 6.1).
+func (c *call) mustClose() bool {
+	return c.spool != nil && (c.req.ContentLength < 0 || !c.spool.complete())
+}
+
+// Write sends a part of the answer.
+func (c *call) Write(b []byte) (int, error) {
+	if !c.wroteHeader {
+		c.WriteHeader(http.StatusOK)
+	}
+	if c.BytesOut > slowReadAfter {
+		c.extendWriteDeadline()
+	}
+	n, err := c.ResponseWriter.Write(b)
+	c.BytesOut += int64(n)
+	if err != nil {
+		c.writeFailed = true
+	}
+	return n, err
+}
+
+func (c *call) extendWriteDeadline() {
+	now := time.Now()
+	if c.writeDeadline.Sub(now) > slowReadLimit*9/10 {
+		return
+	}
+	c.writeDeadline = now.Add(slowReadLimit)
+	_ = http.NewResponseController(c.ResponseWriter).SetWriteDeadline(c.writeDeadline)
+}
+
+// refuse answers with problem.
+func (c *call) refuse(problem *Problem) {
+	c.Code = problem.Code
+	c.setRequestID(c.Header())
+	problem.Write(c)
+}
+
+// setRequestID keeps the request id of the API, because PandaDoc's support works with it, and gives
+// an answer that has none one of ours.
+func (c *call) setRequestID(h http.Header) {
+	if id := h.Get("X-Request-Id"); id != "" {
+		c.RequestID = boundedText(id, 64)
+		return
+	}
+	c.RequestID = fmt.Sprintf("%016x", rand.Uint64())
+	h.Set("X-Request-Id", c.RequestID)
+}
+
+// end tells what happened and leaves the client's connection in order. panicked is what recover gave;
+// everything but nil goes on as http.ErrAbortHandler, so that the client sees a cut answer as cut.
+func (c *call) end(panicked any) {
+	if panicked != nil {
+		c.noteAbort(panicked)
+	}
+	if c.spool != nil {
+		c.finishBody(panicked == nil)
+	}
+	c.proxy.report(c)
+	if panicked == nil {
+		return
+	}
+	c.resetUndelimited()
+	panic(http.ErrAbortHandler)
+}
+
+// noteAbort says why an answer was cut.
+func (c *call) noteAbort(panicked any) {
+	switch {
+	case panicked != http.ErrAbortHandler:
+		c.Code = "panic"
+		// The value may hold anything, so only its type is told.
+		c.proxy.log.WithField("stack", string(debug.Stack())).Errorf("panic of type %T while serving a request", panicked)
+	case c.writeFailed || c.req.Context().Err() != nil:
+		c.Status = statusClientGone
+	default:
+		c.Cut = true
+	}
+}
+
+// resetUndelimited makes sure that a client notices a cut answer whose end is the end of the
+// connection (HTTP/1.0): only a reset tells it from a whole one.
+func (c *call) resetUndelimited() {
+	if c.req.ProtoAtLeast(1, 1) {
+		return
+	}
+	if conn, ok := c.req.Context().Value(connKey{}).(*net.TCPConn); ok {
+		_ = conn.SetLinger(0)
+	}
+}
+
+// finishBody is called when the answer is complete or given up. If the client still sends its body, it
+// is let do so for a while: simple clients send all before they read, and a closed connection would
+// take the answer from them.
+func (c *call) finishBody(answered bool) {
+	if answered && !c.spool.complete() {
+		_ = http.NewResponseController(c.ResponseWriter).Flush()
+		c.spool.discard()
+	} else {
+		c.spool.abort()
+	}
+	c.BytesIn, c.Spooled, c.SpooledOn = c.spool.account()
+	c.spool.release()
+}

@@ -1,0 +1,167 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// GuardConfig widens what a Guard lets in. The zero value lets in programs on this machine only.
+type GuardConfig struct {
+	// AllowHosts are further hosts that requests may name, as "name", "address" or either with
+	// ":port". Without a port every port is allowed. Nil adds none.
+	AllowHosts []string
+	// AllowOrigins are the web origins whose pages may send requests, as "https://app.example".
+	// Nothing but the exact origin matches. Nil adds none.
+	AllowOrigins []string
+	// AnyHostPaths are paths to which any Host may be sent: probes and scrapers name the pod's address.
+	AnyHostPaths []string
+	// NavigatePaths are paths to which a page elsewhere may lead the browser (a link or a redirect, by
+	// GET), as the end of a login does. Nil means none.
+	NavigatePaths []string
+}
+
+// Guard tells programs that are meant to use a loopback listener from web pages that are not. It is
+// safe for concurrent use.
+type Guard struct {
+	hosts    hostRule
+	origins  map[string]bool
+	anyHost  []string
+	navigate []string
+}
+
+// NewGuard returns a Guard. The error joins every entry that cannot match anything.
+func NewGuard(cfg GuardConfig) (*Guard, error) {
+	g := &Guard{
+		hosts:    hostRule{allowed: make(map[string]bool, len(cfg.AllowHosts))},
+		origins:  make(map[string]bool, len(cfg.AllowOrigins)),
+		anyHost:  cfg.AnyHostPaths,
+		navigate: cfg.NavigatePaths,
+	}
+	var errs []error
+	for _, host := range cfg.AllowHosts {
+		key, err := allowHostKey(host)
+		errs = append(errs, err)
+		g.hosts.allowed[key] = true
+	}
+	for _, origin := range cfg.AllowOrigins {
+		errs = append(errs, checkOrigin(origin))
+		g.origins[strings.ToLower(origin)] = true
+	}
+	return g, errors.Join(errs...)
+}
+
+// allowHostKey returns what cutHost or the lower-cased Host will be compared with.
+func allowHostKey(host string) (string, error) {
+	name, ok := cutHost(host)
+	if !ok && strings.Count(host, ":") > 1 { // an IPv6 address that somebody wrote without brackets
+		name, ok = cutHost("[" + host + "]")
+		host = name
+	}
+	if !ok || strings.Contains(name, "*") {
+		return "", fmt.Errorf("allowed host %q: want a name or an address, with or without a port, and no *", host)
+	}
+	if strings.HasSuffix(host, "]") || !strings.Contains(host, ":") || host == name {
+		return name, nil
+	}
+	return strings.ToLower(host), nil
+}
+
+func checkOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || !slices.Contains([]string{"http", "https"}, u.Scheme) {
+		return fmt.Errorf("allowed origin %q: want scheme, host and port only, like https://app.example", origin)
+	}
+	return nil
+}
+
+// Check returns what is wrong with where r comes from, or nil.
+func (g *Guard) Check(r *http.Request) *Problem {
+	if problem := g.checkHost(r); problem != nil {
+		return problem
+	}
+	return g.checkBrowser(r)
+}
+
+// Wrap returns a handler that passes on to next what g lets in and answers the rest.
+func (g *Guard) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if problem := g.Check(r); problem != nil {
+			problem.Write(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (g *Guard) checkHost(r *http.Request) *Problem {
+	if slices.Contains(g.anyHost, r.URL.Path) {
+		return nil
+	}
+	if r.Host == "" {
+		if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+			return nil // clients of HTTP/1.0 need not send one; no browser is among them
+		}
+		return badRequest.problem("The request has no Host.", "")
+	}
+	if g.hosts.allows(r.Host, localAddr(r)) {
+		return nil
+	}
+	return hostNotAllowed.problem("The Host of the request is not a name of this proxy.",
+		"use localhost, or allow the name with --allow-host")
+}
+
+// checkBrowser refuses what a page elsewhere has a browser send, whatever the method: here even a GET
+// returns private documents. Programs send neither header. http.CrossOriginProtection is laxer by
+// design: it lets safe methods through.
+func (g *Guard) checkBrowser(r *http.Request) *Problem {
+	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
+	if len(origins) == 0 && len(sites) == 0 {
+		return nil
+	}
+	if len(origins) == 1 && g.origins[strings.ToLower(origins[0])] {
+		return nil
+	}
+	if len(origins) > 0 && !(len(origins) == 1 && isOwnOrigin(r, origins[0])) {
+		return foreignOrigin()
+	}
+	if len(sites) > 0 && !(len(sites) == 1 && isOwnSite(sites[0])) && !g.isNavigation(r) {
+		return foreignOrigin()
+	}
+	return nil
+}
+
+// isOwnSite reads Sec-Fetch-Site: a page of ours, or the person at the address bar. A page from
+// another port of this machine is "same-site" and a stranger.
+func isOwnSite(site string) bool { return site == "same-origin" || site == "none" }
+
+func (g *Guard) isNavigation(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
+		r.Header.Get("Sec-Fetch-Dest") == "document" && slices.Contains(g.navigate, r.URL.Path)
+}
+
+// isOwnOrigin says whether origin is where r itself went. The Host rule has been passed by then, so a
+// page from there is ours.
+func isOwnOrigin(r *http.Request, origin string) bool {
+	return r.Host != "" && strings.EqualFold(origin, scheme(r)+"://"+r.Host)
+}
+
+func foreignOrigin() *Problem {
+	return originNotAllowed.problem("Web pages from elsewhere may not use this proxy.",
+		"allow the page's origin with --allow-origin")
+}
+
+// scheme returns the scheme that r came by.
+func scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+func validLabel(label string) bool { return tokens.ValidAccount(label) }

@@ -1,0 +1,158 @@
+// Package proxy is the traffic side: an HTTP handler that forwards what it is asked to PandaDoc's
+// API, signed in.
+//
+//	p, err := proxy.New(cfg)
+//	srv := p.Server()
+//	srv.Serve(listener)
+//
+// A request passes, in this order:
+//
+//   - the guard (guard.go, target.go): a port that adds a year-long credential to whatever reaches it
+//     is a confused deputy, so foreign hosts, web pages and ambiguous targets are refused before
+//     anything else looks at them;
+//   - the choice of the account (account.go);
+//   - httputil.ReverseProxy (forward.go, headers.go), which carries path, query and body byte for byte;
+//   - authTransport (transport.go), which adds the token and, after a 401, has the token renewed and
+//     repeats the request once.
+//
+// # Bodies
+//
+// A request can only be repeated if its body can. While the body streams to the API a copy is kept
+// (spool.go), within limits for one request and for the process. Over a limit the copy is dropped
+// and the body streams on; a 401 is then passed through.
+//
+// # Answers of our own
+//
+// Whatever this package answers itself is a Problem (problem.go) and says so in Proxy-Status.
+// Everything else is the API's.
+//
+// # Limits
+//
+// Nothing here is retried but the one request after a 401. (net/http itself repeats a GET, HEAD or
+// OPTIONS without a body if the kept-alive connection it was written to turns out to have been
+// closed by the API: RFC 9110 section 9.2.2.)
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Proxy is an http.Handler. It is safe for concurrent use.
+type Proxy struct {
+	cfg       Config
+	guard     *Guard
+	paths     pathRules
+	log       *logrus.Logger
+	forward   *httputil.ReverseProxy
+	transport http.RoundTripper
+	budget    *budget
+	renewals  renewals
+	refusals  lineLimit
+	inFlight  atomic.Int64
+	ownsConns func() // closes idle connections of a transport that New made; nil otherwise
+	closeOnce sync.Once
+}
+
+var _ http.Handler = (*Proxy)(nil)
+
+// New returns a Proxy that is ready to serve. The error joins every mistake in cfg.
+func New(cfg Config) (*Proxy, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	guard, err := NewGuard(GuardConfig{AllowHosts: cfg.AllowHosts, AllowOrigins: cfg.AllowOrigins})
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{
+		cfg:      cfg,
+		guard:    guard,
+		paths:    newPathRules(cfg.API, cfg.TokenURL),
+		log:      cfg.Log,
+		refusals: newLineLimit(),
+	}
+	if p.log == nil {
+		p.log = logrus.New()
+		p.log.SetOutput(io.Discard)
+	}
+	p.budget = newBudget(cfg.ReplayTotal, p.warnNoCopy)
+	p.transport = cfg.Transport
+	if p.transport == nil {
+		own := NewTransport(cfg.Upstream)
+		p.transport, p.ownsConns = own, own.CloseIdleConnections
+	}
+	p.renewals.start()
+	p.forward = p.newForwarder()
+	return p, nil
+}
+
+// ServeHTTP answers one request, as Package proxy describes.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := p.newCall(w, r)
+	defer func() { c.end(recover()) }()
+
+	if problem := p.admit(c); problem != nil {
+		c.refuse(problem)
+		return
+	}
+	if c.answered {
+		return // a preflight or OPTIONS *
+	}
+	if p.inFlight.Add(1) > int64(p.cfg.MaxInFlight) {
+		p.inFlight.Add(-1)
+		c.refuse(overloaded.problem(
+			"The proxy is working on as many requests as it is allowed to.",
+			"try again, or raise --max-in-flight"))
+		return
+	}
+	defer p.inFlight.Add(-1)
+	p.forward.ServeHTTP(c, withCall(r, c))
+}
+
+// admit applies every rule that needs nothing but the request, and fills in where c goes.
+func (p *Proxy) admit(c *call) *Problem {
+	if problem := p.guard.checkForm(c.req); problem != nil {
+		return problem
+	}
+	if problem := p.guard.Check(c.req); problem != nil {
+		return problem
+	}
+	c.origin = p.guard.corsOrigin(c.req)
+	if answerOptions(c) {
+		return nil
+	}
+	path := rawPath(c.req)
+	if problem := p.paths.check(path, c.req.URL.RawQuery); problem != nil {
+		return problem
+	}
+	account, rest, problem := chooseAccount(c.req, path)
+	if problem != nil {
+		return problem
+	}
+	c.Account, c.path = account, rest
+	c.prefix = path[:len(path)-len(rest)]
+	return c.setTarget(p.cfg.API)
+}
+
+// InFlight returns how many requests are being forwarded now.
+func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
+
+// Close waits for background renewals until ctx ends, then cancels them and waits for their end, and
+// closes idle connections to the API. The server must have been shut down before. It returns ctx's error
+// if something had to be cancelled, and may be called twice.
+func (p *Proxy) Close(ctx context.Context) error {
+	err := p.renewals.stop(ctx)
+	p.closeOnce.Do(func() {
+		if p.ownsConns != nil {
+			p.ownsConns()
+		}
+	})
+	return err
+}

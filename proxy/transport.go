@@ -1,0 +1,149 @@
+package proxy
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// authTransport signs requests in and repeats one that the API answers with 401, once, if there is a
+// better token and the whole body can be sent again. It does so here and not in ReverseProxy's
+// Rewrite, because a transport can fail and can repeat, and because nothing that a client says in
+// Connection can take away what is set after it.
+type authTransport struct {
+	tokens   TokenSource
+	api      *url.URL
+	next     http.RoundTripper
+	renewals *renewals
+}
+
+var _ http.RoundTripper = (*authTransport)(nil)
+
+// errForeignOrigin cannot happen: every target is built from the API's URL. It stands between a
+// mistake elsewhere and a token at the wrong address.
+var errForeignOrigin = errors.New("a request for another origin than the API's")
+
+// RoundTrip sends req, which is ReverseProxy's, for the call that travels in its context. Its body is
+// not read: attempts read the call's spool.
+func (t *authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		defer req.Body.Close()
+	}
+	if req.URL.Scheme != t.api.Scheme || req.URL.Host != t.api.Host {
+		return nil, errForeignOrigin
+	}
+	c := callOf(req.Context())
+	token, err := t.tokens.Token(req.Context(), c.Account)
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	res, err := t.send(req, c, token)
+	c.Upstream = time.Since(start)
+	return res, err
+}
+
+func (t *authTransport) send(req *http.Request, c *call, token tokens.Token) (*http.Response, error) {
+	first := c.cursor()
+	res, err := t.attempt(req, c, token, first)
+	if err != nil {
+		return nil, err
+	}
+	first.holdUnwanted(res)
+	if res.StatusCode != http.StatusUnauthorized {
+		return res, nil
+	}
+	return t.afterRefusal(req, c, token, first, res)
+}
+
+// attempt sends req once, signed in with token, with the body that cursor reads. It follows the
+// contract of http.RoundTripper: req itself stays as it is, so that a second attempt begins afresh
+// while the transport may still be busy with the first.
+func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token, body *cursor) (*http.Response, error) {
+	signed := *req
+	signed.Header = maps.Clone(req.Header)
+	signed.Header["Authorization"] = []string{token.Authorization()}
+	signed.Body = nil
+	if body != nil {
+		signed.Body = body // no GetBody: http.Transport must not repeat on its own
+	}
+	c.Attempts++
+	return t.next.RoundTrip(&signed)
+}
+
+// afterRefusal decides what a 401 means. The refused answer stays open until then, and the attempt
+// that got it stands still: if it is passed through, its upload goes on.
+func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.Token, first *cursor, res *http.Response) (*http.Response, error) {
+	first.hold()
+	if !c.canRepeat() {
+		first.resume()
+		t.renewals.inBackground(t.tokens, c.Account, refused)
+		return c.passThrough(res, ReasonBodyNotKept), nil
+	}
+	fresh, err := t.tokens.Renew(req.Context(), c.Account, refused)
+	if reason := reasonFor(err); reason != "" {
+		first.resume()
+		return c.passThrough(res, reason), nil
+	}
+	res.Body.Close()
+	first.Close()
+	c.Replay = ReplayFailed
+	if err != nil {
+		return nil, err
+	}
+	return t.repeat(req, c, fresh)
+}
+
+// repeat sends the request again. Whatever comes of it is final; after another 401 the token source is
+// told, so that it can hold back from refreshing once more for nothing.
+func (t *authTransport) repeat(req *http.Request, c *call, fresh tokens.Token) (*http.Response, error) {
+	second := c.cursor()
+	res, err := t.attempt(req, c, fresh, second)
+	if err != nil {
+		return nil, err
+	}
+	second.holdUnwanted(res)
+	c.Replay = ReplaySucceeded
+	if res.StatusCode == http.StatusUnauthorized {
+		c.Replay = ReplayRefused
+		_, err := t.tokens.Renew(req.Context(), c.Account, fresh) // a token would come too late
+		c.Reason = reasonFor(err)
+	}
+	return res, nil
+}
+
+// passThrough lets the API's 401 stand for reason.
+func (c *call) passThrough(res *http.Response, reason string) *http.Response {
+	c.Replay, c.Reason = ReplayNone, reason
+	return res
+}
+
+// canRepeat says whether the whole body can be sent again.
+func (c *call) canRepeat() bool { return c.spool == nil || c.spool.kept() }
+
+// cursor returns the body for one more attempt, or nil if there is none.
+func (c *call) cursor() *cursor {
+	if c.spool == nil {
+		return nil
+	}
+	return c.spool.cursor()
+}
+
+// reasonFor returns why the API's 401 stands although Renew was asked, or "".
+func reasonFor(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, tokens.ErrTokenGood):
+		return ReasonTokenGood
+	case errors.Is(err, tokens.ErrAPIKey):
+		return ReasonAPIKey
+	case errors.Is(err, tokens.ErrRefreshDidNotHelp):
+		return ReasonRefreshDidNotHelp
+	}
+	return ""
+}

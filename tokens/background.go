@@ -9,7 +9,8 @@ const (
 	rereadMax = 29 * time.Second // a logout or login elsewhere is seen within this time
 	rereadMin = 20 * time.Second
 	wakeMin   = 20 * time.Millisecond // thousands of due accounts are served in groups
-	startSoon = 2 * time.Second       // over which refreshes are spread that are overdue
+	wakeMax   = time.Second
+	startSoon = 2 * time.Second // over which refreshes are spread that are overdue
 )
 
 // runBackground starts what is due: one goroutine over all accounts, not one each.
@@ -34,7 +35,8 @@ func (m *Manager) startDue(now time.Time) time.Duration {
 	m.keepers.Range(func(_, v any) bool {
 		k := v.(*keeper)
 		n, left := k.due(now)
-		if left <= 0 {
+		// Re-reads that are nearly due come along, so that thousands of accounts cost a few wake-ups a second.
+		if left <= 0 || (n.look && left < wakeMax) {
 			k.join(n)
 		} else {
 			next = min(next, left)
@@ -89,13 +91,13 @@ func (k *keeper) nextRefresh(now time.Time) time.Time {
 		return time.Time{}
 	case works && k.rec.ExpiresAt.IsZero(): // only a 401 will tell
 		return time.Time{}
-	case k.cool.failures > 0:
-		return k.cool.until.Round(0).Add(wakeMin)
 	case works && !k.uncertain(k.rec).IsZero(): // in doubt, wait
 		return k.rec.ExpiresAt
 	case k.refreshAt.IsZero():
 		return k.draw(now)
-	case k.refreshAt.Before(now): // another process is at work, or we are still in doubt
+	case now.Before(k.cool.until):
+		return k.cool.until.Round(0).Add(wakeMin)
+	case !now.Before(k.refreshAt): // the attempt was put off: another process is at work
 		return now.Add(startSoon)
 	}
 	return k.refreshAt

@@ -145,11 +145,11 @@ func (k *keeper) trouble(now time.Time) (cause, detail string) {
 	if cause := loginCause(k.rec); cause != "" && !(cause == CauseNoRefreshToken && k.works(now)) {
 		return cause, rejectedDetail(k.rec)
 	}
-	if k.cool.failures > 0 {
-		return k.cool.name, k.cool.cause.Error()
-	}
-	if k.inDoubt(k.rec, now) {
+	switch {
+	case k.inDoubt(k.rec, now) && k.works(now):
 		return CauseRefreshInDoubt, "a refresh was cut off; its outcome is not known"
+	case k.cool.failures > 0:
+		return k.cool.name, k.cool.cause.Error()
 	}
 	return "", ""
 }

@@ -1,0 +1,244 @@
+package tokens_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// crash leaves in the store what a process leaves that dies in the middle of a token call.
+func (w *world) crash(started time.Time) {
+	w.put(func(rec *tokens.Record) {
+		rec.Pending = &tokens.Pending{Owner: "dead-1", StartedAt: started.UTC(), Until: started.Add(30 * time.Second).UTC()}
+	})
+}
+
+func TestLostAnswerIsReportedAsLostInTransit(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = 10 * time.Minute })
+		old := token(t, m)
+		w.server.kill(old)
+		w.server.next(losesAnswer)
+		begin := time.Now()
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, old); !errors.Is(err, tokens.ErrRefreshUnavailable) {
+			t.Errorf("Renew = %v", err)
+		}
+		time.Sleep(2 * time.Second) // cooled down
+		_, err := m.Token(t.Context(), tokens.DefaultAccount)
+		if !errors.Is(err, tokens.ErrLoginRequired) {
+			t.Errorf("Token = %v, want ErrLoginRequired", err)
+		}
+		// 30 s of quiet before the second try, and a lease of looking at the store after it.
+		if waited := time.Since(begin); waited < time.Minute {
+			t.Errorf("gave up after %s, want a minute", waited)
+		}
+		w.wantCalls(2, 1, 1)
+		wantState(t, m, "login-required: rotation-lost-in-transit")
+		time.Sleep(time.Hour)
+		_, _ = m.Token(t.Context(), tokens.DefaultAccount)
+		w.wantCalls(2, 1, 1)
+	})
+}
+
+func TestInDoubtTheRefreshTokenIsNotSentWhileTheAccessTokenWorks(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.server.life = 3600
+		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
+		tok := token(t, m)
+		w.server.next(cuts)
+		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrRefreshUnavailable) {
+			t.Errorf("Refresh = %v", err)
+		}
+		for begin := time.Now(); time.Since(begin) < 50*time.Minute; time.Sleep(time.Minute) {
+			if got := token(t, m); !got.Same(tok) {
+				t.Fatal("another token came from nowhere")
+			}
+			_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		}
+		w.wantCalls(1, 0, 0)
+		wantState(t, m, "degraded: refresh-in-doubt")
+		// Refused by the API: now it is worth the risk, and this server had not spent it.
+		if got, err := m.Renew(t.Context(), tokens.DefaultAccount, tok); err != nil || got.Same(tok) {
+			t.Errorf("Renew = %v, %v", got, err)
+		}
+		w.wantCalls(2, 1, 0)
+		wantState(t, m, "ready")
+	})
+}
+
+func TestDoubtEndsAtExpiryWithoutBeingAsked(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.server.life = 3600
+		m := w.signedIn()
+		w.server.next(cuts)
+		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(time.Hour + 5*time.Second)
+		w.wantCalls(2, 1, 0)
+		wantState(t, m, "ready")
+	})
+}
+
+func TestSecondTryWaitsUntilTheFirstCannotBeUnderWay(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = time.Minute })
+		old := token(t, m)
+		w.server.kill(old)
+		w.server.next(cuts)
+		begin := time.Now()
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		time.Sleep(2 * time.Second)
+		token(t, m)
+		if waited := time.Since(begin); waited < 30*time.Second || waited > 32*time.Second {
+			t.Errorf("second try after %s, want 30 s", waited)
+		}
+		w.wantCalls(2, 1, 0)
+	})
+}
+
+func TestCompleteServerErrorIsOverAtOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		old := token(t, m)
+		w.server.kill(old)
+		down := answers(503, nil, "")
+		w.server.next(down, down, down)
+		begin := time.Now()
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		time.Sleep(1500 * time.Millisecond)
+		token(t, m)
+		if waited := time.Since(begin); waited > 10*time.Second {
+			t.Errorf("recovered after %s; the failed calls were answered, there is nothing to wait for", waited)
+		}
+		w.wantCalls(4, 1, 0)
+	})
+}
+
+func TestTakeoverOfADeadOwner(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.signedIn()
+		w.crash(time.Now())
+		m := w.manager(func(c *tokens.Config) { c.RefreshTimeout = 5 * time.Minute })
+		old := token(t, m)
+		time.Sleep(time.Hour)
+		token(t, m)
+		w.wantCalls(0, 0, 0) // the access token works: wait
+		wantState(t, m, "degraded: refresh-in-doubt")
+		w.server.kill(old)
+		if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+			t.Errorf("Renew = %v, %v", tok, err)
+		}
+		w.wantCalls(1, 1, 0)
+		if n := w.record().Takeovers; n != 1 {
+			t.Errorf("%d takeovers noted, want 1", n)
+		}
+		wantState(t, m, "ready")
+	})
+}
+
+func TestTakeoverTakesAWholeLeaseOfWatching(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.signedIn()
+		w.crash(time.Now().Add(-time.Hour)) // by the other machine's clock
+		m := w.manager(func(c *tokens.Config) { c.RefreshTimeout = 5 * time.Minute })
+		old := token(t, m)
+		w.server.kill(old)
+		begin := time.Now()
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, old); err != nil {
+			t.Error(err)
+		}
+		if waited := time.Since(begin); waited < 30*time.Second {
+			t.Errorf("took over after %s, want one lease on our own clock", waited)
+		}
+	})
+}
+
+func TestClaimOverAnotherMarkerSaysSoInTheSameSwap(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.signedIn()
+		w.crash(time.Now())
+		m := w.manager(func(c *tokens.Config) { c.RefreshTimeout = 5 * time.Minute })
+		old := token(t, m)
+		w.server.kill(old)
+		claims := 0
+		w.store.setOnSave(func(rec tokens.Record) error {
+			if rec.Pending != nil && rec.Pending.Owner != "dead-1" {
+				claims++
+				if rec.UnconfirmedSince.IsZero() {
+					t.Error("the claim replaces a marker without noting the doubt")
+				}
+			}
+			return nil
+		})
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		w.store.setOnSave(nil)
+		if claims == 0 {
+			t.Error("no claim was made")
+		}
+	})
+}
+
+// The owner's store is cut off while its call runs, so it cannot renew its lease; another process takes
+// over, is refused, and watches the store for a lease more before it gives up.
+func TestPairOfASlowOwnerArrivesAfterItsTakeover(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		late time.Duration
+		want error // of the other process's first Renew
+	}{
+		{"while the other watches the store", 45 * time.Second, nil},
+		{"when the other has given up", 75 * time.Second, tokens.ErrLoginRequired},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = 5 * time.Minute })
+				old := token(t, m)
+				w.server.kill(old)
+				w.server.next(func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
+					s.grant(rw, r)
+					time.Sleep(row.late)
+					return true
+				})
+				uncut := &faultyStore{Memory: w.store.Memory}
+				other := w.manager(func(c *tokens.Config) { c.Store = uncut; c.RefreshTimeout = 5 * time.Minute })
+				go m.Renew(t.Context(), tokens.DefaultAccount, old)
+				synctest.Wait()
+				w.store.fail(errors.New("cut off"), errors.New("cut off"))
+				time.AfterFunc(row.late-time.Second, func() { w.store.fail(nil, nil) })
+				if _, err := other.Renew(t.Context(), tokens.DefaultAccount, old); !errors.Is(err, row.want) {
+					t.Errorf("Renew = %v, want %v", err, row.want)
+				}
+				time.Sleep(time.Minute)
+				if got, want := token(t, other), token(t, m); !got.Same(want) || got.Generation != 2 {
+					t.Errorf("the two processes hold %v and %v", got, want)
+				}
+				w.wantCalls(2, 1, 1)
+				wantState(t, other, "ready")
+			})
+		})
+	}
+}
+
+func TestLostClaimDoesNotSend(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		// Between two tries another process logs in: the second try must not be sent.
+		m := w.signedIn()
+		w.server.next(func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
+			p := s.pair()
+			w.put(func(rec *tokens.Record) {
+				rec.Generation++
+				rec.AccessToken, rec.RefreshToken, rec.Pending = p.AccessToken, p.RefreshToken, nil
+			})
+			return answers(503, nil, "")(s, rw, r)
+		})
+		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		w.wantCalls(1, 0, 0)
+		if tok := token(t, m); tok.Generation != 2 {
+			t.Errorf("Token = %v, want the login's", tok)
+		}
+		wantState(t, m, "ready")
+	})
+}

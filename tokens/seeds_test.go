@@ -1,0 +1,120 @@
+package tokens_test
+
+import (
+	"errors"
+	"testing"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+func seeded(refresh, access tokens.Secret) func(*tokens.Config) {
+	return func(c *tokens.Config) {
+		c.Accounts = map[string]tokens.Account{tokens.DefaultAccount: {RefreshToken: refresh, AccessToken: access}}
+	}
+}
+
+func TestSeedIsUsedOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.server.pair()
+		m := w.manager(seeded(p.RefreshToken, tokens.Secret{}))
+		first := token(t, m)
+		_ = closeNow(m)
+		// The next start shows the same seed, which is spent by now.
+		m = w.manager(seeded(p.RefreshToken, tokens.Secret{}))
+		if got := token(t, m); !got.Same(first) {
+			t.Errorf("Token after a restart = %v, want %v", got, first)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+func TestPairOfSeedsNeedsNoRefresh(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.server.pair()
+		m := w.manager(seeded(p.RefreshToken, p.AccessToken))
+		if got := token(t, m); !got.Access.Equal(p.AccessToken) {
+			t.Error("the access seed is not used")
+		}
+		wantState(t, m, "ready")
+		w.server.kill(token(t, m))
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, token(t, m)); err != nil {
+			t.Error(err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+func TestNewSeedReplacesTheStoredPair(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.server.pair(), w.server.pair()
+		token(t, w.manager(seeded(a.RefreshToken, tokens.Secret{})))
+		m := w.manager(seeded(b.RefreshToken, tokens.Secret{}))
+		token(t, m)
+		if rec := w.record(); rec.Generation != 4 || rec.Previous.Generation != 3 {
+			t.Errorf("stored %v, want the fourth generation: seed, pair, seed, pair", rec)
+		}
+		w.wantCalls(2, 2, 0)
+	})
+}
+
+func TestLoginIsNewerThanASeedThatItNeverSaw(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		login := token(t, w.signedIn())
+		m := w.manager(seeded(w.server.pair().RefreshToken, tokens.Secret{}))
+		if got := token(t, m); !got.Same(login) {
+			t.Errorf("Token = %v, want the login's", got)
+		}
+		if n := len(w.record().Seeds); n != 1 {
+			t.Errorf("%d seeds noted, want 1", n)
+		}
+		w.wantCalls(0, 0, 0)
+	})
+}
+
+func TestSeedPresentAtALoginIsSpent(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		seed := tokens.NewSecret("spent-long-ago")
+		m := w.manager(seeded(seed, tokens.Secret{}))
+		if _, err := m.Token(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrLoginRequired) {
+			t.Errorf("Token = %v, want ErrLoginRequired", err)
+		}
+		w.login(m)
+		login := token(t, m)
+		m = w.manager(seeded(seed, tokens.Secret{}))
+		if got := token(t, m); !got.Same(login) {
+			t.Error("the old seed undid the login")
+		}
+	})
+}
+
+func TestLogoutIsFinalForOldSeeds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p := w.server.pair()
+		m := w.manager(seeded(p.RefreshToken, p.AccessToken))
+		if _, err := m.Logout(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, m, "login-required: logged-out")
+		m = w.manager(seeded(p.RefreshToken, p.AccessToken))
+		if _, err := m.Token(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrLoginRequired) {
+			t.Errorf("Token = %v, want ErrLoginRequired", err)
+		}
+		w.wantCalls(0, 0, 0)
+		n := w.server.pair()
+		token(t, w.manager(seeded(n.RefreshToken, n.AccessToken)))
+	})
+}
+
+func TestAccessSeedWithoutRefreshToken(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.manager(seeded(tokens.Secret{}, w.server.pair().AccessToken))
+		tok := token(t, m)
+		wantState(t, m, "ready")
+		w.server.revoke()
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, tok); !errors.Is(err, tokens.ErrLoginRequired) {
+			t.Errorf("Renew = %v, want ErrLoginRequired", err)
+		}
+		wantState(t, m, "login-required: no-refresh-token")
+		w.wantCalls(0, 0, 0)
+	})
+}

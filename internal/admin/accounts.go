@@ -22,12 +22,19 @@ type Overview struct {
 type Account struct {
 	tokens.Status
 	Hint string `json:"hint,omitempty"`
-	// LastLogin is how the last login through this listener ended. Nil if there was none.
-	LastLogin *LoginResult `json:"last_login,omitempty"`
 }
 
-func (h *Handler) describe(s tokens.Status) Account {
-	return Account{Status: s, Hint: hint(s), LastLogin: h.logins.result(s.Account)}
+// LastLogin is the answer of /api/v1/accounts/{account}/login-result. It is given for accounts that do
+// not exist yet as well.
+type LastLogin struct {
+	// LastLogin is how the last login through this listener ended. Nil if there was none.
+	LastLogin *LoginResult `json:"last_login"`
+}
+
+func describe(s tokens.Status) Account { return Account{Status: s, Hint: hint(s)} }
+
+func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, http.StatusOK, LastLogin{h.logins.result(mux.Vars(r)["account"])})
 }
 
 func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
@@ -39,7 +46,7 @@ func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
 		answer.State = Stopping
 	}
 	for _, s := range all {
-		answer.Accounts = append(answer.Accounts, h.describe(s))
+		answer.Accounts = append(answer.Accounts, describe(s))
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
@@ -48,7 +55,9 @@ func (h *Handler) account(w http.ResponseWriter, r *http.Request) {
 	h.act(w, r, h.config.Accounts.AccountStatus)
 }
 
-func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) { h.act(w, r, h.config.Keeper.Refresh) }
+func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
+	h.act(w, r, h.config.Keeper.Refresh)
+}
 
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) { h.act(w, r, h.config.Keeper.Logout) }
 
@@ -60,5 +69,5 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request, do func(context.Co
 		writeError(w, account, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, h.describe(status))
+	writeJSON(w, http.StatusOK, describe(status))
 }

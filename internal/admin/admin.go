@@ -123,6 +123,7 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/logout", h.logout)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/login", h.beginLogin)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/code", h.endLogin)
+	route(r, http.MethodGet, "/api/v1/accounts/{account}/login-result", h.loginResult)
 	route(r, http.MethodGet, "/connect/{account}", h.connect)
 	route(r, http.MethodGet, h.config.Login.RedirectURL.Path, h.callback)
 	r.NotFoundHandler = problemHandler(problem{

@@ -10,6 +10,7 @@
 //	POST /api/v1/accounts/{account}/logout   forget the tokens
 //	POST /api/v1/accounts/{account}/login    begin a login whose code comes back by hand
 //	POST /api/v1/accounts/{account}/code     end it
+//	GET  /api/v1/accounts/{account}/login-result  how the last login ended
 //	GET  /connect/{account}                  begin a login in this browser
 //	GET  /oauth2/callback                    PandaDoc sends the browser back here
 //

@@ -53,7 +53,11 @@ func (h *Handler) authorizeURL(state string) string {
 }
 
 // loginProblem says why no login can begin, or nil.
-func (h *Handler) loginProblem(account string) *problem {
+func (h *Handler) loginProblem(ctx context.Context, account string) *problem {
+	if s, err := h.config.Accounts.AccountStatus(ctx, account); err == nil && s.Scheme == tokens.APIKey {
+		p := problemOf(account, tokens.ErrAPIKey)
+		return &p
+	}
 	switch err := tokens.CheckAccount(account); {
 	case err != nil:
 		return &problem{Status: http.StatusNotFound, Code: "unknown-account", Detail: err.Error()}
@@ -70,7 +74,7 @@ func (h *Handler) loginProblem(account string) *problem {
 // connect begins a login in this browser.
 func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
-	if p := h.loginProblem(account); p != nil {
+	if p := h.loginProblem(r.Context(), account); p != nil {
 		h.page(w, p.Status, page{Title: "Cannot sign in", Text: p.Detail, Hint: p.Hint})
 		return
 	}
@@ -137,7 +141,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 // beginLogin begins a login whose result a person carries over by hand.
 func (h *Handler) beginLogin(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
-	if p := h.loginProblem(account); p != nil {
+	if p := h.loginProblem(r.Context(), account); p != nil {
 		writeProblem(w, *p)
 		return
 	}
@@ -167,7 +171,7 @@ func (h *Handler) endLogin(w http.ResponseWriter, r *http.Request) {
 		writeLoginError(w, a.account, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, h.describe(status))
+	writeJSON(w, http.StatusOK, describe(status))
 }
 
 func writeLoginError(w http.ResponseWriter, account string, err error) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,8 +30,8 @@ var errNoProxy = errors.New("no proxy is running there")
 type adminClient struct {
 	transport http.RoundTripper
 	base      string // origin that the handler is asked at
-	name      string // for people
-	close     func()
+	where     string // the accounts are, for people
+	close     func() error
 }
 
 // dialAdmin returns a client of the proxy whose admin listener is at a. It returns errNoProxy if nothing
@@ -40,7 +41,11 @@ func dialAdmin(ctx context.Context, a *address) (*adminClient, error) {
 		return nil, errNoProxy
 	}
 	t := &http.Transport{DialContext: a.dial, DisableCompression: true}
-	c := &adminClient{transport: t, base: a.origin(), name: a.String(), close: t.CloseIdleConnections}
+	c := &adminClient{transport: t, base: a.origin(), where: "proxy on " + a.String()}
+	c.close = func() error {
+		t.CloseIdleConnections()
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var alive admin.Liveness
@@ -78,8 +83,8 @@ func (a *address) origin() string {
 }
 
 // localAdmin returns a client of a handler in this process.
-func localAdmin(h http.Handler, closeAll func()) *adminClient {
-	return &adminClient{transport: handlerTransport{h}, base: "http://localhost", name: "the store", close: closeAll}
+func localAdmin(h http.Handler, end func() error) *adminClient {
+	return &adminClient{transport: handlerTransport{h}, base: "http://localhost", where: "no proxy is running", close: end}
 }
 
 // handlerTransport answers requests by a handler, without a connection.
@@ -110,7 +115,14 @@ type problemError struct {
 	Hint   string `json:"hint"`
 }
 
-func (e *problemError) Error() string { return e.Detail }
+// Error makes of the sentence that pages show what stands behind "error:".
+func (e *problemError) Error() string {
+	text := strings.TrimSuffix(e.Detail, ".")
+	if text == "" {
+		return fmt.Sprintf("the proxy answered %d", e.Status)
+	}
+	return strings.ToLower(text[:1]) + text[1:]
+}
 
 // do sends a request and reads the JSON of its answer into out. Any answer with a problem is a
 // *problemError, together with the status.
@@ -128,7 +140,7 @@ func (c *adminClient) do(ctx context.Context, method, path string, in, out any) 
 	r.Header.Set(admin.RequestHeader, "1")
 	answer, err := c.transport.RoundTrip(r)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("ask the %s: %w", c.where, err)
 	}
 	defer answer.Body.Close()
 	return answer.StatusCode, readAnswer(answer, out)

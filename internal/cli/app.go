@@ -102,9 +102,7 @@ func (r *running) closeListeners() {
 
 // build makes the parts and puts them together.
 func (r *running) build() (err error) {
-	r.transport = proxy.NewTransport(proxy.TransportOptions{
-		HeaderTimeout: r.traffic.UpstreamHeaderTimeout.Duration, RootCAs: r.upstream.roots,
-	})
+	r.transport = r.upstream.transport(r.traffic.UpstreamHeaderTimeout.Duration)
 	if r.manager, err = tokens.New(r.managerConfig()); err != nil {
 		return err
 	}
@@ -118,9 +116,7 @@ func (r *running) build() (err error) {
 	r.adminServer = &http.Server{
 		Handler: r.admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: adminHeaderBytes,
-	}
-	for _, s := range []*http.Server{r.server, r.adminServer} {
-		s.ErrorLog = log.New(foreignLog{r.logger}, "", 0)
+		ErrorLog:       log.New(proxy.NewLogWriter(r.logger, logrus.WarnLevel), "", 0),
 	}
 	return nil
 }
@@ -141,7 +137,7 @@ func managerConfig(store openStore, u upstream, s secrets, logger *logrus.Logger
 	c.Store = store.Store // itself, for the Manager to see what else it can do
 	c.Endpoint = tokens.Endpoint{
 		URL: u.token.String(), ClientID: s.clientID.Reveal(), ClientSecret: s.clientSecret,
-		Transport: tokenTransport(u.roots),
+		Transport: u.transport(0),
 	}
 	c.Accounts = s.accounts
 	c.Observe = logEvents(logger)
@@ -162,7 +158,7 @@ func (r *running) proxyConfig() proxy.Config {
 	c.MaxInFlight = r.traffic.MaxInFlight.N
 	c.Transport = r.transport
 	c.Log = r.logger
-	c.LoginHint = loginCommand
+	c.LoginHint = loginHint
 	return c
 }
 
@@ -216,14 +212,6 @@ func portOfListeners(open []net.Listener) int {
 		}
 	}
 	return defaultAdminPort
-}
-
-// loginCommand is the command that signs an account in.
-func loginCommand(account string) string {
-	if account == tokens.DefaultAccount {
-		return "run: " + programName + " login"
-	}
-	return "run: " + programName + " login --account " + account
 }
 
 func (r *running) serve() {

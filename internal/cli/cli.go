@@ -28,6 +28,7 @@ func Run(ctx context.Context, env Env) int {
 }
 
 func run(ctx context.Context, env Env) error {
+	env.Stderr = &lockedWriter{w: env.Stderr}
 	p := &program{Env: env, layers: newLayers(env.Environ)}
 	helped := false
 	parser, err := kong.New(&commandLine{}, options(p, func(int) { helped = true })...)
@@ -63,6 +64,10 @@ func options(p *program, exit func(int)) []kong.Option {
 type commandLine struct {
 	Serve       serveCommand       `cmd:"" default:"withargs" help:"Run the proxy. This is the default."`
 	Sandbox     sandboxCommand     `cmd:"" help:"Run the proxy against a built-in emulator of PandaDoc. Needs no account."`
+	Login       loginCommand       `cmd:"" help:"Sign an account in, in the browser or by hand."`
+	Status      statusCommand      `cmd:"" help:"Show how the accounts stand (exit 0, 1, or 3 if a login is required)."`
+	Refresh     refreshCommand     `cmd:"" help:"Get new tokens now."`
+	Logout      logoutCommand      `cmd:"" help:"Forget the tokens of an account."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running proxy whether it is ready (exit 0, 1, or 3 if a login is required)."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }

@@ -28,16 +28,27 @@ func mistake(what, fix string) error { return hintError{errors.New(what), fix} }
 // withHint adds the next thing to try to err.
 func withHint(err error, hint string) error { return hintError{err, hint} }
 
-// statusError carries the exit status that err ends the program with. A nil error inside means that
-// everything was already said.
+// statusError carries the exit status that err ends the program with.
 type statusError struct {
-	error
+	err    error // nil if everything was already said
 	status int
 }
 
-func (e statusError) Unwrap() error { return e.error }
+func (e statusError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
 
-func withStatus(err error, status int) error { return statusError{err, status} }
+func (e statusError) Unwrap() error { return e.err }
+
+func withStatus(err error, status int) error {
+	if err == nil && status == exitOK {
+		return nil
+	}
+	return statusError{err, status}
+}
 
 // exitStatus returns what the program ends with after err.
 func exitStatus(err error) int {
@@ -68,7 +79,7 @@ func leaves(err error) []error {
 	case nil:
 		return nil
 	case statusError:
-		return leaves(e.error)
+		return leaves(e.err)
 	case interface{ Unwrap() []error }:
 		// errors with several causes look the same, but only a joined one is nothing but its parts.
 		if parts := e.Unwrap(); errors.Join(parts...).Error() == err.Error() {

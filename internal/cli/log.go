@@ -1,18 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"io"
 	"log"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
-)
 
-// maxForeignLine bounds a line that a library writes to its own log.
-const maxForeignLine = 2 << 10
+	"pandadoc-auth-proxy/proxy"
+)
 
 // newLogger returns the logger of the program. What it writes has gone through r.
 func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *logrus.Logger {
@@ -33,24 +30,11 @@ func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *log
 func captureStandardLog(logger *logrus.Logger) (restore func()) {
 	output, flags := log.Writer(), log.Flags()
 	log.SetFlags(0)
-	log.SetOutput(foreignLog{logger})
+	log.SetOutput(proxy.NewLogWriter(logger, logrus.WarnLevel))
 	return func() {
 		log.SetOutput(output)
 		log.SetFlags(flags)
 	}
-}
-
-// foreignLog takes the lines of package log. (logrus has a writer of its own, which costs a goroutine
-// that only a finalizer ends.)
-type foreignLog struct{ logger *logrus.Logger }
-
-func (f foreignLog) Write(line []byte) (int, error) {
-	text := string(bytes.TrimSpace(line[:min(len(line), maxForeignLine)]))
-	// "Unsolicited response received on idle HTTP channel starting with …" goes on with bytes that
-	// belong to somebody's answer.
-	text, _, _ = strings.Cut(text, " starting with ")
-	f.logger.WithField("from", "net/http").Warn(text)
-	return len(line), nil
 }
 
 // lockedWriter makes whole lines out of writes from several goroutines.

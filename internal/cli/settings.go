@@ -21,15 +21,14 @@ type settings struct {
 	logSettings
 }
 
-// clientSettings are what the commands take that look after accounts.
-type clientSettings struct {
-	fileSettings
-	adminSettings
-	upstreamSettings
-	secretSettings
-	storeSettings
-	loginSettings
-	logSettings
+// accountSettings are what the commands take that look after accounts.
+type accountSettings struct {
+	fileSettings     `embed:""`
+	adminSettings    `embed:""`
+	upstreamSettings `embed:""`
+	secretSettings   `embed:""`
+	storeSettings    `embed:""`
+	loginSettings    `embed:""`
 }
 
 // sandboxSettings are what the sandbox takes: no file, no upstream, no store and no secrets, because

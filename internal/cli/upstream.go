@@ -2,14 +2,13 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -47,12 +46,10 @@ func probe(api *url.URL, path string, transport http.RoundTripper) func(context.
 	}
 }
 
-// tokenTransport carries calls of the token endpoint. It returns nil for the default one.
-func tokenTransport(roots *x509.CertPool) http.RoundTripper {
-	if roots == nil {
-		return nil
-	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	return t
+// transport returns one for the API, and for the token endpoint, which limits the wait for an answer in
+// its own way.
+func (u upstream) transport(headerTimeout time.Duration) *http.Transport {
+	return proxy.NewTransport(proxy.TransportOptions{
+		HeaderTimeout: headerTimeout, RootCAs: u.roots, Proxy: http.ProxyFromEnvironment,
+	})
 }

@@ -1,0 +1,256 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// saveTimeout bounds the wait for a store that does not take a new pair, when a command ends.
+const saveTimeout = 10 * time.Second
+
+// accountFlag chooses an account.
+type accountFlag struct {
+	Account string `default:"default" placeholder:"NAME" help:"The account that is meant."`
+}
+
+// loginHint is the command that signs an account in.
+func loginHint(account string) string {
+	if account == tokens.DefaultAccount {
+		return "run: " + programName + " login"
+	}
+	return "run: " + programName + " login --account " + account
+}
+
+// caretaker gives access to the accounts: to those of a running proxy, or else to those in the store.
+type caretaker struct {
+	*adminClient
+	// handler is set if no proxy runs: it serves what a proxy's admin listener would.
+	handler http.Handler
+	// redirect is the redirect URL of a login.
+	redirect *url.URL
+	// admin is where a proxy's admin listener would be; nil for nowhere.
+	admin *address
+}
+
+// take checks the settings and finds out who looks after the accounts.
+func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, error) {
+	v := p.validator()
+	at, up, redirect := v.admin(&s.adminSettings), v.upstream(&s.upstreamSettings), v.redirect(&s.loginSettings)
+	spec := v.store(&s.storeSettings)
+	known, err := readSecrets(p.layers, &s.secretSettings)
+	if err := errors.Join(v.err(), err); err != nil {
+		return nil, withStatus(err, exitUsage)
+	}
+	client, err := dialAdmin(ctx, at)
+	switch {
+	case err == nil:
+		return &caretaker{adminClient: client, admin: at}, nil
+	case !errors.Is(err, errNoProxy):
+		return nil, err
+	case spec.memory:
+		return nil, mistake(fmt.Sprintf("no proxy is running on %s, and a store in memory ends with its proxy", s.AdminListen),
+			"start the proxy first, or name its address with --admin-listen")
+	}
+	store, err := spec.open(ctx, p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) })
+	if err != nil {
+		return nil, err
+	}
+	logger := newLogger(p.Stderr, logrus.WarnLevel, "text", newRedactor(known.all()))
+	port := defaultAdminPort
+	if at != nil && at.port != 0 {
+		port = int(at.port)
+	}
+	return s.ownCaretaker(ctx, managerConfig(store, up, known, logger), admin.LoginConfig{
+		ClientID: known.clientID.Reveal(), AuthorizeURL: up.authorize.String(),
+		RedirectURL: redirectURL(redirect, port), Scope: s.Scope,
+	}, store, at)
+}
+
+// ownCaretaker is for when no proxy runs: the same handlers over a Manager of this process.
+func (s *accountSettings) ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store openStore, at *address) (*caretaker, error) {
+	c.Observe = onlyLosses(c.Observe)
+	manager, err := tokens.New(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := loadAll(ctx, manager, c); err != nil {
+		return nil, withHint(err, "mend the store, or name another with --store")
+	}
+	handler, err := newAdmin(admin.Config{
+		Accounts: manager, Keeper: manager, Authorizer: manager, Login: login,
+		Info: admin.Info{
+			Version: buildVersion().version, Listeners: []string{}, Upstream: "", Store: store.name, StartedAt: time.Now().UTC(),
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	end := func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+		defer cancel()
+		return manager.Close(ctx)
+	}
+	return &caretaker{adminClient: localAdmin(handler, end), handler: handler, redirect: login.RedirectURL, admin: at}, nil
+}
+
+// onlyLosses passes on what concerns tokens that are in danger. What else happens is the result of the
+// command, and told as such.
+func onlyLosses(observe func(tokens.Event)) func(tokens.Event) {
+	return func(e tokens.Event) {
+		switch e.Kind {
+		case tokens.EventUnsaved, tokens.EventEmergency, tokens.EventTakeover:
+			observe(e)
+		}
+	}
+}
+
+// loadAll brings every account of the store and of the configuration into memory.
+func loadAll(ctx context.Context, m *tokens.Manager, c tokens.Config) error {
+	names := []string{tokens.DefaultAccount}
+	for name := range c.Accounts {
+		names = append(names, name)
+	}
+	if l, ok := c.Store.(tokens.Lister); ok {
+		stored, err := l.Accounts(ctx)
+		if err != nil {
+			return storeError(err)
+		}
+		names = append(names, stored...)
+	}
+	for _, name := range names {
+		if _, err := m.AccountStatus(ctx, name); err != nil && !errors.Is(err, tokens.ErrUnknownAccount) {
+			return storeError(err)
+		}
+	}
+	return nil
+}
+
+// act sends a request about one account and reads how it then stands.
+func (c *caretaker) act(ctx context.Context, method, account, verb string, in any) (admin.Account, error) {
+	var out admin.Account
+	path := "/api/v1/accounts/" + url.PathEscape(account)
+	if verb != "" {
+		path += "/" + verb
+	}
+	_, err := c.do(ctx, method, path, in, &out)
+	return out, forPeople(err)
+}
+
+// forPeople gives a problem its hint and its exit status.
+func forPeople(err error) error {
+	var p *problemError
+	if !errors.As(err, &p) {
+		return err
+	}
+	if p.Code == "login-required" {
+		return withStatus(withHint(err, p.Hint), exitLoginRequired)
+	}
+	return withHint(err, p.Hint)
+}
+
+type refreshCommand struct {
+	accountFlag     `embed:""`
+	accountSettings `embed:""`
+}
+
+// Run gets a new pair whatever the age of the present one.
+func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
+	care, err := c.take(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, care.close()) }()
+	s, err := care.act(ctx, http.MethodPost, c.Account, "refresh", nil)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.Stdout, "account %s has new tokens (generation %d), %s\n", s.Account, s.Generation, validity(s.ExpiresAt))
+	return err
+}
+
+type logoutCommand struct {
+	accountFlag     `embed:""`
+	accountSettings `embed:""`
+}
+
+// Run makes the account forget its tokens.
+func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
+	care, err := c.take(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, care.close()) }()
+	if _, err := care.act(ctx, http.MethodPost, c.Account, "logout", nil); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.Stderr, "PandaDoc knows no way to revoke a token: copies of it stay valid until they expire.")
+	_, err = fmt.Fprintf(p.Stdout, "account %s is logged out\n", c.Account)
+	return err
+}
+
+type statusCommand struct {
+	Account string `placeholder:"NAME" help:"Show this account only."`
+	JSON    toggle `name:"json" default:"false" help:"Print JSON, as /api/v1/status gives it."`
+
+	accountSettings `embed:""`
+}
+
+// Run prints how the accounts stand, those that need something first.
+func (c *statusCommand) Run(ctx context.Context, p *program) (err error) {
+	care, err := c.take(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, care.close()) }()
+	var all admin.Overview
+	if _, err := care.do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
+		return forPeople(err)
+	}
+	if c.Account != "" {
+		one, err := care.act(ctx, http.MethodGet, c.Account, "", nil)
+		if err != nil {
+			return err
+		}
+		all.Accounts = []admin.Account{one}
+	}
+	if err := c.print(p, care, all); err != nil {
+		return err
+	}
+	return withStatus(nil, statusOf(all.Accounts))
+}
+
+func (c *statusCommand) print(p *program, care *caretaker, all admin.Overview) error {
+	if !c.JSON.On {
+		return printStatus(p.Stdout, care, all)
+	}
+	out := json.NewEncoder(p.Stdout)
+	out.SetIndent("", "  ")
+	if c.Account != "" {
+		return out.Encode(all.Accounts[0])
+	}
+	return out.Encode(all)
+}
+
+// statusOf is what the command ends with: 3 if an account needs a login, else 1 if one is not usable.
+func statusOf(accounts []admin.Account) int {
+	status := exitOK
+	for _, a := range accounts {
+		switch a.State {
+		case tokens.LoginRequired:
+			return exitLoginRequired
+		case tokens.Unavailable:
+			status = exitFailed
+		}
+	}
+	return status
+}

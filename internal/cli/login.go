@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/tokens"
+)
+
+const (
+	loginLimit = 5 * time.Minute
+	loginPause = 200 * time.Millisecond // between two questions whether the login has ended
+	maxPasted  = 16 << 10
+)
+
+type loginCommand struct {
+	accountFlag `embed:""`
+	Paste       toggle `default:"false" help:"Open the address anywhere and paste the address of the page where it ends, or the code in it, here. For machines without a browser."`
+	NoBrowser   toggle `default:"false" help:"Only print the address."`
+
+	accountSettings `embed:""`
+}
+
+// Run signs an account in within five minutes.
+func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
+	if err := tokens.CheckAccount(c.Account); err != nil {
+		return withStatus(err, exitUsage)
+	}
+	care, err := c.take(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, care.close()) }()
+	limited, cancel := context.WithTimeoutCause(ctx, loginLimit, errLoginLimit)
+	defer cancel()
+	way := c.byBrowser
+	if c.Paste.On {
+		way = c.byHand
+	}
+	if err := way(limited, p, care); err != nil {
+		return err
+	}
+	s, err := care.act(ctx, http.MethodGet, c.Account, "", nil)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.Stdout, "account %s is signed in, %s\n", s.Account, validity(s.ExpiresAt))
+	return err
+}
+
+var errLoginLimit = mistake("nobody signed in within 5 minutes", "run the command again")
+
+// byHand prints the address and reads what a person brings back.
+func (c *loginCommand) byHand(ctx context.Context, p *program, care *caretaker) error {
+	var begun admin.BegunLogin
+	if _, err := care.do(ctx, http.MethodPost, "/api/v1/accounts/"+c.Account+"/login", nil, &begun); err != nil {
+		return forPeople(err)
+	}
+	fmt.Fprintf(p.Stderr, "Open this address in a browser and allow the access:\n\n  %s\n\n", begun.AuthorizeURL)
+	fmt.Fprintln(p.Stderr, "The browser then goes to a page that may not load. Paste its address here, or the code in it:")
+	text, err := readLine(ctx, p.Stdin)
+	if err != nil {
+		return err
+	}
+	end, err := pasted(text, begun.State)
+	if err != nil {
+		return err
+	}
+	_, err = care.act(ctx, http.MethodPost, c.Account, "code", end)
+	return err
+}
+
+// pasted reads an address with a code, or a bare code.
+func pasted(text, state string) (admin.EndLogin, error) {
+	if !strings.ContainsAny(text, "?=/") {
+		return admin.EndLogin{State: state, Code: text}, nil
+	}
+	_, query, found := strings.Cut(text, "?")
+	if !found {
+		query = text
+	}
+	query, _, _ = strings.Cut(query, "#")
+	values, err := url.ParseQuery(query)
+	if err != nil || values.Get("code") == "" && values.Get("error") == "" {
+		return admin.EndLogin{}, mistake("there is no code in what was pasted", "copy the whole address of the page where the browser ended up, or only what stands after code=")
+	}
+	return admin.EndLogin{State: values.Get("state"), Code: values.Get("code"), Error: values.Get("error")}, nil
+}
+
+// readLine returns the first line that is not empty, from a terminal or a pipe.
+func readLine(ctx context.Context, r io.Reader) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	read := make(chan result, 1) // a read from a terminal cannot be called off; it ends with the process
+	go func() {
+		lines := bufio.NewScanner(io.LimitReader(r, maxPasted))
+		for lines.Scan() {
+			if text := strings.TrimSpace(lines.Text()); text != "" {
+				read <- result{text: text}
+				return
+			}
+		}
+		read <- result{err: errors.Join(lines.Err(), mistake("nothing was pasted", "paste the address, or send it through a pipe"))}
+	}()
+	select {
+	case got := <-read:
+		return got.text, got.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+// byBrowser prints the address, tries to open it, and waits until the browser has come back.
+func (c *loginCommand) byBrowser(ctx context.Context, p *program, care *caretaker) error {
+	start, stop, err := care.loginPage(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	before, err := care.lastLogin(ctx, c.Account)
+	if err != nil {
+		return err
+	}
+	start.Path = "/connect/" + c.Account
+	fmt.Fprintf(p.Stderr, "Open this address in a browser on this machine to sign in account %s:\n\n  %s\n\n", c.Account, start)
+	if !c.NoBrowser.On {
+		openBrowser(start.String(), p.Environ)
+	}
+	return care.await(ctx, c.Account, before)
+}
+
+// loginPage returns where a login can begin: at the running proxy, or at a listener of our own on the
+// port that PandaDoc sends the browser back to.
+func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(), err error) {
+	if c.handler != nil {
+		return c.serveLogin(ctx)
+	}
+	var all admin.Overview
+	if _, err := c.do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
+		return nil, nil, forPeople(err)
+	}
+	redirect, err := url.Parse(all.RedirectURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.admin.path != "" || isLoopbackHost(redirect.Hostname()) && !c.admin.reaches(redirect.Hostname(), portOf(redirect)) {
+		return nil, nil, mistake("PandaDoc sends the browser to "+all.RedirectURL+", where the running proxy does not listen",
+			"use login --paste, or start the proxy with an --admin-listen that fits the redirect URL")
+	}
+	return &url.URL{Scheme: redirect.Scheme, Host: redirect.Host}, func() {}, nil
+}
+
+// serveLogin serves the handler that a proxy would, as long as the login takes.
+func (c *caretaker) serveLogin(ctx context.Context) (start *url.URL, stop func(), err error) {
+	at, err := parseAddress(c.redirect.Hostname() + ":" + portOf(c.redirect))
+	if err != nil || !at.loopback() || c.redirect.Scheme != "http" {
+		return nil, nil, mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
+	}
+	open, err := at.open(ctx)
+	if err != nil {
+		return nil, nil, withHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "stop what listens there, or use login --paste")
+	}
+	server := &http.Server{Handler: c.handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: adminHeaderBytes}
+	ended := make(chan struct{}, len(open))
+	for _, l := range open {
+		go func() {
+			server.Serve(l) // always ends with an error, here that of Shutdown
+			ended <- struct{}{}
+		}()
+	}
+	return &url.URL{Scheme: "http", Host: c.redirect.Host}, func() {
+		// The page that says so may still be on its way to the browser.
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		defer cancel()
+		if server.Shutdown(last) != nil {
+			server.Close()
+		}
+		for range open {
+			<-ended
+		}
+	}, nil
+}
+
+// lastLogin returns how the last login of an account ended, or nil if there was none.
+func (c *caretaker) lastLogin(ctx context.Context, account string) (*admin.LoginResult, error) {
+	var out admin.LastLogin
+	_, err := c.do(ctx, http.MethodGet, "/api/v1/accounts/"+account+"/login-result", nil, &out)
+	return out.LastLogin, forPeople(err)
+}
+
+// await asks until a login has ended that is another than before.
+func (c *caretaker) await(ctx context.Context, account string, before *admin.LoginResult) error {
+	tick := time.NewTicker(loginPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		now, err := c.lastLogin(ctx, account)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			return err
+		case now == nil, before != nil && now.At.Equal(before.At):
+		case now.Result == admin.LoginDone:
+			return nil
+		default:
+			return withHint(errors.New(now.Detail), "run the command again")
+		}
+	}
+}
+
+// openBrowser tries to show an address and does not wait for it: the address was printed. No shell is
+// involved, so nothing in it can be taken for a command.
+func openBrowser(address string, environ []string) {
+	var command *exec.Cmd
+	switch {
+	case runtime.GOOS == "darwin":
+		command = exec.Command("open", address)
+	case runtime.GOOS == "windows":
+		command = exec.Command("rundll32", "url.dll,FileProtocolHandler", address)
+	case lookup(environ, "DISPLAY") != "" || lookup(environ, "WAYLAND_DISPLAY") != "":
+		command = exec.Command("xdg-open", address)
+	default:
+		return // without a screen it could only be a browser in the terminal
+	}
+	if command.Start() == nil {
+		go command.Wait() // only so that no zombie is left; a browser may run for days
+	}
+}

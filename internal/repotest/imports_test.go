@@ -1,0 +1,202 @@
+package repotest
+
+import (
+	"fmt"
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// doors says which packages of ours a package may import. The program is a line of doors: what
+// lies further in knows nothing of what lies further out.
+var doors = map[string]struct {
+	may    []string
+	reason string
+}{
+	".":                    {[]string{"internal/cli"}, "main is a signal context, a call and an exit status: all wiring has one place"},
+	"internal/cli":         {[]string{"internal/admin", "internal/sandbox", "proxy", "tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore"}, "cli wires everything together, and is wired by main alone"},
+	"internal/admin":       {[]string{"tokens"}, "the admin side shows accounts and cannot reach into stores or traffic: handlers of others are handed to it"},
+	"internal/sandbox":     {nil, "the emulator imports nothing of ours: it must not share our misunderstandings of the API"},
+	"internal/repotest":    {nil, "the rules look at source and do not run it"},
+	"internal/chaos":       {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore", "tokens/storetest", "internal/chaos/model"}, "the harness stands beside the program, over the life cycle and its stores"},
+	"internal/chaos/model": {[]string{"tokens"}, "the model restates the protocol and nothing else"},
+	"proxy":                {[]string{"tokens"}, "the request path asks a TokenSource and knows neither stores nor OAuth"},
+	"tokens":               {nil, "the life cycle is the innermost: it can be understood, tested and used by itself"},
+	"tokens/filestore":     {[]string{"tokens"}, "a store knows records, and no other store"},
+	"tokens/redisstore":    {[]string{"tokens"}, "a store knows records, and no other store"},
+	"tokens/kubestore":     {[]string{"tokens"}, "a store knows records, and no other store"},
+	"tokens/storetest":     {[]string{"tokens"}, "the suite knows what a store promises, and no store"},
+}
+
+// testDoors is what tests may import besides: the suite, and the emulator as the far side.
+var testDoors = []string{"tokens/storetest", "internal/sandbox"}
+
+func throughTheDoors(s source) (findings []string) {
+	d, ok := doors[s.dir()]
+	if !ok {
+		return []string{fmt.Sprintf("%s: package %s has no rule about its imports", s.path, s.dir())}
+	}
+	for _, i := range s.imports() {
+		to, ours := strings.CutPrefix(i, module+"/")
+		if !ours || slices.Contains(d.may, to) || s.isTest() && (to == s.dir() || slices.Contains(testDoors, to)) {
+			continue
+		}
+		findings = append(findings, fmt.Sprintf("%s: imports %s: %s", s.path, to, d.reason))
+	}
+	return findings
+}
+
+// libraries says where a library of others may be imported, so that each choice can be undone in one place.
+var libraries = []struct {
+	prefix string
+	in     []string // packages; "test" stands for tests everywhere
+	reason string
+}{
+	{"github.com/gorilla/mux", []string{"internal/admin"}, "the proxied port is a plain handler, so that no router bends its paths"},
+	{"github.com/sirupsen/logrus", []string{"proxy", "internal/admin", "internal/cli", "test"}, "the life cycle tells events and does not log"},
+	{"github.com/hashicorp/golang-lru/v2", []string{"tokens"}, "one cache decides which account leaves"},
+	{"github.com/alecthomas/kong", []string{"internal/cli"}, "the command line has one place"},
+	{"github.com/goccy/go-yaml", []string{"internal/cli", "test"}, "the configuration file has one reader"},
+	{"golang.org/x/oauth2", []string{"internal/admin", "internal/cli"}, "it makes the authorization request; its token call would drop pairs"},
+	{"github.com/gofrs/flock", []string{"tokens/filestore"}, "file locks belong to the file store"},
+	{"golang.org/x/sys", []string{"tokens/filestore", "tokens", "internal/cli", "proxy", "test"}, "system calls stay where they are needed"},
+	{"github.com/redis/go-redis", []string{"tokens/redisstore", "test"}, "Redis belongs to its store"},
+	{"github.com/prometheus", []string{"internal/admin", "internal/cli", "proxy", "test"}, "the life cycle tells events and does not count"},
+	{"github.com/google/go-cmp", []string{"tokens/storetest", "test"}, "it panics where it is unsure: for tests only"},
+	{"github.com/rogpeppe/go-internal", []string{"test"}, "for tests only"},
+	{"go.uber.org/goleak", []string{"test"}, "for tests only"},
+	{"github.com/chromedp", []string{"test"}, "for tests only"},
+}
+
+func whereLibrariesMay(s source) (findings []string) {
+	for _, i := range s.imports() {
+		first, _, _ := strings.Cut(i, "/")
+		if !strings.Contains(first, ".") {
+			continue // the standard library, or ours
+		}
+		at := slices.IndexFunc(libraries, func(l struct {
+			prefix string
+			in     []string
+			reason string
+		}) bool {
+			return i == l.prefix || strings.HasPrefix(i, l.prefix+"/")
+		})
+		switch {
+		case at < 0:
+			findings = append(findings, fmt.Sprintf("%s: imports %s, which no rule knows", s.path, i))
+		case !slices.Contains(libraries[at].in, s.dir()) && !(s.isTest() && slices.Contains(libraries[at].in, "test")):
+			findings = append(findings, fmt.Sprintf("%s: imports %s: %s", s.path, i, libraries[at].reason))
+		}
+	}
+	return findings
+}
+
+// testOnly are packages that must not become part of the program.
+var testOnly = []string{"testing", "net/http/httptest", module + "/tokens/storetest"}
+
+func outsideOfTests(s source) (findings []string) {
+	for _, i := range s.imports() {
+		if !s.isTest() && s.dir() != "tokens/storetest" && slices.Contains(testOnly, i) {
+			findings = append(findings, fmt.Sprintf("%s: imports %s", s.path, i))
+		}
+	}
+	return findings
+}
+
+// noServer objects to tokens having to do with HTTP servers. It calls one server, as a client.
+func noServer(s source) (findings []string) {
+	if s.dir() != "tokens" || s.isTest() {
+		return nil
+	}
+	server := []string{"Handler", "HandlerFunc", "Handle", "HandleFunc", "Server", "ServeMux", "ResponseWriter", "ListenAndServe", "Serve", "Error"}
+	selectors(s, func(n ast.Node, pkg, name string) {
+		if pkg == "net/http" && slices.Contains(server, name) {
+			findings = append(findings, fmt.Sprintf("%s: uses http.%s", s.at(n), name))
+		}
+	})
+	return findings
+}
+
+// typesOnly objects to the proxy using more of tokens than types and errors.
+func typesOnly(s source) (findings []string) {
+	if s.dir() != "proxy" || s.isTest() {
+		return nil
+	}
+	inner := []string{"New", "Manager", "Config", "Store", "Record", "Memory", "NewMemory", "EncodeRecord", "DecodeRecord", "Pair", "Endpoint"}
+	selectors(s, func(n ast.Node, pkg, name string) {
+		if pkg == module+"/tokens" && slices.Contains(inner, name) {
+			findings = append(findings, fmt.Sprintf("%s: uses tokens.%s", s.at(n), name))
+		}
+	})
+	return findings
+}
+
+func TestImports(t *testing.T) {
+	check(t,
+		rule{
+			"packages meet at their doors", "imports go main -> internal/cli -> the rest, proxy -> tokens, stores -> tokens",
+			each(throughTheDoors),
+			"-- proxy/x.go --\npackage proxy\nimport _ \"pandadoc-auth-proxy/tokens/filestore\"\n",
+			"-- proxy/x_test.go --\npackage proxy_test\nimport _ \"pandadoc-auth-proxy/internal/sandbox\"\n",
+		},
+		rule{
+			"every package has a rule", "a new package must be thought about",
+			each(throughTheDoors),
+			"-- internal/new/x.go --\npackage new\n",
+			"-- tokens/x.go --\npackage tokens\n",
+		},
+		rule{
+			"libraries stay in their place", "each library is one decision, in one place",
+			each(whereLibrariesMay),
+			"-- proxy/x.go --\npackage proxy\nimport _ \"github.com/gorilla/mux\"\n",
+			"-- tokens/filestore/x.go --\npackage filestore\nimport _ \"github.com/gofrs/flock\"\n",
+		},
+		rule{
+			"every library has a rule", "a new dependency must be thought about",
+			each(whereLibrariesMay),
+			"-- proxy/x.go --\npackage proxy\nimport _ \"example.com/new\"\n",
+			"-- proxy/x.go --\npackage proxy\nimport _ \"net/http/httputil\"\n",
+		},
+		rule{
+			"the emulator uses the standard library only", "others build on it, and it must not share our misunderstandings",
+			each(func(s source) []string {
+				if s.dir() != "internal/sandbox" || s.isTest() {
+					return nil
+				}
+				return foreign(s)
+			}),
+			"-- internal/sandbox/x.go --\npackage sandbox\nimport _ \"github.com/sirupsen/logrus\"\n",
+			"-- internal/sandbox/x.go --\npackage sandbox\nimport _ \"net/http\"\n",
+		},
+		rule{
+			"test helpers stay out of the program", "they bring flags and panics with them",
+			each(outsideOfTests),
+			"-- proxy/x.go --\npackage proxy\nimport _ \"net/http/httptest\"\n",
+			"-- proxy/x_test.go --\npackage proxy\nimport _ \"net/http/httptest\"\n",
+		},
+		rule{
+			"tokens serves nobody", "the life cycle knows nothing of HTTP servers",
+			each(noServer),
+			"-- tokens/x.go --\npackage tokens\nimport \"net/http\"\nvar _ http.Handler\n",
+			"-- tokens/x.go --\npackage tokens\nimport \"net/http\"\nvar _ http.RoundTripper\n",
+		},
+		rule{
+			"the proxy uses types and errors of tokens only", "it works with any TokenSource",
+			each(typesOnly),
+			"-- proxy/x.go --\npackage proxy\nimport \"pandadoc-auth-proxy/tokens\"\nvar _ tokens.Store\n",
+			"-- proxy/x.go --\npackage proxy\nimport \"pandadoc-auth-proxy/tokens\"\nvar _ tokens.Token\n",
+		},
+	)
+}
+
+// foreign returns the imports that are not of the standard library.
+func foreign(s source) (findings []string) {
+	for _, i := range s.imports() {
+		first, _, _ := strings.Cut(i, "/")
+		if strings.Contains(first, ".") || first == module {
+			findings = append(findings, fmt.Sprintf("%s: imports %s", s.path, i))
+		}
+	}
+	return findings
+}

@@ -1,0 +1,55 @@
+package repotest
+
+import (
+	"fmt"
+	"go/ast"
+	"testing"
+)
+
+// reveals are the files in which a secret becomes a plain string, and why it must.
+var reveals = map[string]string{
+	"tokens/secret.go":        "compares and fingerprints without showing",
+	"tokens/token.go":         "the Authorization header is what a token is for",
+	"tokens/record.go":        "the stored form, which only stores ask for",
+	"tokens/answer.go":        "looks whether a new token can stand in a header",
+	"tokens/endpoint.go":      "the form that goes to the token endpoint",
+	"internal/cli/app.go":     "the client id, which is in every authorization URL anyway",
+	"internal/cli/account.go": "the client id, as above",
+	"internal/cli/redact.go":  "looks for the secrets in what is logged, to take them out",
+}
+
+func revealed(s source) (findings []string) {
+	if s.isTest() || reveals[s.path] != "" {
+		return nil
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Reveal" {
+			findings = append(findings, fmt.Sprintf("%s: reveals a secret", s.at(n)))
+		}
+		return true
+	})
+	return findings
+}
+
+func TestSecrets(t *testing.T) {
+	check(t, rule{
+		"secrets are revealed in few places", "every other place could print one; if there is a good reason, give it in this list",
+		each(revealed),
+		"-- proxy/x.go --\npackage proxy\nfunc f(s interface{ Reveal() string }) string { return s.Reveal() }\n",
+		"-- tokens/token.go --\npackage tokens\nfunc f(s Secret) string { return s.Reveal() }\n",
+	})
+
+	// A reason without its file would cover whatever is put there next.
+	all := load(t)
+	for path := range reveals {
+		used := false
+		for _, s := range all {
+			if s.path == path {
+				used = len(revealed(source{"elsewhere.go", s.text, s.file, s.fset})) > 0
+			}
+		}
+		if !used {
+			t.Errorf("%s reveals no secret any more: take it from the list", path)
+		}
+	}
+}

@@ -70,9 +70,9 @@ type Info struct {
 	RefreshToken string `json:"refresh_token"`
 }
 
-// Info tells the credentials, and the URLs for an API and a management handler served at these
+// InfoAt tells the credentials, and the URLs for an API and a management handler served at these
 // origins. The refresh token is the newest one that is good at the moment of the call.
-func (e *Emulator) Info(api, manage string) Info {
+func (e *Emulator) InfoAt(api, manage string) Info {
 	return Info{
 		API:          api,
 		AuthorizeURL: api + "/oauth2/authorize",

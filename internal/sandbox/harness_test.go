@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -193,9 +194,9 @@ func (a answer) want(t *testing.T, status int) answer {
 
 // multipartForm is a multipart body: a file and fields.
 type multipartForm struct {
-	fileName, fileType string
-	content            []byte
-	fields             map[string]string
+	fileName string
+	content  []byte
+	fields   map[string]string
 }
 
 func (f multipartForm) encode(t *testing.T) (io.Reader, string) {
@@ -218,4 +219,40 @@ func (f multipartForm) encode(t *testing.T) (io.Reader, string) {
 		t.Fatal(err)
 	}
 	return &body, m.FormDataContentType()
+}
+
+// startInBubble is startSignedIn without a network, for tests with a clock of their own.
+func startInBubble(t *testing.T, opts Options) *service {
+	t.Helper()
+	opts.Seed = 1
+	e, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &Server{Emulator: e, api: "http://api.test", manage: "http://localhost"}
+	s := &service{Server: srv, t: t, info: srv.Info(), refresh: srv.Info().RefreshToken, client: &http.Client{
+		Transport:     direct{"api.test": e.API(), "localhost": e.Manage()},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	s.renew()
+	return s
+}
+
+// direct serves requests by calling the handler of their host.
+type direct map[string]http.Handler
+
+func (d direct) RoundTrip(r *http.Request) (res *http.Response, err error) {
+	defer func() {
+		if recover() != nil {
+			err = io.ErrUnexpectedEOF // the handler cut the connection
+		}
+	}()
+	in := r.Clone(r.Context())
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	in.Host, in.RequestURI = r.URL.Host, r.URL.RequestURI()
+	w := httptest.NewRecorder()
+	d[r.URL.Host].ServeHTTP(w, in)
+	return w.Result(), nil
 }

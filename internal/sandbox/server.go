@@ -55,7 +55,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 }
 
 // Info tells where the emulator listens and with which credentials it is used.
-func (s *Server) Info() Info { return s.Emulator.Info(s.api, s.manage) }
+func (s *Server) Info() Info { return s.InfoAt(s.api, s.manage) }
 
 // Close ends all connections and waits until nothing of the server runs. It is safe to call twice.
 func (s *Server) Close() error {

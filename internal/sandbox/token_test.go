@@ -231,13 +231,16 @@ func TestSeedRepeatsCredentials(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return e.Info("", "")
+		return e.InfoAt("", "")
 	}
-	if made(7) != made(7) {
+	if first, second := made(7), made(7); first != second {
 		t.Error("one seed gave two sets of credentials")
 	}
-	if made(7).ClientSecret == made(8).ClientSecret || made(0).ClientSecret == made(0).ClientSecret {
+	if first, second := made(7), made(8); first.ClientSecret == second.ClientSecret {
 		t.Error("two seeds gave one set of credentials")
+	}
+	if first, second := made(0), made(0); first.ClientSecret == second.ClientSecret {
+		t.Error("two random seeds gave one set of credentials")
 	}
 }
 

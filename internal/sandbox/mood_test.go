@@ -1,0 +1,129 @@
+package sandbox
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestDefaultMoodIsHiddenFromAClientThatRenews plays a client that renews and repeats a request once
+// after a 401, as the proxy does. It must never be refused twice for one request.
+func TestDefaultMoodIsHiddenFromAClientThatRenews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startInBubble(t, Options{})
+		for i := range 2000 {
+			time.Sleep(500 * time.Millisecond)
+			if i%100 == 0 { // a 401 that is not about the token is passed on, and looked into
+				s.get("/public/v1/documents/x/download-protected").want(t, 401)
+				s.get("/public/v1/members/current")
+			}
+			a := s.get("/public/v1/documents")
+			if a.StatusCode == 401 {
+				s.get("/public/v1/members/current").want(t, 401) // dead for good
+				s.renew()
+				a = s.get("/public/v1/documents")
+			}
+			a.want(t, 200)
+		}
+		stats := s.Stats()
+		if stats.EarlyRefusals < 10 || stats.TokenCalls["refreshes"] < 10 || stats.TokenCalls["invalid_grant"] != 0 {
+			t.Errorf("got %d early refusals and %v", stats.EarlyRefusals, stats.TokenCalls)
+		}
+	})
+}
+
+func TestDefaultMoodBendsExpiry(t *testing.T) {
+	s := start(t, Options{})
+	kinds := map[string]int{}
+	for range 100 {
+		pair := s.token(nil).want(t, 200).object(t)
+		kinds[fmt.Sprintf("%T", pair["expires_in"])]++
+		s.refresh = pair["refresh_token"].(string)
+	}
+	for kind, least := range map[string]int{"float64": 40, "string": 5, "<nil>": 5} {
+		if kinds[kind] < least {
+			t.Errorf("expires_in as %s: got %d of 100, want at least %d", kind, kinds[kind], least)
+		}
+	}
+}
+
+func TestCalmMoodDoesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startInBubble(t, Options{Calm: true})
+		for range 500 {
+			time.Sleep(time.Minute)
+			s.get("/public/v1/documents").want(t, 200)
+		}
+		if stats := s.Stats(); stats.EarlyRefusals != 0 || stats.Faults != 0 {
+			t.Errorf("got %+v", stats)
+		}
+	})
+}
+
+func TestChaosShowsItselfAndCanBeRepeated(t *testing.T) {
+	run := func() map[string]int {
+		outcomes := map[string]int{}
+		synctest.Test(t, func(t *testing.T) {
+			e := startInChaos(t)
+			for range 600 {
+				began := time.Now()
+				a, err := e.try("GET", "/public/v1/documents", "", nil, nil)
+				switch {
+				case err != nil:
+					outcomes["cut"]++
+				case a.StatusCode == 401:
+					e.renewPatiently()
+					outcomes["401"]++
+				case a.StatusCode == 429 && a.Header.Get("Retry-After") == "":
+					t.Error("429 without Retry-After")
+				case time.Since(began) > 0:
+					outcomes["slow"]++
+				default:
+					outcomes[fmt.Sprint(a.StatusCode, " ", a.Header.Get("Content-Type"))]++
+				}
+				time.Sleep(time.Second)
+			}
+		})
+		return outcomes
+	}
+	first := run()
+	for _, kind := range []string{"cut", "slow", "401", "429 application/json", "502 text/html; charset=utf-8", "200 application/json"} {
+		if first[kind] == 0 {
+			t.Errorf("no %s in %v", kind, first)
+		}
+	}
+	if second := run(); fmt.Sprint(first) != fmt.Sprint(second) {
+		t.Errorf("one seed, two runs: %v and %v", first, second)
+	}
+}
+
+// startInChaos signs in through a token endpoint that is down now and then.
+func startInChaos(t *testing.T) *service {
+	t.Helper()
+	calm := startInBubble(t, Options{Calm: true})
+	e, err := New(Options{Chaos: true, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	calm.Server.Emulator = e
+	calm.client.Transport = direct{"api.test": e.API()}
+	calm.refresh = e.InfoAt("", "").RefreshToken
+	calm.renewPatiently()
+	return calm
+}
+
+// renewPatiently repeats a refresh that an outage answered: it was not looked at.
+func (s *service) renewPatiently() {
+	s.t.Helper()
+	for range 20 {
+		if a := s.token(nil); a.StatusCode == 200 {
+			pair := a.object(s.t)
+			s.access, s.refresh = pair["access_token"].(string), pair["refresh_token"].(string)
+			return
+		} else if a.StatusCode != 503 {
+			s.t.Fatalf("refresh: got %s %s", a.Status, a.body)
+		}
+	}
+	s.t.Fatal("refresh: 20 outages in a row")
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"reflect"
 	"testing"
 
@@ -38,4 +39,21 @@ func check[T any](t *testing.T, what string, got, want T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: got %#v, want %#v", what, got, want)
 	}
+}
+
+// parseServe reads a command line for serve as the program would.
+func parseServe(t *testing.T, environ []string, args ...string) (*program, *serveCommand) {
+	t.Helper()
+	p := &program{Env: Env{Environ: environ, Stdout: io.Discard, Stderr: io.Discard}, layers: newLayers(environ)}
+	var line commandLine
+	parser, err := kong.New(&line, options(p, func(int) {})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, err := parser.Parse(append([]string{"serve"}, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.check(command)
+	return p, &line.Serve
 }

@@ -1,0 +1,67 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+func TestStatusTellsEverything(t *testing.T) {
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	x := newTester(t, tokens.Status{Account: "acme", State: tokens.LoginRequired, Cause: tokens.CauseRevoked, Since: since, Generation: 3})
+	var got Overview
+	x.send(http.MethodGet, "/api/v1/status", "").decode(t, &got)
+	check(t, "state", got.State, tokens.LoginRequired)
+	check(t, "version", got.Version, "v1")
+	check(t, "redirect", got.RedirectURL, x.server.URL+"/oauth2/callback")
+	check(t, "accounts", len(got.Accounts), 1)
+	check(t, "since", got.Accounts[0].Since, since)
+	check(t, "hint", got.Accounts[0].Hint, "Run: pandadoc-auth-proxy login --account acme")
+}
+
+func TestAccountsAreChanged(t *testing.T) {
+	x := newTester(t, account("acme", tokens.Ready, ""))
+	for _, row := range []struct{ method, verb, call string }{
+		{http.MethodGet, "", "status acme"},
+		{http.MethodPost, "/refresh", "refresh acme"},
+		{http.MethodPost, "/logout", "logout acme"},
+	} {
+		r := x.send(row.method, "/api/v1/accounts/acme"+row.verb, "", RequestHeader, "1")
+		check(t, row.call, r.status, http.StatusOK)
+		var got Account
+		r.decode(t, &got)
+		check(t, row.call, got.Account, "acme")
+		check(t, row.call, x.accounts.calls[len(x.accounts.calls)-1], row.call)
+	}
+}
+
+func TestErrorsOfTheManagerKeepTheirMeaning(t *testing.T) {
+	for _, row := range []struct {
+		err        error
+		status     int
+		code       string
+		retryAfter string
+	}{
+		{tokens.ErrUnknownAccount, 404, "unknown-account", ""},
+		{tokens.ErrLoginRequired, 502, "login-required", ""},
+		{&tokens.UnavailableError{Err: tokens.ErrClientRefused}, 502, "client-refused", ""},
+		{&tokens.UnavailableError{Err: tokens.ErrRefreshUnavailable, RetryAfter: 1500 * time.Millisecond}, 503, "refresh-unavailable", "2"},
+		{&tokens.UnavailableError{Err: tokens.ErrStoreUnavailable, Cause: errors.New("disk full")}, 503, "store-unavailable", ""},
+		{tokens.ErrAPIKey, 409, "api-key", ""},
+	} {
+		x := newTester(t)
+		x.accounts.err = row.err
+		r := x.send(http.MethodPost, "/api/v1/accounts/acme/refresh", "", RequestHeader, "1")
+		check(t, row.code, r.status, row.status)
+		check(t, row.code, r.code(t), row.code)
+		check(t, row.code, r.header.Get("Retry-After"), row.retryAfter)
+		var p problem
+		r.decode(t, &p)
+		if p.Hint == "" {
+			t.Errorf("%s: got no hint, want one", row.code)
+		}
+	}
+}

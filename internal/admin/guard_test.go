@@ -1,0 +1,89 @@
+package admin
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+func TestEveryAnswerIsHardened(t *testing.T) {
+	x := newTester(t, account("default", tokens.Ready, ""))
+	for _, target := range []string{"/livez", "/api/v1/status", "/nowhere", "/connect/default", "/oauth2/callback", "/connect/Bad"} {
+		h := x.send(http.MethodGet, target, "").header
+		check(t, target+" Cache-Control", h.Get("Cache-Control"), "no-store")
+		check(t, target+" Referrer-Policy", h.Get("Referrer-Policy"), "no-referrer")
+		check(t, target+" X-Content-Type-Options", h.Get("X-Content-Type-Options"), "nosniff")
+		check(t, target+" X-Frame-Options", h.Get("X-Frame-Options"), "DENY")
+		if csp := h.Get("Content-Security-Policy"); len(csp) < 18 || csp[:18] != "default-src 'none'" {
+			t.Errorf("%s: got policy %q, want one that allows nothing", target, csp)
+		}
+	}
+}
+
+func TestChangesNeedTheHeader(t *testing.T) {
+	x := newTester(t, account("default", tokens.Ready, ""))
+	for _, verb := range []string{"refresh", "logout", "login", "code"} {
+		target := "/api/v1/accounts/default/" + verb
+		r := x.send(http.MethodPost, target, "{}")
+		check(t, verb, r.status, http.StatusForbidden)
+		check(t, verb, r.code(t), "header-required")
+	}
+	check(t, "calls", x.accounts.calls, nil)
+}
+
+func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
+	x := newTester(t, account("default", tokens.Ready, ""))
+	for _, row := range []struct{ method, target, allow string }{
+		{http.MethodGet, "/api/v1/accounts/default/refresh", "POST"},
+		{http.MethodGet, "/api/v1/accounts/default/logout", "POST"},
+		{http.MethodPost, "/api/v1/status", "GET, HEAD"},
+		{http.MethodDelete, "/connect/default", "GET, HEAD"},
+	} {
+		r := x.send(row.method, row.target, "", RequestHeader, "1")
+		check(t, row.target, r.status, http.StatusMethodNotAllowed)
+		check(t, row.target, r.header.Get("Allow"), row.allow)
+		check(t, row.target, r.code(t), "method-not-allowed")
+	}
+	check(t, "calls", x.accounts.calls, nil)
+}
+
+func TestBeyondLoopbackOnlyProbesAreServed(t *testing.T) {
+	x := newTester(t, account("default", tokens.Ready, ""))
+	for _, row := range []struct {
+		name   string
+		local  net.Addr
+		target string
+		want   int
+	}{
+		{"probe from afar", &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, "/readyz", http.StatusOK},
+		{"liveness from afar", &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, "/livez", http.StatusOK},
+		{"status from afar", &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, "/api/v1/status", http.StatusForbidden},
+		{"login from afar", &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, "/connect/default", http.StatusForbidden},
+		{"nothing from afar", &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, "/nowhere", http.StatusForbidden},
+		{"status from here", &net.TCPAddr{IP: net.IPv6loopback}, "/api/v1/status", http.StatusOK},
+		{"status by socket", &net.UnixAddr{Name: "/s"}, "/api/v1/status", http.StatusOK},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, row.target, nil)
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, row.local))
+			w := httptest.NewRecorder()
+			x.handler.ServeHTTP(w, r)
+			check(t, "status", w.Code, row.want)
+		})
+	}
+}
+
+func TestTheSharedGuardStandsBeforeEverything(t *testing.T) {
+	x := newTesterWith(t, func(c *Config) {
+		c.Guard = func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+		}
+	}, account("default", tokens.Ready, ""))
+	for _, target := range []string{"/api/v1/status", "/nowhere", "/connect/default"} {
+		check(t, target, x.send(http.MethodGet, target, "").status, http.StatusTeapot)
+	}
+}

@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// settingsOf checks serve's settings given as flags.
+func settingsOf(t *testing.T, args ...string) (*app, error) {
+	t.Helper()
+	p, c := parseServe(t, nil, args...)
+	a, _, _, err := c.check(p)
+	return a, err
+}
+
+func TestFixesAreNamedForEveryMistake(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		args []string
+		want string // part of the only error; empty for none
+	}{
+		{"defaults", nil, ""},
+		{"loopback addresses", []string{"--listen=127.0.0.1:1", "--listen=[::1]:2", "--listen=unix:/s"}, ""},
+		{"all addresses", []string{"--listen=:8080"}, `--listen: ":8080" is reachable from other machines`},
+		{"all addresses by star", []string{"--listen=*:8080"}, "is reachable from other machines"},
+		{"unspecified IPv6", []string{"--listen=[::]:8080"}, "is reachable from other machines"},
+		{"name that may point anywhere", []string{"--listen=myhost:8080"}, "is reachable from other machines"},
+		{"loopback look-alike", []string{"--listen=localhost.example.com:8080"}, "is reachable from other machines"},
+		{"all addresses on purpose", []string{"--listen=:8080", "--allow-unauthenticated"}, ""},
+		{"no port", []string{"--listen=localhost"}, "not of the form HOST:PORT"},
+		{"port too large", []string{"--listen=localhost:65536"}, "the port is not a number"},
+		{"relative socket", []string{"--listen=unix:s"}, "must be absolute"},
+		{"the same twice", []string{"--listen=localhost:1", "--listen=localhost:1"}, "is given twice"},
+		{"any port twice", []string{"--listen=localhost:0", "--listen=localhost:0"}, ""},
+		{"admin on the same port", []string{"--listen=localhost:8081"}, "--admin-listen: localhost:8081 is taken by --listen"},
+		{"admin on the same port by number", []string{"--listen=127.0.0.1:8081"}, "is taken by --listen"},
+		{"no admin", []string{"--admin-listen=none", "--listen=localhost:8081"}, ""},
+		{"host with a port", []string{"--allow-host=a:80"}, "is not a host name"},
+		{"host with a star", []string{"--allow-host=*.example.com"}, "is not a host name"},
+		{"origin with a path", []string{"--allow-origin=https://a.example/x"}, "is not an origin"},
+		{"origin null", []string{"--allow-origin=null"}, "is not an origin"},
+		{"origin", []string{"--allow-origin=https://a.example:8443"}, ""},
+		{"unknown region", []string{"--region=us"}, `--region: "us" is not a region`},
+		{"plain http", []string{"--api-url=http://api.example.com"}, "--api-url: plain http would send credentials in clear"},
+		{"plain http to the token endpoint", []string{"--token-url=http://api.example.com/t"}, "--token-url: plain http"},
+		{"plain http on purpose", []string{"--api-url=http://api.example.com", "--allow-insecure-upstream"}, ""},
+		{"plain http to loopback", []string{"--api-url=http://127.0.0.1:9"}, ""},
+		{"another scheme", []string{"--api-url=ftp://api.example.com"}, "not an http or https URL"},
+		{"no scheme", []string{"--api-url=api.example.com"}, "not an http or https URL"},
+		{"user in the URL", []string{"--api-url=https://u:p@api.example.com"}, "not an http or https URL without user"},
+		{"query in the URL", []string{"--api-url=https://api.example.com?x=1"}, "a query has no place in it"},
+		{"API at ourselves", []string{"--api-url=http://localhost:8080"}, "is this proxy's own listener"},
+		{"API at ourselves by number", []string{"--api-url=http://[::1]:8080"}, "is this proxy's own listener"},
+		{"API at our admin listener", []string{"--api-url=http://localhost:8081"}, "is this proxy's own listener"},
+		{"tokens at ourselves", []string{"--token-url=http://localhost:8080/oauth2/access_token"}, "is this proxy's own listener"},
+		{"redirect without a path", []string{"--redirect-url=http://localhost:8081"}, "--redirect-url: not an http or https URL with a path"},
+		{"redirect with a query", []string{"--redirect-url=http://localhost:8081/x?y=1"}, "--redirect-url: not an"},
+		{"probe elsewhere", []string{"--probe-path=//evil.example/x"}, "--probe-path: "},
+		{"probe off", []string{"--probe-path="}, ""},
+		{"nobody waits", []string{"--refresh-timeout=0s"}, "--refresh-timeout: no request could wait"},
+		{"no answer in time", []string{"--upstream-header-timeout=0s"}, "--upstream-header-timeout: "},
+		{"no such directory", []string{"--temp-dir=/nonexistent"}, "--temp-dir: "},
+		{"fatal is no level", []string{"--log-level=fatal"}, "--log-level: "},
+		{"unknown format", []string{"--log-format=xml"}, "--log-format: "},
+		{"unknown store", []string{"--store=etcd:x"}, "--store: etcd: is not a store"},
+		{"no kind of store", []string{"--store=/var/lib"}, "names no kind of store"},
+		{"directory of a memory store", []string{"--store=memory:x"}, "memory: takes nothing"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := settingsOf(t, row.args...)
+			if row.want == "" {
+				check(t, "errors", errorTexts(err), nil)
+				return
+			}
+			got := errorTexts(err)
+			if len(got) != 1 || !strings.Contains(got[0], row.want) {
+				t.Errorf("got %q, want one error with %q", got, row.want)
+			}
+			var h hintError
+			if !errors.As(err, &h) || h.hint == "" {
+				t.Errorf("got no hint, want one")
+			}
+		})
+	}
+}
+
+func TestRegionsSetAllThreeURLs(t *testing.T) {
+	for _, row := range []struct {
+		args                  []string
+		api, authorize, token string
+	}{
+		{nil, "https://api.pandadoc.com", "https://app.pandadoc.com/oauth2/authorize", "https://api.pandadoc.com/oauth2/access_token"},
+		{[]string{"--region=eu"}, "https://api.pandadoc.eu", "https://app.pandadoc.eu/oauth2/authorize", "https://api.pandadoc.eu/oauth2/access_token"},
+		{[]string{"--region=eu", "--api-url=https://gateway.example/pandadoc"}, "https://gateway.example/pandadoc", "https://app.pandadoc.eu/oauth2/authorize", "https://api.pandadoc.eu/oauth2/access_token"},
+		{[]string{"--api-url=https://api.pandadoc.com/"}, "https://api.pandadoc.com", "https://app.pandadoc.com/oauth2/authorize", "https://api.pandadoc.com/oauth2/access_token"},
+	} {
+		a, err := settingsOf(t, row.args...)
+		check(t, "error", err, nil)
+		check(t, "api", a.upstream.api.String(), row.api)
+		check(t, "authorize", a.upstream.authorize.String(), row.authorize)
+		check(t, "token", a.upstream.token.String(), row.token)
+	}
+}
+
+func TestRedirectURLFollowsTheAdminPort(t *testing.T) {
+	check(t, "default", redirectURL(nil, 1234).String(), "http://localhost:1234/oauth2/callback")
+	own := &url.URL{Scheme: "https", Host: "proxy.example", Path: "/back"}
+	check(t, "configured", redirectURL(own, 1234), own)
+}
+
+func TestSecretsOfOneLayerExcludeEachOther(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "s")
+	write(t, path, "from-secret-file\n")
+	config := filepath.Join(dir, "c.yaml")
+	for _, row := range []struct {
+		name    string
+		environ []string
+		file    string
+		args    []string
+		want    string // the refresh token
+		err     string // part of the error
+	}{
+		{"variable", []string{"PANDADOC_REFRESH_TOKEN=v"}, "", nil, "v", ""},
+		{"file of a variable", []string{"PANDADOC_REFRESH_TOKEN_FILE=" + path}, "", nil, "from-secret-file", ""},
+		{"flag", nil, "", []string{"--refresh-token-file=" + path}, "from-secret-file", ""},
+		{"key", nil, "refresh-token: k", nil, "k", ""},
+		{"file of a key", nil, "refresh-token-file: " + path, nil, "from-secret-file", ""},
+		{"variable over key", []string{"PANDADOC_REFRESH_TOKEN=v"}, "refresh-token: k", nil, "v", ""},
+		{"variable over file of a key", []string{"PANDADOC_REFRESH_TOKEN=v"}, "refresh-token-file: " + path, nil, "v", ""},
+		{"flag over key", nil, "refresh-token: k", []string{"--refresh-token-file=" + path}, "from-secret-file", ""},
+		{"flag over file of a variable", []string{"PANDADOC_REFRESH_TOKEN_FILE=/nonexistent"}, "", []string{"--refresh-token-file=" + path}, "from-secret-file", ""},
+		{"empty variable is none", []string{"PANDADOC_REFRESH_TOKEN="}, "refresh-token: k", nil, "k", ""},
+		{"number in the file", nil, "refresh-token: 0012", nil, "0012", ""},
+		{"both variables", []string{"PANDADOC_REFRESH_TOKEN=v", "PANDADOC_REFRESH_TOKEN_FILE=" + path}, "", nil, "", "PANDADOC_REFRESH_TOKEN and PANDADOC_REFRESH_TOKEN_FILE are both set"},
+		{"variable and flag", []string{"PANDADOC_REFRESH_TOKEN=v"}, "", []string{"--refresh-token-file=" + path}, "", "PANDADOC_REFRESH_TOKEN and --refresh-token-file are both set"},
+		{"both keys", nil, "refresh-token: k\nrefresh-token-file: " + path, nil, "", "c.yaml:1: refresh-token and "},
+		{"two accounts called default", []string{"PANDADOC_REFRESH_TOKEN=v"}, "accounts:\n  default:\n    api-key: k", nil, "v", `account "default" is configured twice`},
+		{"key and token", []string{"PANDADOC_REFRESH_TOKEN=v", "PANDADOC_API_KEY=k"}, "", nil, "v", "has an API key and a token"},
+		{"id without secret", []string{"PANDADOC_CLIENT_ID=i"}, "", nil, "", "there is a client id but no client secret"},
+		{"secret without id", []string{"PANDADOC_CLIENT_SECRET=s"}, "", nil, "", "there is a client secret but no client id"},
+		{"line break inside", []string{"PANDADOC_REFRESH_TOKEN=a\nb"}, "", nil, "", "PANDADOC_REFRESH_TOKEN: the secret holds a space, a line break"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			write(t, config, row.file)
+			p, c := parseServe(t, row.environ, append(row.args, "--config="+config)...)
+			check(t, "mistakes", errorTexts(errors.Join(p.mistakes...)), nil)
+			got, err := readSecrets(p.layers, &c.secretSettings)
+			check(t, "token", got.accounts["default"].RefreshToken.Reveal(), row.want)
+			if text := strings.Join(errorTexts(err), "; "); (row.err == "") != (err == nil) || !strings.Contains(text, row.err) {
+				t.Errorf("got error %q, want %q", text, row.err)
+			}
+		})
+	}
+}
+
+func TestAccountsOfTheFile(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "acme"), "acme-token")
+	config := filepath.Join(dir, "c.yaml")
+	write(t, config, "accounts:\n  acme:\n    refresh-token-file: "+dir+"/acme\n  widgets:\n    api-key: |\n      widgets-key\n  later:\nrefresh-token: own\n")
+	p, c := parseServe(t, nil, "--config="+config)
+	check(t, "mistakes", errorTexts(errors.Join(p.mistakes...)), nil)
+	got, err := readSecrets(p.layers, &c.secretSettings)
+	check(t, "acme", got.accounts["acme"].RefreshToken.Reveal(), "acme-token")
+	check(t, "default", got.accounts["default"].RefreshToken.Reveal(), "own")
+	check(t, "number of accounts", len(got.accounts), 4)
+	// A block keeps its line break, which no key has.
+	check(t, "errors", len(leaves(err)), 1)
+}
+
+func TestBinaryAndHugeSecretFilesAreRefused(t *testing.T) {
+	_, c := parseServe(t, nil, "--access-token-file=/dev/zero")
+	p, _ := parseServe(t, nil)
+	_, err := readSecrets(p.layers, &c.secretSettings)
+	if text := strings.Join(errorTexts(err), ""); !strings.Contains(text, "/dev/zero is too large for a secret") {
+		t.Errorf("got %q, want a refusal", text)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -97,7 +97,7 @@ func (k *keeper) nextRefresh(now time.Time) time.Time {
 		return k.draw(now)
 	case now.Before(k.cool.until):
 		return k.cool.until.Round(0).Add(wakeMin)
-	case !now.Before(k.refreshAt): // the attempt was put off: another process is at work
+	case !now.Before(k.refreshAt): // the attempt was put off
 		return now.Add(startSoon)
 	}
 	return k.refreshAt

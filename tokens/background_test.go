@@ -107,3 +107,16 @@ func TestAccountsThatExpireTogetherAreSpread(t *testing.T) {
 		}
 	})
 }
+
+func TestReplicasRefreshOncePerWindow(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.server.life = 100 // all are due within five seconds, less than a re-read takes to come up
+		m := w.signedIn()
+		for range 19 {
+			w.manager()
+		}
+		time.Sleep(99 * time.Second)
+		w.wantCalls(1, 1, 0)
+		wantState(t, m, "ready")
+	})
+}

@@ -181,6 +181,9 @@ func TestRefusedTokenIsNotHandedOutAgain(t *testing.T) {
 		w.login(m)
 		wantState(t, m, "ready")
 		token(t, m)
+		if w.record().Rejected != nil {
+			t.Error("the mark of the old generation is still there")
+		}
 	})
 }
 

@@ -78,6 +78,9 @@ func TestDoubtEndsAtExpiryWithoutBeingAsked(t *testing.T) {
 		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
 		time.Sleep(time.Hour + 5*time.Second)
 		w.wantCalls(2, 1, 0)
+		if w.store.loads > 250 {
+			t.Errorf("the store was read %d times in an hour of waiting", w.store.loads)
+		}
 		wantState(t, m, "ready")
 	})
 }
@@ -240,5 +243,24 @@ func TestLostClaimDoesNotSend(t *testing.T) {
 			t.Errorf("Token = %v, want the login's", tok)
 		}
 		wantState(t, m, "ready")
+	})
+}
+
+func TestDoubtThatCouldNotBeNotedIsRemembered(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = time.Minute })
+		old := token(t, m)
+		w.server.kill(old)
+		w.failSaveOfPairs(errDisk) // the marker goes in and does not come out
+		w.server.next(cuts)
+		begin := time.Now()
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		w.store.setOnSave(nil)
+		time.Sleep(2 * time.Second)
+		token(t, m)
+		if waited := time.Since(begin); waited < 30*time.Second {
+			t.Errorf("second try after %s, want 30 s", waited)
+		}
+		w.wantCalls(2, 1, 0)
 	})
 }

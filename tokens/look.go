@@ -9,7 +9,7 @@ import (
 // what we hold. It returns the record as we hold it now. ErrNotFound means that nobody ever signed in.
 func (k *keeper) look() (Record, error) {
 	rec, err := k.m.load(k.account)
-	if (err == nil || errors.Is(err, ErrNotFound)) && !k.isUnsaved() {
+	if err == nil || errors.Is(err, ErrNotFound) {
 		rec, err = k.settle(rec, err)
 	}
 	adopted, first := false, false
@@ -76,7 +76,7 @@ func (k *keeper) record() Record {
 	return k.rec.Clone()
 }
 
-// isUnsaved says whether our pair is in memory only: until that changes the saver alone writes.
+// isUnsaved says whether our pair is in memory only.
 func (k *keeper) isUnsaved() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -185,9 +187,10 @@ func DecodeRecord(data []byte) (Record, error) {
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&extra); err != nil {
 		return Record{}, fmt.Errorf("not a valid record%s", placeOf(err))
 	}
-	for _, f := range storedFields {
-		delete(extra, f)
-	}
+	// encoding/json takes a known name in any case: a stray "GENERATION" kept beside ours would win the next time.
+	maps.DeleteFunc(extra, func(name string, _ json.RawMessage) bool {
+		return slices.ContainsFunc(storedFields, func(known string) bool { return strings.EqualFold(known, name) })
+	})
 	return Record{
 		Version: s.Version, Generation: s.Generation,
 		AccessToken: NewSecret(s.AccessToken), RefreshToken: NewSecret(s.RefreshToken),

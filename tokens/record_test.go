@@ -189,6 +189,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	f.Add([]byte(`{"schema":1,"generation":1}`))
 	f.Add([]byte(`{"schema":1,"generation":1,"Schema":3,"GENERATION":7,"later":{"x":[1e400]}}`))
 	f.Add([]byte(`{"schema":1,"generation":1,"expires_at":"0001-01-01T00:00:00Z","pending":{},"previous":{"x":1}}`))
+	f.Add([]byte(`{"schema":1,"generation":1,"GENERATION":1,"generAtion":0}`))
 	f.Add([]byte(`{"schema":2}`))
 	f.Add([]byte("\xef\xbb\xbf{}"))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -5,10 +5,7 @@ import (
 	"time"
 )
 
-var (
-	errInDoubt = errors.New("a refresh was cut off and may have spent the refresh token; it is not sent again while the access token works")
-	errAtWork  = errors.New("another process is refreshing")
-)
+var errInDoubt = errors.New("a refresh was cut off and may have spent the refresh token; it is not sent again while the access token works")
 
 const (
 	pollMin = 20 * time.Millisecond // first pause while another owner refreshes
@@ -32,9 +29,6 @@ func (k *keeper) refresh(from uint64) error {
 // attempt refreshes if that is allowed now. Otherwise it returns how long to wait at most before the
 // next look at the store.
 func (k *keeper) attempt(from uint64) (wait time.Duration, err error) {
-	if err := k.savedFirst(); err != nil {
-		return 0, err
-	}
 	unlock, free, err := k.lock()
 	if err != nil {
 		return 0, k.failed(ErrStoreUnavailable, err, 0)
@@ -83,25 +77,12 @@ func (k *keeper) mayStart(rec Record, free bool) (wait time.Duration, err error)
 	atWork := !free || (k.foreign(rec) && !locker && !k.doubt.lapsed(now))
 	start := k.uncertain(rec)
 	switch {
-	case atWork && k.works(now):
-		return 0, &UnavailableError{Err: ErrRefreshUnavailable, Cause: errAtWork, RetryAfter: time.Second}
 	case atWork:
 		return lease, nil
 	case !start.IsZero() && k.works(now):
 		return 0, &UnavailableError{Err: ErrRefreshUnavailable, Cause: errInDoubt}
 	}
 	return k.doubt.quiet(start, now), nil
-}
-
-// savedFirst says why nothing can be refreshed while the newest pair is not in the store: the marker
-// could not be written either.
-func (k *keeper) savedFirst() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.unsaved == nil {
-		return nil
-	}
-	return &UnavailableError{Err: ErrStoreUnavailable, Cause: k.unsaved.err, RetryAfter: lookInterval}
 }
 
 // lock takes the store's refresh lock if it has one.

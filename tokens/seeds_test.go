@@ -118,3 +118,22 @@ func TestAccessSeedWithoutRefreshToken(t *testing.T) {
 		w.wantCalls(0, 0, 0)
 	})
 }
+
+func TestLoginOfAnotherProgramNotesTheSeedsThatItSees(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		spent := seeded(tokens.NewSecret("spent-long-ago"), tokens.Secret{})
+		c := w.config()
+		spent(&c)
+		m, err := tokens.New(c) // as a command does that only logs in
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeNow(m)
+		w.login(m)
+		w.put(func(rec *tokens.Record) { rec.Seeds = append(rec.Seeds, "of another") })
+		login := w.record()
+		if got := token(t, w.manager(spent)); !got.Access.Equal(login.AccessToken) {
+			t.Error("the old seed undid the login")
+		}
+	})
+}

@@ -285,3 +285,18 @@ func TestLoginIsKeptWhenTheStoreFails(t *testing.T) {
 		}
 	})
 }
+
+func TestUnsavedPairIsNotRefreshedAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		w.failSaveOfPairs(errDisk)
+		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		tok := token(t, m)
+		w.store.fail(nil, errDisk)
+		w.server.kill(tok)
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, tok); !errors.Is(err, tokens.ErrStoreUnavailable) {
+			t.Errorf("Renew = %v, want ErrStoreUnavailable", err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}

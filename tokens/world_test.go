@@ -194,6 +194,7 @@ type world struct {
 
 	mu     sync.Mutex // guards the fields below
 	down   bool       // nothing listens: connections are refused
+	dials  int
 	events []tokens.Event
 }
 
@@ -223,6 +224,7 @@ func (w *world) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 func (w *world) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	w.mu.Lock()
 	down := w.down
+	w.dials++
 	w.mu.Unlock()
 	if down {
 		return nil, errors.New("connection refused")
@@ -373,6 +375,7 @@ type faultyStore struct {
 	failSave error
 	failLoad error
 	onSave   func(tokens.Record) error // asked before each save
+	loads    int
 }
 
 func (s *faultyStore) fail(load, save error) {
@@ -384,6 +387,7 @@ func (s *faultyStore) fail(load, save error) {
 func (s *faultyStore) Load(ctx context.Context, account string) (tokens.Record, error) {
 	s.mu.Lock()
 	err := s.failLoad
+	s.loads++
 	s.mu.Unlock()
 	if err != nil {
 		return tokens.Record{}, err

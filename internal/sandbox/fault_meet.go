@@ -56,17 +56,15 @@ func (e *Emulator) refuseForFault(x *exchange) {
 	x.answerFault(http.StatusUnauthorized)
 }
 
-// readForFault reads as much of the body as the fault says. What is left stays on the connection, which
-// is then closed after the answer.
+// readForFault reads as much of the body as the fault says.
 func (x *exchange) readForFault() {
 	if x.fault.ReadBytes == nil {
 		x.readRest()
 		return
 	}
-	// Without this, net/http reads a small rest itself before it sends the answer.
-	http.NewResponseController(x.w).EnableFullDuplex()
 	x.body.discard(*x.fault.ReadBytes)
 	if !x.body.complete() {
+		// Otherwise net/http reads a small rest before it sends the answer.
 		x.w.Header().Set("Connection", "close")
 	}
 }

@@ -254,5 +254,7 @@ func (d direct) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	in.Host, in.RequestURI = r.URL.Host, r.URL.RequestURI()
 	w := httptest.NewRecorder()
 	d[r.URL.Host].ServeHTTP(w, in)
-	return w.Result(), nil
+	res = w.Result()
+	res.Request = r
+	return res, nil
 }

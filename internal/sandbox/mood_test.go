@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,12 +14,8 @@ import (
 func TestDefaultMoodIsHiddenFromAClientThatRenews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{})
-		for i := range 2000 {
+		for range 2000 {
 			time.Sleep(500 * time.Millisecond)
-			if i%100 == 0 { // a 401 that is not about the token is passed on, and looked into
-				s.get("/public/v1/documents/x/download-protected").want(t, 401)
-				s.get("/public/v1/members/current")
-			}
 			a := s.get("/public/v1/documents")
 			if a.StatusCode == 401 {
 				s.get("/public/v1/members/current").want(t, 401) // dead for good
@@ -29,6 +27,43 @@ func TestDefaultMoodIsHiddenFromAClientThatRenews(t *testing.T) {
 		stats := s.Stats()
 		if stats.EarlyRefusals < 10 || stats.TokenCalls["refreshes"] < 10 || stats.TokenCalls["invalid_grant"] != 0 {
 			t.Errorf("got %d early refusals and %v", stats.EarlyRefusals, stats.TokenCalls)
+		}
+	})
+}
+
+// A 401 that is not about the token makes a careful client look whether the token is good. If just that
+// look were refused early, the client would refresh, meet the same 401, and conclude that refreshing
+// does not help.
+func TestALookAfterARefusalIsNotRefusedEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startInBubble(t, Options{})
+		looks := 0
+		for range 500 {
+			time.Sleep(15 * time.Second)
+			a := s.get("/public/v1/documents/x/download-protected").want(t, 401)
+			if !strings.Contains(string(a.body), "Protected") {
+				s.renew() // this one was about the token
+				continue
+			}
+			s.get("/public/v1/members/current").want(t, 200)
+			looks++
+		}
+		if looks < 300 {
+			t.Errorf("looks: got %d of 500", looks)
+		}
+	})
+}
+
+// A request under way with the old token is refused after a refresh, and repeated with the new one. The
+// new one must still be good then.
+func TestAFreshTokenIsNotRefusedEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startInBubble(t, Options{})
+		for range 300 {
+			time.Sleep(15 * time.Second)
+			s.renew()
+			time.Sleep(quietTime - time.Second)
+			s.get("/public/v1/members/current").want(t, 200)
 		}
 	})
 }
@@ -126,4 +161,64 @@ func (s *service) renewPatiently() {
 		}
 	}
 	s.t.Fatal("refresh: 20 outages in a row")
+}
+
+// sharedToken is what many clients in one process sign in with. One of them renews for all.
+type sharedToken struct {
+	mu     sync.Mutex // guards access; held during a refresh
+	access string
+}
+
+func (s *sharedToken) get() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.access
+}
+
+// renew refreshes unless somebody else has done so since rejected was sent.
+func (s *sharedToken) renew(t *testing.T, svc *service, rejected string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.access == rejected {
+		svc.renew()
+		s.access = svc.access
+	}
+	return s.access
+}
+
+func TestDefaultMoodIsHiddenFromConcurrentClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startInBubble(t, Options{})
+		shared := &sharedToken{access: s.access}
+		get := func(access string) int {
+			a, err := s.try("GET", s.info.API+"/public/v1/members/current", "", nil, map[string]string{"Authorization": "Bearer " + access})
+			if err != nil {
+				t.Error(err)
+			}
+			return a.StatusCode
+		}
+		var clients sync.WaitGroup
+		for i := range 20 {
+			clients.Go(func() {
+				for range 200 {
+					time.Sleep(time.Duration(100+37*i) * time.Millisecond)
+					token := shared.get()
+					// A request can be long under way: others renew meanwhile.
+					time.Sleep(time.Duration(i) * 50 * time.Millisecond)
+					if get(token) == 200 {
+						continue
+					}
+					token = shared.renew(t, s, token)
+					time.Sleep(3 * time.Second) // a large body takes time to send again
+					if status := get(token); status != 200 {
+						t.Errorf("the repeated request: got %d", status)
+					}
+				}
+			})
+		}
+		clients.Wait()
+		if stats := s.Stats(); stats.EarlyRefusals < 3 || stats.TokenCalls["refreshes"] != stats.EarlyRefusals+1 {
+			t.Errorf("got %d early refusals and %v", stats.EarlyRefusals, stats.TokenCalls)
+		}
+	})
 }

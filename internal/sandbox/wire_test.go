@@ -180,6 +180,17 @@ func TestGzipOnlyForClientsThatTakeIt(t *testing.T) {
 	}
 }
 
+func TestSmallAnswersAreNotCompressed(t *testing.T) {
+	s := startSignedIn(t, Options{Calm: true})
+	a, err := s.try("GET", "/public/v1/workspaces", "", nil, map[string]string{"Accept-Encoding": "gzip"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := a.want(t, 200).Header.Get("Content-Encoding"); got != "" {
+		t.Errorf("%d bytes: got %q", len(a.body), got)
+	}
+}
+
 func TestStreamAndEvents(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	for _, query := range []string{"bytes=200000", "bytes=200000&chunked", "bytes=70000&pause=1ms", "bytes=0"} {

@@ -9,9 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
@@ -51,7 +51,7 @@ func dialAdmin(ctx context.Context, a *address) (*adminClient, error) {
 	var alive admin.Liveness
 	_, err := c.do(ctx, http.MethodGet, "/livez", nil, &alive)
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
+	case errors.Is(err, errRefused), errors.Is(err, os.ErrNotExist):
 		c.close()
 		return nil, errNoProxy
 	case err != nil || alive.Program != programName:

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -37,9 +36,9 @@ func closeAll(open []net.Listener) {
 
 func listenHint(flag string, err error) string {
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, errAddrInUse):
 		return fmt.Sprintf("another process listens there: stop it, or choose another address, like --%s 127.0.0.1:0 for any free port", flag)
-	case errors.Is(err, syscall.EACCES):
+	case errors.Is(err, errAccess):
 		return fmt.Sprintf("this user may not listen there: choose a port above 1023 or another directory with --%s", flag)
 	}
 	return fmt.Sprintf("choose another address with --%s", flag)
@@ -88,7 +87,7 @@ func (a address) openLoopback(ctx context.Context) ([]net.Listener, error) {
 		if v4 != nil {
 			v4.Close()
 		}
-		if err = errV6; a.port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+		if err = errV6; a.port != 0 || !errors.Is(err, errAddrInUse) {
 			return nil, err
 		}
 	}
@@ -97,8 +96,8 @@ func (a address) openLoopback(ctx context.Context) ([]net.Listener, error) {
 
 // noSuchFamily says whether an error means that the machine lacks IPv4 or IPv6.
 func noSuchFamily(err error) bool {
-	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) ||
-		errors.Is(err, syscall.EPROTONOSUPPORT)
+	return errors.Is(err, errAddrNotAvailable) || errors.Is(err, errFamily) ||
+		errors.Is(err, errProtocol)
 }
 
 func openTCP(ctx context.Context, host string, port uint16) (net.Listener, error) {
@@ -165,9 +164,9 @@ func checkStale(ctx context.Context, path string) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
 		conn.Close()
-		return syscall.EADDRINUSE
+		return errAddrInUse
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	if !errors.Is(err, errRefused) {
 		return fmt.Errorf("a socket is there, and it is not known whether it is in use: %w", bare(err))
 	}
 	return nil

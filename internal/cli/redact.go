@@ -31,7 +31,7 @@ func newRedactor(known []tokens.Secret) *redactor {
 	}
 	return &redactor{
 		values: strings.NewReplacer(pairs...),
-		shapes: regexp.MustCompile(`(?i)\b(?:(bearer|api-key|basic)\s+|` +
+		shapes: regexp.MustCompile(`(?i)\b(?:((?:bearer|api-key|basic)\s+)|` +
 			`((?:access_token|refresh_token|client_secret|api_key|code|state)["']?[=:]\s*["']?))[^\s"'&,;]+`),
 	}
 }

@@ -1,0 +1,372 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// served is a proxy that runs in this process, in front of an upstream made of a handler.
+type served struct {
+	*testing.T
+	base   string // of the proxied port
+	admin  string
+	cancel context.CancelFunc
+	ended  chan error // gets what run returned
+	log    *logBuffer
+	client *http.Client
+}
+
+// logBuffer may be read while the program writes.
+type logBuffer struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func serveFor(t *testing.T, upstream http.HandlerFunc, args ...string) *served {
+	t.Helper()
+	api := httptest.NewServer(upstream)
+	t.Cleanup(api.Close)
+	p, c := parseServe(t, []string{"PANDADOC_API_KEY=the-api-key"}, append([]string{
+		"--api-url=" + api.URL, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--store=memory:",
+	}, args...)...)
+	a, _, level, err := c.check(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &served{T: t, ended: make(chan error, 1), log: &logBuffer{}, client: &http.Client{Transport: &http.Transport{}}}
+	a.stderr = s.log
+	a.logger = newLogger(a.stderr, level, c.LogFormat, newRedactor(a.secrets.all()))
+	a.store = openStore{Store: tokens.NewMemory(), name: "memory:"}
+	ready := make(chan string, 1)
+	a.ready = func(base string) { ready <- base }
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancel(context.Background())
+	go func() { s.ended <- a.run(ctx) }()
+	t.Cleanup(s.cancel)
+	t.Cleanup(s.client.CloseIdleConnections)
+	select {
+	case s.base = <-ready:
+	case err := <-s.ended:
+		t.Fatal(err)
+	}
+	s.admin = "http://" + after(s.log.String(), "admin on http://")
+	return s
+}
+
+// after returns the word that follows mark.
+func after(text, mark string) string {
+	_, rest, _ := strings.Cut(text, mark)
+	return strings.Fields(rest + " .")[0]
+}
+
+// get returns the status, or 0 if there was no answer.
+func (s *served) get(target string) int {
+	answer, err := s.client.Get(target)
+	if err != nil {
+		return 0
+	}
+	defer answer.Body.Close()
+	io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode
+}
+
+// awaitStopping asks until readiness is off.
+func (s *served) awaitStopping() {
+	s.Helper()
+	for range 10_000 {
+		if s.get(s.admin+"/readyz") == http.StatusServiceUnavailable {
+			return
+		}
+	}
+	s.Fatal("still ready after SIGTERM")
+}
+
+func TestStoppingLetsRequestsFinish(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	s := serveFor(t, func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-release
+		io.WriteString(w, r.Header.Get("Authorization"))
+	})
+	got := make(chan string, 1)
+	go func() {
+		answer, err := s.client.Get(s.base + "/public/v1/documents")
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(answer.Body)
+		got <- string(body)
+	}()
+	<-arrived
+	s.cancel()
+	s.awaitStopping()
+	check(t, "liveness meanwhile", s.get(s.admin+"/livez"), http.StatusOK)
+	close(release)
+	check(t, "answer", <-got, "API-Key the-api-key")
+	check(t, "end", <-s.ended, nil)
+	check(t, "after the end", s.get(s.base), 0)
+}
+
+func TestStoppingGoesOnAcceptingForAWhile(t *testing.T) {
+	s := serveFor(t, func(w http.ResponseWriter, _ *http.Request) {}, "--drain-min=1s")
+	s.cancel()
+	s.awaitStopping()
+	check(t, "new request after SIGTERM", s.get(s.base+"/public/v1/documents"), http.StatusOK)
+	check(t, "end", <-s.ended, nil)
+}
+
+func TestStoppingEndsWithTheDrainTimeout(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	s := serveFor(t, func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-release
+	}, "--drain-timeout=10ms")
+	defer close(release)
+	got := make(chan int, 1)
+	go func() { got <- s.get(s.base + "/public/v1/documents") }()
+	<-arrived
+	s.cancel()
+	check(t, "end", <-s.ended, nil)
+	check(t, "status of the request that was cut off", <-got, 0)
+	if !strings.Contains(s.log.String(), "cut off") {
+		t.Errorf("got log %q, want it told", s.log)
+	}
+}
+
+func TestReadyLinesAreTheSameInEveryLogFormat(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		s := serveFor(t, func(http.ResponseWriter, *http.Request) {}, "--log-format="+format, "--log-level=error")
+		if want := "listening on " + s.base + " -> http://127.0.0.1:"; !strings.HasPrefix(s.log.String(), want) {
+			t.Errorf("%s: got %q, want it to begin with %q", format, s.log, want)
+		}
+		s.cancel()
+		check(t, "end", <-s.ended, nil)
+	}
+}
+
+func TestLibrariesLogThroughOurs(t *testing.T) {
+	before := log.Writer()
+	s := serveFor(t, func(http.ResponseWriter, *http.Request) {}, "--log-format=json")
+	log.Printf(`Unsolicited response received on idle HTTP channel starting with "HTTP/1.1 200 the-api-key"; err=<nil>`)
+	s.cancel()
+	check(t, "end", <-s.ended, nil)
+	if log.Writer() != before {
+		t.Errorf("the standard logger was not given back")
+	}
+	var line map[string]any
+	for text := range strings.Lines(s.log.String()) {
+		if strings.Contains(text, "Unsolicited") {
+			if err := json.Unmarshal([]byte(text), &line); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	check(t, "level", line["level"], any("warning"))
+	if strings.Contains(s.log.String(), "the-api-key") {
+		t.Errorf("the log shows bytes of the wire: %s", s.log)
+	}
+}
+
+func TestABrokenListenerEndsTheProgram(t *testing.T) {
+	r := &running{app: &app{}, failed: make(chan error, 1)}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	r.serveOne(&http.Server{}, l)
+	if err := <-r.failed; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v, want the listener's error", err)
+	}
+}
+
+func TestLocalhostIsOnePortInBothFamilies(t *testing.T) {
+	open, err := address{host: "localhost"}.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll(open)
+	ports := map[int]bool{}
+	for _, l := range open {
+		addr := l.Addr().(*net.TCPAddr)
+		ports[addr.Port] = true
+		if !addr.IP.IsLoopback() {
+			t.Errorf("got listener on %s, want loopback only", addr)
+		}
+	}
+	check(t, "number of ports", len(ports), 1)
+}
+
+func TestATakenFamilyIsAnError(t *testing.T) {
+	v6, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("this machine has no IPv6")
+	}
+	defer v6.Close()
+	port := uint16(v6.Addr().(*net.TCPAddr).Port)
+	open, err := address{host: "localhost", port: port}.open(t.Context())
+	closeAll(open)
+	if !errors.Is(err, errAddrInUse) {
+		t.Errorf("got %v, want %v: a client that prefers IPv6 would talk to a stranger", err, errAddrInUse)
+	}
+}
+
+func TestAStaleSocketIsReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	dead, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.(*net.UnixListener).SetUnlinkOnClose(false)
+	dead.Close()
+	first, err := openSocket(t.Context(), path)
+	if err != nil {
+		t.Fatalf("got %v, want the dead socket replaced", err)
+	}
+	if _, err := openSocket(t.Context(), path); !errors.Is(err, errAddrInUse) {
+		t.Errorf("got %v, want %v for one that answers", err, errAddrInUse)
+	}
+	check(t, "name", first.Addr().String(), path)
+	check(t, "close", first.Close(), nil)
+	if files, _ := filepath.Glob(path + "*"); files != nil {
+		t.Errorf("got %q left, want nothing", files)
+	}
+}
+
+func TestTheProbeProvesOnlyWith200(t *testing.T) {
+	for status, want := range map[int]bool{200: true, 201: false, 204: false, 302: false, 401: false, 403: false, 429: false, 500: false} {
+		var auth, path string
+		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			auth, path = r.Header.Get("Authorization"), r.RequestURI
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(status)
+		}))
+		u := upstream{}
+		u.api, _ = u.api.Parse(api.URL + "/base")
+		transport := u.transport(time.Second)
+		ask := probe(u.api, "/public/v1/members/current?x=1", transport)
+		check(t, http.StatusText(status), ask(t.Context(), tokens.Token{Access: tokens.NewSecret("t")}), want)
+		check(t, "path", path, "/base/public/v1/members/current?x=1")
+		check(t, "authorization", auth, "Bearer t")
+		transport.CloseIdleConnections()
+		api.Close()
+		check(t, "without an answer", ask(t.Context(), tokens.Token{}), false)
+	}
+	if probe(nil, "", nil) != nil {
+		t.Errorf("got a probe without a path, want none")
+	}
+}
+
+func TestStateHome(t *testing.T) {
+	for _, row := range []struct {
+		name, system string
+		env          map[string]string
+		want         string // empty for an error
+	}{
+		{"home", "linux", map[string]string{"HOME": "/home/u"}, "/home/u/.local/state"},
+		{"state home", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "/state"}, "/state"},
+		{"relative state home is ignored", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "state"}, "/home/u/.local/state"},
+		{"nothing", "linux", nil, ""},
+		{"relative home", "linux", map[string]string{"HOME": "."}, ""},
+		{"macOS", "darwin", map[string]string{"HOME": "/Users/u", "XDG_STATE_HOME": "/state"}, "/Users/u/Library/Application Support"},
+		{"Windows", "windows", map[string]string{"LocalAppData": `C:\Users\u\AppData\Local`}, `C:\Users\u\AppData\Local`},
+		{"Windows without", "windows", map[string]string{"HOME": "/home/u"}, ""},
+	} {
+		got, err := stateHome(row.system, func(name string) string { return row.env[name] })
+		check(t, row.name, got, row.want)
+		check(t, row.name+" fails", err != nil, row.want == "")
+	}
+}
+
+func TestEmergencyFilesOfTwoStoresDiffer(t *testing.T) {
+	if emergencyPrefix("/a") == emergencyPrefix("/b") {
+		t.Errorf("got one place for two stores: the one would take the other's tokens")
+	}
+}
+
+func TestRedaction(t *testing.T) {
+	r := newRedactor([]tokens.Secret{tokens.NewSecret("s3cr3t-value"), tokens.NewSecret("the"), {}})
+	for in, want := range map[string]string{
+		"a s3cr3t-value b":                             "a [redacted] b",
+		"the end":                                      "the end",
+		"Authorization: Bearer abc.def-1":              "Authorization: Bearer [redacted]",
+		"authorization: api-key abcdef":                "authorization: api-key [redacted]",
+		"POST /t?refresh_token=abc&x=1":                "POST /t?refresh_token=[redacted]&x=1",
+		`{"access_token": "abc", "a": 1}`:              `{"access_token": "[redacted]", "a": 1}`,
+		"http://localhost/oauth2/callback?code=1&s=2":  "http://localhost/oauth2/callback?code=[redacted]&s=2",
+		"GET /public/v1/documents?status_code=2 is ok": "GET /public/v1/documents?status_code=2 is ok",
+		"plain": "plain",
+	} {
+		check(t, in, r.clean(in), want)
+	}
+	e := &logrus.Entry{Message: "x s3cr3t-value", Data: logrus.Fields{
+		"error": errors.New("s3cr3t-value"), "Access-Token": "short", "status": 200, "path": "/p", "account": tokens.NewSecret("s3cr3t-value"),
+	}}
+	if err := r.Fire(e); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "message", e.Message, "x [redacted]")
+	check(t, "fields", e.Data, logrus.Fields{
+		"error": "[redacted]", "Access-Token": "[redacted]", "status": 200, "path": "/p", "account": "[redacted]",
+	})
+}
+
+func TestStatusText(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	var text strings.Builder
+	writeAccount(&text, admin.Account{Status: tokens.Status{
+		Account: "acme", State: tokens.Degraded, Cause: tokens.CauseRefreshFailing, Detail: "502",
+		Scheme: tokens.Bearer, Since: now.Add(-90 * time.Second), ExpiresAt: now.Add(50 * time.Hour),
+	}, Hint: "wait"}, now)
+	for _, part := range []string{
+		"account acme: degraded (refresh-failing)\n", "(90 seconds ago)\n", "(in 2 days)\n", "detail: ", "next: ",
+		`refresh proven: never; "pandadoc-auth-proxy refresh" tries it`,
+	} {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("got %q, want %q in it", &text, part)
+		}
+	}
+	check(t, "urgent first", urgency(tokens.LoginRequired) < urgency(tokens.Ready), true)
+}
+
+func TestReportTakesJoinedErrorsApart(t *testing.T) {
+	inner := &tokens.UnavailableError{Err: tokens.ErrStoreUnavailable, Cause: errors.New("full")} // wraps two
+	var out strings.Builder
+	report(&out, withStatus(errors.Join(mistake("one", "do this"), errors.Join(inner, nil), errors.New("three")), exitUsage))
+	want := "error: one\nhint: do this\nerror: the token store is not available: full\nerror: three\n"
+	check(t, "report", out.String(), want)
+	check(t, "status", exitStatus(withStatus(nil, exitLoginRequired)), exitLoginRequired)
+	check(t, "status", exitStatus(errors.New("x")), exitFailed)
+	check(t, "nothing", withStatus(nil, exitOK), nil)
+}

@@ -20,7 +20,7 @@ func noInit(s source) (findings []string) {
 
 // noExit objects to whatever ends the process: os.Exit, and the Fatal of every logger.
 func noExit(s source) (findings []string) {
-	if s.isTest() || s.dir() == "." || s.dir() == "tokens/storetest" {
+	if s.forTests() || s.dir() == "." {
 		return nil
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
@@ -44,7 +44,7 @@ var readsEnvironment = []string{
 }
 
 func noEnvironment(s source) (findings []string) {
-	if s.isTest() || s.dir() == "internal/cli" || s.path == "main.go" {
+	if s.forTests() || s.dir() == "internal/cli" || s.path == "main.go" {
 		return nil
 	}
 	selectors(s, func(n ast.Node, pkg, name string) {

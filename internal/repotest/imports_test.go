@@ -27,10 +27,17 @@ var doors = map[string]struct {
 	"tokens/redisstore":    {[]string{"tokens"}, "a store knows records, and no other store"},
 	"tokens/kubestore":     {[]string{"tokens"}, "a store knows records, and no other store"},
 	"tokens/storetest":     {[]string{"tokens"}, "the suite knows what a store promises, and no store"},
+	"internal/programtest": {nil, "it runs the built program from outside"},
 }
 
 // testDoors is what tests may import besides: the suite, and the emulator as the far side.
-var testDoors = []string{"tokens/storetest", "internal/sandbox"}
+var testDoors = []string{"tokens/storetest", "internal/programtest", "internal/sandbox"}
+
+// testPackages hold what tests share; the program contains none of them.
+var testPackages = []string{"tokens/storetest", "internal/programtest"}
+
+// forTests says whether the source is no part of the program.
+func (s source) forTests() bool { return s.isTest() || slices.Contains(testPackages, s.dir()) }
 
 func throughTheDoors(s source) (findings []string) {
 	d, ok := doors[s.dir()]
@@ -93,11 +100,11 @@ func whereLibrariesMay(s source) (findings []string) {
 }
 
 // testOnly are packages that must not become part of the program.
-var testOnly = []string{"testing", "net/http/httptest", module + "/tokens/storetest"}
+var testOnly = []string{"testing", "net/http/httptest", module + "/tokens/storetest", module + "/internal/programtest"}
 
 func outsideOfTests(s source) (findings []string) {
 	for _, i := range s.imports() {
-		if !s.isTest() && s.dir() != "tokens/storetest" && slices.Contains(testOnly, i) {
+		if !s.forTests() && slices.Contains(testOnly, i) {
 			findings = append(findings, fmt.Sprintf("%s: imports %s", s.path, i))
 		}
 	}

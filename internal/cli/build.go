@@ -48,21 +48,6 @@ func (r *running) managerConfig() tokens.Config {
 	return c
 }
 
-// managerConfig is what all Managers have in common: those of a proxy, and those of a command that
-// looks after an account while no proxy runs.
-func managerConfig(store openStore, u upstream, s secrets, logger *logrus.Logger) tokens.Config {
-	c := tokens.DefaultConfig()
-	c.Store = store.Store // itself, for the Manager to see what else it can do
-	c.Endpoint = tokens.Endpoint{
-		URL: u.token.String(), ClientID: s.clientID.Reveal(), ClientSecret: s.clientSecret,
-		Transport: u.transport(0),
-	}
-	c.Accounts = s.accounts
-	c.Observe = logEvents(logger)
-	c.EmergencyPrefix = store.emergency
-	return c
-}
-
 func (r *running) proxyConfig() proxy.Config {
 	c := proxy.DefaultConfig()
 	c.API, c.TokenURL, c.Tokens = r.upstream.api, r.upstream.token, r.manager
@@ -78,24 +63,6 @@ func (r *running) proxyConfig() proxy.Config {
 	c.Log = r.logger
 	c.LoginHint = loginHint
 	return c
-}
-
-func (r *running) adminConfig() admin.Config {
-	var listeners []string
-	for _, l := range r.listeners {
-		listeners = append(listeners, baseURL(l))
-	}
-	return admin.Config{
-		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager,
-		Login: admin.LoginConfig{
-			ClientID: r.secrets.clientID.Reveal(), AuthorizeURL: r.upstream.authorize.String(),
-			RedirectURL: redirectURL(r.redirect, portOfListeners(r.adminListeners)), Scope: r.scope,
-		},
-		Info: admin.Info{
-			Version: buildVersion().version, Listeners: listeners, Upstream: r.upstream.api.String(),
-			Store: r.store.name, StartedAt: time.Now().UTC(),
-		},
-	}
 }
 
 // newAdmin puts the guard of the proxied port before the admin handler.

@@ -71,7 +71,8 @@ type Info struct {
 }
 
 // InfoAt tells the credentials, and the URLs for an API and a management handler served at these
-// origins. The refresh token is the newest one that is good at the moment of the call.
+// origins. The refresh token is that of the grant that the emulator started with, as it is at the
+// moment of the call; "" after Revoke.
 func (e *Emulator) InfoAt(api, manage string) Info {
 	return Info{
 		API:          api,
@@ -80,9 +81,13 @@ func (e *Emulator) InfoAt(api, manage string) Info {
 		Manage:       manage,
 		ClientID:     e.client.id,
 		ClientSecret: e.client.secret,
-		RefreshToken: e.grants.newestRefreshToken(),
+		RefreshToken: e.grants.firstRefreshToken(),
 	}
 }
+
+// Grant returns the refresh token of a new grant, as if somebody had consented once more. Grants live
+// side by side, so that two programs can use one emulator without spending each other's tokens.
+func (e *Emulator) Grant() string { return e.grants.consented(time.Now()).refresh }
 
 // APIKey returns the sandbox key that the emulator accepts as "Authorization: API-Key …".
 func (e *Emulator) APIKey() string { return e.client.apiKey }

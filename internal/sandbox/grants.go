@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -16,6 +17,7 @@ const (
 // pair is an access token and its refresh token. A refresh makes a new pair and ends the old one.
 type pair struct {
 	generation int // counts the pairs of the emulator, from 1
+	grant      int // the generation of the first pair of its chain of refreshes
 	access     string
 	refresh    string
 	scope      string
@@ -51,15 +53,15 @@ func newGrants(random *random, ttl time.Duration) *grants {
 		random: random, ttl: ttl,
 		byAccess: map[string]*pair{}, byRefresh: map[string]*pair{}, codes: map[string]code{},
 	}
-	g.issue(defaultScope, time.Now())
+	g.issue(0, defaultScope, time.Now())
 	return g
 }
 
-// issue makes a pair. Callers hold mu, except the constructor.
-func (g *grants) issue(scope string, now time.Time) *pair {
+// issue makes a pair, of a new grant if grant is 0. Callers hold mu, except the constructor.
+func (g *grants) issue(grant int, scope string, now time.Time) *pair {
 	g.count++
 	p := &pair{
-		generation: g.count, access: g.random.hex(40), refresh: g.random.hex(40),
+		generation: g.count, grant: cmp.Or(grant, g.count), access: g.random.hex(40), refresh: g.random.hex(40),
 		scope: scope, issued: now, expires: now.Add(g.ttl).Round(0),
 	}
 	g.pairs = append(g.pairs, p)
@@ -96,7 +98,7 @@ func (g *grants) exchange(value string, now time.Time) (p pair, ok bool) {
 	if !found || !now.Before(c.expires) {
 		return pair{}, false
 	}
-	return *g.issue(c.scope, now), true
+	return *g.issue(0, c.scope, now), true
 }
 
 // rotation is the outcome of a refresh.
@@ -122,7 +124,7 @@ func (g *grants) rotate(refresh string, keepOld bool, now time.Time) rotation {
 	if !keepOld {
 		old.spent, old.revoked = true, true
 	}
-	return rotation{pair: *g.issue(old.scope, now), from: old.generation, ok: true}
+	return rotation{pair: *g.issue(old.grant, old.scope, now), from: old.generation, ok: true}
 }
 
 // renewAccess issues an access token under the same refresh token, as a server that does not rotate.
@@ -182,12 +184,22 @@ func (g *grants) revoke() {
 	clear(g.codes)
 }
 
-// newestRefreshToken returns the newest refresh token that is good, or "" when all were taken back.
-func (g *grants) newestRefreshToken() string {
+// consented makes a pair as if somebody had consented and the code had been exchanged.
+func (g *grants) consented(now time.Time) pair {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return *g.issue(0, defaultScope, now)
+}
+
+// firstGrant is the grant that the emulator starts with.
+const firstGrant = 1
+
+// firstRefreshToken returns the good refresh token of the first grant, or "" if that was taken back.
+func (g *grants) firstRefreshToken() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range slices.Backward(g.pairs) {
-		if !p.spent {
+		if p.grant == firstGrant && !p.spent {
 			return p.refresh
 		}
 	}

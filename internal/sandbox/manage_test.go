@@ -130,7 +130,7 @@ func TestStateIsBounded(t *testing.T) {
 
 	g := newGrants(newRandom(1, "test"), time.Hour)
 	for range maxPairs + 10 {
-		g.issue(defaultScope, time.Now())
+		g.issue(0, defaultScope, time.Now())
 	}
 	if len(g.pairs) != maxPairs || len(g.byAccess) != maxPairs || len(g.byRefresh) != maxPairs {
 		t.Errorf("pairs: got %d, %d, %d, want %d", len(g.pairs), len(g.byAccess), len(g.byRefresh), maxPairs)

@@ -111,6 +111,23 @@ func TestRefreshRotatesBothTokensAtOnce(t *testing.T) {
 	s.renew()
 }
 
+func TestGrantsLiveSideBySide(t *testing.T) {
+	s := startSignedIn(t, Options{Calm: true})
+	mine := s.refresh
+	s.refresh = s.Grant()
+	s.renew()
+	other := s.access
+	if got := s.Info().RefreshToken; got != mine {
+		t.Errorf("the first grant's refresh token: got %q, want %q", got, mine)
+	}
+	s.refresh = mine
+	s.renew()
+	s.access = other
+	s.get("/public/v1/members/current").want(t, 200)
+	s.Revoke()
+	s.get("/public/v1/members/current").want(t, 401)
+}
+
 func TestTokenURLWorksWithATrailingSlash(t *testing.T) {
 	s := start(t, Options{Calm: true})
 	s.info.TokenURL += "/"

@@ -30,7 +30,10 @@ type exchange struct {
 // check the credential, do the work.
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	x := e.begin(w, r)
-	defer e.finish(x) // runs when a fault cuts the connection by a panic, too
+	// Noted when the answer begins, so that who has an answer finds it in the history, and once more at
+	// the end, which comes also when a fault cuts the connection by a panic.
+	x.w.begins = func() { e.note(x) }
+	defer e.note(x)
 	op, vars, allowed := e.table.find(r.Method, r.URL)
 	if op == nil {
 		x.readRest()
@@ -81,14 +84,14 @@ func target(r *http.Request) string {
 	return bounded(t, 2048)
 }
 
-func (e *Emulator) finish(x *exchange) {
+func (e *Emulator) note(x *exchange) {
 	if x.fault != nil {
 		x.entry.Fault = x.fault.Kind
 	}
 	x.entry.Status = x.w.status
 	x.entry.BodyBytes, x.entry.BodySHA256, x.entry.BodyComplete = x.body.sum()
 	x.entry.DurationMS = float64(time.Since(x.entry.Time).Microseconds()) / 1000
-	e.history.add(x.entry)
+	x.entry.Number = e.history.put(x.entry)
 }
 
 func noRoute(allowed []string) *problem {

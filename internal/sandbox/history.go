@@ -11,7 +11,7 @@ const historySize = 2000
 
 // Entry is one request in the history. Credentials appear as fingerprints only.
 type Entry struct {
-	Number    int       `json:"number"` // counts from 1
+	Number    int       `json:"number"` // counts from 1 since the start
 	Time      time.Time `json:"time"`
 	RequestID string    `json:"request_id"`
 	Method    string    `json:"method"`
@@ -66,7 +66,8 @@ type history struct {
 	mu      sync.Mutex // guards the fields below
 	ring    []Entry
 	size    int
-	counted int
+	counted int // requests since the start
+	cleared int // of these, how many were there at the last clear
 	sums    Stats
 }
 
@@ -76,18 +77,29 @@ func newHistory(size int) *history {
 	return h
 }
 
-func (h *history) add(e Entry) {
+// put adds a request, or replaces it if it has a number from an earlier put. It returns the number.
+func (h *history) put(e Entry) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if e.Number > 0 {
+		if e.Number > h.cleared && e.Number > h.counted-h.size {
+			h.ring[h.place(e.Number)] = e
+		}
+		return e.Number
+	}
 	h.counted++
 	e.Number = h.counted
 	if len(h.ring) < h.size {
 		h.ring = append(h.ring, e)
 	} else {
-		h.ring[(h.counted-1)%h.size] = e
+		h.ring[h.place(e.Number)] = e
 	}
 	h.sums.count(e)
+	return e.Number
 }
+
+// place is where a request is in the ring. Callers hold mu.
+func (h *history) place(number int) int { return (number - h.cleared - 1) % h.size }
 
 func (s *Stats) count(e Entry) {
 	s.Requests++
@@ -116,7 +128,7 @@ func (h *history) entries() []Entry {
 	defer h.mu.Unlock()
 	start := 0
 	if len(h.ring) == h.size {
-		start = h.counted % h.size
+		start = h.place(h.counted + 1)
 	}
 	return append(append(make([]Entry, 0, len(h.ring)), h.ring[start:]...), h.ring[:start]...)
 }
@@ -132,7 +144,7 @@ func (h *history) stats() Stats {
 func (h *history) clear() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ring, h.counted = nil, 0
+	h.ring, h.cleared = nil, h.counted
 	h.sums = Stats{
 		Statuses: map[int]int{},
 		// The three that everybody asks for are there from the start.

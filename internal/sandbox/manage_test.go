@@ -94,7 +94,7 @@ func TestManagementKeepsWebPagesOut(t *testing.T) {
 func TestHistoryIsBounded(t *testing.T) {
 	h := newHistory(3)
 	for i := range 8 {
-		h.add(Entry{Target: fmt.Sprint(i)})
+		h.put(Entry{Target: fmt.Sprint(i)})
 	}
 	var got []string
 	for _, e := range h.entries() {

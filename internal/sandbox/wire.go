@@ -56,7 +56,8 @@ func (b *countedBody) sum() (read int64, sha string, complete bool) {
 // answerWriter notes the status of an answer and bends the answer where a fault says so.
 type answerWriter struct {
 	http.ResponseWriter
-	status int // 0 until something was sent
+	status int    // 0 until something was sent
+	begins func() // called before the first byte goes out
 
 	swallow bool  // nothing goes out
 	cut     bool  // the connection ends in the middle of the body
@@ -71,6 +72,7 @@ func (w *answerWriter) WriteHeader(status int) {
 		return
 	}
 	w.status = status
+	w.begins()
 	w.left = half(w.Header().Get("Content-Length"))
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -73,6 +74,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	r.serve()
 	r.announce()
+	r.checkRedirect()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -171,6 +173,17 @@ func (r *running) announce() {
 	}).Info("started")
 	if r.ready != nil {
 		r.ready(baseURL(r.listeners[0]))
+	}
+}
+
+// checkRedirect warns if PandaDoc will send browsers to a port of this machine where nobody listens.
+func (r *running) checkRedirect() {
+	if r.redirect == nil || !isLoopbackHost(r.redirect.Hostname()) || len(r.adminListeners) == 0 {
+		return
+	}
+	if portOf(r.redirect) != strconv.Itoa(portOfListeners(r.adminListeners)) {
+		r.logger.WithField("redirect_url", r.redirect.String()).
+			Warn("the admin listener is not where the redirect URL points: only login --paste can work")
 	}
 }
 

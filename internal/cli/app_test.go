@@ -198,6 +198,15 @@ func TestLibrariesLogThroughOurs(t *testing.T) {
 	}
 }
 
+func TestARedirectURLWithoutAListenerIsToldAtTheStart(t *testing.T) {
+	s := serveFor(t, func(http.ResponseWriter, *http.Request) {}, "--redirect-url=http://localhost:1/oauth2/callback")
+	s.cancel()
+	check(t, "end", <-s.ended, nil)
+	if !strings.Contains(s.log.String(), "login --paste") {
+		t.Errorf("got log %q, want the way out in it", s.log)
+	}
+}
+
 func TestABrokenListenerEndsTheProgram(t *testing.T) {
 	r := &running{app: &app{}, failed: make(chan error, 1)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/sirupsen/logrus"
 
@@ -15,7 +16,7 @@ const redacted = "[redacted]"
 // redactor is the second net below tokens.Secret: it keeps secrets out of the log that some library
 // put into an error or a field as plain text.
 type redactor struct {
-	values *strings.Replacer // known values, longest first
+	values []string // known secrets
 	shapes *regexp.Regexp
 }
 
@@ -23,14 +24,14 @@ var _ logrus.Hook = (*redactor)(nil)
 
 // newRedactor knows the given secrets by value, and others by the words in front of them.
 func newRedactor(known []tokens.Secret) *redactor {
-	var pairs []string
+	var values []string
 	for _, s := range known {
 		if len(s.Reveal()) >= 8 { // shorter ones are words of the language, and no real secret
-			pairs = append(pairs, s.Reveal(), redacted)
+			values = append(values, s.Reveal())
 		}
 	}
 	return &redactor{
-		values: strings.NewReplacer(pairs...),
+		values: values,
 		shapes: regexp.MustCompile(`(?i)\b(?:((?:bearer|api-key|basic)\s+)|` +
 			`((?:access_token|refresh_token|client_secret|api_key|code|state)["']?[=:]\s*["']?))[^\s"'&,;]+`),
 	}
@@ -63,7 +64,13 @@ func (r *redactor) field(key, text string) string {
 }
 
 func secretField(key string) bool {
-	switch strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(key)) {
+	plain := strings.Map(func(c rune) rune {
+		if c == '-' || c == '_' {
+			return -1
+		}
+		return unicode.ToLower(c)
+	}, key)
+	switch plain {
 	case "authorization", "token", "accesstoken", "refreshtoken", "clientsecret", "secret", "apikey",
 		"password", "cookie", "setcookie":
 		return true
@@ -72,7 +79,9 @@ func secretField(key string) bool {
 }
 
 func (r *redactor) clean(text string) string {
-	text = r.values.Replace(text)
+	for _, value := range r.values {
+		text = strings.ReplaceAll(text, value, redacted)
+	}
 	// Every shape has one of these; most fields of an access line have none.
 	if !strings.ContainsAny(text, " =:") {
 		return text

@@ -27,6 +27,29 @@ type sandboxCommand struct {
 
 // Run serves the emulator, and a proxy signed in to it, until ctx ends.
 func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
+	a, options, err := c.check(p)
+	if err != nil {
+		return withStatus(err, exitUsage)
+	}
+	emulator, err := sandbox.Start(context.WithoutCancel(ctx), options) // it outlives the requests that are still served
+	if err != nil {
+		return withHint(err, "choose another address with --emulator-listen")
+	}
+	defer emulator.Close()
+	p.warnReal(a.logger)
+	fmt.Fprintln(p.Stderr, emulator.Banner())
+	if c.EmulatorOnly.On {
+		if err := json.NewEncoder(p.Stdout).Encode(emulator.Info()); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}
+	return c.serve(ctx, p, a, emulator.Info())
+}
+
+// check makes an app of the settings that is not signed in yet, or says everything that is wrong.
+func (c *sandboxCommand) check(p *program) (*app, sandbox.Options, error) {
 	v := p.validator()
 	a := &app{
 		listen: v.listen(&c.listenSettings), admin: v.admin(&c.adminSettings),
@@ -37,33 +60,18 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 	v.listeners(a.listen, a.admin)
 	v.tokens(&c.tokenSettings)
 	v.traffic(&c.trafficSettings)
-	level := v.log(&c.logSettings)
+	a.logger = newLogger(p.Stderr, v.log(&c.logSettings), c.LogFormat, newRedactor(nil))
 	options := c.options(a.redirect)
-	if err := errors.Join(v.err(), options.Validate()); err != nil {
-		return withStatus(err, exitUsage)
-	}
-	emulator, err := sandbox.Start(context.WithoutCancel(ctx), options) // it outlives the requests that are still served
-	if err != nil {
-		return withHint(err, "choose another address with --emulator-listen")
-	}
-	defer emulator.Close()
-	info := emulator.Info()
-	a.logger = newLogger(p.Stderr, level, c.LogFormat, newRedactor(nil))
-	p.warnReal(a.logger)
-	fmt.Fprintln(p.Stderr, emulator.Banner())
-	announce := func() error { return json.NewEncoder(p.Stdout).Encode(info) }
-	if c.EmulatorOnly.On {
-		if err := announce(); err != nil {
-			return err
-		}
-		<-ctx.Done()
-		return nil
-	}
+	return a, options, errors.Join(v.err(), options.Validate())
+}
+
+// serve runs the proxy, and says how to use it once it is ready.
+func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, info sandbox.Info) error {
 	if err := c.signIn(a, info); err != nil {
 		return err
 	}
 	a.ready = func(base string) {
-		if err := announce(); err != nil {
+		if err := json.NewEncoder(p.Stdout).Encode(info); err != nil {
 			a.logger.WithError(err).Warn("the line for other programs could not be written")
 		}
 		fmt.Fprint(p.Stderr, tryLines(base))

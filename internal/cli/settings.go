@@ -9,37 +9,37 @@ package cli
 
 // settings are what serve takes.
 type settings struct {
-	fileSettings
-	listenSettings
-	adminSettings
-	upstreamSettings
-	secretSettings
-	storeSettings
-	loginSettings
-	tokenSettings
-	trafficSettings
-	logSettings
+	fileSettings     `embed:"" group:"Configuration"`
+	listenSettings   `embed:"" group:"Listening"`
+	adminSettings    `embed:"" group:"Listening"`
+	upstreamSettings `embed:"" group:"PandaDoc"`
+	secretSettings   `embed:"" group:"Secrets"`
+	storeSettings    `embed:"" group:"Tokens"`
+	tokenSettings    `embed:"" group:"Tokens"`
+	loginSettings    `embed:"" group:"Signing in"`
+	trafficSettings  `embed:"" group:"Traffic"`
+	logSettings      `embed:"" group:"Log"`
 }
 
 // accountSettings are what the commands take that look after accounts.
 type accountSettings struct {
-	fileSettings     `embed:""`
-	adminSettings    `embed:""`
-	upstreamSettings `embed:""`
-	secretSettings   `embed:""`
-	storeSettings    `embed:""`
-	loginSettings    `embed:""`
+	fileSettings     `embed:"" group:"Configuration"`
+	adminSettings    `embed:"" group:"Listening"`
+	upstreamSettings `embed:"" group:"PandaDoc"`
+	secretSettings   `embed:"" group:"Secrets"`
+	storeSettings    `embed:"" group:"Tokens"`
+	loginSettings    `embed:"" group:"Signing in"`
 }
 
 // sandboxSettings are what the sandbox takes: no file, no upstream, no store and no secrets, because
 // the sandbox must not come near a real account.
 type sandboxSettings struct {
-	listenSettings
-	adminSettings
-	loginSettings
-	tokenSettings
-	trafficSettings
-	logSettings
+	listenSettings  `embed:"" group:"Listening"`
+	adminSettings   `embed:"" group:"Listening"`
+	loginSettings   `embed:"" group:"Signing in"`
+	tokenSettings   `embed:"" group:"Tokens"`
+	trafficSettings `embed:"" group:"Traffic"`
+	logSettings     `embed:"" group:"Log"`
 }
 
 type fileSettings struct {

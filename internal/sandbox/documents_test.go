@@ -189,3 +189,44 @@ func TestLogsShowWhatTheEmulatorWasAsked(t *testing.T) {
 		}
 	}
 }
+
+func TestADraftCanBeChanged(t *testing.T) {
+	s := startSignedIn(t, Options{Calm: true})
+	path := "/public/v1/documents/" + first(t, s.get("/public/v1/documents?status=0"))["id"].(string)
+	people := func() []any { return s.get(path + "/details").want(t, 200).object(t)["recipients"].([]any) }
+	old := people()[0].(map[string]any)
+	s.do("PATCH", path, map[string]any{"recipients": []any{
+		map[string]any{"id": old["id"], "first_name": "Renamed"}, map[string]any{"email": "second@customer.example"},
+	}}).want(t, 204)
+	list := people()
+	kept, added := list[0].(map[string]any), list[1].(map[string]any)
+	if kept["id"] != old["id"] || kept["first_name"] != "Renamed" || kept["email"] != old["email"] || added["email"] != "second@customer.example" {
+		t.Errorf("recipients: got %v", list)
+	}
+	for _, wrong := range []string{`{"recipients":[{"id":"x"}]}`, `{"recipients":[{"email":"x"}]}`, `{"recipients":[{}]}`, `{"fields":[1]}`, `{"fields":{"a":1}}`} {
+		s.do("PATCH", path, wrong).want(t, 400)
+	}
+	if got := len(people()); got != 2 {
+		t.Errorf("recipients after refused changes: got %d, want 2", got)
+	}
+
+	var fields struct {
+		Fields []struct {
+			UUID       string  `json:"uuid"`
+			AssignedTo *string `json:"assigned_to"`
+		}
+	}
+	s.get(path+"/fields").decode(t, &fields)
+	assign := func(field, recipient any) answer {
+		return s.do("PATCH", path+"/fields", map[string]any{"fields": []any{map[string]any{"uuid": field, "assigned_to": recipient}}})
+	}
+	assign("x", added["id"]).want(t, 400)
+	assign(fields.Fields[0].UUID, "x").want(t, 400)
+	assign(fields.Fields[0].UUID, added["id"]).want(t, 204)
+	s.get(path+"/fields").decode(t, &fields)
+	if got := fields.Fields[0].AssignedTo; got == nil || *got != added["id"] {
+		t.Errorf("assigned to: got %v, want %v", got, added["id"])
+	}
+	s.do("POST", path+"/send", `{}`).want(t, 200)
+	assign(fields.Fields[0].UUID, nil).want(t, 409)
+}

@@ -193,7 +193,7 @@ func TestLogsShowWhatTheEmulatorWasAsked(t *testing.T) {
 func TestADraftCanBeChanged(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	path := "/public/v1/documents/" + first(t, s.get("/public/v1/documents?status=0"))["id"].(string)
-	people := func() []any { return s.get(path + "/details").want(t, 200).object(t)["recipients"].([]any) }
+	people := func() []any { return s.get(path+"/details").want(t, 200).object(t)["recipients"].([]any) }
 	old := people()[0].(map[string]any)
 	s.do("PATCH", path, map[string]any{"recipients": []any{
 		map[string]any{"id": old["id"], "first_name": "Renamed"}, map[string]any{"email": "second@customer.example"},

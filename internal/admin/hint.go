@@ -11,13 +11,15 @@ const (
 	hintAPIKey = "An API key is used as it is. Replace it in the configuration."
 )
 
-// hintLogin names the command that signs an account in.
-func hintLogin(account string) string {
+// LoginCommand is the command that signs an account in.
+func LoginCommand(account string) string {
 	if account == tokens.DefaultAccount || !tokens.ValidAccount(account) {
-		return "Run: pandadoc-auth-proxy login"
+		return program + " login"
 	}
-	return "Run: pandadoc-auth-proxy login --account " + account
+	return program + " login --account " + account
 }
+
+func hintLogin(account string) string { return "Run: " + LoginCommand(account) }
 
 // hint returns the next thing to try for an account, or "" if there is nothing to do.
 func hint(s tokens.Status) string {

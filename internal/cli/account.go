@@ -23,14 +23,6 @@ type accountFlag struct {
 	Account string `default:"default" placeholder:"NAME" help:"The account that is meant."`
 }
 
-// loginHint is the command that signs an account in.
-func loginHint(account string) string {
-	if account == tokens.DefaultAccount {
-		return "run: " + programName + " login"
-	}
-	return "run: " + programName + " login --account " + account
-}
-
 // caretaker gives access to the accounts: to those of a running proxy, or else to those in the store.
 type caretaker struct {
 	*adminClient

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,11 +68,19 @@ func (a *address) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if a.path != "" {
 		return new(net.Dialer).DialContext(ctx, "unix", a.path)
 	}
-	host := a.host
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+	hosts := []string{a.host}
+	if ip := net.ParseIP(a.host); a.host == "localhost" || a.host == "" || ip != nil && ip.IsUnspecified() {
+		hosts = []string{"127.0.0.1", "::1"} // without asking a resolver, which a bare container may lack
 	}
-	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(a.port))))
+	var first error
+	for _, host := range hosts {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(a.port))))
+		if err == nil {
+			return conn, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return nil, first
 }
 
 // origin is what requests to the address name as their host.

@@ -32,7 +32,7 @@ func (r *running) build() (err error) {
 	}
 	r.server = r.proxy.Server()
 	r.adminServer = &http.Server{
-		Handler: r.admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: r.admin, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: adminHeaderBytes,
 		ErrorLog:       log.New(proxy.NewLogWriter(r.logger, logrus.WarnLevel), "", 0),
 	}
@@ -61,7 +61,7 @@ func (r *running) proxyConfig() proxy.Config {
 	c.MaxInFlight = r.traffic.MaxInFlight.N
 	c.Transport = r.transport
 	c.Log = r.logger
-	c.LoginHint = loginHint
+	c.LoginHint = func(account string) string { return "run: " + admin.LoginCommand(account) }
 	return c
 }
 

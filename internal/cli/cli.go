@@ -23,6 +23,9 @@ type Env struct {
 // 2 wrong use or configuration, 3 login required.
 func Run(ctx context.Context, env Env) int {
 	err := run(ctx, env)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
 	report(env.Stderr, err)
 	return exitStatus(err)
 }

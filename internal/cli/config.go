@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/proxy"
 )
 
 // noListener turns the admin listener off.
@@ -77,16 +79,16 @@ func (v *validator) listen(s *listenSettings) []address {
 	return all
 }
 
+// hosts asks the guard itself what it can work with.
 func (v *validator) hosts(s *listenSettings) {
 	for _, host := range s.AllowHost {
-		if host == "" || strings.ContainsAny(host, ":/@*, ") {
-			v.fail("allow-host", fmt.Sprintf("%q is not a host name", host), "write the name alone, like proxy.example.com, without scheme and port")
+		if _, err := proxy.NewGuard(proxy.GuardConfig{AllowHosts: []string{host}}); err != nil {
+			v.fail("allow-host", err.Error(), "write the name alone, like proxy.example.com, or with a port")
 		}
 	}
 	for _, origin := range s.AllowOrigin {
-		u, err := url.Parse(origin)
-		if err != nil || !isWeb(u) || u.Scheme+"://"+u.Host != origin {
-			v.fail("allow-origin", fmt.Sprintf("%q is not an origin", origin), "write it like https://app.example.com, without a path")
+		if _, err := proxy.NewGuard(proxy.GuardConfig{AllowOrigins: []string{origin}}); err != nil {
+			v.fail("allow-origin", err.Error(), "write it like https://app.example.com, without a path")
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (c *coolDown) fail(sentinel, cause error, now time.Time, atLeast time.Durat
 	if c.failures < 6 {
 		pause = coolMin << c.failures
 	}
-	pause = pause*9/10 + rand.N(pause/5)
+	pause = pause*4/5 + rand.N(pause/5)
 	c.failures++
 	c.until = now.Add(max(pause, atLeast))
 	c.sentinel, c.cause, c.name = sentinel, cause, CauseRefreshFailing

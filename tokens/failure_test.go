@@ -143,7 +143,7 @@ func TestFailingRefreshNeverTakesAwayAWorkingToken(t *testing.T) {
 		}
 		wantState(t, m, "unavailable: refresh-failing")
 		w.setDown(false)
-		time.Sleep(time.Minute) // recovers without being asked
+		time.Sleep(61 * time.Second) // recovers without being asked
 		wantState(t, m, "ready")
 		w.wantCalls(1, 1, 0)
 	})
@@ -189,5 +189,17 @@ func TestErrorsShowNoSecret(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+func TestWithoutAClientIDNothingIsSent(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn(func(c *tokens.Config) { c.Endpoint.ClientID = "" })
+		old := token(t, m)
+		w.server.kill(old)
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, old); !errors.Is(err, tokens.ErrClientRefused) {
+			t.Errorf("Renew = %v, want ErrClientRefused", err)
+		}
+		w.wantCalls(0, 0, 0)
 	})
 }

@@ -5,7 +5,10 @@ import (
 	"time"
 )
 
-var errInDoubt = errors.New("a refresh was cut off and may have spent the refresh token; it is not sent again while the access token works")
+var (
+	errInDoubt  = errors.New("a refresh was cut off and may have spent the refresh token; it is not sent again while the access token works")
+	errNoClient = errors.New("no client id is configured")
+)
 
 const (
 	pollMin = 20 * time.Millisecond // first pause while another owner refreshes
@@ -49,6 +52,9 @@ func (k *keeper) attempt(from uint64) (wait time.Duration, err error) {
 	}
 	if err := k.hopeless(rec); err != nil {
 		return 0, err
+	}
+	if k.m.config.Endpoint.ClientID == "" {
+		return 0, k.failed(ErrClientRefused, errNoClient, 0)
 	}
 	if wait, err := k.mayStart(rec, free); wait > 0 || err != nil {
 		return wait, err

@@ -21,6 +21,8 @@ type bodyCopy struct {
 	length   int64 // of the whole body as announced; negative means unknown
 	budget   *budget
 	reserved int64 // taken from the budget
+	inMemory int64 // as the budget was told,
+	onDisk   int64 // and so
 
 	memory []byte
 	file   *spoolFile // nil until it is needed
@@ -66,6 +68,15 @@ func (c *bodyCopy) add(p []byte, late bool) {
 		return
 	}
 	c.most = max(c.most, c.size())
+	c.tell()
+}
+
+// tell lets the budget know where how much is kept, for those who watch.
+func (c *bodyCopy) tell() {
+	inMemory, onDisk := int64(len(c.memory)+len(c.tail)), c.file.size()
+	c.budget.inMemory.Add(inMemory - c.inMemory)
+	c.budget.onDisk.Add(onDisk - c.onDisk)
+	c.inMemory, c.onDisk = inMemory, onDisk
 }
 
 // reserve takes n more bytes from the budget, or at first as much as the whole body is going to need:
@@ -179,6 +190,7 @@ func (c *bodyCopy) free() {
 	c.memory, c.tail = nil, nil
 	c.file.close()
 	c.file = nil
+	c.tell()
 }
 
 // spoolFile is a temporary file without a name, so that nothing can be left behind and nobody else can
@@ -231,9 +243,11 @@ func (f *spoolFile) close() {
 
 // budget bounds the copies of all bodies in a process.
 type budget struct {
-	left   atomic.Int64
-	report func(error)
-	warned atomic.Bool
+	left     atomic.Int64
+	inMemory atomic.Int64 // what is kept now
+	onDisk   atomic.Int64
+	report   func(error)
+	warned   atomic.Bool
 }
 
 func newBudget(total int64, report func(error)) *budget {
@@ -258,4 +272,9 @@ func (b *budget) warn(err error) {
 	if b.warned.CompareAndSwap(false, true) {
 		b.report(err)
 	}
+}
+
+// ReplayBytes returns how many bytes of request bodies are kept now so that they can be sent again.
+func (p *Proxy) ReplayBytes() (inMemory, onDisk int64) {
+	return p.budget.inMemory.Load(), p.budget.onDisk.Load()
 }

@@ -43,6 +43,9 @@ type Exchange struct {
 	Reason   string // one of the Reason constants; empty unless a 401 was passed through for it
 	Cut      bool   // the API broke off its answer
 
+	Generation        uint64 // of the token that was sent last; zero if none was, or for an API key
+	RefusedGeneration uint64 // of the token that the API refused with a 401; zero if it refused none
+
 	BytesIn   int64  // of the client's body that were read
 	BytesOut  int64  // of the answer's body that were written
 	Spooled   int64  // the most bytes of the body that were kept for a repetition

@@ -72,6 +72,7 @@ func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token, 
 		signed.Body = body // no GetBody: http.Transport must not repeat on its own
 	}
 	c.Attempts++
+	c.Generation = token.Generation
 	return t.next.RoundTrip(&signed)
 }
 
@@ -79,6 +80,7 @@ func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token, 
 // that got it stands still: if it is passed through, its upload goes on.
 func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.Token, first *cursor, res *http.Response) (*http.Response, error) {
 	first.hold()
+	c.RefusedGeneration = refused.Generation
 	if !c.canRepeat() {
 		first.resume()
 		t.renewals.inBackground(t.tokens, c.Account, refused)

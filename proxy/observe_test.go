@@ -1,0 +1,43 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+)
+
+func TestObserverLearnsWhichTokensWereUsed(t *testing.T) {
+	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer default-1" {
+			refuse401(w)
+		}
+	}})
+	g.do("GET", "/public/v1/documents", nil)
+	g.do("GET", "/public/v1/documents", nil)
+	for i, want := range []struct{ refused, used uint64 }{{1, 2}, {0, 2}} {
+		if x := g.exchange(i); x.RefusedGeneration != want.refused || x.Generation != want.used {
+			t.Errorf("request %d: refused %d, used %d; want %d, %d", i, x.RefusedGeneration, x.Generation, want.refused, want.used)
+		}
+	}
+}
+
+func TestReplayBytesTellsWhatIsKeptNow(t *testing.T) {
+	var g *rig
+	var inMemory, onDisk int64
+	g = newRig(t, rigOptions{handler: func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		inMemory, onDisk = g.proxy.ReplayBytes()
+	}})
+	for _, row := range []struct{ body, inMemory, onDisk int }{
+		{1 << 10, 1 << 10, 0}, {256 << 10, 64 << 10, 192 << 10},
+	} {
+		g.do("POST", "/public/v1/documents", bytes.NewReader(make([]byte, row.body)))
+		if inMemory != int64(row.inMemory) || onDisk != int64(row.onDisk) {
+			t.Errorf("%d bytes: %d in memory and %d on disk; want %d, %d", row.body, inMemory, onDisk, row.inMemory, row.onDisk)
+		}
+		if inMemory, onDisk := g.proxy.ReplayBytes(); inMemory != 0 || onDisk != 0 {
+			t.Errorf("afterwards %d in memory and %d on disk are kept; want none", inMemory, onDisk)
+		}
+	}
+}

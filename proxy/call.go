@@ -2,16 +2,21 @@ package proxy
 
 import (
 	"context"
-	"fmt"
+	"encoding/binary"
+	"encoding/hex"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
 const (
+	// maxRequestID is how much of the API's request id is logged.
+	maxRequestID = 64
 	// maxInformational is how many 1xx answers one request may relay. More are swallowed, so that an
 	// API gone wrong cannot keep a client busy with them.
 	maxInformational = 32
@@ -31,6 +36,8 @@ type call struct {
 	req   *http.Request
 	spool *spool // nil for a request without a body
 
+	closing sync.WaitGroup // of early answers
+
 	Exchange          // what will be told
 	path     string   // raw, without the account's prefix
 	prefix   string   // "/@acme", or empty
@@ -47,9 +54,15 @@ type call struct {
 
 type callKey struct{}
 
-// withCall lets ReverseProxy's hooks and the transport find c.
+// withCall lets ReverseProxy's hooks and the transport find c. It hides Upgrade, which ReverseProxy
+// hands on (golang/go#80416), and which it looks at before any hook.
 func withCall(r *http.Request, c *call) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	if _, ok := r.Header["Upgrade"]; ok {
+		r.Header = maps.Clone(r.Header)
+		delete(r.Header, "Upgrade")
+	}
+	return r
 }
 
 func callOf(ctx context.Context) *call {
@@ -91,9 +104,8 @@ func (c *call) WriteHeader(status int) {
 	c.wroteHeader = true
 	c.Status = status
 	h := c.Header()
-	if _, ok := h["Content-Type"]; !ok {
-		h["Content-Type"] = nil // or net/http would guess one, and a browser would act on the guess
-	}
+	setCommon(h)
+	c.setRequestID(h)
 	if c.origin != "" {
 		allowOrigin(h, c.origin)
 	}
@@ -139,19 +151,22 @@ func (c *call) extendWriteDeadline() {
 // refuse answers with problem.
 func (c *call) refuse(problem *Problem) {
 	c.Code = problem.Code
-	c.setRequestID(c.Header())
 	problem.Write(c)
 }
 
-// setRequestID keeps the request id of the API, because PandaDoc's support works with it, and gives
-// an answer that has none one of ours.
+// setRequestID gives an answer an id of ours if it has none of the API's, which is the better one:
+// PandaDoc's support works with it.
 func (c *call) setRequestID(h http.Header) {
-	if id := h.Get("X-Request-Id"); id != "" {
-		c.RequestID = boundedText(id, 64)
-		return
+	if c.RequestID == "" {
+		c.RequestID = newRequestID()
+		h["X-Request-Id"] = []string{c.RequestID}
 	}
-	c.RequestID = fmt.Sprintf("%016x", rand.Uint64())
-	h.Set("X-Request-Id", c.RequestID)
+}
+
+func newRequestID() string {
+	var id [8]byte
+	binary.BigEndian.PutUint64(id[:], rand.Uint64())
+	return hex.EncodeToString(id[:])
 }
 
 // end tells what happened and leaves the client's connection in order. panicked is what recover gave;
@@ -206,6 +221,7 @@ func (c *call) finishBody(answered bool) {
 	} else {
 		c.spool.abort()
 	}
+	c.closing.Wait()
 	c.BytesIn, c.Spooled, c.SpooledOn = c.spool.account()
 	c.spool.release()
 }

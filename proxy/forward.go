@@ -15,7 +15,7 @@ import (
 
 // flushDelay is how long a part of an answer may wait for the next one, so that a short answer leaves
 // in one write. ReverseProxy flushes event streams and answers of unknown length at once.
-const flushDelay = time.Millisecond
+const flushDelay = 10 * time.Millisecond
 
 func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
@@ -30,11 +30,20 @@ func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 	}
 }
 
+// basePath returns what stands before every path at the API: empty, or "/base".
+func basePath(api *url.URL) string {
+	base := strings.Trim(api.EscapedPath(), "/")
+	if base == "" {
+		return ""
+	}
+	return "/" + base
+}
+
 // setTarget builds the URL at the API. Go's url.URL re-encodes some paths that are legal on the wire;
 // Opaque carries those as they came. It cannot carry a path that begins with "//", which would turn
 // into another authority.
-func (c *call) setTarget(api *url.URL) *Problem {
-	raw := strings.TrimSuffix(api.EscapedPath(), "/") + c.path
+func (c *call) setTarget(api *url.URL, base string) *Problem {
+	raw := base + c.path
 	if raw == "" {
 		raw = "/"
 	}
@@ -74,13 +83,16 @@ func modifyResponse(res *http.Response) error {
 	}
 	c := callOf(res.Request.Context())
 	cleanResponseHeader(res.Header)
+	if len(res.Trailer) > 0 && c.req.ProtoAtLeast(1, 1) {
+		res.Header.Del("Content-Length") // HTTP/2 allows it beside trailers; HTTP/1.1 needs chunks for them
+	}
 	if location := res.Header.Get("Location"); location != "" {
 		res.Header.Set("Location", c.ownLocation(location))
 	}
 	if c.Reason != "" && res.StatusCode == http.StatusUnauthorized {
 		res.Header.Add("Proxy-Status", Name+`; details="not-retried: `+c.Reason+`"`)
 	}
-	c.setRequestID(res.Header)
+	c.RequestID = boundedText(res.Header.Get("X-Request-Id"), maxRequestID)
 	return nil
 }
 
@@ -119,7 +131,7 @@ func (c *call) ownLocation(location string) string {
 	case u.Scheme != "" || !strings.HasPrefix(location, "/"):
 		return location // "x/y" is resolved against our own address already
 	}
-	base := strings.TrimSuffix(c.proxy.cfg.API.EscapedPath(), "/")
+	base := c.proxy.base
 	rest, below := strings.CutPrefix(rest, base)
 	if !below || base != "" && rest != "" && rest[0] != '/' && rest[0] != '?' && rest[0] != '#' {
 		return location // on the API's origin, but not below its base path: out of our reach

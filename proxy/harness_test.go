@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -388,4 +389,18 @@ func mustURL(s string) *url.URL {
 		panic(err)
 	}
 	return u
+}
+
+var errTokenGood = tokens.ErrTokenGood
+
+func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// readAll reads until the other side closes.
+func readAll(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	b, err := io.ReadAll(conn)
+	if err != nil {
+		t.Errorf("read the connection: %v", err)
+	}
+	return string(b)
 }

@@ -21,7 +21,7 @@ func cleanRequestHeader(h http.Header) {
 func droppedFromRequest(name string) bool {
 	switch name {
 	case "Authorization", "Cookie", "Cookie2", "Origin", "Referer", "Forwarded", "Via",
-		"Connection", "Upgrade", "Http2-Settings", // ReverseProxy hands upgrades on (golang/go#80416)
+		"Http2-Settings",
 		"X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Original-Host":
 		return true
 	}
@@ -53,9 +53,6 @@ func cleanResponseHeader(h http.Header) {
 			delete(h, name)
 		}
 	}
-	h.Set("X-Content-Type-Options", "nosniff")
-	// Browsers that send no Sec-Fetch-Site yet still obey this one.
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 func droppedFromResponse(name string) bool {
@@ -65,4 +62,20 @@ func droppedFromResponse(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "Access-Control-")
+}
+
+// What all answers have. The slices are shared by all of them and never written to.
+var (
+	noSniff = []string{"nosniff"}
+	// Browsers that send no Sec-Fetch-Site yet still obey this one.
+	sameOriginOnly = []string{"same-origin"}
+)
+
+// setCommon sets what all answers have, those of the API and our own.
+func setCommon(h http.Header) {
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one, and a browser would act on the guess
+	}
+	h["X-Content-Type-Options"] = noSniff
+	h["Cross-Origin-Resource-Policy"] = sameOriginOnly
 }

@@ -26,8 +26,8 @@ func (h hostRule) allows(host string, local net.Addr) bool {
 	if isLoopbackName(name) || h.allowed[name] || h.allowed[strings.ToLower(host)] {
 		return true
 	}
-	ip, ok := parseIP(name)
-	return ok && (ip.IsLoopback() || ip == localIP(local))
+	ip, err := netip.ParseAddr(name)
+	return err == nil && (ip.IsLoopback() || ip == localIP(local))
 }
 
 // cutHost returns the name or address in host, in lower case and without port, brackets and the
@@ -41,8 +41,7 @@ func cutHost(host string) (name string, ok bool) {
 		name = host[:colon]
 	}
 	if strings.HasPrefix(name, "[") {
-		ip, ok := parseIP(name)
-		return ip.String(), ok
+		return cutBrackets(name)
 	}
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	return name, name != "" && !strings.ContainsAny(name, ":/@[]%\\ ")
@@ -66,18 +65,15 @@ func isLoopbackName(name string) bool {
 	return name == "localhost"
 }
 
-// parseIP reads an address literal, in brackets if it is IPv6. Zones are refused: they name an
-// interface of one machine and have no place in a Host header.
-func parseIP(s string) (netip.Addr, bool) {
-	bracketed := strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]")
-	if bracketed {
-		s = s[1 : len(s)-1]
+// cutBrackets returns the IPv6 address in "[...]" in its one spelling, as IPv4 if it is that. Zones are
+// refused: they name an interface of one machine and have no place in a Host header.
+func cutBrackets(s string) (name string, ok bool) {
+	inner, closed := strings.CutSuffix(s[1:], "]")
+	ip, err := netip.ParseAddr(inner)
+	if !closed || err != nil || !ip.Is6() || ip.Zone() != "" {
+		return "", false
 	}
-	ip, err := netip.ParseAddr(s)
-	if err != nil || ip.Zone() != "" || ip.Is4() == bracketed {
-		return netip.Addr{}, false
-	}
-	return ip.Unmap(), true
+	return ip.Unmap().String(), true
 }
 
 func localIP(a net.Addr) netip.Addr {

@@ -27,7 +27,7 @@ func newPathRules(api, tokenURL *url.URL) pathRules {
 	if tokenURL == nil || !sameOrigin(api, tokenURL) {
 		return rules
 	}
-	path := strings.TrimPrefix(tokenURL.Path, strings.TrimSuffix(api.Path, "/"))
+	path := strings.TrimPrefix(tokenURL.EscapedPath(), basePath(api))
 	segments, n := leadingSegments(strings.ToLower(path))
 	if n > 0 {
 		rules.refused = append(rules.refused, segments[:n])

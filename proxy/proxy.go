@@ -49,6 +49,7 @@ type Proxy struct {
 	cfg       Config
 	guard     *Guard
 	paths     pathRules
+	base      string // of paths at the API
 	log       *logrus.Logger
 	forward   *httputil.ReverseProxy
 	transport http.RoundTripper
@@ -75,6 +76,7 @@ func New(cfg Config) (*Proxy, error) {
 		cfg:      cfg,
 		guard:    guard,
 		paths:    newPathRules(cfg.API, cfg.TokenURL),
+		base:     basePath(cfg.API),
 		log:      cfg.Log,
 		refusals: newLineLimit(),
 	}
@@ -138,7 +140,7 @@ func (p *Proxy) admit(c *call) *Problem {
 	}
 	c.Account, c.path = account, rest
 	c.prefix = path[:len(path)-len(rest)]
-	return c.setTarget(p.cfg.API)
+	return c.setTarget(p.cfg.API, p.base)
 }
 
 // InFlight returns how many requests are being forwarded now.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -73,7 +74,25 @@ func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token, 
 	}
 	c.Attempts++
 	c.Generation = token.Generation
-	return t.next.RoundTrip(&signed)
+	res, err := t.next.RoundTrip(&signed)
+	if err == nil && c.spool != nil && !c.spool.complete() {
+		res.Body = &earlyAnswer{res.Body, c}
+	}
+	return res, err
+}
+
+// earlyAnswer is the body of an answer that came before the upload had ended. net/http's HTTP/2
+// transport does not return from closing it while it still reads the request's body, which may take as
+// long as the client likes. So it is closed beside the request, and the call waits for that when nobody
+// reads the client any more.
+type earlyAnswer struct {
+	io.ReadCloser
+	call *call
+}
+
+func (b *earlyAnswer) Close() error {
+	b.call.closing.Go(func() { _ = b.ReadCloser.Close() })
+	return nil
 }
 
 // afterRefusal decides what a 401 means. The refused answer stays open until then, and the attempt

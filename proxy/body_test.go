@@ -1,0 +1,501 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// upload sends the header of a POST that announces size bytes, and the first part of them.
+func (g *rig) upload(size int, part []byte) (net.Conn, *bufio.Reader) {
+	g.t.Helper()
+	conn := g.dial()
+	g.t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "POST /public/v1/documents?upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", size)
+	conn.Write(part)
+	return conn, bufio.NewReader(conn)
+}
+
+// An upstream refuses early; the client sends all it has before it reads, or stalls: it sees the
+// refusal either way.
+func TestEarlyAnswerReachesTheClient(t *testing.T) {
+	const size = 20 << 20
+	for _, h2 := range []bool{false, true} {
+		for name, refuse := range map[string]func(http.ResponseWriter){
+			"413": func(w http.ResponseWriter) { w.WriteHeader(413); io.WriteString(w, `{"type":"request_error"}`) },
+			"413 and the API closes": func(w http.ResponseWriter) {
+				w.Header().Set("Connection", "close")
+				w.WriteHeader(413)
+				io.WriteString(w, `{"type":"request_error"}`)
+			},
+			"413 of unknown length": func(w http.ResponseWriter) {
+				w.WriteHeader(413)
+				http.NewResponseController(w).Flush()
+				io.WriteString(w, `{"type":"request_error"}`)
+			},
+		} {
+			setup := func(t *testing.T) *rig {
+				return newRig(t, rigOptions{http2: h2, handler: func(w http.ResponseWriter, r *http.Request) {
+					http.NewResponseController(w).EnableFullDuplex()
+					io.CopyN(io.Discard, r.Body, 100)
+					refuse(w)
+				}})
+			}
+			t.Run(fmt.Sprintf("G6 %s, client sends on, HTTP/2 %v", name, h2), func(t *testing.T) {
+				g := setup(t)
+				conn, r := g.upload(size, nil)
+				if _, err := conn.Write(payload(size)); err != nil {
+					t.Fatalf("the upload broke: %v", err) // as Python's http.client would
+				}
+				expectEarly(t, r)
+			})
+			t.Run(fmt.Sprintf("G6 %s, client stalls, HTTP/2 %v", name, h2), func(t *testing.T) {
+				g := setup(t)
+				_, r := g.upload(size, payload(1000))
+				expectEarly(t, r)
+			})
+		}
+	}
+}
+
+func expectEarly(t *testing.T, r *bufio.Reader) {
+	t.Helper()
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 413 || string(body) != `{"type":"request_error"}` {
+		t.Errorf("answer %d %q, %v; want 413", res.StatusCode, body, err)
+	}
+	if !res.Close {
+		t.Error("the connection stays open although the body was not read")
+	}
+}
+
+// A server that answers and resets makes our next write fail; the answer must still be read.
+func TestAnswerBeforeResetIsNotLost(t *testing.T) {
+	api := rawUpstream(t, func(conn net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+			return
+		}
+		io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 24\r\nConnection: close\r\n\r\n{\"type\":\"request_error\"}")
+		conn.(*net.TCPConn).CloseWrite()
+		// Closing with unread bytes resets the connection under the writer.
+	})
+	g := newRig(t, rigOptions{api: api})
+	for range 40 {
+		conn, r := g.upload(10<<20, nil)
+		go conn.Write(payload(10 << 20))
+		expectEarly(t, r)
+	}
+}
+
+func TestStallingBodyTimesOut(t *testing.T) {
+	tests := map[string]func(net.Conn){
+		"nothing comes": func(net.Conn) {},
+		"H2 a byte now and then": func(conn net.Conn) {
+			for range 200 {
+				if _, err := conn.Write([]byte("x")); err != nil {
+					return
+				}
+				time.Sleep(10 * time.Millisecond) // the client's own slowness
+			}
+		},
+	}
+	for name, send := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 300 * time.Millisecond }})
+			conn, r := g.upload(10_000, []byte("begin"))
+			go send(conn)
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(res.Body)
+			if got := problemIn(t, res, string(body)); got != "request-timeout" || res.StatusCode != 408 || !res.Close {
+				t.Errorf("answer %d %s, close %v; want 408 request-timeout and close", res.StatusCode, got, res.Close)
+			}
+		})
+	}
+}
+
+// Only waiting for the client counts: an API that takes its time is not the client's fault.
+func TestSlowAPIIsNotTheClientsFault(t *testing.T) {
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 50 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
+		buf := make([]byte, 2<<20)
+		for {
+			time.Sleep(20 * time.Millisecond) // the API's own slowness
+			if _, err := io.ReadFull(r.Body, buf); err != nil {
+				break
+			}
+		}
+		io.WriteString(w, "done")
+	}})
+	if res, body := g.do("POST", "/a", bytes.NewReader(payload(20<<20))); res.StatusCode != 200 {
+		t.Errorf("answer %d %s, want 200", res.StatusCode, body)
+	}
+	// Nor does the time-out of the body reach beyond it.
+	if res, body := g.do("POST", "/a", strings.NewReader("x")); res.StatusCode != 200 {
+		t.Errorf("answer %d %s, want 200", res.StatusCode, body)
+	}
+}
+
+// The deadline for the body must be gone when the body is: the server watches for the client's
+// departure with the same one, and would take it for that.
+func TestLongAnswerOutlivesTheBodyTimeout(t *testing.T) {
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 50 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		select {
+		case <-r.Context().Done():
+		case <-time.After(300 * time.Millisecond):
+			io.WriteString(w, "done")
+		}
+	}})
+	for _, framing := range []string{"Content-Length", "chunked"} {
+		var body io.Reader = strings.NewReader("body")
+		if framing == "chunked" {
+			body = chunked([]byte("body"))
+		}
+		if res, answer := g.do("POST", "/a", body); answer != "done" {
+			t.Errorf("%s: answer %d %q, want done", framing, res.StatusCode, answer)
+		}
+	}
+}
+
+func TestBrokenBodyIsTheClientsFault(t *testing.T) {
+	g := newRig(t, rigOptions{})
+	conn, r := g.upload(100, []byte("short"))
+	conn.(*net.TCPConn).CloseWrite()
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(res.Body)
+	if got := problemIn(t, res, string(body)); got != "bad-request" {
+		t.Errorf("code %s, want bad-request", got)
+	}
+	if got := len(whole(g.upstream.seen())); got != 0 {
+		t.Errorf("%d whole requests upstream, want none", got)
+	}
+	if x := g.exchange(0); x.Status != 499 {
+		t.Errorf("told status %d, want 499", x.Status)
+	}
+}
+
+// H11: what nobody waits for is not gone on with, and is no error.
+func TestClientThatLeaves(t *testing.T) {
+	ended := make(chan struct{})
+	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		close(ended)
+	}})
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, "GET", g.url+"/slow", nil)
+	if _, err := g.client.Do(req); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("error %v, want a time-out", err)
+	}
+	<-ended
+	if x := g.exchange(0); x.Status != 499 || x.Code != "" {
+		t.Errorf("told %d %q, want 499 without a code", x.Status, x.Code)
+	}
+	if strings.Contains(g.log.String(), "level=error") || strings.Contains(g.log.String(), "level=warning") {
+		t.Errorf("the log complains: %s", g.log)
+	}
+}
+
+// E8: the client is asked for its body when the API asks for it, and not at all if the API refuses.
+func TestExpectContinueGoesEndToEnd(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("API asks, HTTP/2 %v", h2), func(t *testing.T) {
+			asked := make(chan bool)
+			var g *rig
+			g = newRig(t, rigOptions{http2: h2, handler: func(w http.ResponseWriter, r *http.Request) {
+				if !h2 && r.Header.Get("Expect") != "100-continue" { // net/http's HTTP/2 server hides it
+					t.Errorf("upstream got Expect %q", r.Header.Get("Expect"))
+				}
+				<-asked // until now the client must not have been told to go ahead
+				g.upstream.record(r)
+			}})
+			conn, r := g.expect(4)
+			conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			if b, err := r.Peek(1); err == nil {
+				t.Fatalf("the client got %q before the API asked", b)
+			}
+			conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			asked <- true
+			res, err := http.ReadResponse(r, nil)
+			if err != nil || res.StatusCode != 100 {
+				t.Fatalf("answer %v, %v; want 100", res, err)
+			}
+			io.WriteString(conn, "body")
+			for err == nil && res.StatusCode == 100 { // a second one is allowed
+				res, err = http.ReadResponse(r, nil)
+			}
+			if err != nil || res.StatusCode != 200 || len(g.upstream.seen()) != 1 || g.upstream.seen()[0].Bytes != 4 {
+				t.Errorf("answer %v, %v; upstream got %+v", res, err, g.upstream.seen())
+			}
+		})
+		t.Run(fmt.Sprintf("API refuses, HTTP/2 %v", h2), func(t *testing.T) {
+			g := newRig(t, rigOptions{http2: h2, handler: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Length", "2")
+				w.WriteHeader(413)
+				io.WriteString(w, "no")
+			}})
+			_, r := g.expect(1 << 20)
+			for {
+				res, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if res.StatusCode == 100 {
+					continue
+				}
+				if body, _ := io.ReadAll(res.Body); res.StatusCode != 413 || string(body) != "no" {
+					t.Errorf("answer %d %q, want 413", res.StatusCode, body)
+				}
+				return
+			}
+		})
+	}
+}
+
+func (g *rig) expect(size int) (net.Conn, *bufio.Reader) {
+	g.t.Helper()
+	conn := g.dial()
+	g.t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "POST /a HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", size)
+	return conn, bufio.NewReader(conn)
+}
+
+// E9: what net/http knows about Expect stays.
+func TestUnknownExpectationFails(t *testing.T) {
+	g := newRig(t, rigOptions{})
+	if res, _, _ := g.raw(request("POST", "/a", "localhost", "Expect: 200-ok", "Content-Length: 0")); res.StatusCode != 417 {
+		t.Errorf("E9: answer %d, want 417", res.StatusCode)
+	}
+}
+
+// A guard that answers a request whose body stalls must not wait for it.
+func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
+	g := newRig(t, rigOptions{})
+	conn := g.dial()
+	defer conn.Close()
+	io.WriteString(conn, "POST /oauth2/access_token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
+	res, body, closed := readRaw(t, conn)
+	if got := problemIn(t, res, body); got != "token-endpoint-refused" || !closed {
+		t.Errorf("code %s, closed %v", got, closed)
+	}
+}
+
+// The 401 comes while the client is silent in the middle of its body: the replay begins with the copy
+// at once, and gets the rest when the client goes on.
+func TestReplayWhileTheClientPauses(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
+			body := payload(300_000)
+			replaying := make(chan struct{})
+			var g *rig
+			g = newRig(t, rigOptions{http2: h2, handler: func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Authorization") == "Bearer default-1" {
+					http.NewResponseController(w).EnableFullDuplex()
+					io.CopyN(io.Discard, r.Body, 1000)
+					refuse401(w)
+					return
+				}
+				first := make([]byte, 1000)
+				io.ReadFull(r.Body, first)
+				close(replaying)
+				r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(first), r.Body))
+				g.upstream.record(r)
+			}})
+			conn, r := g.upload(len(body), body[:100_000])
+			<-replaying
+			conn.Write(body[100_000:])
+			res, err := http.ReadResponse(r, nil)
+			if err != nil || res.StatusCode != 200 {
+				t.Fatalf("answer %v, %v", res, err)
+			}
+			if got := g.upstream.seen(); len(got) != 1 || got[0].SHA256 != sha(body) {
+				t.Errorf("upstream got %+v, want the %d bytes", got, len(body))
+			}
+		})
+	}
+}
+
+// While the 401 is looked into, the upload stands still; if the 401 stands, it goes on or ends, and the
+// client gets the API's answer whole.
+func TestRefusalThatStandsInTheMiddleOfAnUpload(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
+			source := newFakeTokens()
+			source.renewErr = []error{errTokenGood}
+			g := newRig(t, rigOptions{http2: h2, tokens: source, handler: func(w http.ResponseWriter, r *http.Request) {
+				http.NewResponseController(w).EnableFullDuplex()
+				io.CopyN(io.Discard, r.Body, 1000)
+				refuse401(w)
+			}})
+			conn, r := g.upload(5<<20, nil)
+			go conn.Write(payload(5 << 20))
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(res.Body)
+			if err != nil || res.StatusCode != 401 || !strings.Contains(string(answer), "authentication_error") {
+				t.Errorf("answer %d %q, %v", res.StatusCode, answer, err)
+			}
+		})
+	}
+}
+
+func TestReplayBudgets(t *testing.T) {
+	tests := []struct {
+		name      string
+		configure func(*Config)
+		size      int
+		replayed  bool
+		where     string
+	}{
+		{"fits into memory", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 0 }, 100, true, SpooledInMemory},
+		{"memory only, too long", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 0 }, 101, false, ""},
+		{"goes to disk", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 200 }, 200, true, SpooledOnDisk},
+		{"too long for the disk", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 200 }, 201, false, ""},
+		{"disk only", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 0, 200 }, 200, true, SpooledOnDisk},
+		{"nothing is kept", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 0, 0 }, 1, false, ""},
+		{"within the process's budget", func(c *Config) { c.ReplayTotal = 200 }, 200, true, SpooledInMemory},
+		{"over the process's budget", func(c *Config) { c.ReplayTotal = 200 }, 201, false, ""},
+		{"no place for files", func(c *Config) { c.ReplayMemory, c.TempDir = 100, filepath.Join(c.TempDir, "missing") }, 200, false, ""},
+	}
+	for _, tt := range tests {
+		for _, framing := range []string{"Content-Length", "chunked"} {
+			t.Run(tt.name+", "+framing, func(t *testing.T) {
+				g := newRig(t, rigOptions{valid: "default-2", configure: tt.configure})
+				var body io.Reader = bytes.NewReader(payload(tt.size))
+				if framing == "chunked" {
+					body = chunked(payload(tt.size))
+				}
+				res, _ := g.do("POST", "/a", body)
+				if got := res.StatusCode == 200; got != tt.replayed {
+					t.Errorf("answer %d, want replayed %v", res.StatusCode, tt.replayed)
+				}
+				if !tt.replayed && !strings.Contains(res.Header.Get("Proxy-Status"), ReasonBodyNotKept) {
+					t.Errorf("Proxy-Status %q does not say %s", res.Header.Get("Proxy-Status"), ReasonBodyNotKept)
+				}
+				x := g.exchange(0)
+				if tt.replayed && (x.Spooled != int64(tt.size) || x.SpooledOn != tt.where) {
+					t.Errorf("told %d bytes %q, want %d %q", x.Spooled, x.SpooledOn, tt.size, tt.where)
+				}
+				if got, want := g.proxy.budget.left.Load(), g.proxy.cfg.ReplayTotal; got != want {
+					t.Errorf("budget left %d, want %d", got, want)
+				}
+			})
+		}
+	}
+}
+
+func TestUnusableTempDirIsSaidOnce(t *testing.T) {
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.ReplayMemory, c.TempDir = 10, "/dev/null/x" }})
+	for range 3 {
+		if res, _ := g.do("POST", "/a", bytes.NewReader(payload(100))); res.StatusCode != 200 {
+			t.Errorf("answer %d, want 200", res.StatusCode)
+		}
+	}
+	g.exchange(2)
+	if got := strings.Count(g.log.String(), "no temporary file"); got != 1 {
+		t.Errorf("said %d times, want once:\n%s", got, g.log)
+	}
+}
+
+// A temporary file has no name while it is in use, so a crash leaves nothing behind.
+func TestTemporaryFilesHaveNoName(t *testing.T) {
+	var dir string
+	var g *rig
+	g = newRig(t, rigOptions{configure: func(c *Config) { dir = c.TempDir }, handler: func(w http.ResponseWriter, r *http.Request) {
+		g.upstream.record(r)
+		if names, err := os.ReadDir(dir); err != nil || len(names) != 0 {
+			t.Errorf("the directory holds %v, %v", names, err)
+		}
+	}})
+	g.do("POST", "/a", bytes.NewReader(payload(1<<20)))
+	if x := g.exchange(0); x.SpooledOn != SpooledOnDisk {
+		t.Errorf("spooled on %q, want disk", x.SpooledOn)
+	}
+}
+
+// H5: memory stays flat, whatever is uploaded.
+func TestLargeUploadsDoNotNeedMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sends 800 MiB")
+	}
+	g := newRig(t, rigOptions{valid: "default-2"})
+	body := payload(100 << 20)
+	want := sha(body)
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if res, err := g.client.Post(g.url+"/a", "", bytes.NewReader(body)); err != nil || res.StatusCode != 200 {
+				t.Errorf("answer %v, %v", res, err)
+			} else {
+				res.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 30<<20 {
+		t.Errorf("the heap grew by %d MiB", grown>>20)
+	}
+	for _, s := range g.upstream.seen() {
+		if s.SHA256 != want {
+			t.Errorf("upstream got %d other bytes", s.Bytes)
+		}
+	}
+}
+
+// I1 is the manager's; here, many requests at once are each replayed with their own body.
+func TestConcurrentReplays(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		g := newRig(t, rigOptions{http2: h2, valid: "default-2"})
+		var wg sync.WaitGroup
+		for i := range 100 {
+			body := payload(i * 3000)
+			wg.Go(func() {
+				res, err := g.client.Post(g.url+"/a", "", bytes.NewReader(body))
+				if err != nil || res.StatusCode != 200 {
+					t.Errorf("answer %v, %v", res, err)
+					return
+				}
+				res.Body.Close()
+			})
+		}
+		wg.Wait()
+		got := map[string]int{}
+		for _, s := range g.upstream.seen() {
+			if s.Header.Get("Authorization") == "Bearer default-2" {
+				got[s.SHA256]++
+			}
+		}
+		for i := range 100 {
+			if n := got[sha(payload(i*3000))]; n != 1 {
+				t.Errorf("HTTP/2 %v: body %d arrived %d times with the good token", h2, i, n)
+			}
+		}
+	}
+}

@@ -1,0 +1,481 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// rawUpstream answers every connection by serve and returns its URL.
+func rawUpstream(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer conn.Close()
+				conn.SetDeadline(time.Now().Add(20 * time.Second))
+				serve(conn)
+			})
+		}
+	})
+	t.Cleanup(func() { listener.Close(); wg.Wait() })
+	return "http://" + listener.Addr().String()
+}
+
+// answering reads the request and writes wire.
+func answering(wire string) func(net.Conn) {
+	return func(conn net.Conn) {
+		if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			io.Copy(io.Discard, req.Body)
+			io.WriteString(conn, wire)
+		}
+	}
+}
+
+func closedPort(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return "http://" + listener.Addr().String()
+}
+
+func TestUpstreamFaults(t *testing.T) {
+	silent := func(conn net.Conn) { io.Copy(io.Discard, conn) }
+	huge := "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 2<<20) + "\r\n\r\n"
+	tests := []struct {
+		name, api        string
+		status           int
+		code, proxyError string
+	}{
+		{"connection refused", closedPort(t), 502, "upstream-unreachable", "connection_refused"},
+		{"name unknown", "http://no-such-host.invalid", 502, "upstream-unreachable", "dns_error"},
+		{"H10 never answers", rawUpstream(t, silent), 504, "upstream-timeout", "http_response_timeout"},
+		{"closes without an answer", rawUpstream(t, answering("")), 502, "upstream-unreachable", "connection_terminated"},
+		{"D14 garbage", rawUpstream(t, answering("garbage\r\n\r\n")), 502, "upstream-protocol", "http_protocol_error"},
+		{"D14 two lengths", rawUpstream(t, answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")), 502, "upstream-protocol", "http_protocol_error"},
+		{"D14 NUL in a header", rawUpstream(t, answering("HTTP/1.1 200 OK\r\nX-A: \x00\r\n\r\n")), 502, "upstream-protocol", "http_protocol_error"},
+		{"D14 status 099", rawUpstream(t, answering("HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n")), 502, "upstream-protocol", "http_protocol_error"},
+		{"G7 101 that nobody asked for", rawUpstream(t, answering("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")), 502, "upstream-protocol", "http_protocol_error"},
+		{"G7 101 without Upgrade", rawUpstream(t, answering("HTTP/1.1 101 Switching Protocols\r\n\r\n")), 502, "upstream-protocol", "http_protocol_error"},
+		{"H8 huge header", rawUpstream(t, answering(huge)), 502, "upstream-protocol", "http_protocol_error"},
+		{"no TLS where TLS is expected", strings.Replace(rawUpstream(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad\r\n\r\n") }), "http", "https", 1), 502, "upstream-unreachable", "tls_protocol_error"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newRig(t, rigOptions{api: tt.api, configure: func(c *Config) { c.Upstream.HeaderTimeout = 300 * time.Millisecond }})
+			res, body := g.do("POST", "/public/v1/x", strings.NewReader("body"))
+			if got := problemIn(t, res, body); res.StatusCode != tt.status || got != tt.code {
+				t.Errorf("answer %d %s, want %d %s", res.StatusCode, got, tt.status, tt.code)
+			}
+			if got := res.Header.Get("Proxy-Status"); !strings.Contains(got, "error="+tt.proxyError+";") {
+				t.Errorf("G13: Proxy-Status %q, want error=%s", got, tt.proxyError)
+			}
+			host := mustURL(tt.api).Host
+			if strings.Contains(body, host) || strings.Contains(body, mustURL(tt.api).Hostname()) {
+				t.Errorf("G14: the answer names %s: %s", host, body)
+			}
+		})
+	}
+}
+
+// C12: the token must not leave before the certificate has been checked.
+func TestBadCertificates(t *testing.T) {
+	trusted := httptest.NewUnstartedServer(nil)
+	trusted.StartTLS()
+	defer trusted.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(trusted.Certificate())
+	for name, roots := range map[string]*x509.CertPool{"C12 unknown authority": x509.NewCertPool(), "C12 wrong name": pool} {
+		t.Run(name, func(t *testing.T) {
+			var reached int
+			api := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))
+			api.Config.ErrorLog = nullLog()
+			api.StartTLS()
+			defer api.Close()
+			target := strings.Replace(api.URL, "127.0.0.1", "localhost", 1) // the test certificate names 127.0.0.1 and example.com
+			g := newRig(t, rigOptions{api: target, configure: func(c *Config) { c.Upstream.RootCAs = roots }})
+			res, body := g.do("GET", "/a", nil)
+			if got := problemIn(t, res, body); got != "upstream-unreachable" || !strings.Contains(res.Header.Get("Proxy-Status"), "tls_certificate_error") || reached != 0 {
+				t.Errorf("code %s, Proxy-Status %q, %d requests", got, res.Header.Get("Proxy-Status"), reached)
+			}
+		})
+	}
+}
+
+// I7 E13 N7: a request whose connection broke may have been carried out, so it is not sent again.
+func TestBrokenConnectionIsNotTriedAgain(t *testing.T) {
+	for _, body := range []string{"", "body"} {
+		t.Run(fmt.Sprintf("POST with %q", body), func(t *testing.T) {
+			var mu sync.Mutex
+			posts := 0
+			api := rawUpstream(t, func(conn net.Conn) {
+				r := bufio.NewReader(conn)
+				for {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, req.Body)
+					if req.Method == "POST" {
+						mu.Lock()
+						posts++
+						mu.Unlock()
+						return // on a connection that has been used before
+					}
+					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+			})
+			g := newRig(t, rigOptions{api: api})
+			g.do("GET", "/warm", nil)
+			res, answer := g.do("POST", "/x", strings.NewReader(body), "Idempotency-Key", "k")
+			if got := problemIn(t, res, answer); got != "upstream-unreachable" {
+				t.Errorf("code %s, want upstream-unreachable", got)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if posts != 1 {
+				t.Errorf("%d POSTs, want 1", posts)
+			}
+		})
+	}
+}
+
+func TestCutAnswerIsSeenAsCut(t *testing.T) {
+	answers := map[string]string{
+		"D16 short Content-Length":  "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc",
+		"D16 chunk cut":             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+		"D16 last chunk is missing": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+	}
+	for name, answer := range answers {
+		for _, version := range []string{"HTTP/1.1", "HTTP/1.0"} {
+			t.Run(name+", client of "+version, func(t *testing.T) {
+				g := newRig(t, rigOptions{api: rawUpstream(t, answering(answer))})
+				conn := g.dial()
+				defer conn.Close()
+				io.WriteString(conn, "GET /a "+version+"\r\nHost: localhost\r\n\r\n")
+				res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err == nil {
+					_, err = io.ReadAll(res.Body)
+				}
+				if err == nil {
+					t.Error("the client took the answer for whole")
+				}
+				if x := g.exchange(0); !x.Cut || x.Status != 200 {
+					t.Errorf("told %+v, want a cut 200", x)
+				}
+			})
+		}
+	}
+}
+
+// G10: what the API flushes arrives at once.
+func TestAnswersStream(t *testing.T) {
+	kinds := map[string]func(http.Header){
+		"event stream":   func(h http.Header) { h.Set("Content-Type", "text/event-stream") },
+		"chunked":        func(h http.Header) { h.Set("Content-Type", "application/octet-stream") },
+		"Content-Length": func(h http.Header) { h.Set("Content-Length", "10") },
+	}
+	for name, prepare := range kinds {
+		for _, h2 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, HTTP/2 %v", name, h2), func(t *testing.T) {
+				next := make(chan bool)
+				g := newRig(t, rigOptions{http2: h2, handler: func(w http.ResponseWriter, r *http.Request) {
+					prepare(w.Header())
+					w.WriteHeader(200)
+					http.NewResponseController(w).Flush()
+					for range next {
+						io.WriteString(w, "first")
+						http.NewResponseController(w).Flush()
+					}
+				}})
+				defer func() {
+					if next != nil {
+						close(next)
+					}
+				}()
+				res, err := g.client.Get(g.url + "/stream") // returns with the header: nothing else has been sent
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				for range 2 {
+					next <- true
+					part := make([]byte, 5)
+					if _, err := io.ReadFull(res.Body, part); err != nil || string(part) != "first" {
+						t.Fatalf("read %q, %v", part, err)
+					}
+				}
+				close(next)
+				next = nil
+				if rest, err := io.ReadAll(res.Body); err != nil || len(rest) != 0 {
+					t.Errorf("rest %q, %v", rest, err)
+				}
+			})
+		}
+	}
+}
+
+func TestResponseTrailersAreKept(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		g := newRig(t, rigOptions{http2: h2, handler: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Trailer", "X-Sum")
+			io.WriteString(w, "body")
+			w.Header().Set("X-Sum", "42")
+		}})
+		res, _ := g.do("GET", "/a", nil)
+		if got := res.Trailer.Get("X-Sum"); got != "42" {
+			t.Errorf("HTTP/2 %v: trailer %q, want 42", h2, got)
+		}
+	}
+}
+
+func TestInformationalAnswersAreBounded(t *testing.T) {
+	g := newRig(t, rigOptions{api: rawUpstream(t, answering(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 10_000)+"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))})
+	conn := g.dial()
+	defer conn.Close()
+	io.WriteString(conn, get("/a", "Connection: close"))
+	all := readAll(t, conn)
+	if got := strings.Count(all, "103 Early Hints"); got != maxInformational || !strings.HasSuffix(all, "ok") {
+		t.Errorf("G7: %d informational answers, end %q; want %d and ok", got, all[max(0, len(all)-20):], maxInformational)
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("G1: the other host was asked") }))
+	defer other.Close()
+	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/x", 302) }})
+	if res, _ := g.do("GET", "/a", nil); res.StatusCode != 302 || res.Header.Get("Location") != other.URL+"/x" {
+		t.Errorf("answer %d to %q", res.StatusCode, res.Header.Get("Location"))
+	}
+}
+
+func TestCompressedBodiesAreUntouched(t *testing.T) {
+	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("ETag", `"strong"`)
+		io.WriteString(w, "not really gzip")
+	}})
+	if res, body := g.do("GET", "/a", nil); body != "not really gzip" || res.Header.Get("Content-Encoding") != "gzip" || res.ContentLength != 15 {
+		t.Errorf("E11: body %q, header %v", body, res.Header)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	unavailable := func(err error) error { return &tokens.UnavailableError{Err: err, RetryAfter: 1500 * time.Millisecond} }
+	tests := []struct {
+		name       string
+		tokens     func(*fakeTokens)
+		status     int
+		code       string
+		retryAfter string
+		reached    int
+	}{
+		{"no account", func(f *fakeTokens) { f.tokenErr = tokens.ErrUnknownAccount }, 404, "unknown-account", "", 0},
+		{"no login", func(f *fakeTokens) { f.tokenErr = fmt.Errorf("account: %w", tokens.ErrLoginRequired) }, 502, "login-required", "", 0},
+		{"client refused", func(f *fakeTokens) { f.tokenErr = tokens.ErrClientRefused }, 502, "client-refused", "", 0},
+		{"refresh unavailable", func(f *fakeTokens) { f.tokenErr = unavailable(tokens.ErrRefreshUnavailable) }, 503, "refresh-unavailable", "2", 0},
+		{"store unavailable, no time known", func(f *fakeTokens) { f.tokenErr = &tokens.UnavailableError{Err: tokens.ErrStoreUnavailable} }, 503, "store-unavailable", "5", 0},
+		{"after a 401: login", func(f *fakeTokens) { f.renewErr = []error{tokens.ErrLoginRequired} }, 502, "login-required", "", 1},
+		{"after a 401: client", func(f *fakeTokens) { f.renewErr = []error{tokens.ErrClientRefused} }, 502, "client-refused", "", 1},
+		{"after a 401: refresh", func(f *fakeTokens) { f.renewErr = []error{unavailable(tokens.ErrRefreshUnavailable)} }, 503, "refresh-unavailable", "2", 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			source := newFakeTokens()
+			tt.tokens(source)
+			g := newRig(t, rigOptions{tokens: source, valid: "nothing", configure: func(c *Config) {
+				c.LoginHint = func(account string) string { return "login --account " + account }
+			}})
+			res, body := g.do("POST", "/a", strings.NewReader("body"))
+			if got := problemIn(t, res, body); res.StatusCode != tt.status || got != tt.code || res.Header.Get("Retry-After") != tt.retryAfter {
+				t.Errorf("answer %d %s, Retry-After %q; want %d %s %q", res.StatusCode, got, res.Header.Get("Retry-After"), tt.status, tt.code, tt.retryAfter)
+			}
+			if got := len(g.upstream.seen()); got != tt.reached {
+				t.Errorf("%d requests upstream, want %d", got, tt.reached)
+			}
+			if tt.code == "login-required" && !strings.Contains(body, "login --account default") {
+				t.Errorf("no login hint in %s", body)
+			}
+		})
+	}
+}
+
+// The API's 401 stands, and says why it was not retried.
+func TestRefusalsThatStand(t *testing.T) {
+	tests := []struct {
+		name               string
+		errs               []error
+		attempts, renewals int
+		replay, reason     string
+	}{
+		{"token good", []error{tokens.ErrTokenGood}, 1, 1, ReplayNone, ReasonTokenGood},
+		{"API key", []error{tokens.ErrAPIKey}, 1, 1, ReplayNone, ReasonAPIKey},
+		{"refresh held back", []error{tokens.ErrRefreshDidNotHelp}, 1, 1, ReplayNone, ReasonRefreshDidNotHelp},
+		{"I3 I6 second 401", []error{nil, tokens.ErrRefreshDidNotHelp}, 2, 2, ReplayRefused, ReasonRefreshDidNotHelp},
+		{"second 401 with a good token", []error{nil, tokens.ErrTokenGood}, 2, 2, ReplayRefused, ReasonTokenGood},
+		{"second 401 and yet another token", []error{nil, nil}, 2, 2, ReplayRefused, ""},
+		{"second 401 and no login", []error{nil, tokens.ErrLoginRequired}, 2, 2, ReplayRefused, ""},
+	}
+	for _, tt := range tests {
+		for _, body := range []string{"", "body"} {
+			t.Run(fmt.Sprintf("%s, body %q", tt.name, body), func(t *testing.T) {
+				source := newFakeTokens()
+				source.renewErr = tt.errs
+				g := newRig(t, rigOptions{tokens: source, valid: "nothing"})
+				res, answer := g.do("POST", "/a", strings.NewReader(body))
+				if res.StatusCode != 401 || !strings.Contains(answer, "authentication_error") {
+					t.Errorf("answer %d %s, want the API's 401", res.StatusCode, answer)
+				}
+				want := ""
+				if tt.reason != "" {
+					want = Name + `; details="not-retried: ` + tt.reason + `"`
+				}
+				if got := res.Header.Get("Proxy-Status"); got != want {
+					t.Errorf("Proxy-Status %q, want %q", got, want)
+				}
+				if got := len(g.upstream.seen()); got != tt.attempts || source.count() != tt.renewals {
+					t.Errorf("%d attempts and %d renewals, want %d and %d", got, source.count(), tt.attempts, tt.renewals)
+				}
+				if x := g.exchange(0); x.Replay != tt.replay || x.Reason != tt.reason || x.Attempts != tt.attempts {
+					t.Errorf("told %+v", x)
+				}
+			})
+		}
+	}
+}
+
+// I5: nothing but a 401 is about the token.
+func TestOtherStatusesAreNotRetried(t *testing.T) {
+	var status int
+	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }})
+	for _, status = range []int{400, 403, 404, 407, 409, 429, 500, 502, 503} {
+		if res, _ := g.do("GET", "/a", nil); res.StatusCode != status || res.Header.Get("Proxy-Status") != "" {
+			t.Errorf("answer %d with Proxy-Status %q, want %d without", res.StatusCode, res.Header.Get("Proxy-Status"), status)
+		}
+	}
+	if got := g.tokens.count(); got != 0 {
+		t.Errorf("%d renewals, want none", got)
+	}
+}
+
+// The transport signs nothing for another address, whatever went wrong before it.
+func TestTokenStaysAtTheAPIsOrigin(t *testing.T) {
+	transport := &authTransport{tokens: newFakeTokens(), api: mustURL("https://api.example"), next: roundTripFunc(func(*http.Request) (*http.Response, error) {
+		t.Error("a request went out")
+		return nil, io.EOF
+	})}
+	for _, target := range []string{"https://evil.example/", "http://api.example/", "https://api.example:444/"} {
+		req := httptest.NewRequest("GET", target, nil)
+		if _, err := transport.RoundTrip(req); err != errForeignOrigin {
+			t.Errorf("%s: error %v, want %v", target, err, errForeignOrigin)
+		}
+	}
+}
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestForwardProxyIsForHTTPSOnly(t *testing.T) {
+	forward := mustURL("http://forward.example")
+	transport := NewTransport(TransportOptions{Proxy: func(*http.Request) (*url.URL, error) { return forward, nil }})
+	for target, want := range map[string]*url.URL{"https://api.example/": forward, "http://localhost:1/": nil} {
+		got, err := transport.Proxy(httptest.NewRequest("GET", target, nil))
+		if err != nil || got != want {
+			t.Errorf("B12 %s: proxy %v, %v; want %v", target, got, err, want)
+		}
+	}
+	if got := transport.TLSClientConfig.MinVersion; got != tls.VersionTLS12 {
+		t.Errorf("C12: TLS from %x on", got)
+	}
+}
+
+// I9: the client's next try works, although this one could not be repeated.
+func TestBodyThatWasNotKept(t *testing.T) {
+	source := newFakeTokens()
+	source.renewed = make(chan struct{}, 1)
+	g := newRig(t, rigOptions{tokens: source, valid: "default-2", configure: func(c *Config) { c.ReplayMemory, c.ReplayDisk = 4, 8 }})
+	res, _ := g.do("POST", "/a", strings.NewReader("123456789"))
+	if got, want := res.Header.Get("Proxy-Status"), Name+`; details="not-retried: body-not-kept"`; res.StatusCode != 401 || got != want {
+		t.Errorf("answer %d, Proxy-Status %q; want 401, %q", res.StatusCode, got, want)
+	}
+	<-source.renewed
+	if res, _ := g.do("POST", "/a", strings.NewReader("123456789")); res.StatusCode != 200 {
+		t.Errorf("next try: %d, want 200", res.StatusCode)
+	}
+	if got := source.count(); got != 1 {
+		t.Errorf("%d renewals, want 1", got)
+	}
+}
+
+// A renewal in the background ends with the proxy.
+func TestCloseEndsBackgroundRenewals(t *testing.T) {
+	source := newFakeTokens()
+	began := make(chan struct{})
+	source.during = func(ctx context.Context, _ string) {
+		close(began)
+		<-ctx.Done()
+	}
+	g := newRig(t, rigOptions{tokens: source, valid: "nothing", configure: func(c *Config) { c.ReplayMemory, c.ReplayDisk = 0, 0 }})
+	g.do("POST", "/a", bytes.NewReader([]byte("x")))
+	<-began
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := g.proxy.Close(ctx); err != context.Canceled {
+		t.Errorf("close: %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestOverload(t *testing.T) {
+	release := make(chan struct{})
+	began := make(chan struct{}, 2)
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.MaxInFlight = 2 }, handler: func(w http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		<-release
+	}})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() { g.client.Get(g.url + "/slow") })
+		<-began
+	}
+	res, body := g.do("GET", "/a", nil)
+	if got := problemIn(t, res, body); got != "overloaded" || res.StatusCode != 503 {
+		t.Errorf("answer %d %s, want 503 overloaded", res.StatusCode, got)
+	}
+	close(release)
+	wg.Wait()
+	if res, _ := g.do("GET", "/a", nil); res.StatusCode != 200 {
+		t.Errorf("after the load: %d, want 200", res.StatusCode)
+	}
+	for i := range 4 {
+		g.exchange(i)
+	}
+	if got := g.proxy.InFlight(); got != 0 {
+		t.Errorf("%d in flight at the end", got)
+	}
+}

@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+func TestAccessLine(t *testing.T) {
+	g := newRig(t, rigOptions{valid: "default-2"})
+	g.do("POST", "/public/v1/documents/hryJY9mqYZHjQCYQuSjRQg/send?secret=1", strings.NewReader("canary-body"))
+	g.exchange(0)
+	line := g.log.String()
+	for _, want := range []string{"level=info", "msg=request", "account=default", "method=POST", "route=\"/public/v1/documents/*/send\"",
+		"status=200", "attempts=2", "replay=replayed", "dur_ms=", "request_id=", "spooled_on=memory"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the line lacks %s: %s", want, line)
+		}
+	}
+	for _, secret := range []string{"secret", "hryJY9", "canary-body", "default-1", "default-2", "127.0.0.1"} {
+		if strings.Contains(line, secret) {
+			t.Errorf("the line tells %s: %s", secret, line)
+		}
+	}
+	if got := strings.Count(line, "\n"); got != 1 {
+		t.Errorf("%d lines, want 1: %s", got, line)
+	}
+}
+
+// M5: what a client sends cannot begin a line of its own or reach a terminal.
+func TestLogCannotBeForged(t *testing.T) {
+	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Request-Id", "id\x1b[31m\u2028"+strings.Repeat("x", 500))
+	}})
+	g.raw(get("/public/%1b[31m%E2%80%A8/\u2028level=error"))
+	g.exchange(0)
+	line := g.log.String()
+	if strings.ContainsAny(line, "\x1b\u2028") || strings.Count(line, "\n") != 1 || len(line) > 600 {
+		t.Errorf("the line is %q", line)
+	}
+}
+
+// H14: requests that cost their sender nothing do not fill the disk.
+func TestRefusedRequestsAreLoggedAtALimitedRate(t *testing.T) {
+	g := newRig(t, rigOptions{})
+	const n = 500
+	for i := range n {
+		g.raw(request("GET", "/a", "evil.example", "Connection: close"))
+		g.exchange(i) // every one of them is told
+	}
+	if got := strings.Count(g.log.String(), "host-not-allowed"); got < refusalBurst || got > n/2 {
+		t.Errorf("%d lines for %d refused requests", got, n)
+	}
+}
+
+func TestLineLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := newLineLimit()
+		passed := 0
+		for range 200 {
+			if ok, _ := limit.next(time.Now()); ok {
+				passed++
+			}
+		}
+		if passed != refusalBurst {
+			t.Errorf("%d of a burst, want %d", passed, refusalBurst)
+		}
+		time.Sleep(time.Second)
+		if ok, skipped := limit.next(time.Now()); !ok || skipped != 200-refusalBurst {
+			t.Errorf("after a second: %v, %d skipped; want true, %d", ok, skipped, 200-refusalBurst)
+		}
+	})
+}
+
+// M4: net/http quotes bytes from the wire.
+func TestLogWriterLeavesPayloadOut(t *testing.T) {
+	tests := []struct{ line, want string }{
+		{`Unsolicited response received on idle HTTP channel starting with "HTTP/1.1 200 OK\r\n canary"; err=<nil>`, "Unsolicited response received on idle HTTP channel starting with [left out]"},
+		{"http: panic serving 127.0.0.1:1: canary?\ngoroutine 1", "http: panic serving 127.0.0.1:1: canary?"},
+		{"with \x1b[31m and \u2028x", "with ?[31m and ?x"},
+		{strings.Repeat("x", 1000), strings.Repeat("x", maxLogText)},
+	}
+	for _, tt := range tests {
+		var out bytes.Buffer
+		logger := logrus.New()
+		logger.SetOutput(&out)
+		logger.SetFormatter(&logrus.JSONFormatter{DisableHTMLEscape: true})
+		log.New(NewLogWriter(logger, logrus.WarnLevel), "", 0).Print(tt.line)
+		if !strings.Contains(out.String(), `"msg":"`+tt.want+`"`) {
+			t.Errorf("logged %s, want %s", out.String(), tt.want)
+		}
+	}
+}
+
+// D15: bytes that nobody asked for reach neither the next client nor its log.
+func TestUnsolicitedAnswersAreNotDelivered(t *testing.T) {
+	api := rawUpstream(t, answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"))
+	g := newRig(t, rigOptions{api: api})
+	for range 3 {
+		if _, body := g.do("GET", "/a", nil); body != "ok" {
+			t.Errorf("D15: body %q, want ok", body)
+		}
+	}
+}
+
+// N11: a mistake of ours costs one request, and is told without its value.
+func TestPanicIsContained(t *testing.T) {
+	g := newRig(t, rigOptions{configure: func(c *Config) {
+		c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/panic" {
+				panic("canary")
+			}
+			return &http.Response{StatusCode: 204, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+		})
+	}})
+	if res, err := g.client.Get(g.url + "/panic"); err == nil {
+		res.Body.Close()
+		t.Errorf("answer %d, want a cut connection", res.StatusCode)
+	}
+	if res, _ := g.do("GET", "/a", nil); res.StatusCode != 204 {
+		t.Errorf("the next request: %d, want 204", res.StatusCode)
+	}
+	if out := g.log.String(); strings.Contains(out, "canary") || !strings.Contains(out, "panic of type string") {
+		t.Errorf("the log says %s", out)
+	}
+}
+
+// D13 and H1: what is no request in time is cut off.
+func TestServerBoundsTheHeader(t *testing.T) {
+	g := newRig(t, rigOptions{})
+	srv := g.proxy.Server()
+	if srv.ReadHeaderTimeout != readHeaderTimeout || srv.ReadTimeout != 0 || srv.WriteTimeout != 0 {
+		t.Errorf("time-outs %v, %v, %v", srv.ReadHeaderTimeout, srv.ReadTimeout, srv.WriteTimeout)
+	}
+	conn := g.dial()
+	defer conn.Close()
+	conn.Write(append([]byte("GET /a HTTP/1.1\r\nHost: localhost\r\nX-A: "), bytes.Repeat([]byte("a"), 1<<20)...))
+	answer, _ := io.ReadAll(conn)
+	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 431 ")) {
+		t.Errorf("H7: answer %.40q, want 431", answer)
+	}
+}
+
+// FuzzHost compares the Host rule with a naive statement of it.
+func FuzzHost(f *testing.F) {
+	for _, s := range []string{"localhost", "LOCALHOST.:80", "127.0.0.1:1", "[::1]", "[::1]:80", "acme.localhost", "evil", "[::ffff:127.0.0.1]:8", "127.0.0.1.", "::1", "a.b:localhost"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		if got, want := (hostRule{}).allows(host, nil), naivelyOurs(host); got != want {
+			t.Errorf("allows(%q) = %v, want %v", host, got, want)
+		}
+	})
+}
+
+// naivelyOurs says in regular expressions what hostRule says in code.
+func naivelyOurs(host string) bool {
+	m := ownHost.FindStringSubmatch(host)
+	if m == nil {
+		return false
+	}
+	if m[2] != "" {
+		if port, err := strconv.Atoi(m[2]); err != nil || port > 65535 {
+			return false
+		}
+	}
+	if strings.HasPrefix(m[1], "[") {
+		ip := net.ParseIP(m[1][1 : len(m[1])-1])
+		return ip != nil && ip.IsLoopback()
+	}
+	name := strings.TrimSuffix(m[1], ".")
+	if ip := net.ParseIP(name); ip != nil {
+		return ip.IsLoopback()
+	}
+	return ownName.MatchString(name)
+}
+
+var (
+	ownHost = regexp.MustCompile(`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?$`)
+	ownName = regexp.MustCompile(`(?i)^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)?localhost$`)
+)

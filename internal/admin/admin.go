@@ -39,12 +39,24 @@ type Authorizer interface {
 	Login(ctx context.Context, account string, pair tokens.Pair) (tokens.Status, error)
 }
 
+// Proxy is the proxied port. *proxy.Proxy is one.
+type Proxy interface {
+	http.Handler
+	// InFlight returns how many requests are being forwarded now.
+	InFlight() int64
+	// ReplayBytes returns how many bytes of request bodies are kept now for a repetition.
+	ReplayBytes() (inMemory, onDisk int64)
+}
+
 // Config is what a Handler is made of. Accounts, Keeper, Authorizer and Login.RedirectURL are required.
 type Config struct {
 	Accounts   StatusSource
 	Keeper     Keeper
 	Authorizer Authorizer
 	Login      LoginConfig
+	// Proxy is the proxied port. It is watched, and test requests go to it. Nil for a Handler without one:
+	// then there is no console and nothing is tested.
+	Proxy Proxy
 	// Guard refuses foreign hosts and what web pages from elsewhere make a browser send. It must let
 	// ProbePaths pass under any Host, and a navigation by a page elsewhere to the redirect URL's path.
 	// Nil refuses nothing, which is right only for a Handler that no connection leads to.
@@ -86,6 +98,9 @@ func (c Config) validate() error {
 type Handler struct {
 	config   Config
 	logins   *logins
+	requests requestLog
+	metrics  *metrics
+	tests    chan struct{} // holds one for each test request under way
 	handler  http.Handler
 	stopping atomic.Bool
 }
@@ -100,7 +115,7 @@ func New(c Config) (*Handler, error) {
 	if c.Guard == nil {
 		c.Guard = func(next http.Handler) http.Handler { return next }
 	}
-	h := &Handler{config: c, logins: newLogins()}
+	h := &Handler{config: c, logins: newLogins(), metrics: newMetrics(c.Accounts, c.Proxy), tests: make(chan struct{}, testsAtOnce)}
 	h.handler = h.guard(h.routes())
 	return h, nil
 }
@@ -111,13 +126,25 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.
 // Stopping makes /readyz answer 503 from now on, so that no new work is sent here.
 func (h *Handler) Stopping() { h.stopping.Store(true) }
 
+// ObserveRequest is told what happened to a request on the proxied port, for metrics and for people.
+func (h *Handler) ObserveRequest(r Request) {
+	h.requests.add(r)
+	h.metrics.request(r)
+}
+
+// ObserveEvent is told what happened to an account, for metrics.
+func (h *Handler) ObserveEvent(e tokens.Event) { h.metrics.event(e) }
+
 // routes is wrapped by the guard from outside: middleware of mux does not run for a path or method that
 // no route knows.
 func (h *Handler) routes() http.Handler {
 	r := mux.NewRouter()
 	route(r, http.MethodGet, "/livez", h.livez)
 	route(r, http.MethodGet, "/readyz", h.readyz)
+	route(r, http.MethodGet, "/metrics", h.metrics.handler().ServeHTTP)
 	route(r, http.MethodGet, "/api/v1/status", h.status)
+	route(r, http.MethodGet, "/api/v1/requests", h.listRequests)
+	route(r, http.MethodGet, "/api/v1/requests/{id}", h.oneRequest)
 	route(r, http.MethodGet, "/api/v1/accounts/{account}", h.account)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/refresh", h.refresh)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/logout", h.logout)
@@ -126,6 +153,9 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodGet, "/api/v1/accounts/{account}/login-result", h.loginResult)
 	route(r, http.MethodGet, "/connect/{account}", h.connect)
 	route(r, http.MethodGet, h.config.Login.RedirectURL.Path, h.callback)
+	if h.config.Proxy != nil {
+		route(r, http.MethodPost, "/api/v1/test", h.testCall)
+	}
 	r.NotFoundHandler = problemHandler(problem{
 		Status: http.StatusNotFound, Code: "not-found", Detail: "There is nothing at this path.",
 		Hint: "GET /api/v1/status tells how things stand. Requests to the API belong on the other port.",

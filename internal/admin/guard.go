@@ -25,7 +25,7 @@ func (h *Handler) guard(next http.Handler) http.Handler {
 
 // ProbePaths are served on every address and under every Host: kubelets and scrapers use the pod's, and
 // learn nothing that is worth protecting.
-func ProbePaths() []string { return []string{"/livez", "/readyz"} }
+func ProbePaths() []string { return []string{"/livez", "/readyz", "/metrics"} }
 
 // harden sets what every answer carries. No answer is kept by a cache, shown in a frame, read by a page
 // of another origin, or taken for another type than it says.
@@ -45,7 +45,7 @@ func refusal(r *http.Request) (problem, bool) {
 	case !arrivedOnLoopback(r):
 		return problem{
 			Status: http.StatusForbidden, Code: "route-not-allowed",
-			Detail: "Beyond loopback only /livez and /readyz are served.",
+			Detail: "Beyond loopback only /livez, /readyz and /metrics are served.",
 			Hint:   "Use the admin listener from the machine or container that the proxy runs in.",
 		}, true
 	case changes(r.Method) && len(r.Header.Values(RequestHeader)) == 0:

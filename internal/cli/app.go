@@ -118,7 +118,7 @@ func (r *running) adminConfig() admin.Config {
 		listeners = append(listeners, baseURL(l))
 	}
 	return admin.Config{
-		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager,
+		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager, Proxy: r.proxy,
 		Login: admin.LoginConfig{
 			ClientID: r.secrets.clientID.Reveal(), AuthorizeURL: r.upstream.authorize.String(),
 			RedirectURL: redirectURL(r.redirect, portOfListeners(r.adminListeners)), Scope: r.scope,

@@ -44,6 +44,11 @@ func (r *running) managerConfig() tokens.Config {
 	c.RefreshBefore = r.tokens.RefreshBefore.Duration
 	c.RefreshTimeout = r.tokens.RefreshTimeout.Duration
 	c.MaxAccounts = r.tokens.MaxAccounts.N
+	log := c.Observe
+	c.Observe = func(e tokens.Event) {
+		log(e)
+		r.admin.ObserveEvent(e)
+	}
 	c.Probe = probe(r.upstream.api, r.tokens.ProbePath, r.transport)
 	return c
 }
@@ -70,7 +75,7 @@ func newAdmin(c admin.Config, allowHosts ...string) (*admin.Handler, error) {
 	guard, err := proxy.NewGuard(proxy.GuardConfig{
 		AllowHosts:    append(allowHosts, c.Login.RedirectURL.Hostname()),
 		AnyHostPaths:  admin.ProbePaths(),
-		NavigatePaths: []string{c.Login.RedirectURL.Path},
+		NavigatePaths: []string{"/", c.Login.RedirectURL.Path},
 	})
 	if err != nil {
 		return nil, err

@@ -99,6 +99,7 @@ func inBubble(s source, bubbles map[string]bool) (found bool) {
 var builders = []string{
 	"regexp.MustCompile", "strings.NewReplacer", "template.Must", "html.Must",
 	"netip.MustParseAddr", "netip.MustParsePrefix",
+	"prometheus.NewDesc",
 }
 
 // noState allows as package-level variables: interface guards, errors to compare with, what a builder

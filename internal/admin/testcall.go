@@ -1,0 +1,301 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+const (
+	maxTestCall   = 12 << 20 // of the JSON that asks for one
+	maxTestAnswer = 8 << 20  // of the API's body that is shown
+	testTimeout   = 3 * time.Minute
+	testsAtOnce   = 2 // each may need some tens of megabytes
+)
+
+// TestCall asks for one request through the proxy, as POST /api/v1/test takes it. Of Body, BodyBase64 and
+// Parts one is given at most.
+type TestCall struct {
+	Account    string            `json:"account,omitempty"` // empty means the default account
+	Method     string            `json:"method"`
+	Target     string            `json:"target"` // path and query, encoded as on the wire
+	Header     map[string]string `json:"headers,omitempty"`
+	Body       string            `json:"body,omitempty"`
+	BodyBase64 []byte            `json:"body_base64,omitempty"`
+	Parts      []TestPart        `json:"parts,omitempty"` // of a multipart/form-data body
+}
+
+// TestPart is a field of a form, or a file if it has a file name.
+type TestPart struct {
+	Name        string `json:"name"`
+	FileName    string `json:"filename,omitempty"`
+	ContentType string `json:"content_type,omitempty"`
+	Text        string `json:"text,omitempty"`
+	Base64      []byte `json:"base64,omitempty"` // instead of Text
+}
+
+// TestAnswer is what came of a TestCall. The body is in Body if it is text, else in BodyBase64.
+type TestAnswer struct {
+	Status     int          `json:"status"`
+	Header     http.Header  `json:"headers"`
+	Body       string       `json:"body,omitempty"`
+	BodyBase64 []byte       `json:"body_base64,omitempty"`
+	Size       int          `json:"size"`                // of the body that is given here, in bytes
+	Truncated  bool         `json:"truncated,omitempty"` // there was more, or the API broke it off
+	Duration   Milliseconds `json:"duration_ms"`
+	// Request tells what happened on the way: whether a refresh and a replay were needed. Nil if the proxy
+	// gave no answer.
+	Request *RequestReport `json:"request"`
+}
+
+// testCall sends a request through the proxy's own handler, so that what is tested is what clients get.
+func (h *Handler) testCall(w http.ResponseWriter, r *http.Request) {
+	var call TestCall
+	ctx, cancel := context.WithTimeout(r.Context(), testTimeout)
+	defer cancel()
+	if !h.enterTest(ctx) {
+		return // the caller has gone
+	}
+	defer h.leaveTest()
+	if p := readTestCall(w, r, &call); p != nil {
+		writeProblem(w, *p)
+		return
+	}
+	req, err := call.request(ctx)
+	if err != nil {
+		writeProblem(w, problem{Status: http.StatusBadRequest, Code: "bad-request", Detail: sentence(err)})
+		return
+	}
+	answer, ok := h.runTest(req)
+	if !ok {
+		writeProblem(w, problem{
+			Status: http.StatusGatewayTimeout, Code: "upstream-timeout",
+			Detail: "There was no answer within " + testTimeout.String() + ".", Hint: "Send the request with curl: it waits as long as you like.",
+		})
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(answer) // without the indentation of other answers: this one can be large
+}
+
+func (h *Handler) enterTest(ctx context.Context) bool {
+	select {
+	case h.tests <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (h *Handler) leaveTest() { <-h.tests }
+
+func readTestCall(w http.ResponseWriter, r *http.Request, call *TestCall) *problem {
+	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxTestCall))
+	in.DisallowUnknownFields()
+	err := in.Decode(call)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return &problem{
+			Status: http.StatusRequestEntityTooLarge, Code: "request-too-large",
+			Detail: "A test request may have about 8 MB.", Hint: "Send larger files with curl.",
+		}
+	case err != nil:
+		return &problem{Status: http.StatusBadRequest, Code: "bad-request", Detail: "The body is not the JSON that is expected: " + printable(err.Error()) + "."}
+	}
+	return nil
+}
+
+// runTest serves req. It is not ok if the time was up before there was an answer.
+func (h *Handler) runTest(req *http.Request) (TestAnswer, bool) {
+	w := &testWriter{header: http.Header{}}
+	start := time.Now()
+	cut := serveTest(h.config.Proxy, w, req)
+	if w.status == 0 {
+		return TestAnswer{}, false
+	}
+	answer := TestAnswer{
+		Status: w.status, Header: w.sent, Size: w.body.Len(), Truncated: cut, Duration: Milliseconds(time.Since(start)),
+	}
+	if body := w.body.Bytes(); utf8.Valid(body) && !bytes.ContainsRune(body, 0) {
+		answer.Body = string(body)
+	} else {
+		answer.BodyBase64 = body
+	}
+	if found, ok := h.requests.find(w.sent.Get("X-Request-Id")); ok {
+		told := report(found)
+		answer.Request = &told
+	}
+	return answer, true
+}
+
+// serveTest says whether the answer was broken off, by the API or because it is too long. The proxy
+// panics with ErrAbortHandler then, which is for a server, and here there is none.
+func serveTest(next http.Handler, w http.ResponseWriter, r *http.Request) (cut bool) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			cut = true
+		default:
+			panic(p)
+		}
+	}()
+	next.ServeHTTP(w, r)
+	return false
+}
+
+// request makes the request that a server would have read from a connection.
+func (c TestCall) request(ctx context.Context) (*http.Request, error) {
+	target := c.Target
+	if c.Account != "" && c.Account != tokens.DefaultAccount {
+		target = "/@" + c.Account + target
+	}
+	u, err := url.ParseRequestURI(target)
+	if err != nil || !strings.HasPrefix(c.Target, "/") || strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return nil, errors.New("the target must be a path with a query, encoded, like /public/v1/documents?count=10")
+	}
+	header, err := c.header()
+	if err != nil {
+		return nil, err
+	}
+	body, contentType, err := c.body()
+	if err != nil {
+		return nil, err
+	}
+	if contentType != "" {
+		header.Set("Content-Type", contentType)
+	}
+	r := &http.Request{
+		Method: c.Method, URL: u, RequestURI: target, Host: "localhost", Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: http.NoBody, ContentLength: int64(len(body)),
+	}
+	if len(body) > 0 {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return r.WithContext(ctx), nil
+}
+
+// header leaves out what belongs to a connection, of which there is none.
+func (c TestCall) header() (http.Header, error) {
+	header := http.Header{"User-Agent": {program + " console"}, "Accept": {"*/*"}}
+	for name, value := range c.Header {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }) || strings.ContainsAny(value, "\r\n\x00") {
+			return nil, fmt.Errorf("the header field %q cannot be sent", printable(name))
+		}
+		header.Set(name, value)
+	}
+	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect"} {
+		header.Del(name)
+	}
+	return header, nil
+}
+
+// isTokenRune says whether a name of a header field may contain r (RFC 9110 section 5.6.2).
+func isTokenRune(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
+
+// body returns the bytes to send and, for parts, their media type.
+func (c TestCall) body() (body []byte, contentType string, err error) {
+	given := 0
+	for _, has := range []bool{c.Body != "", len(c.BodyBase64) > 0, len(c.Parts) > 0} {
+		if has {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return nil, "", errors.New("give one of body, body_base64 and parts")
+	case len(c.Parts) > 0:
+		return encodeParts(c.Parts)
+	case c.Body != "":
+		return []byte(c.Body), "", nil
+	}
+	return c.BodyBase64, "", nil
+}
+
+func encodeParts(parts []TestPart) ([]byte, string, error) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for _, p := range parts {
+		to, err := form.CreatePart(p.header())
+		if err != nil {
+			return nil, "", err
+		}
+		if len(p.Base64) > 0 {
+			to.Write(p.Base64) // into memory, which does not fail
+		} else {
+			io.WriteString(to, p.Text)
+		}
+	}
+	if err := form.Close(); err != nil {
+		return nil, "", err
+	}
+	return body.Bytes(), form.FormDataContentType(), nil
+}
+
+func (p TestPart) header() textproto.MIMEHeader {
+	header := textproto.MIMEHeader{"Content-Disposition": {multipart.FileContentDisposition(p.Name, p.FileName)}}
+	if p.FileName == "" {
+		header.Set("Content-Disposition", `form-data; name="`+quoteName(p.Name)+`"`)
+	}
+	if p.ContentType != "" && !strings.ContainsAny(p.ContentType, "\r\n") {
+		header.Set("Content-Type", p.ContentType)
+	}
+	return header
+}
+
+// quoteName escapes a name as multipart.FileContentDisposition does.
+func quoteName(name string) string {
+	return strings.NewReplacer("\\", "\\\\", `"`, "\\\"", "\r", "%0D", "\n", "%0A").Replace(name)
+}
+
+// testWriter keeps an answer, up to a limit.
+type testWriter struct {
+	header http.Header
+	sent   http.Header // as it was when the status went out
+	status int
+	body   bytes.Buffer
+}
+
+var _ http.ResponseWriter = (*testWriter)(nil)
+
+var errAnswerTooLong = errors.New("the answer is too long to be shown")
+
+func (w *testWriter) Header() http.Header { return w.header }
+
+func (w *testWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status, w.sent = status, w.header.Clone()
+	}
+}
+
+func (w *testWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	room := min(len(p), maxTestAnswer-w.body.Len())
+	w.body.Write(p[:room])
+	if room < len(p) {
+		return room, errAnswerTooLong
+	}
+	return len(p), nil
+}
+
+// Flush implements http.Flusher: everything is there at once.
+func (w *testWriter) Flush() {}
+
+// EnableFullDuplex is for http.ResponseController: the request is in memory, so it always is.
+func (w *testWriter) EnableFullDuplex() error { return nil }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -225,12 +226,16 @@ func (c *statusCommand) print(p *program, care *caretaker, all admin.Overview) e
 	if !c.JSON.On {
 		return printStatus(p.Stdout, care, all)
 	}
-	out := json.NewEncoder(p.Stdout)
-	out.SetIndent("", "  ")
 	if c.Account != "" {
-		return out.Encode(all.Accounts[0])
+		return printJSON(p.Stdout, all.Accounts[0])
 	}
-	return out.Encode(all)
+	return printJSON(p.Stdout, all)
+}
+
+func printJSON(w io.Writer, value any) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(value)
 }
 
 // statusOf is what the command ends with: 3 if an account needs a login, else 1 if one is not usable.

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"pandadoc-auth-proxy/internal/admin"
+)
+
+// explainCommand asks a running proxy what happened to a request: only that one remembers it.
+type explainCommand struct {
+	RequestID string `arg:"" optional:"" placeholder:"REQUEST_ID" help:"From the X-Request-Id of the answer, or from the log. Without one: the newest request."`
+	JSON      toggle `name:"json" default:"false" help:"Print JSON, as /api/v1/requests gives it."`
+
+	fileSettings  `embed:""`
+	adminSettings `embed:""`
+}
+
+// Run prints what happened in words.
+func (c *explainCommand) Run(ctx context.Context, p *program) error {
+	v := p.validator()
+	at := v.admin(&c.adminSettings)
+	if err := v.err(); err != nil {
+		return withStatus(err, exitUsage)
+	}
+	if at == nil {
+		return withStatus(mistake("there is no admin listener to ask", "give its address with --admin-listen"), exitUsage)
+	}
+	client, err := dialAdmin(ctx, at)
+	if err != nil {
+		return withHint(named(err, at), "only a running proxy remembers its requests: name its address with --admin-listen")
+	}
+	defer client.close()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	r, err := c.ask(ctx, client)
+	if err != nil {
+		return forPeople(err)
+	}
+	if c.JSON.On {
+		return printJSON(p.Stdout, r)
+	}
+	return printRequest(p.Stdout, r, time.Now())
+}
+
+// ask gets one request, by its id or the newest.
+func (c *explainCommand) ask(ctx context.Context, client *adminClient) (admin.RequestReport, error) {
+	if c.RequestID != "" {
+		var one admin.RequestReport
+		_, err := client.do(ctx, http.MethodGet, "/api/v1/requests/"+url.PathEscape(c.RequestID), nil, &one)
+		return one, err
+	}
+	var newest admin.Requests
+	if _, err := client.do(ctx, http.MethodGet, "/api/v1/requests?limit=1", nil, &newest); err != nil {
+		return admin.RequestReport{}, err
+	}
+	if len(newest.Requests) == 0 {
+		return admin.RequestReport{}, withHint(errors.New("the proxy has served no request yet"), "send one first")
+	}
+	return newest.Requests[0], nil
+}
+
+func printRequest(w io.Writer, r admin.RequestReport, now time.Time) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "request %s\n", r.ID)
+	for _, line := range []struct{ name, value string }{
+		{"request", r.Method + " " + r.Route},
+		{"at", when(r.At, now)},
+		{"account", r.Account},
+	} {
+		if line.value != "" {
+			fmt.Fprintf(&text, "  %-9s %s\n", line.name+":", line.value)
+		}
+	}
+	fmt.Fprintln(&text)
+	for _, sentence := range r.Explanation {
+		fmt.Fprintln(&text, sentence)
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}

@@ -153,6 +153,19 @@ func TestSlowAPIIsNotTheClientsFault(t *testing.T) {
 	}
 }
 
+// A slow client that gets on is served: the time-out is for standing still.
+func TestProgressRenewsTheTimeout(t *testing.T) {
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 200 * time.Millisecond }})
+	conn, r := g.upload(20*minProgress, nil)
+	for range 20 {
+		time.Sleep(20 * time.Millisecond) // the client's own slowness; 400 ms in all
+		conn.Write(payload(minProgress))
+	}
+	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 200 {
+		t.Errorf("answer %v, %v; want 200", res, err)
+	}
+}
+
 // The deadline for the body must be gone when the body is: the server watches for the client's
 // departure with the same one, and would take it for that.
 func TestLongAnswerOutlivesTheBodyTimeout(t *testing.T) {

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log"
-	"net"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -150,42 +147,3 @@ func TestServerBoundsTheHeader(t *testing.T) {
 		t.Errorf("H7: answer %.40q, want 431", answer)
 	}
 }
-
-// FuzzHost compares the Host rule with a naive statement of it.
-func FuzzHost(f *testing.F) {
-	for _, s := range []string{"localhost", "LOCALHOST.:80", "127.0.0.1:1", "[::1]", "[::1]:80", "acme.localhost", "evil", "[::ffff:127.0.0.1]:8", "127.0.0.1.", "::1", "a.b:localhost"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, host string) {
-		if got, want := (hostRule{}).allows(host, nil), naivelyOurs(host); got != want {
-			t.Errorf("allows(%q) = %v, want %v", host, got, want)
-		}
-	})
-}
-
-// naivelyOurs says in regular expressions what hostRule says in code.
-func naivelyOurs(host string) bool {
-	m := ownHost.FindStringSubmatch(host)
-	if m == nil {
-		return false
-	}
-	if m[2] != "" {
-		if port, err := strconv.Atoi(m[2]); err != nil || port > 65535 {
-			return false
-		}
-	}
-	if strings.HasPrefix(m[1], "[") {
-		ip := net.ParseIP(m[1][1 : len(m[1])-1])
-		return ip != nil && ip.IsLoopback()
-	}
-	name := strings.TrimSuffix(m[1], ".")
-	if ip := net.ParseIP(name); ip != nil {
-		return ip.IsLoopback()
-	}
-	return ownName.MatchString(name)
-}
-
-var (
-	ownHost = regexp.MustCompile(`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?$`)
-	ownName = regexp.MustCompile(`(?i)^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)?localhost$`)
-)

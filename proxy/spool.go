@@ -126,9 +126,6 @@ func (s *spool) took(p []byte, err error, late bool) {
 	s.size += int64(len(p))
 	s.copy.add(p, late)
 	s.ended = err
-	if err == io.EOF {
-		s.setDeadline(time.Time{}) // the server watches for the client's departure with the same deadline
-	}
 }
 
 // countWait notes that n bytes took the client so long. Only waiting counts: an API that reads slowly
@@ -143,7 +140,8 @@ func (s *spool) countWait(n int, waited time.Duration) {
 	}
 }
 
-// setDeadline is for whoever reads the client on behalf of an attempt.
+// setDeadline is for whoever reads the client on behalf of an attempt. At the end of the body net/http
+// lifts the deadline itself, when it begins to watch for the client's departure.
 func (s *spool) setDeadline(t time.Time) {
 	if !s.over {
 		_ = s.conn.SetReadDeadline(t) // a connection without deadlines has no time-out either
@@ -198,9 +196,6 @@ func (s *spool) endReading() {
 	}
 	for s.reading {
 		s.wake.Wait()
-	}
-	if s.ended == io.EOF {
-		_ = s.conn.SetReadDeadline(time.Time{})
 	}
 }
 

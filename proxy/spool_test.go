@@ -2,14 +2,17 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http/httptest"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 )
 
@@ -112,11 +115,7 @@ func TestReadUnderWayIsHandedToTheNextAttempt(t *testing.T) {
 			_, late = one.Read(make([]byte, 50)) // blocks in the client
 		})
 		io.WriteString(sender, "head")
-		for s.mu.Lock(); !s.reading || s.size < 4; s.mu.Lock() {
-			s.mu.Unlock()
-			time.Sleep(time.Millisecond) // polls a state, proves nothing by itself
-		}
-		s.mu.Unlock()
+		waitUntilReading(s, 4)
 		one.hold()
 		if !s.kept() {
 			t.Fatal("the copy is gone")
@@ -141,6 +140,69 @@ func TestReadUnderWayIsHandedToTheNextAttempt(t *testing.T) {
 	}
 }
 
+// waitUntilReading returns when somebody waits for the client after size bytes.
+func waitUntilReading(s *spool, size int64) {
+	for {
+		s.mu.Lock()
+		waiting := s.reading && s.size >= size
+		s.mu.Unlock()
+		if waiting {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// The same, but the read ends before the next attempt begins.
+func TestReadThatEndsDuringTheDiagnosisIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, sender := io.Pipe()
+		s := testSpool(t, client, -1, 5, 0, 1<<20)
+		one := s.cursor()
+		var wg sync.WaitGroup
+		wg.Go(func() { io.ReadAll(one) })
+		io.WriteString(sender, "head")
+		synctest.Wait() // now the first attempt reads on
+		one.hold()
+		io.WriteString(sender, " and middle")
+		if !s.kept() {
+			t.Fatal("the copy was dropped while it was relied upon")
+		}
+		one.Close()
+		two := s.cursor()
+		wg.Go(func() { sender.Close() })
+		if all, err := io.ReadAll(two); err != nil || string(all) != "head and middle" {
+			t.Errorf("the second attempt read %q, %v", all, err)
+		}
+		wg.Wait()
+		s.release()
+	})
+}
+
+func TestHeldAttemptStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testSpool(t, strings.NewReader("body"), 4, 100, 0, 1<<20)
+		one := s.cursor()
+		one.hold()
+		done := make(chan string)
+		go func() {
+			all, err := io.ReadAll(one)
+			done <- fmt.Sprint(string(all), err)
+		}()
+		synctest.Wait()
+		select {
+		case got := <-done:
+			t.Errorf("a held attempt read %q", got)
+		default:
+		}
+		one.resume()
+		if got, want := <-done, "body<nil>"; got != want {
+			t.Errorf("a resumed attempt read %s, want %s", got, want)
+		}
+		s.release()
+	})
+}
+
 // Two transports' goroutines may read at the same time; with the race detector this looks for what
 // they could break.
 func TestTwoAttemptsAtOnce(t *testing.T) {
@@ -160,76 +222,4 @@ func TestTwoAttemptsAtOnce(t *testing.T) {
 		s.abort()
 		s.release()
 	}
-}
-
-// FuzzPathRules compares the rules with a naive statement of them: decode until nothing changes, take
-// all separators for slashes, drop parameters and empty segments, and look.
-func FuzzPathRules(f *testing.F) {
-	for _, target := range targets()[:200] {
-		f.Add(target)
-	}
-	for _, s := range []string{"/oauth2/access_token", "/%6fauth2", "/a/%2e%2e;x/b", `/a\..`, "/@x/oauth2", "/a%00", "/%25252e", "//OAUTH2", "/;/oauth2;a/b"} {
-		f.Add(s)
-	}
-	rules := newPathRules(mustURL("https://api.example"), nil)
-	f.Fuzz(func(t *testing.T, path string) {
-		if len(path) > 200 || len(path) == 0 || path[0] != '/' {
-			return
-		}
-		got := rules.check(path, "") != nil
-		if want := naivelyRefused(path); got != want {
-			t.Errorf("check(%q) refuses: %v, want %v", path, got, want)
-		}
-	})
-}
-
-func naivelyRefused(path string) bool {
-	for depth := 0; ; depth++ {
-		if depth == maxEncodings {
-			return true
-		}
-		var words []string
-		word := []byte{}
-		skip := false
-		for _, c := range []byte(path + "/") {
-			switch {
-			case c == 0 || c == '\r' || c == '\n':
-				return true
-			case c == '/' || c == '\\':
-				if string(word) == "." || string(word) == ".." {
-					return true
-				}
-				if len(word) > 0 {
-					words = append(words, string(bytes.ToLower(word)))
-				}
-				word, skip = word[:0], false
-			case c == ';':
-				skip = true
-			case !skip:
-				word = append(word, c)
-			}
-		}
-		if len(words) > 0 && words[0] == "oauth2" || len(words) > 1 && words[0][0] == '@' && words[1] == "oauth2" {
-			return true
-		}
-		next := naivelyDecoded(path)
-		if next == path {
-			return false
-		}
-		path = next
-	}
-}
-
-func naivelyDecoded(s string) string {
-	var out []byte
-	for len(s) > 0 {
-		if len(s) >= 3 && s[0] == '%' {
-			if b, err := hex.DecodeString(s[1:3]); err == nil {
-				out, s = append(out, b...), s[3:]
-				continue
-			}
-		}
-		out, s = append(out, s[0]), s[1:]
-	}
-	return string(out)
 }

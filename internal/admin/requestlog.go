@@ -60,7 +60,7 @@ func (l *requestLog) add(r Request) {
 
 func (l *requestLog) count(r Request) {
 	start := r.At.Add(time.Duration(r.Duration)).Unix() / 60
-	m := &l.minutes[start%maxMinutes]
+	m := l.slot(start)
 	if m.start != start {
 		*m = minute{start: start}
 	}
@@ -74,6 +74,9 @@ func (l *requestLog) count(r Request) {
 	}
 	m.latency[class]++
 }
+
+// slot returns where a unix minute is counted. Clocks can stand before 1970.
+func (l *requestLog) slot(start int64) *minute { return &l.minutes[uint64(start)%maxMinutes] }
 
 // newest returns at most limit requests, the newest first.
 func (l *requestLog) newest(limit int) []Request {
@@ -105,7 +108,7 @@ func (l *requestLog) hour(now time.Time) []Minute {
 	defer l.mu.Unlock()
 	all := make([]Minute, 0, maxMinutes)
 	for start := now.Unix()/60 - maxMinutes + 1; start <= now.Unix()/60; start++ {
-		m := l.minutes[start%maxMinutes]
+		m := *l.slot(start)
 		if m.start != start {
 			m = minute{}
 		}

@@ -140,9 +140,12 @@ func (g *Guard) checkBrowser(r *http.Request) *Problem {
 // another port of this machine is "same-site" and a stranger.
 func isOwnSite(site string) bool { return site == "same-origin" || site == "none" }
 
+// isNavigation says whether a browser was led here in its address bar, and not in a frame, to a path
+// that allows it.
 func (g *Guard) isNavigation(r *http.Request) bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
-		r.Header.Get("Sec-Fetch-Dest") == "document" && slices.Contains(g.navigate, r.URL.Path)
+		(dest == "" || dest == "document") && slices.Contains(g.navigate, r.URL.Path)
 }
 
 // isOwnOrigin says whether origin is where r itself went. The Host rule has been passed by then, so a

@@ -101,7 +101,7 @@ func (r *running) closeListeners() {
 // looks after an account while no proxy runs.
 func managerConfig(store openStore, u upstream, s secrets, logger *logrus.Logger) tokens.Config {
 	c := tokens.DefaultConfig()
-	c.Store = store.Store // itself, for the Manager to see what else it can do
+	c.Store = store.records
 	c.Endpoint = tokens.Endpoint{
 		URL: u.token.String(), ClientID: s.clientID.Reveal(), ClientSecret: s.clientSecret,
 		Transport: u.transport(0),

@@ -65,7 +65,7 @@ func serveFor(t *testing.T, upstream http.HandlerFunc, args ...string) *served {
 	s := &served{T: t, ended: make(chan error, 1), log: &logBuffer{}, client: &http.Client{Transport: &http.Transport{}}}
 	a.stderr = s.log
 	a.logger = newLogger(a.stderr, level, c.LogFormat, newRedactor(a.secrets.all()))
-	a.store = openStore{Store: tokens.NewMemory(), name: "memory:"}
+	a.store = openStore{records: tokens.NewMemory(), name: "memory:"}
 	ready := make(chan string, 1)
 	a.ready = func(base string) { ready <- base }
 	var ctx context.Context
@@ -111,12 +111,14 @@ func (s *served) awaitStopping() {
 }
 
 func TestStoppingLetsRequestsFinish(t *testing.T) {
-	arrived, release := make(chan struct{}), make(chan struct{})
+	arrived, released := make(chan struct{}), make(chan struct{})
 	s := serveFor(t, func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)
-		<-release
+		<-released
 		io.WriteString(w, r.Header.Get("Authorization"))
 	})
+	release := sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release) // before the upstream is closed, which waits
 	got := make(chan string, 1)
 	go func() {
 		answer, err := s.client.Get(s.base + "/public/v1/documents")
@@ -132,7 +134,7 @@ func TestStoppingLetsRequestsFinish(t *testing.T) {
 	s.cancel()
 	s.awaitStopping()
 	check(t, "liveness meanwhile", s.get(s.admin+"/livez"), http.StatusOK)
-	close(release)
+	release()
 	check(t, "answer", <-got, "API-Key the-api-key")
 	check(t, "end", <-s.ended, nil)
 	check(t, "after the end", s.get(s.base), 0)
@@ -147,12 +149,12 @@ func TestStoppingGoesOnAcceptingForAWhile(t *testing.T) {
 }
 
 func TestStoppingEndsWithTheDrainTimeout(t *testing.T) {
-	arrived, release := make(chan struct{}), make(chan struct{})
+	arrived, released := make(chan struct{}), make(chan struct{})
 	s := serveFor(t, func(http.ResponseWriter, *http.Request) {
 		close(arrived)
-		<-release
+		<-released
 	}, "--drain-timeout=10ms")
-	defer close(release)
+	t.Cleanup(func() { close(released) }) // before the upstream is closed, which waits
 	got := make(chan int, 1)
 	go func() { got <- s.get(s.base + "/public/v1/documents") }()
 	<-arrived

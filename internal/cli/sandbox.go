@@ -91,7 +91,7 @@ func (c *sandboxCommand) options(redirect *url.URL) sandbox.Options {
 
 // signIn makes the app one that uses the emulator and keeps nothing.
 func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
-	a.store = openStore{Store: tokens.NewMemory(), name: "memory:"}
+	a.store = openStore{records: tokens.NewMemory(), name: "memory:"}
 	a.secrets = secrets{
 		clientID: tokens.NewSecret(info.ClientID), clientSecret: tokens.NewSecret(info.ClientSecret),
 		accounts: map[string]tokens.Account{

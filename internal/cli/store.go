@@ -88,10 +88,10 @@ func stateHome(system string, env func(string) string) (string, error) {
 
 // openStore is a store and what the rest of the program needs to know of it.
 type openStore struct {
-	tokens.Store
-	name string // for people
-	dir  string // for temporary files; empty if there is none
-	err  error  // why it cannot be used in full, although it could be opened
+	records tokens.Store
+	name    string // for people
+	dir     string // for temporary files; empty if there is none
+	err     error  // why it cannot be used in full, although it could be opened
 	// emergency begins the paths of files for pairs that the store did not take. Empty for none.
 	emergency string
 }
@@ -100,7 +100,7 @@ type openStore struct {
 // still good is worth serving.
 func (s storeSpec) open(ctx context.Context, environ []string, warn func(string)) (openStore, error) {
 	if s.memory {
-		return openStore{Store: tokens.NewMemory(), name: "memory:"}, nil
+		return openStore{records: tokens.NewMemory(), name: "memory:"}, nil
 	}
 	place, err := s.place(environ)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s storeSpec) open(ctx context.Context, environ []string, warn func(string)
 	}
 	dir := store.Dir()
 	return openStore{
-		Store: store, name: "file:" + dir, dir: dir, err: storeError(store.Check(ctx)), emergency: emergencyPrefix(place),
+		records: store, name: "file:" + dir, dir: dir, err: storeError(store.Check(ctx)), emergency: emergencyPrefix(place),
 	}, nil
 }
 

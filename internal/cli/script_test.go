@@ -31,9 +31,9 @@ import (
 // they have:
 //
 //	fails N PROGRAM ARGS…   the program must end with status N
-//	start NAME ARGS…        run the program until stop; sets $NAME_URL, $NAME_ADDR, $NAME_ADMIN, and
+//	start NAME ARGS…        run the program until terminate; sets $NAME_URL, $NAME_ADDR, $NAME_ADMIN, and
 //	                        of a sandbox $NAME_API, $NAME_MANAGE and so on; its output is in NAME.out, NAME.err
-//	stop NAME               send SIGTERM; the program must end with status 0
+//	terminate NAME          send SIGTERM; the program must end with status 0
 //	free VAR                set VAR to 127.0.0.1:PORT with a port that nobody uses
 //	get [-post] URL         print status and body
 //	consent URL             follow a login through the emulator's consent page and print the last page
@@ -75,7 +75,7 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "start": start, "stop": stop, "free": free,
+			"fails": fails, "start": start, "terminate": terminate, "free": free,
 		},
 	})
 }
@@ -136,7 +136,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	p.read.Go(func() { p.watch(stdout, ts.MkAbs(name+".out"), p.readOut) })
 	p.read.Go(func() { p.watch(stderr, ts.MkAbs(name+".err"), p.readErr) })
 	ts.Defer(func() {
-		p.command.Process.Kill() // no error if stop has ended it
+		p.command.Process.Kill() // no matter if terminate has ended it
 		p.read.Wait()
 		p.command.Wait()
 	})
@@ -164,7 +164,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 // processes holds them by their name and their script's directory.
 var processes sync.Map
 
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	v, ok := processes.LoadAndDelete(ts.MkAbs(args[0]))
 	if !ok {
 		ts.Fatalf("%s was not started", args[0])

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+func TestTheAdminListenerIsGuarded(t *testing.T) {
+	s := serveFor(t, func(http.ResponseWriter, *http.Request) {})
+	for _, row := range []struct {
+		name, target, host string
+		header             []string
+		want               int
+	}{
+		{"a program on this machine", "/api/v1/status", "", nil, 200},
+		{"localhost", "/api/v1/status", "localhost", nil, 200},
+		{"a rebound name", "/api/v1/status", "evil.example", nil, 403},
+		{"a look-alike", "/connect/default", "localhost.evil.example", nil, 403},
+		{"a kubelet", "/readyz", "10.1.2.3:8081", nil, 200},
+		{"a kubelet asking for life", "/livez", "pod.example", nil, 200},
+		{"a page elsewhere", "/api/v1/status", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, 403},
+		{"a page on another port", "/api/v1/status", "", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Origin", "http://localhost:3000"}, 403},
+		{"a page that begins a login", "/connect/default", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 403},
+		// It gets as far as the handler, which knows of no such login.
+		{"the way back from PandaDoc", "/oauth2/callback?code=x&state=y", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 400},
+		{"the way back in a frame", "/oauth2/callback?code=x&state=y", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, 403},
+	} {
+		r, err := http.NewRequest(http.MethodGet, s.admin+row.target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = row.host
+		for i := 0; i < len(row.header); i += 2 {
+			r.Header.Set(row.header[i], row.header[i+1])
+		}
+		answer, err := s.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		check(t, row.name, answer.StatusCode, row.want)
+	}
+	s.cancel()
+	check(t, "end", <-s.ended, nil)
+}
+
+func TestAnotherProgramIsNotTakenForAProxy(t *testing.T) {
+	for _, body := range []any{map[string]string{"state": "alive"}, map[string]string{"program": "another"}, "text"} {
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			json.NewEncoder(w).Encode(body)
+		}))
+		at, err := parseAddress(strings.TrimPrefix(other.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dialAdmin(t.Context(), &at); err == nil || !strings.Contains(err.Error(), "is not "+programName) {
+			t.Errorf("%v: got %v, want it refused", body, err)
+		}
+		other.Close()
+	}
+}
+
+func TestTheManagerSeesTheLocksOfTheStore(t *testing.T) {
+	store, err := storeSpec{dir: t.TempDir()}.open(t.Context(), nil, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, u := parseServe(t, nil)
+	v := &validator{layers: newLayers(nil)}
+	c := managerConfig(store, v.upstream(&u.upstreamSettings), secrets{}, nil)
+	if _, ok := c.Store.(tokens.Locker); !ok {
+		t.Errorf("got a store without its refresh lock: another process would take over from a live owner")
+	}
+}

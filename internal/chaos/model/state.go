@@ -1,0 +1,234 @@
+package model
+
+import "bytes"
+
+const (
+	maxOwners  = 3
+	maxOrphans = 2
+	maxPairs   = 4 // of one grant, the first included
+	grants     = 4 // one more than there are, so that zero is none
+)
+
+// The grants: what each login, or a seed from a login elsewhere, has made at the server.
+const (
+	firstGrant = 1
+	loginGrant = 2
+	seedGrant  = 3
+)
+
+// ghost is the owner of a marker whose process is gone.
+const ghost = maxOwners + 1
+
+// age counts half leases since something happened. Zero means that it did not happen.
+type age uint8
+
+const (
+	never age = iota
+	fresh     // less than half a lease ago
+	half
+	full // a lease ago or longer
+)
+
+func (a age) older() age {
+	if a == never || a == full {
+		return a
+	}
+	return a + 1
+}
+
+// youngest returns the age of the latest of several moments.
+func youngest(ages ...age) age {
+	y := never
+	for _, a := range ages {
+		if y == never || (a != never && a < y) {
+			y = a
+		}
+	}
+	return y
+}
+
+// pair is a pair of tokens: the nth of a grant. The zero pair is none.
+type pair struct{ grant, n uint8 }
+
+func (p pair) none() bool { return p.grant == 0 }
+
+// record is tokens.Record.
+type record struct {
+	generation  uint8
+	pair        pair
+	epoch       uint8 // counts logins, logouts and seeds used: history, not stored
+	pending     uint8 // Pending.Owner: 0 for none, owner i is i+1
+	started     age   // Pending.StartedAt
+	unconfirmed age   // UnconfirmedSince
+	rejected    bool  // Rejected, of this generation
+	seeds       uint8 // fingerprints, one bit each
+	refreshed   bool  // a refresh gave the pair: ProvenAt is ObtainedAt
+}
+
+// step is where an owner stands.
+type step uint8
+
+const (
+	gone      step = iota // no process
+	idle                  // no flight, or one that waits: it has written nothing
+	claimed               // the marker is written
+	checked               // and the lease is found to run
+	awaiting              // the request is sent
+	got                   // the answer is a pair
+	unsaved               // whose save failed; the flight is over
+	watching              // the answer is invalid_grant, and an earlier request is not accounted for
+	rejecting             // the generation is to be marked rejected
+	releasing             // the marker is to be taken away
+)
+
+// answer is how far a request has come.
+type answer uint8
+
+const (
+	underWay answer = iota
+	granted         // claim.pair is the answer
+	refused         // invalid_grant
+)
+
+// claim is tokens.claim with its request, and of an unsaved pair what is kept of it.
+type claim struct {
+	from        uint8
+	token       pair // that is sent
+	epoch       uint8
+	lease       age  // since claim.fresh
+	current     bool // the record in the store is still the one of our last save
+	lost        bool
+	doubtful    bool
+	unconfirmed age // claim.rec.UnconfirmedSince
+	sent        age // since the request left
+	answer      answer
+	pair        pair // the new pair
+	watch       age  // since watchStore began
+	login       bool // not a refresh but a login that the store did not take; it has no lock
+}
+
+// owner is one process with one keeper.
+type owner struct {
+	step    step
+	paused  bool
+	cut     bool
+	early   bool  // it uses a pair that no save was tried of
+	seed    uint8 // in its configuration
+	watched age   // doubt.since: the marker in the store is unchanged since then
+	own     age   // doubt.own
+	claim   claim
+}
+
+// holds says whether the owner holds the refresh lock of a store that has one.
+func (o *owner) holds() bool { return o.step > idle }
+
+// hasPair says whether the owner holds a pair that is not in the store yet.
+func (o *owner) hasPair() bool {
+	return o.step == got || o.step == unsaved || (o.step == awaiting && o.claim.answer == granted)
+}
+
+// server is the authorization server.
+type server struct {
+	live   [grants]uint8 // the pair of each grant that is good
+	killed [grants]bool
+}
+
+// orphan is a request that nobody listens to any more.
+type orphan struct {
+	pair pair
+	sent age
+}
+
+// history is what no process knows, and invariants speak of.
+type history struct {
+	// credit is how often each refresh token may still be sent: once, and once more for each request
+	// whose outcome nobody could know.
+	credit [grants][maxPairs]uint8
+	// open says that a request with this token was lost, and that no answer to another has told what
+	// became of it.
+	open [grants][maxPairs]bool
+	// excused says that a pair of this grant was given and reached nobody, or died with its owner.
+	excused [grants]bool
+}
+
+// emergency is the emergency file.
+type emergency struct {
+	rec      record // of generation 0 if there is no file
+	previous pair   // Previous.RefreshFingerprint
+}
+
+// state is the whole world at one moment.
+type state struct {
+	store     record
+	file      emergency
+	owners    [maxOwners]owner
+	orphans   [maxOrphans]orphan
+	server    server
+	history   history
+	used      [kinds]uint8 // faults so far
+	violation uint8        // index into violations; a state with one is not left
+}
+
+func start(b Bounds) state {
+	s := state{store: record{generation: 1, pair: pair{grant: firstGrant}}}
+	if b.Seeded {
+		s.store.seeds = 1
+	}
+	for i := range b.Owners {
+		s.owners[i].step = idle
+	}
+	for g := range s.history.credit {
+		for n := range s.history.credit[g] {
+			s.history.credit[g][n] = 1
+		}
+	}
+	return s
+}
+
+// faults returns how many faults have happened. Logins, logouts and seeds count: they are as rare.
+func (s *state) faults() (sum int) {
+	for _, n := range s.used {
+		sum += int(n)
+	}
+	return sum
+}
+
+// canonical returns the state with its owners in a fixed order: which of them is called the first makes
+// no difference.
+func (s state) canonical(n int) state {
+	for i := 1; i < n; i++ {
+		for j := i; j > 0 && bytes.Compare(s.rank(j), s.rank(j-1)) < 0; j-- {
+			s.swap(j, j-1)
+		}
+	}
+	if o := s.orphans; o[1].pair.grant > 0 && (o[0].pair.grant == 0 || o[1].sent < o[0].sent) {
+		s.orphans[0], s.orphans[1] = o[1], o[0]
+	}
+	return s
+}
+
+func (s *state) rank(i int) []byte {
+	o, c := &s.owners[i], &s.owners[i].claim
+	return []byte{
+		byte(o.step), bit(s.store.pending == uint8(i+1)), bit(o.paused)<<4 | bit(o.cut)<<3 | bit(o.early)<<2, o.seed, byte(o.watched), byte(o.own),
+		c.from, c.token.grant, c.token.n, c.epoch, byte(c.lease), bit(c.current)<<2 | bit(c.lost)<<1 | bit(c.doubtful),
+		byte(c.unconfirmed), byte(c.sent), byte(c.answer), c.pair.grant, c.pair.n, byte(c.watch), bit(c.login),
+	}
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (s *state) swap(i, j int) {
+	s.owners[i], s.owners[j] = s.owners[j], s.owners[i]
+	switch s.store.pending {
+	case uint8(i + 1):
+		s.store.pending = uint8(j + 1)
+	case uint8(j + 1):
+		s.store.pending = uint8(i + 1)
+	}
+}

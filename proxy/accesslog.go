@@ -44,6 +44,7 @@ func accessFields(x *Exchange, skipped int) logrus.Fields {
 	f["method"], f["route"], f["status"] = x.Method, x.Route, x.Status
 	f["dur_ms"], f["request_id"] = milliseconds(x.Duration), x.RequestID
 	optional(f, "account", x.Account)
+	optional(f, "client", x.Client)
 	optional(f, "attempts", x.Attempts)
 	optional(f, "code", x.Code)
 	optional(f, "replay", x.Replay)

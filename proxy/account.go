@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"net/http"
+	"context"
 	"strings"
 
 	"pandadoc-auth-proxy/tokens"
@@ -13,16 +13,15 @@ type accountClaim struct {
 	by      string // for people
 }
 
-// chooseAccount returns the account that r is for and what is left of path without a prefix that
+// chooseAccount returns the account that c is for and what is left of path without a prefix that
 // names an account. Ways that disagree are refused: a client that believes to act as one account must
-// never act as another.
-//
-// Every further way (a listener, a client key) is one more claim in front of these two. No header
-// that a caller can choose freely is a claim.
-func chooseAccount(r *http.Request, path string) (account, rest string, problem *Problem) {
+// never act as another. No header that a caller can choose freely is a claim.
+func chooseAccount(c *call, path string) (account, rest string, problem *Problem) {
 	byPath, rest := cutAccount(path)
 	account, problem = agree(
-		accountClaim{hostAccount(r.Host), "the host name"},
+		accountClaim{c.keyAccount, "the client key"},
+		accountClaim{listenerAccount(c.req.Context()), "the listener"},
+		accountClaim{hostAccount(c.req.Host), "the host name"},
 		accountClaim{byPath, "the path"},
 	)
 	if problem != nil {
@@ -32,6 +31,19 @@ func chooseAccount(r *http.Request, path string) (account, rest string, problem 
 		return "", path, noSuchAccount()
 	}
 	return account, rest, nil
+}
+
+type listenerKey struct{}
+
+// WithAccount returns a context for the connections of a listener that is for one account only. It
+// belongs into http.Server.BaseContext.
+func WithAccount(ctx context.Context, account string) context.Context {
+	return context.WithValue(ctx, listenerKey{}, account)
+}
+
+func listenerAccount(ctx context.Context) string {
+	account, _ := ctx.Value(listenerKey{}).(string)
+	return account
 }
 
 // agree returns the one account that all claims name, or the default account if there is none.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/hex"
 	"maps"
@@ -44,7 +45,10 @@ type call struct {
 	target   *url.URL // at the API
 	origin   string   // of an allowed page, else empty
 
+	keyAccount string // the only one that the client's key is for, or empty
+
 	answered      bool // an answer of our own went out that is no Problem
+	closeAfter    bool // the connection takes no further request
 	wroteHeader   bool
 	writeFailed   bool
 	clientLeft    bool // the client ended its connection in the middle of its body
@@ -119,8 +123,16 @@ func (c *call) WriteHeader(status int) {
 // of this body may still come, or because the request was chunked. net/http hides from handlers
 // whether a Content-Length came along with that, and two readings of where a request ends are what
 // request smuggling is made of (RFC 9112 section 6.1).
+//
+// In HTTP/1.0 net/http hides a Transfer-Encoding, too, and takes such a request for one without a body.
 func (c *call) mustClose() bool {
-	return c.spool != nil && (c.req.ContentLength < 0 || !c.spool.complete())
+	switch {
+	case c.closeAfter || c.proxy.conns.crowded():
+		return true
+	case c.spool == nil:
+		return !c.req.ProtoAtLeast(1, 1) && !isRead(c.req.Method) && c.req.Header["Content-Length"] == nil
+	}
+	return c.req.ContentLength < 0 || !c.spool.complete()
 }
 
 // Write sends a part of the answer.
@@ -206,8 +218,12 @@ func (c *call) resetUndelimited() {
 	if c.req.ProtoAtLeast(1, 1) {
 		return
 	}
-	if conn, ok := c.req.Context().Value(connKey{}).(*net.TCPConn); ok {
-		_ = conn.SetLinger(0)
+	conn := c.req.Context().Value(connKey{})
+	if over, ok := conn.(*tls.Conn); ok {
+		conn = over.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
 	}
 }
 

@@ -24,6 +24,18 @@ type Config struct {
 	AllowHosts   []string
 	AllowOrigins []string
 
+	// ClientKeys, if there are any, are asked for: a request without one of them is refused. Nil asks for none.
+	ClientKeys []ClientKey
+	// RequireHeader must come with every request. The zero value asks for none.
+	RequireHeader RequiredHeader
+
+	// AllowRoutes are all that is forwarded, as "GET /public/v1/documents*": methods, separated by commas
+	// or * for all, and a decoded path in which * stands for the rest at the end, and elsewhere for what
+	// lies between two slashes. Nil allows every route.
+	AllowRoutes []string
+	// ReadOnly refuses every method but GET, HEAD and OPTIONS.
+	ReadOnly bool
+
 	// ReplayMemory is how much of one request's body is kept in memory, in bytes. Zero keeps it all on disk.
 	ReplayMemory int64
 	// ReplayDisk is the longest body that is kept with the help of a temporary file, in bytes. Zero
@@ -37,6 +49,12 @@ type Config struct {
 
 	// MaxInFlight is how many requests are forwarded at once. It must be at least one.
 	MaxInFlight int
+	// MaxConnections is how many connections of clients a server of Proxy.Server keeps open. A few more are
+	// answered with overloaded, and others closed. Zero means no limit.
+	MaxConnections int
+	// HeaderTimeout is how long a client may take to send the header of a request, and to open TLS. It
+	// must be more than zero.
+	HeaderTimeout time.Duration
 	// BodyTimeout is how long one waits for a client's body to make progress. It must be more than zero.
 	BodyTimeout time.Duration
 
@@ -59,12 +77,14 @@ type Config struct {
 // DefaultConfig returns the documented defaults; API and Tokens are still to be set.
 func DefaultConfig() Config {
 	return Config{
-		ReplayMemory: 64 << 10,
-		ReplayDisk:   128 << 20,
-		ReplayTotal:  1 << 30,
-		MaxInFlight:  1024,
-		BodyTimeout:  60 * time.Second,
-		Upstream:     TransportOptions{HeaderTimeout: 120 * time.Second},
+		ReplayMemory:   64 << 10,
+		ReplayDisk:     128 << 20,
+		ReplayTotal:    1 << 30,
+		MaxInFlight:    1024,
+		MaxConnections: 4096,
+		HeaderTimeout:  10 * time.Second,
+		BodyTimeout:    60 * time.Second,
+		Upstream:       TransportOptions{HeaderTimeout: 120 * time.Second},
 	}
 }
 
@@ -84,14 +104,22 @@ func (c Config) Validate() error {
 	if c.MaxInFlight < 1 {
 		bad("at least one request must be allowed in flight")
 	}
+	if c.MaxConnections < 0 {
+		bad("the number of connections must not be negative")
+	}
+	if c.HeaderTimeout <= 0 {
+		bad("the time for a header must be more than zero")
+	}
 	if c.BodyTimeout <= 0 {
 		bad("the time a body may stand still must be more than zero")
 	}
 	if c.Upstream.HeaderTimeout < 0 {
 		bad("the upstream header time-out must not be negative")
 	}
-	_, err := NewGuard(GuardConfig{AllowHosts: c.AllowHosts, AllowOrigins: c.AllowOrigins})
-	return errors.Join(append(errs, err)...)
+	_, guard := NewGuard(GuardConfig{AllowHosts: c.AllowHosts, AllowOrigins: c.AllowOrigins})
+	_, callers := newCallers(c.ClientKeys, c.RequireHeader)
+	_, policy := newPolicy(c.ReadOnly, c.AllowRoutes)
+	return errors.Join(append(errs, guard, callers, policy)...)
 }
 
 func checkAPI(u *url.URL) error {

@@ -33,6 +33,7 @@ type Exchange struct {
 	Start     time.Time
 	RequestID string // the API's, else ours; bounded and printable
 	Account   string // empty if the request was refused before its account was known
+	Client    string // name of the client key that it came with; empty if none was asked for
 	Method    string // as sent if it is one of the API's, else "other"
 	Route     string // see routeOf
 	Status    int    // as sent; 499 if the client went away

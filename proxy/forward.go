@@ -74,6 +74,10 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Host = "" // the target's
 	r.Out.Trailer = nil
 	cleanRequestHeader(r.Out.Header)
+	c.proxy.callers.strip(r.Out.Header)
+	if c.proxy.policy.narrows() {
+		dropOverrides(r.Out.Header)
+	}
 }
 
 // modifyResponse turns the API's answer into ours. An error makes ReverseProxy drop the answer.

@@ -136,7 +136,7 @@ func TestPanicIsContained(t *testing.T) {
 func TestServerBoundsTheHeader(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	srv := g.proxy.Server()
-	if srv.ReadHeaderTimeout != readHeaderTimeout || srv.ReadTimeout != 0 || srv.WriteTimeout != 0 {
+	if srv.ReadHeaderTimeout != DefaultConfig().HeaderTimeout || srv.ReadTimeout != 0 || srv.WriteTimeout != 0 {
 		t.Errorf("time-outs %v, %v, %v", srv.ReadHeaderTimeout, srv.ReadTimeout, srv.WriteTimeout)
 	}
 	conn := g.dial()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/sirupsen/logrus"
@@ -12,21 +13,27 @@ import (
 const maxLogText = 200
 
 // NewLogWriter returns a writer that logs what net/http and the standard logger write, one entry a
-// write. Such lines can quote bytes from the wire ("Unsolicited response received on idle HTTP channel
+// write, at a limited rate: what provokes them costs a client nothing. Such lines can quote bytes from the wire ("Unsolicited response received on idle HTTP channel
 // starting with ..."), and those can hold secrets: everything from the first quote on is left out.
 // (logrus' own WriterLevel would need a goroutine.)
 func NewLogWriter(log *logrus.Logger, level logrus.Level) io.Writer {
-	return logWriter{log, level}
+	return &logWriter{log, level, newLineLimit()}
 }
 
 type logWriter struct {
 	log   *logrus.Logger
 	level logrus.Level
+	limit lineLimit
 }
 
-func (w logWriter) Write(line []byte) (int, error) {
-	if w.log.IsLevelEnabled(w.level) {
-		w.log.WithField("from", "net/http").Log(w.level, withoutPayload(string(line)))
+func (w *logWriter) Write(line []byte) (int, error) {
+	if !w.log.IsLevelEnabled(w.level) {
+		return len(line), nil
+	}
+	if ok, skipped := w.limit.next(time.Now()); ok {
+		fields := logrus.Fields{"from": "net/http"}
+		optional(fields, "not_logged_before", skipped)
+		w.log.WithFields(fields).Log(w.level, withoutPayload(string(line)))
 	}
 	return len(line), nil
 }

@@ -25,6 +25,8 @@ type Problem struct {
 
 	proxyError string // of RFC 9209 section 2.3
 	allow      string // Allow, for 405
+
+	authenticate []string // WWW-Authenticate, for 401
 }
 
 // kind is what all problems of one code have in common.
@@ -39,6 +41,9 @@ type kind struct {
 var (
 	hostNotAllowed       = kind{"host-not-allowed", 403, "Host not allowed", "http_request_denied"}
 	originNotAllowed     = kind{"origin-not-allowed", 403, "Origin not allowed", "http_request_denied"}
+	routeNotAllowed      = kind{"route-not-allowed", 403, "Route not allowed", "http_request_denied"}
+	headerRequired       = kind{"header-required", 403, "Header required", "http_request_denied"}
+	clientKeyRequired    = kind{"client-key-required", 401, "Client key required", "http_request_denied"}
 	tokenEndpointRefused = kind{"token-endpoint-refused", 403, "Token endpoint refused", "http_request_denied"}
 	badRequest           = kind{"bad-request", 400, "Bad request", "http_request_error"}
 	requestTimeout       = kind{"request-timeout", 408, "Request timeout", "http_request_error"}
@@ -99,6 +104,9 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	}
 	if p.allow != "" {
 		h.Set("Allow", p.allow)
+	}
+	if p.authenticate != nil {
+		h["Www-Authenticate"] = p.authenticate
 	}
 	w.WriteHeader(p.Status)
 	w.Write(body) // a client that has gone is noticed by the server

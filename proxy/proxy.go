@@ -35,6 +35,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httputil"
@@ -48,7 +49,10 @@ import (
 type Proxy struct {
 	cfg       Config
 	guard     *Guard
+	callers   callers
 	paths     pathRules
+	policy    policy
+	conns     connections
 	base      string // of paths at the API
 	log       *logrus.Logger
 	forward   *httputil.ReverseProxy
@@ -68,14 +72,18 @@ func New(cfg Config) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	guard, err := NewGuard(GuardConfig{AllowHosts: cfg.AllowHosts, AllowOrigins: cfg.AllowOrigins})
-	if err != nil {
+	guard, errGuard := NewGuard(GuardConfig{AllowHosts: cfg.AllowHosts, AllowOrigins: cfg.AllowOrigins})
+	callers, errCallers := newCallers(cfg.ClientKeys, cfg.RequireHeader)
+	policy, errPolicy := newPolicy(cfg.ReadOnly, cfg.AllowRoutes)
+	if err := errors.Join(errGuard, errCallers, errPolicy); err != nil {
 		return nil, err
 	}
 	p := &Proxy{
 		cfg:      cfg,
 		guard:    guard,
+		callers:  callers,
 		paths:    newPathRules(cfg.API, cfg.TokenURL),
+		policy:   policy,
 		base:     basePath(cfg.API),
 		log:      cfg.Log,
 		refusals: newLineLimit(),
@@ -84,6 +92,7 @@ func New(cfg Config) (*Proxy, error) {
 		p.log = logrus.New()
 		p.log.SetOutput(io.Discard)
 	}
+	p.conns.limit = int64(cfg.MaxConnections)
 	p.budget = newBudget(cfg.ReplayTotal, p.warnNoCopy)
 	p.transport = cfg.Transport
 	if p.transport == nil {
@@ -100,6 +109,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := p.newCall(w, r)
 	defer func() { c.end(recover()) }()
 
+	if isSurplus(r) {
+		c.closeAfter = true
+		c.refuse(overloaded.problem("The proxy has as many connections open as it is allowed to.",
+			"keep fewer connections open, or raise --max-connections"))
+		return
+	}
 	if problem := p.admit(c); problem != nil {
 		c.refuse(problem)
 		return
@@ -127,6 +142,11 @@ func (p *Proxy) admit(c *call) *Problem {
 		return problem
 	}
 	c.origin = p.guard.corsOrigin(c.req)
+	if !fromInside(c.req) && !isPreflight(c.req) { // a browser sends preflights without what it asks leave for
+		if problem := p.callers.admit(c); problem != nil {
+			return problem
+		}
+	}
 	if answerOptions(c) {
 		return nil
 	}
@@ -134,12 +154,15 @@ func (p *Proxy) admit(c *call) *Problem {
 	if problem := p.paths.check(path, c.req.URL.RawQuery); problem != nil {
 		return problem
 	}
-	account, rest, problem := chooseAccount(c.req, path)
+	account, rest, problem := chooseAccount(c, path)
 	if problem != nil {
 		return problem
 	}
 	c.Account, c.path = account, rest
 	c.prefix = path[:len(path)-len(rest)]
+	if problem := p.policy.check(c.req.Method, rest); problem != nil {
+		return problem
+	}
 	return c.setTarget(p.cfg.API, p.base)
 }
 

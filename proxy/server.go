@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 3 * time.Minute // longer than clients keep connections, so that they close first
+	idleTimeout = 3 * time.Minute // longer than clients keep connections, so that they close first
 	// maxHeaderBytes is where net/http gives up with a plain 431. It lies above maxTarget and
 	// maxHeader, so that nearly everything that is too large gets an answer of ours.
 	maxHeaderBytes = 192 << 10
@@ -20,7 +19,7 @@ const (
 
 type connKey struct{}
 
-// Server returns a server for p, ready for Serve. It has no time-out for a whole request: uploads and
+// Server returns a server for p, ready for Serve on any number of listeners. It has no time-out for a whole request: uploads and
 // downloads take as long as they make progress. It speaks HTTP/1 only, on TLS listeners too.
 func (p *Proxy) Server() *http.Server {
 	protocols := new(http.Protocols)
@@ -29,12 +28,14 @@ func (p *Proxy) Server() *http.Server {
 		Handler:                      p,
 		Protocols:                    protocols,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" passes the guard like everything else
-		ReadHeaderTimeout:            readHeaderTimeout,
+		ReadHeaderTimeout:            p.cfg.HeaderTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     log.New(NewLogWriter(p.log, logrus.WarnLevel), "", 0),
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, conn) // for call.resetUndelimited
+			ctx = context.WithValue(ctx, connKey{}, conn) // for call.resetUndelimited
+			return p.conns.accepted(ctx, conn)
 		},
+		ConnState: p.conns.changed,
 	}
 }

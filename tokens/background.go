@@ -79,13 +79,13 @@ func (k *keeper) schedule(now time.Time) {
 		return
 	}
 	k.rereadAt = now.Add(rereadMin + rand.N(rereadMax-rereadMin))
-	k.refreshAt = k.nextRefresh(now.Round(0))
+	k.refreshAt = k.nextRefresh(now)
 }
 
 // nextRefresh returns the moment of the next background refresh; zero means never. It is drawn once a
 // generation, and moves only when an attempt has failed.
 func (k *keeper) nextRefresh(now time.Time) time.Time {
-	works := k.works(now)
+	works, wall := k.works(now), now.Round(0)
 	switch {
 	case k.m.config.RefreshBefore == 0 || k.unsaved != nil || loginCause(k.rec) != "":
 		return time.Time{}
@@ -93,12 +93,12 @@ func (k *keeper) nextRefresh(now time.Time) time.Time {
 		return time.Time{}
 	case works && !k.uncertain(k.rec).IsZero(): // in doubt, wait
 		return k.rec.ExpiresAt
+	case k.cool.failures > 0: // as long as it lasts on our own clock, whatever the wall clock does
+		return wall.Add(max(k.cool.until.Sub(now)+wakeMin, startSoon))
 	case k.refreshAt.IsZero():
-		return k.draw(now)
-	case now.Before(k.cool.until):
-		return k.cool.until.Round(0).Add(wakeMin)
-	case !now.Before(k.refreshAt): // the attempt was put off
-		return now.Add(startSoon)
+		return k.draw(wall)
+	case !wall.Before(k.refreshAt): // the attempt was put off
+		return wall.Add(startSoon)
 	}
 	return k.refreshAt
 }

@@ -146,7 +146,7 @@ func (c *claim) listen() (Pair, error) {
 		err  error
 	}
 	answered := make(chan answer, 1)
-	started := wallClock()
+	began, started := time.Now(), wallClock()
 	token := c.rec.RefreshToken
 	c.k.m.work.Go(func() {
 		pair, err := c.k.m.caller.refresh(ctx, token)
@@ -157,7 +157,7 @@ func (c *claim) listen() (Pair, error) {
 	for ticks := 0; ; ticks++ {
 		select {
 		case a := <-answered:
-			c.note(started, a.err)
+			c.note(began, started, a.err)
 			return a.pair, a.err
 		case <-tick.C:
 		}
@@ -176,8 +176,9 @@ func (c *claim) keepAlive() {
 	}
 }
 
-// note remembers that the request which started at started may have spent the refresh token.
-func (c *claim) note(started time.Time, err error) {
+// note remembers that the request which began then, or started by the wall clock, may have spent the
+// refresh token.
+func (c *claim) note(began, started time.Time, err error) {
 	var answer *EndpointError
 	var broken *callError
 	failed := errors.As(err, &answer) && answer.Status >= 500
@@ -186,7 +187,7 @@ func (c *claim) note(started time.Time, err error) {
 	}
 	c.rec.UnconfirmedSince = started
 	c.k.change(func() {
-		c.k.doubt.own = started
+		c.k.doubt.own, c.k.doubt.began = started, began
 		if failed { // it was answered, so it is over; but what the server did before it failed is not known
 			c.k.doubt.over = started
 		}

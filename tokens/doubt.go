@@ -10,11 +10,13 @@ type doubt struct {
 	// monotonic clock.
 	pending Pending
 	since   time.Time
-	// start is the last uncertain request that we know of, seen is when we came to know of it.
+	// start is the last uncertain request of another that we know of, seen is when we came to know of it.
 	start time.Time
 	seen  time.Time
-	// own is the start of our last uncertain request, in case the record could not be told of it.
-	own time.Time
+	// own is the start of our last uncertain request, as the record tells it (if it could be told), and
+	// began the same on our own monotonic clock.
+	own   time.Time
+	began time.Time
 	// over is the start of an uncertain request that cannot be under way any more: it was ours, and
 	// it was answered.
 	over time.Time
@@ -38,10 +40,12 @@ func (d *doubt) lapsed(now time.Time) bool {
 // quiet returns how long the request that started at start may still be under way. A start in the
 // future, of a machine whose clock is ahead, counts as now.
 func (d *doubt) quiet(start, now time.Time) time.Duration {
-	if start.IsZero() || start.Equal(d.over) {
+	switch {
+	case start.IsZero() || start.Equal(d.over):
 		return 0
-	}
-	if !start.Equal(d.start) {
+	case start.Equal(d.own): // a step of the wall clock changes nothing
+		return max(0, d.began.Add(quietTime).Sub(now))
+	case !start.Equal(d.start):
 		d.start, d.seen = start, now
 	}
 	return max(0, min(start.Add(quietTime).Sub(now.Round(0)), d.seen.Add(quietTime).Sub(now)))

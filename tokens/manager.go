@@ -31,12 +31,14 @@ type Manager struct {
 
 	keepers sync.Map // account → *keeper; read without a shared lock on every request
 
-	mu     sync.Mutex                  // guards the fields below
-	lru    *lru.Cache[string, *keeper] // decides who leaves keepers
-	made   uint64                      // keepers so far
-	closed bool                        // nothing new starts
+	mu   sync.Mutex                  // guards the fields below; taken before a keeper's
+	lru  *lru.Cache[string, *keeper] // decides who leaves keepers
+	made uint64                      // keepers so far
 
-	work   sync.WaitGroup  // flights and savers; nothing is added once closed
+	life   sync.Mutex     // guards the field below; taken after a keeper's
+	closed bool           // nothing new starts
+	work   sync.WaitGroup // flights and savers; nothing is added once closed
+
 	ctx    context.Context // ends when flights must stop
 	cancel context.CancelFunc
 
@@ -181,8 +183,8 @@ func (m *Manager) keeper(account string) *keeper {
 
 // begin runs f in a goroutine that Close waits for. It returns false if the Manager is closed.
 func (m *Manager) begin(f func()) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.life.Lock()
+	defer m.life.Unlock()
 	if m.closed {
 		return false
 	}
@@ -239,12 +241,12 @@ func (m *Manager) save(account string, rec Record) (Record, error) {
 // ctx ends. Then calls are cut off, and pairs that are still unsaved go to the emergency file. It
 // may be called more than once.
 func (m *Manager) Close(ctx context.Context) error {
-	m.mu.Lock()
+	m.life.Lock()
 	if !m.closed {
 		m.closed = true
 		close(m.closing)
 	}
-	m.mu.Unlock()
+	m.life.Unlock()
 	idle := make(chan struct{})
 	go func() {
 		m.work.Wait()

@@ -3,6 +3,7 @@ package tokens_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -311,4 +312,30 @@ func (s *faultyStore) setOnSave(f func(tokens.Record) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onSave = f
+}
+
+// Making room takes the cache's lock before an account's, and starting a flight takes an account's first.
+func TestCrowdedMemoryDoesNotLockUp(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 2; c.RefreshTimeout = time.Hour })
+		var wg sync.WaitGroup
+		for i := range 30 {
+			name := fmt.Sprintf("a%d", i)
+			if _, err := m.Login(t.Context(), name, w.server.pair()); err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() {
+				for range 50 {
+					if _, err := m.Token(t.Context(), name); err != nil {
+						t.Errorf("Token(%q) = %v", name, err)
+					}
+				}
+				_, _ = m.Refresh(t.Context(), name)
+			})
+		}
+		wg.Wait()
+		if got := len(m.Status()); got > 3 { // and default
+			t.Errorf("%d accounts in memory", got)
+		}
+	})
 }

@@ -31,7 +31,9 @@ func (k *keeper) claim(rec Record, unlock func()) (*claim, error) {
 		next.Takeovers++
 	}
 	// In the same swap: whoever reads the record from now on knows that the token may be spent.
+	k.mu.Lock()
 	next.UnconfirmedSince = k.uncertain(rec)
+	k.mu.Unlock()
 	next.Pending = k.marker(wallClock(), wallClock())
 	c.doubtful = !next.UnconfirmedSince.IsZero()
 	saved, err := k.m.save(k.account, next)
@@ -187,6 +189,9 @@ func (c *claim) note(began, started time.Time, err error) {
 	}
 	c.rec.UnconfirmedSince = started
 	c.k.change(func() {
+		if c.k.rec.Generation != c.from {
+			return // a login came in between; its pair is beyond doubt
+		}
 		c.k.doubt.own, c.k.doubt.began = started, began
 		if failed { // it was answered, so it is over; but what the server did before it failed is not known
 			c.k.doubt.over = started

@@ -57,7 +57,7 @@ func (k *keeper) foreign(rec Record) bool {
 }
 
 // uncertain returns when the last request started whose outcome rec leaves open; zero if there is none.
-// mu is held, or the caller is the flight (nobody else writes what it reads).
+// mu is held.
 func (k *keeper) uncertain(rec Record) time.Time {
 	start := rec.UnconfirmedSince
 	if k.foreign(rec) && rec.Pending.StartedAt.After(start) {

@@ -264,3 +264,25 @@ func TestDoubtThatCouldNotBeNotedIsRemembered(t *testing.T) {
 		w.wantCalls(2, 1, 0)
 	})
 }
+
+func TestLoginDuringALostCallIsBeyondDoubt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		w.server.next(func(*authServer, http.ResponseWriter, *http.Request) bool {
+			time.Sleep(10 * time.Second)
+			panic(http.ErrAbortHandler)
+		})
+		go m.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(5 * time.Second)
+		w.login(m)
+		time.Sleep(time.Minute)
+		wantState(t, m, "ready")
+		if !w.record().UnconfirmedSince.IsZero() || w.record().Pending != nil {
+			t.Errorf("the record of the login is in doubt: %+v", w.record().Pending)
+		}
+		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Error("Refresh of the new pair:", err)
+		}
+		w.wantCalls(2, 1, 0)
+	})
+}

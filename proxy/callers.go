@@ -40,6 +40,13 @@ type callers struct {
 }
 
 func newCallers(keys []ClientKey, required RequiredHeader) (callers, error) {
+	err := errors.Join(CheckClientKeys(keys), required.Check())
+	required.Name = http.CanonicalHeaderKey(required.Name)
+	return callers{keys, required}, err
+}
+
+// CheckClientKeys says what is wrong with keys that are to be used together.
+func CheckClientKeys(keys []ClientKey) error {
 	var errs []error
 	for i, k := range keys {
 		switch {
@@ -56,14 +63,12 @@ func newCallers(keys []ClientKey, required RequiredHeader) (callers, error) {
 			}
 		}
 	}
-	required.Name = http.CanonicalHeaderKey(required.Name)
-	errs = append(errs, checkRequiredHeader(required))
-	return callers{keys, required}, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
-// checkRequiredHeader refuses names that mean something on the way: requiring them would break clients,
-// or could be met by accident.
-func checkRequiredHeader(h RequiredHeader) error {
+// Check refuses names that mean something on the way: requiring them would break clients, or could be met
+// by accident.
+func (h RequiredHeader) Check() error {
 	switch {
 	case h.Name == "" && h.Value.IsZero():
 		return nil
@@ -72,7 +77,7 @@ func checkRequiredHeader(h RequiredHeader) error {
 	case h.Value.IsZero():
 		return fmt.Errorf("required header %s: no value", h.Name)
 	}
-	switch h.Name {
+	switch http.CanonicalHeaderKey(h.Name) {
 	case "Host", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Keep-Alive", "Expect", "Proxy-Connection":
 		return fmt.Errorf("required header %s: it belongs to HTTP itself", h.Name)
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"pandadoc-auth-proxy/tokens"
 )
 
 // address is where a listener is wanted.
@@ -14,6 +16,33 @@ type address struct {
 	path string // of a unix socket; then the rest is empty
 	host string // "localhost", an IP address, another name, or "" for all addresses
 	port uint16 // 0 picks a free one
+}
+
+// place is an address of the proxied port, which may be for one account only.
+type place struct {
+	address
+	account string // empty: the request chooses
+}
+
+// parsePlace reads an address, or NAME= and an address.
+func parsePlace(text string) (place, error) {
+	account, at, named := strings.Cut(text, "=")
+	if !named || strings.ContainsAny(account, ":/") { // a path may hold a "="
+		a, err := parseAddress(text)
+		return place{address: a}, err
+	}
+	if err := tokens.CheckAccount(account); err != nil {
+		return place{}, err
+	}
+	a, err := parseAddress(at)
+	return place{a, account}, err
+}
+
+func addressesOf(places []place) (all []address) {
+	for _, p := range places {
+		all = append(all, p.address)
+	}
+	return all
 }
 
 // parseAddress reads HOST:PORT or unix:/PATH.

@@ -26,7 +26,7 @@ const closeReserve = 2 * time.Second
 
 // app is a proxy that can be run, made of checked settings.
 type app struct {
-	listen   []address
+	listen   []place
 	admin    *address // nil for none
 	upstream upstream
 	secrets  secrets
@@ -36,8 +36,10 @@ type app struct {
 	guard    listenSettings
 	tokens   tokenSettings
 	traffic  trafficSettings
-	logger   *logrus.Logger
-	stderr   io.Writer
+	// certificate is that of the proxied port. Nil for plain http.
+	certificate *certificate
+	logger      *logrus.Logger
+	stderr      io.Writer
 	// ready is called when requests are served, with the address of the first listener. Nil is allowed.
 	ready func(base string)
 }
@@ -61,6 +63,9 @@ type running struct {
 func (a *app) run(ctx context.Context) error {
 	restore := captureStandardLog(a.logger)
 	defer restore()
+	if a.certificate != nil {
+		a.certificate.logger = a.logger
+	}
 	r := &running{app: a, failed: make(chan error, 1)}
 	defer r.closeListeners()
 	if err := r.openListeners(ctx); err != nil {
@@ -85,8 +90,17 @@ func (a *app) run(ctx context.Context) error {
 
 // openListeners comes first: a taken port should be found before anything is touched.
 func (r *running) openListeners(ctx context.Context) (err error) {
-	if r.listeners, err = openAll(ctx, "listen", r.listen); err != nil || r.app.admin == nil {
-		return err
+	for _, p := range r.listen {
+		open, err := openAll(ctx, "listen", []address{p.address})
+		if err != nil {
+			return err
+		}
+		for _, l := range open {
+			r.listeners = append(r.listeners, r.certificate.secure(l, p.account))
+		}
+	}
+	if r.app.admin == nil {
+		return nil
 	}
 	r.adminListeners, err = openAll(ctx, "admin-listen", []address{*r.app.admin})
 	return err
@@ -118,7 +132,7 @@ func (r *running) adminConfig() admin.Config {
 		listeners = append(listeners, baseURL(l))
 	}
 	return admin.Config{
-		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager, Proxy: r.proxy,
+		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
 		Login: admin.LoginConfig{
 			ClientID: r.secrets.clientID.Reveal(), AuthorizeURL: r.upstream.authorize.String(),
 			RedirectURL: redirectURL(r.redirect, portOfListeners(r.adminListeners)), Scope: r.scope,

@@ -31,6 +31,7 @@ func (r *running) build() (err error) {
 		return err
 	}
 	r.server = r.proxy.Server()
+	r.server.BaseContext = accountOf
 	r.adminServer = &http.Server{
 		Handler: r.admin, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: adminHeaderBytes,
@@ -57,6 +58,14 @@ func (r *running) proxyConfig() proxy.Config {
 	c := proxy.DefaultConfig()
 	c.API, c.TokenURL, c.Tokens = r.upstream.api, r.upstream.token, r.manager
 	c.AllowHosts, c.AllowOrigins = r.guard.AllowHost, r.guard.AllowOrigin
+	c.ClientKeys, c.RequireHeader = r.secrets.clientKeys, r.secrets.requireHeader
+	c.AllowRoutes, c.ReadOnly = r.guard.AllowRoute, r.guard.ReadOnly.On
+	c.MaxConnections = fitConnections(r.traffic.MaxConnections.N, openFiles())
+	if c.MaxConnections < r.traffic.MaxConnections.N {
+		r.logger.WithFields(logrus.Fields{"connections": c.MaxConnections, "files": openFiles()}).
+			Warn("this process may open few files: fewer connections are accepted than --max-connections allows")
+	}
+	c.HeaderTimeout, c.BodyTimeout = r.traffic.ClientHeaderTimeout.Duration, r.traffic.ClientBodyTimeout.Duration
 	c.ReplayMemory, c.ReplayDisk = r.traffic.ReplayMemory.Bytes, r.traffic.ReplayDisk.Bytes
 	c.ReplayTotal = r.traffic.ReplayTotal.Bytes
 	c.TempDir = r.traffic.TempDir

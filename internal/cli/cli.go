@@ -32,7 +32,7 @@ func Run(ctx context.Context, env Env) int {
 
 func run(ctx context.Context, env Env) error {
 	env.Stderr = &lockedWriter{w: env.Stderr}
-	p := &program{Env: env, layers: newLayers(env.Environ)}
+	p := &program{Env: env, layers: newLayers(env.Environ), exposed: harden()}
 	helped := false
 	parser, err := kong.New(&commandLine{}, options(p, func(int) { helped = true })...)
 	if err != nil {
@@ -80,6 +80,8 @@ type commandLine struct {
 type program struct {
 	Env
 	layers *layers
+	// exposed is why the system does not keep this process's memory from others of the same user. Nil if it does.
+	exposed error
 	// mistakes are those of single settings, found before the command looks at them.
 	mistakes []error
 	// strangers are names in the environment that look like ours and mean nothing.

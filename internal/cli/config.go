@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/proxy"
+	"pandadoc-auth-proxy/tokens"
 )
 
 // noListener turns the admin listener off.
@@ -56,27 +57,69 @@ func (v *validator) fail(flag, what, fix string) {
 
 func (v *validator) err() error { return errors.Join(v.errs...) }
 
-func (v *validator) listen(s *listenSettings) []address {
-	var all []address
+// listen needs to know whether clients are asked for keys.
+func (v *validator) listen(s *listenSettings, keys bool) []place {
+	var all []place
 	for _, text := range s.Listen {
-		a, err := parseAddress(text)
+		p, err := parsePlace(text)
 		switch {
 		case err != nil:
-			v.fail("listen", fmt.Sprintf("%q: %v", text, err), "write localhost:8080, 127.0.0.1:0 or unix:/path")
-		case !a.loopback() && !s.AllowUnauthenticated.On:
+			v.fail("listen", fmt.Sprintf("%q: %v", text, err), "write localhost:8080, 127.0.0.1:0, unix:/path, or one of them after ACCOUNT=")
+		case !p.loopback() && !keys && !s.AllowUnauthenticated.On:
 			v.fail("listen", fmt.Sprintf("%q is reachable from other machines, and whoever reaches it uses the accounts", text),
-				"listen on localhost:8080, or set --allow-unauthenticated where something else keeps strangers out")
-		case slices.Contains(all, a) && a.port != 0:
+				"listen on localhost:8080, or configure client-keys:, or set --allow-unauthenticated where something else keeps strangers out")
+		case slices.Contains(addressesOf(all), p.address) && (p.port != 0 || p.path != ""):
 			v.fail("listen", fmt.Sprintf("%q is given twice", text), "keep one of them")
 		default:
-			all = append(all, a)
+			all = append(all, p)
 		}
 	}
 	if len(s.Listen) == 0 {
 		v.fail("listen", "no address is given", "write localhost:8080, 127.0.0.1:0 or unix:/path")
 	}
 	v.hosts(s)
+	v.routes(s)
 	return all
+}
+
+func (v *validator) routes(s *listenSettings) {
+	for _, route := range s.AllowRoute {
+		if err := proxy.CheckRoute(route); err != nil {
+			v.fail("allow-route", err.Error(), "write it like 'GET /public/v1/documents*', with the path decoded")
+		}
+	}
+}
+
+// requiredHeader asks the proxy itself what it can work with.
+func (v *validator) requiredHeader(s *listenSettings) proxy.RequiredHeader {
+	name, value, _ := strings.Cut(s.RequireHeader, ":")
+	h := proxy.RequiredHeader{Name: strings.TrimSpace(name), Value: tokens.NewSecret(strings.TrimSpace(value))}
+	if s.RequireHeader == "" {
+		return proxy.RequiredHeader{}
+	}
+	if err := h.Check(); err != nil {
+		v.fail("require-header", err.Error(), "write it like X-From-App: a value that only the application knows")
+	}
+	return h
+}
+
+// certificate returns nil if no TLS is wanted.
+func (v *validator) certificate(s *listenSettings) *certificate {
+	switch {
+	case s.TLSCert == "" && s.TLSKey == "":
+		return nil
+	case s.TLSKey == "":
+		v.fail("tls-cert", "there is no key for the certificate", "name its file with --tls-key")
+		return nil
+	case s.TLSCert == "":
+		v.fail("tls-key", "there is no certificate for the key", "name its file with --tls-cert")
+		return nil
+	}
+	c := &certificate{certFile: s.TLSCert, keyFile: s.TLSKey}
+	if err := c.load(); err != nil {
+		v.fail("tls-cert", err.Error(), "name two PEM files that belong together and that this user can read")
+	}
+	return c
 }
 
 // hosts asks the guard itself what it can work with.
@@ -228,6 +271,11 @@ func (v *validator) tokens(s *tokenSettings) {
 func (v *validator) traffic(s *trafficSettings) {
 	if s.UpstreamHeaderTimeout.err == nil && s.UpstreamHeaderTimeout.Duration == 0 {
 		v.fail("upstream-header-timeout", "the API could never answer in time", "give more than 0s, like 120s")
+	}
+	for flag, d := range map[string]duration{"client-header-timeout": s.ClientHeaderTimeout, "client-body-timeout": s.ClientBodyTimeout} {
+		if d.err == nil && d.Duration == 0 {
+			v.fail(flag, "no request could come in time", "give more than 0s, like 60s")
+		}
 	}
 	if s.TempDir == "" {
 		return

@@ -189,3 +189,9 @@ func write(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// A list whose entries hold spaces is written in lines in the environment.
+func TestRoutesInTheEnvironment(t *testing.T) {
+	_, c := parseServe(t, []string{"PANDADOC_ALLOW_ROUTE=GET /a*\n\nPOST,PATCH /b, c\n"})
+	check(t, "routes", c.AllowRoute, []string{"GET /a*", "POST,PATCH /b, c"})
+}

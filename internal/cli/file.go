@@ -14,11 +14,11 @@ import (
 // configFile is a YAML file with settings, as texts: the file must be able to say "30s" and 64KiB and
 // true without caring how YAML types them.
 type configFile struct {
-	path     string
-	entries  map[string]fileEntry
-	keys     []string // in the order of the file
-	accounts []fileAccount
-	errs     []error
+	path    string
+	entries map[string]fileEntry
+	keys    []string                // in the order of the file
+	named   map[string][]namedEntry // by the setting above them
+	errs    []error
 }
 
 // fileEntry is what the file says for one key.
@@ -29,18 +29,33 @@ type fileEntry struct {
 	err    error
 }
 
-// fileAccount is one entry below "accounts:".
-type fileAccount struct {
+// namedEntry is one entry below "accounts:" or "client-keys:".
+type namedEntry struct {
 	name  string
 	where string
 	keys  map[string]fileEntry
 }
 
-const accountsKey = "accounts"
+const (
+	accountsKey   = "accounts"
+	clientKeysKey = "client-keys"
+)
 
-// accountKeys are what can be said of an account in the file.
-var accountKeys = [...]string{
-	"refresh-token", "refresh-token-file", "access-token", "access-token-file", "api-key", "api-key-file",
+// namedKeys are the settings of the file that hold names, and what can be said of each of these.
+var namedKeys = map[string]struct {
+	keys []string
+	of   string // what a name stands for
+	try  string // an example of what can be said
+	all  string // what can be said, in words
+}{
+	accountsKey: {
+		[]string{"refresh-token", "refresh-token-file", "access-token", "access-token-file", "api-key", "api-key-file"},
+		"account", "refresh-token-file: FILE", "an account knows refresh-token, access-token and api-key, each also with -file",
+	},
+	clientKeysKey: {
+		[]string{"key", "key-file", "account"},
+		"client key", "key-file: FILE", "a client key knows key or key-file, and account",
+	},
 }
 
 func readConfigFile(path string) (*configFile, error) {
@@ -48,7 +63,7 @@ func readConfigFile(path string) (*configFile, error) {
 	if err != nil {
 		return nil, withHint(err, "check the path given with --config or PANDADOC_CONFIG")
 	}
-	file := &configFile{path: path, entries: map[string]fileEntry{}}
+	file := &configFile{path: path, entries: map[string]fileEntry{}, named: map[string][]namedEntry{}}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, file.syntaxError(err)
@@ -82,8 +97,8 @@ func (f *configFile) readDocuments(docs []*ast.DocumentNode) error {
 	for _, e := range entries {
 		key := keyOf(e)
 		f.keys = append(f.keys, key)
-		if key == accountsKey {
-			f.readAccounts(e)
+		if _, named := namedKeys[key]; named {
+			f.readNamed(key, e)
 			continue
 		}
 		f.entries[key] = f.entry(key, e)
@@ -91,33 +106,34 @@ func (f *configFile) readDocuments(docs []*ast.DocumentNode) error {
 	return nil
 }
 
-func (f *configFile) readAccounts(node *ast.MappingValueNode) {
-	accounts, ok := mapping(node.Value)
+func (f *configFile) readNamed(setting string, node *ast.MappingValueNode) {
+	is := namedKeys[setting]
+	names, ok := mapping(node.Value)
 	if !ok {
-		f.errs = append(f.errs, mistake(f.where(accountsKey, node)+": names of accounts are expected", "write accounts:, below it indented NAME:, below that indented refresh-token-file: FILE"))
+		f.errs = append(f.errs, mistake(f.where(setting, node)+": a name for each "+is.of+" is expected", "write "+setting+":, below it indented NAME:, below that indented "+is.try))
 		return
 	}
-	for _, a := range accounts {
-		account := fileAccount{name: keyOf(a), keys: map[string]fileEntry{}}
-		account.where = f.where(accountsKey+"."+account.name, a)
-		keys, ok := mapping(a.Value)
-		if _, empty := a.Value.(*ast.NullNode); !ok && !empty {
-			f.errs = append(f.errs, mistake(account.where+": settings of the account are expected", "write below it, indented, refresh-token-file: FILE"))
+	for _, n := range names {
+		e := namedEntry{name: keyOf(n), keys: map[string]fileEntry{}}
+		e.where = f.where(setting+"."+e.name, n)
+		keys, ok := mapping(n.Value)
+		if _, empty := n.Value.(*ast.NullNode); !ok && !empty {
+			f.errs = append(f.errs, mistake(e.where+": settings of the "+is.of+" are expected", "write below it, indented, "+is.try))
 			continue
 		}
 		for _, k := range keys {
 			key := keyOf(k)
-			entry := f.entry(account.name+"."+key, k)
-			if !slices.Contains(accountKeys[:], key) {
-				entry.err = mistake(entry.where+": unknown name", "an account knows refresh-token, access-token and api-key, each also with -file")
+			entry := f.entry(e.name+"."+key, k)
+			if !slices.Contains(is.keys, key) {
+				entry.err = mistake(entry.where+": unknown name", is.all)
 			}
 			if entry.err != nil {
 				f.errs = append(f.errs, entry.err)
 				continue
 			}
-			account.keys[key] = entry
+			e.keys[key] = entry
 		}
-		f.accounts = append(f.accounts, account)
+		f.named[setting] = append(f.named[setting], e)
 	}
 }
 
@@ -185,7 +201,7 @@ func (f *configFile) checkKeys(known map[string]bool) error {
 	}
 	errs := slices.Clone(f.errs)
 	for _, key := range f.keys {
-		if key != accountsKey && (key == "config" || !known[envName(key)]) {
+		if _, named := namedKeys[key]; !named && (key == "config" || !known[envName(key)]) {
 			errs = append(errs, mistake(f.entries[key].where+": unknown name", "\"pandadoc-auth-proxy --help\" lists the names, without the dashes in front"))
 		}
 	}

@@ -46,12 +46,21 @@ func (l *layers) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	}
 	l.load(ctx)
 	if text, ok := l.fromEnv(flag); ok {
-		return l.typed(flag, strings.Fields(text), text), nil
+		return l.typed(flag, listIn(flag, text), text), nil
 	}
 	if entry, ok := l.file.take(flag.Name); ok {
 		return l.fromFile(flag, entry), nil
 	}
 	return nil, nil
+}
+
+// listIn splits a list in the environment: at spaces, or at line breaks where entries hold spaces
+// themselves (the tag `lines`).
+func listIn(flag *kong.Flag, text string) []string {
+	if !flag.Tag.Has("lines") {
+		return strings.Fields(text)
+	}
+	return slices.DeleteFunc(strings.Split(text, "\n"), func(s string) bool { return strings.TrimSpace(s) == "" })
 }
 
 func (l *layers) fromEnv(flag *kong.Flag) (string, bool) {

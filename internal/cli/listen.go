@@ -191,8 +191,12 @@ func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix
 
 // baseURL returns how clients address a listener.
 func baseURL(l net.Listener) string {
-	if l.Addr().Network() == "unix" {
+	served, _ := l.(*servedListener)
+	switch {
+	case l.Addr().Network() == "unix":
 		return "unix:" + l.Addr().String()
+	case served != nil && served.secure:
+		return "https://" + l.Addr().String()
 	}
 	return "http://" + l.Addr().String()
 }

@@ -52,15 +52,16 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 func (c *sandboxCommand) check(p *program) (*app, sandbox.Options, error) {
 	v := p.validator()
 	a := &app{
-		listen: v.listen(&c.listenSettings), admin: v.admin(&c.adminSettings),
+		listen: v.listen(&c.listenSettings, false), admin: v.admin(&c.adminSettings),
 		redirect: v.redirect(&c.loginSettings), scope: c.Scope,
 		guard: c.listenSettings, tokens: c.tokenSettings, traffic: c.trafficSettings,
-		stderr: p.Stderr,
+		stderr: p.Stderr, certificate: v.certificate(&c.listenSettings),
 	}
-	v.listeners(a.listen, a.admin)
+	a.secrets.requireHeader = v.requiredHeader(&c.listenSettings)
+	v.listeners(addressesOf(a.listen), a.admin)
 	v.tokens(&c.tokenSettings)
 	v.traffic(&c.trafficSettings)
-	a.logger = newLogger(p.Stderr, v.log(&c.logSettings), c.LogFormat, newRedactor(nil))
+	a.logger = newLogger(p.Stderr, v.log(&c.logSettings), c.LogFormat, newRedactor(a.secrets.all()))
 	options := c.options(a.redirect)
 	return a, options, errors.Join(v.err(), options.Validate())
 }
@@ -74,7 +75,7 @@ func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, info san
 		if err := json.NewEncoder(p.Stdout).Encode(info); err != nil {
 			a.logger.WithError(err).Warn("the line for other programs could not be written")
 		}
-		fmt.Fprint(p.Stderr, tryLines(base))
+		fmt.Fprint(p.Stderr, tryLines(base, c.TLSCert))
 	}
 	return a.run(ctx)
 }
@@ -97,6 +98,7 @@ func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
 		accounts: map[string]tokens.Account{
 			tokens.DefaultAccount: {RefreshToken: tokens.NewSecret(info.RefreshToken)},
 		},
+		requireHeader: a.secrets.requireHeader,
 	}
 	for text, to := range map[string]**url.URL{
 		info.API: &a.upstream.api, info.AuthorizeURL: &a.upstream.authorize, info.TokenURL: &a.upstream.token,
@@ -131,8 +133,11 @@ func (p *program) warnReal(logger *logrus.Logger) {
 }
 
 // tryLines are what a newcomer pastes first.
-func tryLines(base string) string {
+func tryLines(base, certificate string) string {
 	curl := "curl "
+	if certificate != "" {
+		curl = "curl --cacert " + certificate + " "
+	}
 	if path, ok := strings.CutPrefix(base, "unix:"); ok {
 		curl, base = "curl --unix-socket "+path+" ", "http://localhost"
 	}

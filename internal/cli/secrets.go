@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -23,11 +24,17 @@ type secrets struct {
 	clientID     tokens.Secret
 	clientSecret tokens.Secret
 	accounts     map[string]tokens.Account
+	clientKeys   []proxy.ClientKey
+	// requireHeader is no secret of PandaDoc's, but whoever knows it passes for the application.
+	requireHeader proxy.RequiredHeader
 }
 
 // all lists every value, for the logs to know what they must never show.
 func (s secrets) all() []tokens.Secret {
-	list := []tokens.Secret{s.clientSecret}
+	list := []tokens.Secret{s.clientSecret, s.requireHeader.Value}
+	for _, k := range s.clientKeys {
+		list = append(list, k.Key)
+	}
 	for _, a := range s.accounts {
 		list = append(list, a.RefreshToken, a.AccessToken, a.APIKey)
 	}
@@ -54,6 +61,7 @@ func readSecrets(l *layers, s *secretSettings) (secrets, error) {
 		values[name] = r.read(name, files[name])
 	}
 	out := secrets{clientID: values["client-id"], clientSecret: values["client-secret"], accounts: r.accounts()}
+	out.clientKeys = r.clientKeys()
 	own := tokens.Account{
 		RefreshToken: values["refresh-token"], AccessToken: values["access-token"], APIKey: values["api-key"],
 	}
@@ -138,21 +146,49 @@ func (r *secretReader) accounts() map[string]tokens.Account {
 	if r.layers.file == nil {
 		return all
 	}
-	for _, a := range r.layers.file.accounts {
+	for _, a := range r.layers.file.named[accountsKey] {
 		if err := tokens.CheckAccount(a.name); err != nil {
 			r.fail(withHint(fmt.Errorf("%s: %w", a.where, err), "rename the account"))
 			continue
 		}
 		all[a.name] = tokens.Account{
-			RefreshToken: r.ofAccount(a, "refresh-token"),
-			AccessToken:  r.ofAccount(a, "access-token"),
-			APIKey:       r.ofAccount(a, "api-key"),
+			RefreshToken: r.within(a, "refresh-token"),
+			AccessToken:  r.within(a, "access-token"),
+			APIKey:       r.within(a, "api-key"),
 		}
 	}
 	return all
 }
 
-func (r *secretReader) ofAccount(a fileAccount, name string) tokens.Secret {
+// minClientKey is the least length of a client key: a shorter one can be guessed by trying.
+const minClientKey = 16
+
+// clientKeys reads what stands below "client-keys:" in the file.
+func (r *secretReader) clientKeys() (all []proxy.ClientKey) {
+	if r.layers.file == nil {
+		return nil
+	}
+	for _, e := range r.layers.file.named[clientKeysKey] {
+		before := len(r.errs)
+		k := proxy.ClientKey{Name: e.name, Key: r.within(e, "key"), Account: strings.Join(e.keys["account"].values, " ")}
+		switch {
+		case len(r.errs) > before:
+		case k.Key.IsZero():
+			r.fail(mistake(e.where+": no key", "write below it, indented, key-file: FILE"))
+		case len(k.Key.Reveal()) < minClientKey:
+			r.fail(mistake(fmt.Sprintf("%s: the key is shorter than %d characters", e.where, minClientKey), "make one with: openssl rand -hex 32"))
+		default:
+			all = append(all, k)
+		}
+	}
+	for _, err := range leaves(proxy.CheckClientKeys(all)) {
+		r.fail(withHint(err, "give every client a key of its own, and an account that exists or none"))
+	}
+	return all
+}
+
+// within reads one secret below a name in the file.
+func (r *secretReader) within(a namedEntry, name string) tokens.Secret {
 	value, inline := a.keys[name]
 	path, byFile := a.keys[name+"-file"]
 	switch {

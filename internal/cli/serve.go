@@ -21,6 +21,9 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	a.logger = newLogger(p.Stderr, level, c.LogFormat, newRedactor(a.secrets.all()))
 	a.stderr = p.Stderr
 	p.warnStrangers(a.logger)
+	if p.exposed != nil {
+		a.logger.WithError(p.exposed).Warn("the system does not keep the memory of this process from others of the same user")
+	}
 	warnSecrets(a.logger, a.secrets)
 	if a.store, err = store.open(ctx, p.Environ, func(text string) { a.logger.Warn(text) }); err != nil {
 		return err
@@ -34,18 +37,19 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 // check makes an app of the settings, or says everything that is wrong with them.
 func (c *serveCommand) check(p *program) (*app, storeSpec, logrus.Level, error) {
 	v := p.validator()
+	known, err := readSecrets(p.layers, &c.secretSettings)
 	a := &app{
-		listen: v.listen(&c.listenSettings), admin: v.admin(&c.adminSettings), upstream: v.upstream(&c.upstreamSettings),
-		redirect: v.redirect(&c.loginSettings), scope: c.Scope,
+		listen: v.listen(&c.listenSettings, len(known.clientKeys) > 0), admin: v.admin(&c.adminSettings), upstream: v.upstream(&c.upstreamSettings),
+		redirect: v.redirect(&c.loginSettings), scope: c.Scope, secrets: known,
 		guard: c.listenSettings, tokens: c.tokenSettings, traffic: c.trafficSettings,
+		certificate: v.certificate(&c.listenSettings),
 	}
-	v.listeners(a.listen, a.admin)
-	v.loops(a.upstream, a.listen, a.admin)
+	a.secrets.requireHeader = v.requiredHeader(&c.listenSettings)
+	v.listeners(addressesOf(a.listen), a.admin)
+	v.loops(a.upstream, addressesOf(a.listen), a.admin)
 	v.tokens(&c.tokenSettings)
 	v.traffic(&c.trafficSettings)
 	store, level := v.store(&c.storeSettings), v.log(&c.logSettings)
-	var err error
-	a.secrets, err = readSecrets(p.layers, &c.secretSettings)
 	return a, store, level, errors.Join(v.err(), err)
 }
 

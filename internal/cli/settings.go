@@ -47,10 +47,15 @@ type fileSettings struct {
 }
 
 type listenSettings struct {
-	Listen               []string `sep:"none" default:"localhost:8080" placeholder:"ADDRESS" help:"Where to serve: HOST:PORT or unix:/PATH. localhost means both loopback families, port 0 any free port. May be repeated (in the environment: separated by spaces)."`
+	Listen               []string `sep:"none" default:"localhost:8080" placeholder:"ADDRESS" help:"Where to serve: HOST:PORT or unix:/PATH, or NAME=HOST:PORT for the account of that name only. localhost means both loopback families, port 0 any free port. May be repeated (in the environment: separated by spaces)."`
+	TLSCert              string   `name:"tls-cert" placeholder:"FILE" help:"Serve https with the certificate chain in this PEM file, which is read again when it changes. Not on unix sockets."`
+	TLSKey               string   `name:"tls-key" placeholder:"FILE" help:"The certificate's private key, as PEM."`
 	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name besides the loopback names. May be repeated."`
 	AllowOrigin          []string `sep:"none" placeholder:"ORIGIN" help:"Accept browser requests from pages of this origin, like https://app.example.com. May be repeated."`
-	AllowUnauthenticated toggle   `default:"false" help:"Listen beyond loopback although anybody who reaches the port then uses the accounts."`
+	AllowUnauthenticated toggle   `default:"false" help:"Listen beyond loopback without client keys, although anybody who reaches the port then uses the accounts."`
+	RequireHeader        string   `placeholder:"NAME:VALUE" help:"Refuse requests without this header, which is not forwarded. An application that can be made to fetch any URL does not send it along."`
+	AllowRoute           []string `sep:"none" lines:"true" placeholder:"ROUTE" help:"Forward nothing but this, like 'GET /public/v1/documents*': methods (or *) and a path, where * stands for the rest at the end and elsewhere for one part. May be repeated (in the environment: one a line)."`
+	ReadOnly             toggle   `default:"false" help:"Forward GET, HEAD and OPTIONS only."`
 }
 
 type adminSettings struct {
@@ -97,6 +102,9 @@ type trafficSettings struct {
 	ReplayTotal           size     `default:"1GiB" placeholder:"SIZE" help:"How much is kept for all requests together."`
 	TempDir               string   `placeholder:"DIR" help:"Where those temporary files lie. Default: the store's directory, else the system's."`
 	MaxInFlight           number   `default:"1024" placeholder:"N" help:"Requests at once; more are refused with 503."`
+	MaxConnections        number   `default:"4096" placeholder:"N" help:"Connections of clients at once, as far as the process may open so many files; more are refused with 503."`
+	ClientHeaderTimeout   duration `default:"10s" placeholder:"TIME" help:"How long a client may take to send the header of a request."`
+	ClientBodyTimeout     duration `default:"60s" placeholder:"TIME" help:"How long a client's body may make no progress (a kilobyte) before it is refused with 408."`
 	UpstreamHeaderTimeout duration `default:"120s" placeholder:"TIME" help:"How long the API may take to begin its answer."`
 	DrainMin              duration `default:"0s" placeholder:"TIME" help:"After SIGTERM, keep accepting requests this long."`
 	DrainTimeout          duration `default:"30s" placeholder:"TIME" help:"After that, wait this long for what still runs."`

@@ -54,6 +54,8 @@ type Process struct {
 	Info  map[string]string // the line on standard output
 	Since time.Time
 
+	logged chan struct{} // closed when standard error has ended
+
 	mu  sync.Mutex
 	log bytes.Buffer // standard error
 }
@@ -61,8 +63,15 @@ type Process struct {
 // Start runs the program until it is ready. It ends with the test.
 func Start(t *testing.T, env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, cmd: exec.Command(os.Getenv(program), args...), Since: time.Now()}
+	return StartAs(t, func(*exec.Cmd) {}, env, args...)
+}
+
+// StartAs is Start for a command that prepare may change first: its user, its limits, its directory.
+func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, cmd: exec.Command(os.Getenv(program), args...), Since: time.Now(), logged: make(chan struct{})}
 	p.cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
+	prepare(p.cmd)
 	stdout, err1 := p.cmd.StdoutPipe()
 	stderr, err2 := p.cmd.StderrPipe()
 	if err := p.cmd.Start(); err != nil || err1 != nil || err2 != nil {
@@ -101,13 +110,15 @@ func Start(t *testing.T, env []string, args ...string) *Process {
 }
 
 var (
-	readyLine = regexp.MustCompile(`^listening on (http://\S+) -> `)
-	adminLine = regexp.MustCompile(`^admin on (http://\S+)`)
+	readyLine = regexp.MustCompile(`^listening on (\S+) -> `)
+	adminLine = regexp.MustCompile(`^admin on (\S+)`)
 )
 
 // read keeps standard error and says when both ports have been named.
 func (p *Process) read(r io.Reader, ready chan<- bool) {
+	defer close(p.logged)
 	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		p.mu.Lock()
 		p.log.WriteString(lines.Text() + "\n")

@@ -16,7 +16,7 @@ var doors = map[string]struct {
 }{
 	".":                    {[]string{"internal/cli"}, "main is a signal context, a call and an exit status: all wiring has one place"},
 	"internal/cli":         {[]string{"internal/admin", "internal/sandbox", "proxy", "tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore"}, "cli wires everything together, and is wired by main alone"},
-	"internal/admin":       {[]string{"tokens"}, "the admin side shows accounts and cannot reach into stores or traffic: handlers of others are handed to it"},
+	"internal/admin":       {[]string{"tokens", "internal/admin/console"}, "the admin side shows accounts and cannot reach into stores or traffic: handlers of others are handed to it"},
 	"internal/sandbox":     {nil, "the emulator imports nothing of ours: it must not share our misunderstandings of the API"},
 	"internal/repotest":    {nil, "the rules look at source and do not run it"},
 	"internal/chaos":       {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore", "tokens/storetest", "internal/chaos/model"}, "the harness stands beside the program, over the life cycle and its stores"},
@@ -28,6 +28,10 @@ var doors = map[string]struct {
 	"tokens/kubestore":     {[]string{"tokens"}, "a store knows records, and no other store"},
 	"tokens/storetest":     {[]string{"tokens"}, "the suite knows what a store promises, and no store"},
 	"internal/programtest": {nil, "it runs the built program from outside"},
+	"internal/hazards":     {nil, "it attacks the built program from outside, and knows nothing of its inside"},
+	"internal/consoletest": {nil, "it uses the console of the built program from outside, in a browser"},
+
+	"internal/admin/console": {nil, "the console is static: what it shows, the browser asks the admin listener for"},
 }
 
 // testDoors is what tests may import besides: the suite, and the emulator as the far side.

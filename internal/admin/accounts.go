@@ -16,6 +16,8 @@ type Overview struct {
 	Accounts []Account    `json:"accounts"`
 	// RedirectURL is what must be registered at PandaDoc.
 	RedirectURL string `json:"redirect_url"`
+	// HasClientID says whether a login can begin at all.
+	HasClientID bool `json:"has_client_id"`
 }
 
 // Account is how one account stands, and the next thing to try.
@@ -41,6 +43,7 @@ func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
 	all := relevant(h.config.Accounts.Status())
 	answer := Overview{
 		Info: h.config.Info, State: overall(all), Accounts: []Account{}, RedirectURL: h.config.Login.RedirectURL.String(),
+		HasClientID: h.config.Login.ClientID != "",
 	}
 	if h.stopping.Load() {
 		answer.State = Stopping

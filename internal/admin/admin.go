@@ -10,6 +10,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"pandadoc-auth-proxy/internal/admin/console"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -155,6 +156,10 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodGet, h.config.Login.RedirectURL.Path, h.callback)
 	if h.config.Proxy != nil {
 		route(r, http.MethodPost, "/api/v1/test", h.testCall)
+		route(r, http.MethodGet, "/", console.Index)
+		for _, name := range console.Assets() {
+			route(r, http.MethodGet, "/console/"+name, console.Asset(name))
+		}
 	}
 	r.NotFoundHandler = problemHandler(problem{
 		Status: http.StatusNotFound, Code: "not-found", Detail: "There is nothing at this path.",

@@ -18,6 +18,7 @@ var ownCodes = map[string]struct{ why, next string }{
 	"target-too-long":        {"its target is longer than 16 KiB", "Send less in the query."},
 	"headers-too-large":      {"its header is larger than 64 KiB", "Send fewer or shorter header fields."},
 	"client-key-required":    {"it had no valid client key", "Give the client the key that the proxy asks for."},
+	"header-required":        {"it lacked the header that --require-header asks for", "Have the client send that header."},
 	"unknown-account":        {"there is no such account", "Sign the account in, or correct its name."},
 	"method-not-allowed":     {"its method is not one of the API's", "Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS."},
 	"login-required":         {"nobody is signed in for the account, or the login has ended", "Sign in again: the console's overview has a button for it."},

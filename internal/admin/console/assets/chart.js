@@ -1,0 +1,44 @@
+// Small charts of the last hour. Each says in words what it shows, for those who cannot see it.
+import { h } from '/console/dom.js';
+
+const width = 240;
+const height = 56;
+
+// bars draws one bar for each value.
+export function bars(values, label, kind = '') {
+  const most = Math.max(1, ...values);
+  const step = width / values.length;
+  return frame(label, values.map((v, i) => v > 0 && h('rect', {
+    class: `bar ${kind}`, x: (i * step + 0.5).toFixed(2), width: (step - 1).toFixed(2),
+    y: (height - Math.max(2, (v / most) * height)).toFixed(2), height: Math.max(2, (v / most) * height).toFixed(2),
+  })));
+}
+
+// lines draws one line for each series; zeroes are minutes without traffic, where a line is broken.
+export function lines(series, label) {
+  const most = Math.max(1, ...series.flatMap((s) => s.values));
+  const scale = (v) => height - 2 - (Math.log1p(v) / Math.log1p(most)) * (height - 6);
+  const step = width / series[0].values.length;
+  return frame(label, series.map((s) => pieces(s.values).map(({ from, values }) => h('path', {
+    class: `line ${s.kind}`,
+    d: values.map((v, i) => `${i ? 'L' : 'M'}${((from + i + (values.length === 1 ? 0.1 : 0.5)) * step).toFixed(2)},${scale(v).toFixed(2)}`).join('')
+      + (values.length === 1 ? `h${(step * 0.8).toFixed(2)}` : ''),
+  }))));
+}
+
+// pieces cuts a series where it is zero.
+function pieces(values) {
+  const all = [];
+  values.forEach((v, i) => {
+    if (v === 0) return;
+    const piece = all.at(-1);
+    if (piece && piece.from + piece.values.length === i) piece.values.push(v);
+    else all.push({ from: i, values: [v] });
+  });
+  return all;
+}
+
+function frame(label, shapes) {
+  return h('svg', { viewBox: `0 0 ${width} ${height}`, class: 'chart', role: 'img', 'aria-label': label, preserveAspectRatio: 'none' },
+    h('line', { class: 'base', x1: 0, x2: width, y1: height - 0.5, y2: height - 0.5 }), shapes);
+}

@@ -1,0 +1,23 @@
+// Asks before a request is sent that changes something.
+import { h } from '/console/dom.js';
+
+// confirmSending resolves to whether the person wants to send it.
+export function confirmSending(op, request) {
+  const send = h('button', { type: 'submit', value: 'send', class: request.method === 'DELETE' ? 'primary danger' : 'primary' }, `Send the ${request.method}`);
+  const dialog = h('dialog.confirm', { 'aria-labelledby': 'confirm-title', 'aria-describedby': 'confirm-text' },
+    h('form', { method: 'dialog' },
+      h('h2', { id: 'confirm-title' }, `${op.title}?`),
+      h('div', { id: 'confirm-text' },
+        h('p', 'This is a real request. It changes data at PandaDoc, as account ', h('strong', request.account), '.'),
+        op.warning && h('p.warning', op.warning)),
+      h('p.path', h('span', { class: `method method-${request.method}` }, request.method), ' ', h('code', request.target)),
+      h('div.actions', send, h('button', { type: 'submit', value: 'cancel', autofocus: true }, 'Cancel'))));
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => {
+      dialog.remove();
+      resolve(dialog.returnValue === 'send');
+    });
+  });
+}

@@ -1,0 +1,118 @@
+// Small helpers to make elements. Text is always text here: nothing is ever parsed as HTML.
+
+const svgNames = new Set(['svg', 'path', 'rect', 'line', 'polyline', 'g', 'title', 'text']);
+
+// h makes an element: h('a.button', {href: '#/try'}, 'Try it'). Attributes that are null or false are
+// left out; names that begin with "on" are listeners.
+export function h(name, attributes, ...children) {
+  const [tag, ...classes] = name.split('.');
+  const element = svgNames.has(tag) ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
+  if (classes.length) element.setAttribute('class', classes.join(' '));
+  if (attributes === null || typeof attributes !== 'object' || attributes instanceof Node || Array.isArray(attributes)) {
+    children.unshift(attributes);
+    attributes = {};
+  }
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else if (key === 'value' && tag !== 'option') element.value = value;
+    else element.setAttribute(key, value === true ? '' : value);
+  }
+  put(element, ...children);
+  return element;
+}
+
+// put adds children, of which lists are taken apart and nothing is left out.
+export function put(element, ...children) {
+  for (const child of children.flat(Infinity)) {
+    if (child !== null && child !== undefined && child !== false) element.append(child);
+  }
+  return element;
+}
+
+// fill replaces what is in an element.
+export function fill(element, ...children) {
+  element.replaceChildren();
+  return put(element, ...children);
+}
+
+// say tells something to people who do not see the page.
+export function say(text) {
+  document.getElementById('said').textContent = text;
+}
+
+// copyButton copies what text() returns.
+export function copyButton(text, label = 'Copy') {
+  const button = h('button.small', { type: 'button' }, label);
+  button.addEventListener('click', async () => {
+    const done = await copyText(text());
+    button.textContent = done ? 'Copied' : 'Press Ctrl+C';
+    say(done ? 'Copied' : 'The text is selected: press Ctrl+C');
+    setTimeout(() => { button.textContent = label; }, 1500);
+  });
+  return button;
+}
+
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyBySelection(text);
+  }
+}
+
+// copyBySelection is for browsers and addresses without a clipboard for scripts.
+function copyBySelection(text) {
+  const area = h('textarea.unseen', { readonly: true, value: text });
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand('copy');
+  area.remove();
+  return done;
+}
+
+const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+
+// when shows a moment as a date with its distance from now, which tick keeps up to date.
+export function when(text, suffix = '') {
+  if (!text) return null;
+  const at = new Date(text);
+  return h('time', { datetime: text, title: at.toString() }, dates.format(at), ' ',
+    h('span.distance', { 'data-at': at.getTime(), 'data-suffix': suffix }, distance(at)));
+}
+
+// timeOfDay shows a moment of today shortly.
+export function timeOfDay(text) {
+  const at = new Date(text);
+  return h('time', { datetime: text, title: at.toString() }, clock.format(at));
+}
+
+// distance says how far at is from now: "in 364 days", "5 minutes ago".
+export function distance(at, now = Date.now()) {
+  const seconds = Math.round((at - now) / 1000);
+  const units = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
+  const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= 2 * size) ?? units[3];
+  return new Intl.RelativeTimeFormat('en', { numeric: 'always' }).format(Math.trunc(seconds / size), unit);
+}
+
+// tick renews every distance on the page.
+export function tick() {
+  for (const e of document.querySelectorAll('[data-at]')) {
+    const text = distance(Number(e.dataset.at));
+    if (e.textContent !== text) e.textContent = text;
+  }
+}
+
+export function milliseconds(ms) {
+  if (ms >= 10000) return `${Math.round(ms / 1000)} s`;
+  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
+  return ms >= 10 ? `${Math.round(ms)} ms` : `${ms.toFixed(1)} ms`;
+}
+
+export function bytes(n) {
+  if (n < 1000) return `${n} B`;
+  if (n < 1e6) return `${(n / 1000).toFixed(1)} kB`;
+  return `${(n / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,135 @@
+// Single fields of a prepared form.
+import * as api from '/console/api.js';
+import { fill, h } from '/console/dom.js';
+
+let counter = 0;
+const nextID = (name) => `f${++counter}-${name.replace(/\W/g, '')}`;
+
+// parameterField is a labelled field for one parameter. lookup, if there is one, offers real ids:
+// it resolves to [{value, label}].
+export function parameterField(parameter, lookup) {
+  const id = nextID(parameter.name);
+  const input = inputFor(parameter, id);
+  const choice = h('div.choice');
+  const choose = lookup && h('button.small', { type: 'button', 'aria-label': `Choose a value for ${parameter.name}` }, 'Choose…');
+  choose?.addEventListener('click', () => offer(choose, choice, lookup, (value) => {
+    input.value = value;
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+  }));
+  const element = h('div.field',
+    h('label', { for: id }, h('code', parameter.name), parameter.required && h('span.required', ' required')),
+    h('div.with-button', input, choose), choice,
+    parameter.about && h('p.fine', { id: `${id}-about` }, parameter.about));
+  return { element, input, read: () => input.value.trim(), focus: () => input.focus() };
+}
+
+function inputFor(parameter, id) {
+  const common = { id, name: parameter.name, 'aria-describedby': parameter.about ? `${id}-about` : null, required: parameter.required };
+  const options = parameter.type === 'boolean' ? { true: 'yes', false: 'no' } : parameter.options;
+  if (options) {
+    return h('select', common, h('option', { value: '' }, parameter.required ? 'choose one' : 'not sent'),
+      Object.entries(options).map(([value, name]) => h('option', { value }, value === name ? name : parameter.type === 'boolean' ? name : `${name} (${value})`)));
+  }
+  return h('input', {
+    ...common, type: 'text', autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none',
+    inputmode: parameter.type === 'integer' ? 'numeric' : null, placeholder: parameter.example ? `like ${parameter.example}` : null,
+  });
+}
+
+// offer asks the API for the ids that there are, and lets the person take one.
+export async function offer(button, place, lookup, take) {
+  button.disabled = true;
+  try {
+    const found = await lookup();
+    if (!found.length) {
+      fill(place, h('p.fine', { role: 'status' }, 'There is none yet.'));
+      return;
+    }
+    const select = h('select', { 'aria-label': 'Take one of these' }, h('option', { value: '' }, `${found.length} found: take one`),
+      found.map((f) => h('option', { value: f.value }, f.label)));
+    select.addEventListener('change', () => select.value && take(select.value));
+    fill(place, select);
+    select.focus();
+  } catch (error) {
+    fill(place, h('p.field-problem', { role: 'alert' }, error.message));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+// lookupFor returns how the ids of one kind are found: by a list request through the proxy. What the
+// list itself depends on is taken from the form by resolve.
+export function lookupFor(list, resolve, account) {
+  return async () => {
+    const path = list.path.replace(/\{(\w+)\}/g, (_, kind) => {
+      const value = resolve(kind);
+      if (!value) throw new Error(`Choose the ${kind.replaceAll('_', ' ')} first.`);
+      return encodeURIComponent(value);
+    });
+    const answer = await api.test({ account: account(), method: 'GET', target: path, headers: { Accept: 'application/json' } });
+    if (answer.status !== 200) throw new Error(`The list could not be read: ${answer.status}.`);
+    const all = list.items.split('.').filter(Boolean).reduce((v, key) => v?.[key], JSON.parse(answer.body));
+    return (Array.isArray(all) ? all : []).filter((item) => item[list.value])
+      .map((item) => ({ value: item[list.value], label: labelOf(item, list) }));
+  };
+}
+
+function labelOf(item, list) {
+  const label = item[list.label] || item[list.value];
+  return item.status && typeof item.status === 'string' ? `${label}, ${item.status.replace('document.', '')}` : label;
+}
+
+// jsonField edits JSON and says where it is wrong. Placeholders like {template} in it stand for ids that
+// the person has to fill in: lookups has a lookup for each.
+export function jsonField(label, example, lookups) {
+  const id = nextID('body');
+  const start = JSON.stringify(example, null, 2);
+  const area = h('textarea.code', { id, name: label, spellcheck: 'false', autocapitalize: 'none', rows: Math.min(22, Math.max(4, start.split('\n').length)), value: start, 'aria-describedby': `${id}-problem` });
+  const problem = h('p.field-problem', { id: `${id}-problem`, role: 'status' });
+  const check = () => {
+    const error = jsonError(area.value);
+    problem.textContent = error;
+    area.setAttribute('aria-invalid', String(error !== ''));
+    return error;
+  };
+  const set = (text) => {
+    area.value = text;
+    area.dispatchEvent(new Event('input', { bubbles: true }));
+  };
+  area.addEventListener('input', check);
+  const element = h('div.field',
+    h('div.label-row', h('label', { for: id }, label),
+      h('span.buttons',
+        h('button.small', { type: 'button', onclick: () => { if (!check()) set(JSON.stringify(JSON.parse(area.value), null, 2)); } }, 'Format'),
+        h('button.small', { type: 'button', onclick: () => set(start) }, 'Example'))),
+    area, problem,
+    Object.entries(lookups).map(([kind, lookup]) => placeholder(kind, lookup, area, set)));
+  return { element, read: () => area.value, problem: () => check() || leftOver(area.value, lookups), focus: () => area.focus() };
+}
+
+function leftOver(text, lookups) {
+  const kind = Object.keys(lookups).find((k) => text.includes(`{${k}}`));
+  return kind ? `Choose a ${kind.replaceAll('_', ' ')} for the body first: {${kind}} stands for its id.` : '';
+}
+
+function placeholder(kind, lookup, area, set) {
+  let current = `{${kind}}`;
+  const name = kind.replaceAll('_', ' ');
+  const place = h('div.choice');
+  const button = h('button.small', { type: 'button' }, `Choose a ${name}…`);
+  button.addEventListener('click', () => offer(button, place, lookup, (value) => {
+    if (!area.value.includes(current)) current = `{${kind}}`;
+    set(area.value.replaceAll(current, value));
+    current = value;
+  }));
+  return h('div.placeholder', h('p', h('code', `{${kind}}`), ' stands for the id of a ', name, '. ', button), place);
+}
+
+function jsonError(text) {
+  try {
+    JSON.parse(text);
+    return '';
+  } catch (error) {
+    return `This is not JSON: ${error.message}`;
+  }
+}

@@ -1,0 +1,82 @@
+// Set-up: from nothing to a signed-in proxy, and whether each step is done.
+import { copyButton, fill, h } from '/console/dom.js';
+import { curlOf } from '/console/copy.js';
+
+const accountName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+// setup shows the page in root and returns how it is kept up to date.
+export function setup(root, _, first) {
+  const steps = h('ol.steps');
+  root.append(h('h1', 'Set-up'),
+    h('p.lead', 'Once: register an application at PandaDoc, give its id to the proxy, and connect. From then on the proxy keeps itself signed in.'),
+    steps);
+  let shown = '';
+  const update = (status) => {
+    const key = JSON.stringify([status.accounts.map((a) => [a.account, a.state]), status.has_client_id, status.redirect_url, status.listeners]);
+    if (key === shown) return;
+    shown = key;
+    fill(steps, register(status), configure(status), connect(status), point(status));
+  };
+  if (first) update(first);
+  return { update };
+}
+
+function step(title, done, ...content) {
+  return h('li', { class: done ? 'step done' : 'step' },
+    h('h2', title, done && h('span.check', ' Done')), content);
+}
+
+function register(status) {
+  return step('Register an application at PandaDoc', status.has_client_id,
+    h('p', 'In PandaDoc’s developer dashboard, create an application. It asks for a name and for one redirect URL, which must be exactly this one:'),
+    copyable(status.redirect_url, 'Redirect URL'),
+    h('p.fine', 'Creating an application needs production access to the API on your plan. If PandaDoc does not take this address, register another that leads here and set ', h('code', '--redirect-url'), '.'),
+    h('details', h('summary', 'No application? An API key works as well'),
+      h('p', 'Start the proxy with your key, and skip the next two steps. A sandbox key is free, but limited to 10 requests a minute.'),
+      copyable('export PANDADOC_API_KEY=…', 'Command')));
+}
+
+function configure(status) {
+  return step('Give the proxy the application’s id and secret', status.has_client_id,
+    status.has_client_id
+      ? h('p', 'The proxy has a client id.')
+      : [h('p', 'The dashboard shows both. Set them where the proxy is started, then start it again:'),
+        copyable('export PANDADOC_CLIENT_ID=…\nexport PANDADOC_CLIENT_SECRET=…', 'Commands'),
+        h('p.fine', 'Files work as well, for mounted secrets: ', h('code', 'PANDADOC_CLIENT_ID_FILE'), ' and ', h('code', 'PANDADOC_CLIENT_SECRET_FILE'), '.')]);
+}
+
+const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
+
+function connect(status) {
+  const waiting = status.accounts.find((a) => !usable(a))?.account ?? 'default';
+  const link = h('a.button.primary', { href: `/connect/${waiting}` }, 'Connect');
+  const problem = h('p.field-problem', { id: 'account-problem', role: 'alert', hidden: true }, 'Use lower-case letters, digits and hyphens, like acme-sales.');
+  const input = h('input', { id: 'account', value: waiting, spellcheck: 'false', autocapitalize: 'none', autocomplete: 'off', 'aria-describedby': 'account-about account-problem' });
+  input.addEventListener('input', () => {
+    const good = accountName.test(input.value);
+    problem.hidden = good;
+    input.setAttribute('aria-invalid', String(!good));
+    if (good) link.href = `/connect/${input.value}`;
+    else link.removeAttribute('href');
+  });
+  const connected = status.accounts.filter(usable).map((a) => a.account);
+  return step('Connect', connected.length > 0,
+    connected.length > 0 && h('p', 'Signed in: ', connected.map((name) => [h('strong', name), ' ']), '. You can connect another account, or the same again.'),
+    h('p', 'PandaDoc asks for your consent in the browser and sends you back here. The proxy stores the tokens; you will never see them.'),
+    h('div.field', h('label', { for: 'account' }, 'Account'), input,
+      h('p.fine', { id: 'account-about' }, 'Any name. “default” is used where a request names none.'), problem),
+    !status.has_client_id && h('p.field-problem', 'The proxy has no client id yet, so PandaDoc would not know who asks: do step 2 first.'),
+    h('p', link));
+}
+
+function point(status) {
+  const curl = curlOf({ method: 'GET', target: '/public/v1/documents?count=5', headers: [], body: { kind: 'none' } }, status.listeners[0] ?? '');
+  return step('Point your programs at the proxy', false,
+    h('p', 'Replace ', h('code', 'https://api.pandadoc.com'), ' by the proxy’s address, and leave out every credential.'),
+    copyable(curl, 'Command'),
+    h('p', h('a.button', { href: '#/try/2' }, 'Send a first request')));
+}
+
+function copyable(text, what) {
+  return h('div.copyable', h('pre', { tabindex: 0, 'aria-label': what }, text), copyButton(() => text));
+}

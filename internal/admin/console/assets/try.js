@@ -1,0 +1,192 @@
+// Try the API: find an operation, fill in its form, send it through the proxy, carry it elsewhere.
+import * as api from '/console/api.js';
+import { showAnswer } from '/console/answer.js';
+import { confirmSending } from '/console/confirm.js';
+import { copyPanel } from '/console/copypanel.js';
+import { fill, h, say } from '/console/dom.js';
+import { prepare } from '/console/form.js';
+
+const first = 2; // the operation that is shown where none was chosen
+const maxFile = 8e6; // bytes that the test call takes
+
+// tryPage shows the page in root and returns how it follows the address.
+export function tryPage(root, rest, status) {
+  const list = h('nav.operations', { 'aria-label': 'Operations' });
+  const detail = h('div.operation', { id: 'operation', tabindex: -1 });
+  const layout = h('div.try', list, detail);
+  root.append(h('h1.unseen', 'Try the API'), layout);
+  const page = { status, operations: [], catalogue: null, release: () => {} };
+  const open = (rest, moved) => {
+    if (!page.catalogue) return;
+    const number = Number(rest[0]) || first;
+    layout.classList.toggle('chosen', rest.length > 0);
+    for (const a of list.querySelectorAll('a')) {
+      if (a.getAttribute('href') === `#/try/${number}`) {
+        a.setAttribute('aria-current', 'true');
+        a.scrollIntoView({ block: 'nearest' });
+      } else a.removeAttribute('aria-current');
+    }
+    page.release();
+    page.release = showOperation(detail, page.operations.find((o) => o.number === number) ?? page.operations[0], page);
+    if (moved) {
+      scrollTo(0, 0);
+      detail.focus({ preventScroll: true });
+    }
+  };
+  api.catalogue().then((catalogue) => {
+    page.catalogue = catalogue;
+    page.operations = catalogue.operations;
+    list.append(...search(catalogue.operations));
+    open(rest, false);
+  }, (error) => fill(detail, h('p.field-problem', { role: 'alert' }, `The list of operations could not be loaded. ${error.message}`)));
+  return {
+    go: (rest) => open(rest, true),
+    leave: () => page.release(),
+    update(status) {
+      page.status = status;
+    },
+  };
+}
+
+// search is a field over all operations and what it finds, grouped.
+function search(operations) {
+  const found = h('div.found');
+  const count = h('p.count', { role: 'status' });
+  const input = h('input', { type: 'search', id: 'search', placeholder: 'Search: send, template, DELETE, …', autocomplete: 'off', spellcheck: 'false', 'aria-controls': 'found' });
+  found.id = 'found';
+  const groups = new Map();
+  for (const op of operations) groups.set(op.group, [...(groups.get(op.group) ?? []), { op, link: operationLink(op), text: searchText(op) }]);
+  const sections = [...groups].map(([name, entries]) => ({ element: h('section', h('h2', name), h('ul', entries.map((e) => h('li', e.link)))), entries }));
+  found.append(...sections.map((s) => s.element));
+  const update = () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const s of sections) {
+      for (const e of s.entries) {
+        const hit = words.every((w) => e.text.includes(w));
+        e.link.parentElement.hidden = !hit;
+        shown += hit;
+      }
+      s.element.hidden = s.entries.every((e) => e.link.parentElement.hidden);
+    }
+    count.textContent = words.length ? `${shown} of ${operations.length} operations` : `${operations.length} operations`;
+  };
+  input.addEventListener('input', update);
+  const visible = () => [...found.querySelectorAll('a')].filter((a) => a.offsetParent !== null);
+  input.addEventListener('keydown', (event) => {
+    if (event.key === 'ArrowDown') visible()[0]?.focus();
+    else if (event.key === 'Enter') visible()[0]?.click();
+    else return;
+    event.preventDefault();
+  });
+  found.addEventListener('keydown', (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    const all = visible();
+    (all[all.indexOf(document.activeElement) + step] ?? input).focus();
+    event.preventDefault();
+  });
+  update();
+  return [h('div.search', h('label', { for: 'search' }, 'Find an operation'), input, count), found];
+}
+
+const searchText = (op) => [op.method, op.path, op.title, op.note, op.group, op.number, ...(op.query ?? []).map((q) => q.name)].join(' ').toLowerCase();
+
+const operationLink = (op) => h('a', { href: `#/try/${op.number}` },
+  h('span', { class: `method method-${op.method}` }, op.method), h('span.title', op.title, op.deprecated && h('small', ' deprecated')), h('span.unseen', ` ${op.path}`));
+
+// pathText shows a path with its parameters set apart.
+const pathText = (path) => path.split(/(\{\w+\})/).map((part) => (part.startsWith('{') ? h('span.parameter', part) : part));
+
+const answerKinds = { json: 'JSON', empty: 'no body', pdf: 'a PDF, or a zip', file: 'a file of any type' };
+
+function reference(op) {
+  const bodies = { json: 'JSON', multipart: 'multipart/form-data', form: 'a form' };
+  return h('dl.reference',
+    h('dt', 'Body'), h('dd', bodies[op.body?.kind] ?? 'none'),
+    h('dt', 'Answers'), h('dd', op.answers.map((a) => h('span.answer-kind', h('strong', a.status), ` ${answerKinds[a.body]}`, a.about && ` (${a.about})`))),
+    h('dt', 'Number'), h('dd', `${op.number} of 127`));
+}
+
+// showOperation shows one operation and returns what ends it.
+function showOperation(root, op, page) {
+  let free = () => {};
+  const flags = [op.deprecated && 'deprecated', op.hidden && 'not in PandaDoc’s documentation', op.secret && 'the answer holds a secret'].filter(Boolean);
+  const head = [
+    h('p.back', h('a', { href: '#/try' }, '← All operations')),
+    h('div.operation-head', h('h2', op.title), op.note && h('p', op.note), flags.map((f) => h('span.tag', f)),
+      h('p.path', h('span', { class: `method method-${op.method}` }, op.method), ' ', h('code', pathText(op.path)))),
+    reference(op),
+  ];
+  if (op.path.startsWith('/oauth2/')) {
+    fill(root, head, h('p.note', 'There is nothing to try: the proxy keeps this endpoint to itself, and refuses requests to it with 403.'));
+    return free;
+  }
+  const form = prepare(op, page.catalogue, page.status?.accounts.map((a) => a.account) ?? []);
+  const problem = h('p.field-problem', { role: 'alert' });
+  const send = h('button.primary.send', { type: 'submit' }, 'Test request');
+  const place = h('section.answer', { 'aria-label': 'Answer' });
+  const copy = copyPanel(op, () => page.status?.listeners?.[0] ?? '');
+  const refreshCopy = () => copy.show(form.read());
+  const element = h('form.try-form', { novalidate: true }, form.element, problem,
+    h('div.send-row', send, op.method !== 'GET' && h('span.fine', 'You are asked before it is sent.')));
+  const run = async () => {
+    const missing = form.problem();
+    problem.textContent = missing?.text ?? '';
+    if (missing) {
+      missing.focus();
+      return;
+    }
+    const { request } = form.read();
+    if (op.method !== 'GET' && !(await confirmSending(op, request))) return;
+    send.disabled = true;
+    send.textContent = 'Waiting…';
+    try {
+      const answer = await api.test(await callOf(request));
+      free();
+      free = showAnswer(place, answer, op, run);
+      place.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+    } catch (error) {
+      problem.textContent = [error.message, error.hint].filter(Boolean).join(' ');
+    } finally {
+      send.disabled = false;
+      send.textContent = 'Test request';
+    }
+  };
+  element.addEventListener('submit', (event) => {
+    event.preventDefault();
+    run();
+  });
+  element.addEventListener('input', refreshCopy);
+  element.addEventListener('change', refreshCopy);
+  fill(root, head, element, place, copy.element);
+  refreshCopy();
+  say(`${op.method} ${op.title}`);
+  return () => free();
+}
+
+// callOf turns a request into what the test call takes.
+async function callOf(request) {
+  const call = { account: request.account, method: request.method, target: request.target, headers: Object.fromEntries(request.headers) };
+  if (request.body.kind === 'json') {
+    call.body = request.body.text;
+    if (!request.headers.some(([name]) => name.toLowerCase() === 'content-type')) call.headers['Content-Type'] = 'application/json';
+  }
+  if (request.body.kind === 'multipart') call.parts = await Promise.all(request.body.parts.map(partOf));
+  return call;
+}
+
+async function partOf(part) {
+  if (!part.file) return { name: part.name, text: part.text };
+  if (part.file.size > maxFile) throw new Error('The file is larger than 8 MB, which is too much for a test. Send it with curl.');
+  return { name: part.name, filename: part.filename, content_type: part.type, base64: await base64Of(part.file) };
+}
+
+function base64Of(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(',') + 1));
+    reader.onerror = () => reject(new Error('The file cannot be read.'));
+    reader.readAsDataURL(file);
+  });
+}

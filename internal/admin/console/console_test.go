@@ -1,0 +1,270 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// catalogue is assets/operations.json as the page reads it.
+type catalogue struct {
+	Lists map[string]struct {
+		Path, Items, Value, Label string
+	}
+	Operations []operation
+}
+
+type operation struct {
+	Number     int
+	Method     string
+	Path       string
+	Group      string
+	Title      string
+	Note       string
+	PathParams []parameter `json:"path_params"`
+	Query      []parameter
+	Body       *struct {
+		Kind    string
+		Example json.RawMessage
+		Parts   []parameter
+		Fields  []parameter
+	}
+	Answers []struct {
+		Status int
+		Body   string
+		About  string
+	}
+	Deprecated, Hidden, Secret bool
+	Warning                    string
+	SDK                        *struct {
+		Class, Method, Body string
+		Lacks, Dates        []string
+	}
+}
+
+type parameter struct {
+	Name, About, Type, List, FileName string
+	Example                           any
+	Options                           map[string]string
+	Required, Repeat                  bool
+}
+
+func read(t *testing.T) catalogue {
+	t.Helper()
+	text, err := assets.ReadFile("assets/operations.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := json.NewDecoder(strings.NewReader(string(text)))
+	in.DisallowUnknownFields()
+	var c catalogue
+	if err := in.Decode(&c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// facts are the rows of testdata/operations.tsv: number, method, path, summary, query, body, answers.
+func facts(t *testing.T) (rows [][]string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/operations.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+		}
+	}
+	return rows
+}
+
+func TestTheCatalogueAgreesWithTheFacts(t *testing.T) {
+	c := read(t)
+	rows := facts(t)
+	if len(rows) != 127 || len(c.Operations) != 127 {
+		t.Fatalf("%d facts and %d operations, want 127 of each", len(rows), len(c.Operations))
+	}
+	for _, row := range rows {
+		i := slices.IndexFunc(c.Operations, func(o operation) bool { return number(o.Number) == row[0] })
+		if i < 0 {
+			t.Errorf("operation %s is missing", row[0])
+			continue
+		}
+		o := c.Operations[i]
+		for _, fact := range []struct{ name, got, want string }{
+			{"method", o.Method, row[1]}, {"path", o.Path, row[2]}, {"query", o.queryNames(), row[4]},
+			{"body", o.bodyKind(), row[5]}, {"answers", o.answers(), answerFacts(row[6])},
+		} {
+			if fact.got != fact.want {
+				t.Errorf("operation %s, %s: got %q, want %q", row[0], fact.name, fact.got, fact.want)
+			}
+		}
+		if want := strings.Contains(row[3], "hidden in docs"); o.Hidden != want {
+			t.Errorf("operation %s: hidden is %v, want %v", row[0], o.Hidden, want)
+		}
+		if want := strings.Contains(row[3], "deprecated"); o.Deprecated != want {
+			t.Errorf("operation %s: deprecated is %v, want %v", row[0], o.Deprecated, want)
+		}
+		if strings.Contains(row[3], "is a secret") && !o.Secret {
+			t.Errorf("operation %s does not say that its answer is a secret", row[0])
+		}
+	}
+}
+
+func number(n int) string {
+	text, err := json.Marshal(n)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func (o operation) queryNames() string {
+	var names []string
+	for _, q := range o.Query {
+		names = append(names, q.Name)
+	}
+	if names == nil {
+		return "–"
+	}
+	return strings.Join(names, ", ")
+}
+
+func (o operation) bodyKind() string {
+	if o.Body == nil {
+		return "–"
+	}
+	return o.Body.Kind
+}
+
+// answers are written as in the facts, where JSON is not mentioned.
+func (o operation) answers() string {
+	var all []string
+	for _, a := range o.Answers {
+		all = append(all, strings.TrimSuffix(number(a.Status)+" "+map[string]string{"empty": "empty", "pdf": "pdf", "file": "any bytes"}[a.Body], " "))
+	}
+	return strings.Join(all, "; ")
+}
+
+// answerFacts leaves out a label of the specification that it contradicts itself.
+func answerFacts(text string) string { return strings.ReplaceAll(text, " multipart", "") }
+
+func TestEveryOperationCanBeFilledIn(t *testing.T) {
+	c := read(t)
+	placeholder := regexp.MustCompile(`\{(\w+)\}`)
+	for _, o := range c.Operations {
+		if o.Title == "" || o.Group == "" || len(o.Answers) == 0 {
+			t.Errorf("operation %d has no title, group or answer", o.Number)
+		}
+		var names []string
+		for _, p := range o.PathParams {
+			names = append(names, p.Name)
+		}
+		var want []string
+		for _, m := range placeholder.FindAllStringSubmatch(o.Path, -1) {
+			want = append(want, m[1])
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("operation %d: parameters %q, want %q", o.Number, names, want)
+		}
+		for _, p := range slices.Concat(o.PathParams, o.Query) {
+			if p.About == "" {
+				t.Errorf("operation %d: %s is not explained", o.Number, p.Name)
+			}
+			if _, ok := c.Lists[p.List]; p.List != "" && !ok {
+				t.Errorf("operation %d: %s is looked up in %q, which is no list", o.Number, p.Name, p.List)
+			}
+		}
+		o.checkBody(t, c)
+	}
+}
+
+// checkBody makes sure that a body has an example whose placeholders can be looked up.
+func (o operation) checkBody(t *testing.T, c catalogue) {
+	if o.Body == nil {
+		return
+	}
+	var examples []string
+	switch o.Body.Kind {
+	case "json":
+		examples = append(examples, string(o.Body.Example))
+	case "multipart":
+		for _, p := range o.Body.Parts {
+			if p.FileName == "" {
+				text, err := json.Marshal(p.Example)
+				if err != nil {
+					t.Fatal(err)
+				}
+				examples = append(examples, string(text))
+			}
+		}
+	case "form":
+		return
+	}
+	if len(examples) == 0 {
+		t.Errorf("operation %d has no example of its body", o.Number)
+	}
+	for _, text := range examples {
+		if !json.Valid([]byte(text)) {
+			t.Errorf("operation %d: the example is not JSON: %s", o.Number, text)
+		}
+		for _, m := range regexp.MustCompile(`"\{(\w+)\}"`).FindAllStringSubmatch(text, -1) {
+			if _, ok := c.Lists[m[1]]; !ok {
+				t.Errorf("operation %d: {%s} cannot be looked up", o.Number, m[1])
+			}
+		}
+	}
+}
+
+func TestListsAreOperations(t *testing.T) {
+	c := read(t)
+	for name, l := range c.Lists {
+		plain, _, _ := strings.Cut(l.Path, "?")
+		plain = strings.ReplaceAll(plain, "{document}", "{id}")
+		if !slices.ContainsFunc(c.Operations, func(o operation) bool {
+			return o.Method == http.MethodGet && regexp.MustCompile(`\{\w+\}`).ReplaceAllString(o.Path, "{id}") == plain
+		}) {
+			t.Errorf("list %s asks %s, which is no operation", name, l.Path)
+		}
+	}
+}
+
+func TestEverythingIsServedUnderAStrictPolicy(t *testing.T) {
+	handlers := map[string]http.HandlerFunc{"index.html": Index}
+	for _, name := range Assets() {
+		handlers[name] = Asset(name)
+	}
+	for name, serve := range handlers {
+		w := httptest.NewRecorder()
+		serve(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		if w.Code != http.StatusOK || w.Body.Len() == 0 || w.Header().Get("Content-Type") == "" || mediaTypes[path.Ext(name)] == "" {
+			t.Errorf("%s: status %d, %d bytes of %q", name, w.Code, w.Body.Len(), w.Header().Get("Content-Type"))
+		}
+		policy := w.Header().Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
+			t.Errorf("%s: got policy %q", name, policy)
+		}
+	}
+}
+
+// The policy would stop them as well; this finds them before a person does.
+func TestThePageHasNoInlineCodeAndNothingForeign(t *testing.T) {
+	for _, name := range Assets() {
+		text, err := assets.ReadFile("assets/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{`\son\w+="`, `style="`, `<script>`, `<style>`, `innerHTML`, `insertAdjacentHTML`, `document\.write`, `\beval\(`, `src="(https?:)?//`, `@import`, `: url\(`} {
+			if path.Ext(name) != ".json" && regexp.MustCompile(bad).Match(text) {
+				t.Errorf("%s holds %s", name, bad)
+			}
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 var ownCodes = map[string]struct{ why, next string }{
 	"host-not-allowed":       {"its Host is not a name of this proxy", "Use localhost, or allow the name with --allow-host."},
 	"origin-not-allowed":     {"a web page from elsewhere sent it", "If the page is yours, allow its origin with --allow-origin."},
+	"header-required":        {"it lacked the header that the configuration asks for", "Send the header that --require-header names."},
 	"route-not-allowed":      {"the configuration does not allow this route", "See --allow-route and --read-only."},
 	"token-endpoint-refused": {"it was meant for the token endpoint, whose answers hold tokens", "Leave signing in to the proxy."},
 	"bad-request":            {"it was malformed, or named two accounts", "See the detail in its answer."},
@@ -28,7 +29,7 @@ var ownCodes = map[string]struct{ why, next string }{
 	"upstream-unreachable":   {"PandaDoc could not be reached, or closed the connection", "Check the network and --api-url. See whether the request took effect before it is sent again."},
 	"upstream-protocol":      {"the answer was not valid HTTP", "Check --api-url and what lies between the proxy and PandaDoc."},
 	"upstream-timeout":       {"PandaDoc did not answer in time", "Try again, or raise --upstream-header-timeout."},
-	"overloaded":             {"the proxy was working on as many requests as it may", "Send fewer at once, or raise --max-in-flight."},
+	"overloaded":             {"the proxy had as many requests or connections as it may have", "Send fewer at once, or raise --max-in-flight or --max-connections."},
 	"panic":                  {"the proxy met an error of its own", "See its log, and report it."},
 }
 

@@ -52,16 +52,16 @@ function bodyOf(answer, header, op, urls) {
   if (answer.size === 0) return h('p.empty', 'The answer has no body.');
   const type = header('Content-Type').split(';')[0].trim().toLowerCase();
   const data = () => new Blob([answer.body_base64 ? fromBase64(answer.body_base64) : answer.body], { type: safeType(type) });
-  const url = () => {
+  const address = () => {
     const made = URL.createObjectURL(data());
     urls.push(made);
     return made;
   };
-  const save = h('a.button', { href: url(), download: nameOf(header('Content-Disposition'), type) }, 'Save as a file');
+  const save = h('a.button', { href: address(), download: nameOf(header('Content-Disposition'), type) }, 'Save as a file');
   if (type === 'application/pdf') {
-    return h('div.document', h('iframe', { src: url(), title: 'The document' }), h('p', save));
+    return h('div.document', h('iframe', { src: address(), title: 'The document' }), h('p', save));
   }
-  if (/^image\/(png|jpeg|gif|webp)$/.test(type)) return h('div.document', h('img', { src: url(), alt: 'The picture that was answered' }), h('p', save));
+  if (/^image\/(png|jpeg|gif|webp)$/.test(type)) return h('div.document', h('img', { src: address(), alt: 'The picture that was answered' }), h('p', save));
   if (answer.body === undefined) return h('p', `${bytes(answer.size)} of ${type || 'an unknown type'}. `, save);
   const text = pretty(answer.body);
   return h('div.code-box', h('div.code-tools', copyButton(() => text), save),

@@ -11,7 +11,6 @@ import (
 var ownCodes = map[string]struct{ why, next string }{
 	"host-not-allowed":       {"its Host is not a name of this proxy", "Use localhost, or allow the name with --allow-host."},
 	"origin-not-allowed":     {"a web page from elsewhere sent it", "If the page is yours, allow its origin with --allow-origin."},
-	"header-required":        {"it lacked the header that the configuration asks for", "Send the header that --require-header names."},
 	"route-not-allowed":      {"the configuration does not allow this route", "See --allow-route and --read-only."},
 	"token-endpoint-refused": {"it was meant for the token endpoint, whose answers hold tokens", "Leave signing in to the proxy."},
 	"bad-request":            {"it was malformed, or named two accounts", "See the detail in its answer."},

@@ -11,9 +11,9 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// keyHeader carries a client key. It is another one than Authorization, which client libraries of
+// KeyHeader is the header field that carries a client key. It is another one than Authorization, which client libraries of
 // PandaDoc fill on their own.
-const keyHeader = "X-Proxy-Key"
+const KeyHeader = "X-Proxy-Key"
 
 // ClientKey lets clients in that present it: in X-Proxy-Key, or, for programs that cannot send such a
 // header, in Authorization as Bearer or API-Key credential or as the password of Basic.
@@ -107,7 +107,7 @@ func (w callers) admit(c *call) *Problem {
 	}
 	if found < 0 {
 		p := clientKeyRequired.problem("The request has no client key that this proxy knows.",
-			"send the key in "+keyHeader+", or as a Bearer token in Authorization")
+			"send the key in "+KeyHeader+", or as a Bearer token in Authorization")
 		p.authenticate = []string{`Bearer realm="` + Name + `"`, `Basic realm="` + Name + `", charset="UTF-8"`}
 		return p
 	}
@@ -118,7 +118,7 @@ func (w callers) admit(c *call) *Problem {
 // presentedKey returns the key that came with a request, or the zero Secret. Where X-Proxy-Key is there,
 // Authorization is a client library's own business.
 func presentedKey(h http.Header) tokens.Secret {
-	if values, ok := h[keyHeader]; ok {
+	if values, ok := h[KeyHeader]; ok {
 		if len(values) != 1 {
 			return tokens.Secret{}
 		}
@@ -143,7 +143,7 @@ func presentedKey(h http.Header) tokens.Secret {
 
 // strip takes out of h what was only for us.
 func (w callers) strip(h http.Header) {
-	delete(h, keyHeader)
+	delete(h, KeyHeader)
 	if w.required.Name != "" {
 		delete(h, w.required.Name)
 	}

@@ -32,22 +32,22 @@ func TestClientKeys(t *testing.T) {
 		token  string // that the API sees; empty: the request is refused
 		code   string
 	}{
-		{"own header", "/a", []string{keyHeader + ": " + anyKey}, "default-1", ""},
-		{"own header beside a library's credential", "/a", []string{keyHeader + ": " + anyKey, "Authorization: API-Key library"}, "default-1", ""},
+		{"own header", "/a", []string{KeyHeader + ": " + anyKey}, "default-1", ""},
+		{"own header beside a library's credential", "/a", []string{KeyHeader + ": " + anyKey, "Authorization: API-Key library"}, "default-1", ""},
 		{"Bearer", "/a", []string{"Authorization: Bearer " + anyKey}, "default-1", ""},
 		{"scheme in lower case", "/a", []string{"Authorization: bearer " + anyKey}, "default-1", ""},
 		{"API-Key", "/a", []string{"Authorization: API-Key " + anyKey}, "default-1", ""},
 		{"password of Basic", "/a", []string{basic("anybody:" + anyKey)}, "default-1", ""},
-		{"any account by the path", "/@acme/a", []string{keyHeader + ": " + anyKey}, "acme-1", ""},
-		{"the key's account", "/a", []string{keyHeader + ": " + acmeKey}, "acme-1", ""},
-		{"the key's account, said twice", "/@acme/a", []string{keyHeader + ": " + acmeKey}, "acme-1", ""},
-		{"another account than the key's", "/@default/a", []string{keyHeader + ": " + acmeKey}, "", "bad-request"},
+		{"any account by the path", "/@acme/a", []string{KeyHeader + ": " + anyKey}, "acme-1", ""},
+		{"the key's account", "/a", []string{KeyHeader + ": " + acmeKey}, "acme-1", ""},
+		{"the key's account, said twice", "/@acme/a", []string{KeyHeader + ": " + acmeKey}, "acme-1", ""},
+		{"another account than the key's", "/@default/a", []string{KeyHeader + ": " + acmeKey}, "", "bad-request"},
 		{"none", "/a", nil, "", "client-key-required"},
-		{"B2 wrong key", "/a", []string{keyHeader + ": " + strings.ToUpper(anyKey)}, "", "client-key-required"},
-		{"B2 beginning of a key", "/a", []string{keyHeader + ": " + anyKey[:16]}, "", "client-key-required"},
-		{"empty", "/a", []string{keyHeader + ":"}, "", "client-key-required"},
-		{"twice", "/a", []string{keyHeader + ": " + anyKey, keyHeader + ": " + anyKey}, "", "client-key-required"},
-		{"wrong in its own header, right elsewhere", "/a", []string{keyHeader + ": x", "Authorization: Bearer " + anyKey}, "", "client-key-required"},
+		{"B2 wrong key", "/a", []string{KeyHeader + ": " + strings.ToUpper(anyKey)}, "", "client-key-required"},
+		{"B2 beginning of a key", "/a", []string{KeyHeader + ": " + anyKey[:16]}, "", "client-key-required"},
+		{"empty", "/a", []string{KeyHeader + ":"}, "", "client-key-required"},
+		{"twice", "/a", []string{KeyHeader + ": " + anyKey, KeyHeader + ": " + anyKey}, "", "client-key-required"},
+		{"wrong in its own header, right elsewhere", "/a", []string{KeyHeader + ": x", "Authorization: Bearer " + anyKey}, "", "client-key-required"},
 		{"user of Basic", "/a", []string{basic(anyKey + ":")}, "", "client-key-required"},
 		{"Basic that is none", "/a", []string{"Authorization: Basic %%%"}, "", "client-key-required"},
 		{"another scheme", "/a", []string{"Authorization: Digest " + anyKey}, "", "client-key-required"},
@@ -68,7 +68,7 @@ func TestClientKeys(t *testing.T) {
 				}
 				return
 			}
-			if len(reached) != 1 || reached[0].Header.Get("Authorization") != "Bearer "+tt.token || reached[0].Header.Get(keyHeader) != "" {
+			if len(reached) != 1 || reached[0].Header.Get("Authorization") != "Bearer "+tt.token || reached[0].Header.Get(KeyHeader) != "" {
 				t.Fatalf("answer %d %s, upstream got %+v, want one request with %s", res.StatusCode, body, reached, tt.token)
 			}
 		})

@@ -20,7 +20,7 @@ func cleanRequestHeader(h http.Header) {
 
 func droppedFromRequest(name string) bool {
 	switch name {
-	case "Authorization", keyHeader, "Cookie", "Cookie2", "Origin", "Referer", "Forwarded", "Via",
+	case "Authorization", KeyHeader, "Cookie", "Cookie2", "Origin", "Referer", "Forwarded", "Via",
 		"Http2-Settings",
 		"X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Original-Host":
 		return true

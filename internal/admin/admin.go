@@ -68,11 +68,14 @@ type Config struct {
 
 // Info says what runs here.
 type Info struct {
-	Version   string    `json:"version"`
-	Listeners []string  `json:"listeners"`
-	Upstream  string    `json:"upstream"`
-	Store     string    `json:"store"`
-	StartedAt time.Time `json:"started_at"`
+	Version   string   `json:"version"`
+	Listeners []string `json:"listeners"`
+	Upstream  string   `json:"upstream"`
+	Store     string   `json:"store"`
+	// CallerHeaders are the header fields that clients of the proxied port must send besides what the API
+	// asks for: a client key, and what the operator requires.
+	CallerHeaders []string  `json:"caller_headers,omitempty"`
+	StartedAt     time.Time `json:"started_at"`
 }
 
 // LoginConfig is the authorization request (RFC 6749 section 4.1.1).

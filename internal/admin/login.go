@@ -134,8 +134,16 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	h.page(w, http.StatusOK, page{
 		Title: "Signed in", Text: "The account \"" + status.Account + "\" is signed in to PandaDoc.",
-		Hint: "You can close this page.",
+		Hint: "You can close this page.", Next: h.toConsole(),
 	})
+}
+
+// toConsole leads to the console, where there is one.
+func (h *Handler) toConsole() *link {
+	if h.config.Proxy == nil {
+		return nil
+	}
+	return &link{To: "/#/setup", Text: "Go on in the console"}
 }
 
 // beginLogin begins a login whose result a person carries over by hand.

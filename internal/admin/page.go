@@ -13,7 +13,11 @@ type page struct {
 	Title string
 	Text  string
 	Hint  string // the next thing to try; may be empty
+	Next  *link  // nil for none
 }
+
+// link leads on.
+type link struct{ To, Text string }
 
 const pageStyle = `body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}`
 
@@ -26,6 +30,7 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <h1>{{.Title}}</h1>
 <p>{{.Text}}</p>
 {{with .Hint}}<p>{{.}}</p>{{end}}
+{{with .Next}}<p><a href="{{.To}}">{{.Text}}</a></p>{{end}}
 </html>
 `))
 

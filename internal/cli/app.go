@@ -140,6 +140,7 @@ func (r *running) adminConfig() admin.Config {
 		Info: admin.Info{
 			Version: buildVersion().version, Listeners: listeners, Upstream: r.upstream.api.String(),
 			Store: r.store.name, StartedAt: time.Now().UTC(),
+			CallerHeaders: r.secrets.callerHeaders(),
 		},
 	}
 }

@@ -24,7 +24,7 @@ export const get = (path) => ask(path, { cache: 'no-store' });
 export const post = (path, body) => ask(path, { method: 'POST', headers: own, body: body === undefined ? undefined : JSON.stringify(body) });
 
 export const status = () => get('/api/v1/status');
-export const requests = () => get('/api/v1/requests');
+export const requests = () => get('/api/v1/requests?limit=25');
 export const refresh = (account) => post(`/api/v1/accounts/${encodeURIComponent(account)}/refresh`);
 export const test = (call) => post('/api/v1/test', call);
 

@@ -64,6 +64,7 @@ function parsed(body) {
 }
 
 const readOnly = (request) => ['GET', 'HEAD'].includes(request.method);
+const keyHeader = 'X-Proxy-Key'; // carries a client key of the proxy
 const fileNote = 'This task cannot carry a file: use curl, or the Node or Python lines.';
 
 // simworkflowOf returns a workflow with one HTTP task, to be posted to SimWorkflow as it is. A request
@@ -75,7 +76,7 @@ export function simworkflowOf(request, title, publicBase) {
     description: 'PandaDoc through pandadoc-auth-proxy; no PandaDoc token here',
     httpRequest: {
       url: escaped(address(request, publicBase.replace(/\/+$/, ''))), method: request.method,
-      headers: escaped(Object.fromEntries(allHeaders(request))), body: escaped(parsed(request.body)),
+      headers: escaped({ ...Object.fromEntries(allHeaders(request)), [keyHeader]: 'change-me' }), body: escaped(parsed(request.body)),
     },
     ...(readOnly(request) ? { retry: { intervalSeconds: 2, maxAttempts: 3, backoffRate: 2 } } : {}),
     connectionTimeoutSeconds: 5,
@@ -84,7 +85,7 @@ export function simworkflowOf(request, title, publicBase) {
   };
   return {
     text: JSON.stringify({ name: title, startTask: title, tasks: { [title]: task } }, null, 2),
-    note: 'SimWorkflow runs on its own servers, so it needs a public HTTPS address that leads to this proxy and asks its callers who they are.',
+    note: `SimWorkflow runs on its own servers, so it needs a public HTTPS address that leads to this proxy, and ${keyHeader} must hold one of the proxy’s client keys.`,
   };
 }
 
@@ -110,6 +111,9 @@ export function conductorOf(request, title, listener) {
   };
 }
 
+// asksKey says whether callers of this proxy need a client key. The SDKs can send it as a Bearer token.
+const asksKey = (request) => request.headers.some(([name]) => name === keyHeader);
+
 const camel = (name) => name.replace(/_+(\w)/g, (_, letter) => letter.toUpperCase());
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
@@ -121,9 +125,10 @@ function typed(parameter, text) {
 }
 
 // sdkArguments returns what the SDKs' call takes, by the API's names, or null if they have no call for it.
-function sdkArguments(op, values) {
+function sdkArguments(op, values, request) {
   const query = (op.query ?? []).filter((p) => values.query[p.name]?.length);
-  if (!op.sdk || query.some((p) => op.sdk.lacks?.includes(p.name))) return null;
+  const ownHeaders = request.headers.some(([name]) => ![keyHeader, 'Accept', 'Content-Type'].includes(name));
+  if (!op.sdk || ownHeaders || query.some((p) => op.sdk.lacks?.includes(p.name))) return null;
   const given = { ...values.path };
   for (const p of query) {
     const list = values.query[p.name].map((text) => typed(p, text));
@@ -147,7 +152,7 @@ const js = (value, by = 0) => indent(JSON.stringify(value, null, 2), by);
 // nodeOf returns a program for Node, with PandaDoc's client where that has a call for the operation.
 export function nodeOf(request, op, values, listener) {
   const base = baseOf(listener) + prefix(request);
-  const given = sdkArguments(op, values);
+  const given = sdkArguments(op, values, request);
   if (!given) return nodeFetch(request, listener);
   const fields = Object.entries(given).map(([name, value]) => `${camel(name)}: ${op.sdk.dates?.includes(name) ? `new Date(${js(value)})` : js(value, 4)}`);
   if (op.sdk.body) fields.push(`${op.sdk.body}: ${js(camelKeys(parsed(request.body)), 4)}`);
@@ -156,7 +161,8 @@ export function nodeOf(request, op, values, listener) {
 const pandadoc = require('pandadoc-node-client');
 
 const config = pandadoc.createConfiguration({
-  baseServer: new pandadoc.ServerConfiguration(${js(base)}, {}), // the proxy: no credentials here
+  baseServer: new pandadoc.ServerConfiguration(${js(base)}, {}), // the proxy: no credentials of PandaDoc here${asksKey(request) ? `
+  authMethods: { oauth2: { accessToken: 'change-me' } }, // a client key of the proxy` : ''}
 });
 
 (async () => {
@@ -206,7 +212,7 @@ function py(value, by = 0) {
 // pythonOf returns a program for Python, with PandaDoc's client where that has a call for the operation.
 export function pythonOf(request, op, values, listener) {
   const base = baseOf(listener) + prefix(request);
-  const given = sdkArguments(op, values);
+  const given = sdkArguments(op, values, request);
   if (!given) return pythonPlain(request, listener);
   const module = `${snake(op.sdk.class).slice(1)}`;
   const fields = Object.entries(given).map(([name, value]) => `${name}=${op.sdk.dates?.includes(name) ? `datetime.fromisoformat(${py(value)})` : py(value, 8)}`);
@@ -216,7 +222,7 @@ export function pythonOf(request, op, values, listener) {
 ${op.sdk.dates ? 'from datetime import datetime\n\n' : ''}import pandadoc_client
 from pandadoc_client.api import ${module}
 
-config = pandadoc_client.Configuration(host=${py(base)})  # the proxy: no credentials here
+config = pandadoc_client.Configuration(host=${py(base)}${asksKey(request) ? ', access_token="change-me"' : ''})  # the proxy${asksKey(request) ? ', and a client key of it' : ': no credentials of PandaDoc here'}
 with pandadoc_client.ApiClient(config) as client:
     answer = ${module}.${op.sdk.class}(client).${snake(op.sdk.method)}(${args})
     print(answer)

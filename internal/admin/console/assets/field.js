@@ -84,7 +84,7 @@ function labelOf(item, list) {
 export function jsonField(label, example, lookups) {
   const id = nextID('body');
   const start = JSON.stringify(example, null, 2);
-  const area = h('textarea.code', { id, name: label, spellcheck: 'false', autocapitalize: 'none', rows: Math.min(22, Math.max(4, start.split('\n').length)), value: start, 'aria-describedby': `${id}-problem` });
+  const area = h('textarea.code', { id, name: label, spellcheck: 'false', autocapitalize: 'none', rows: Math.min(32, Math.max(4, start.split('\n').length)), value: start, 'aria-describedby': `${id}-problem` });
   const problem = h('p.field-problem', { id: `${id}-problem`, role: 'status' });
   const check = () => {
     const error = jsonError(area.value);

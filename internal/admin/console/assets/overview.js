@@ -82,12 +82,13 @@ function card(a) {
     h('header', h('h3', a.account), h('span', { class: `state state-${a.state}` }, stateName(a.state))),
     h('dl', [
       ['Token expires', when(a.expires_at) ?? (a.generation ? 'not known: until PandaDoc refuses it' : null)],
-      ['Newest token', a.generation ? [when(a.obtained_at), ` (generation ${a.generation})`] : null],
+      ['Newest token', a.generation ? when(a.obtained_at) : null],
+      ['Generation', a.generation || null],
       ['Refresh last worked', a.scheme === 'Bearer' && a.state !== 'login-required' ? when(a.refresh_proven_at) ?? 'never tried' : null],
       ['Signed in with', a.scheme === 'API-Key' ? 'an API key' : null],
       ['Cause', a.cause ? causeText(a.cause) : null],
       ['In this state since', a.state === 'ready' ? null : when(a.since)],
-    ].map(([name, value]) => value && [h('dt', name), h('dd', value)])),
+    ].map(([name, value]) => value && h('div', h('dt', name), h('dd', value)))),
     h('div.actions', actions(a, false)));
 }
 
@@ -125,7 +126,7 @@ function rows(r, open, changed) {
   const id = `why-${key(r)}`;
   const shown = open.has(key(r));
   const details = h('tr.why', { id, hidden: !shown }, h('td', { colspan: 5 }, explanation(r)));
-  const button = h('button.link', { type: 'button', 'aria-expanded': String(shown), 'aria-controls': id }, outcome(r));
+  const button = h('button', { class: noteworthy(r) ? 'link' : 'link plain', type: 'button', 'aria-expanded': String(shown), 'aria-controls': id }, outcome(r));
   button.addEventListener('click', () => {
     const show = details.hidden;
     details.hidden = !show;
@@ -144,6 +145,9 @@ function rows(r, open, changed) {
     details,
   ];
 }
+
+// noteworthy requests are not like all others.
+const noteworthy = (r) => r.code || r.replayed || r.reason || r.status === 499;
 
 function statusClass(r) {
   if (r.code || r.status >= 500) return 'bad';

@@ -49,7 +49,8 @@ const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
 
 function connect(status) {
   const waiting = status.accounts.find((a) => !usable(a))?.account ?? 'default';
-  const link = h('a.button.primary', { href: `/connect/${waiting}` }, 'Connect');
+  const connected = status.accounts.filter(usable).map((a) => a.account);
+  const link = h('a', { class: connected.length ? 'button' : 'button primary', href: `/connect/${waiting}` }, 'Connect');
   const problem = h('p.field-problem', { id: 'account-problem', role: 'alert', hidden: true }, 'Use lower-case letters, digits and hyphens, like acme-sales.');
   const input = h('input', { id: 'account', value: waiting, spellcheck: 'false', autocapitalize: 'none', autocomplete: 'off', 'aria-describedby': 'account-about account-problem' });
   input.addEventListener('input', () => {
@@ -59,9 +60,8 @@ function connect(status) {
     if (good) link.href = `/connect/${input.value}`;
     else link.removeAttribute('href');
   });
-  const connected = status.accounts.filter(usable).map((a) => a.account);
   return step('Connect', connected.length > 0,
-    connected.length > 0 && h('p', 'Signed in: ', connected.map((name) => [h('strong', name), ' ']), '. You can connect another account, or the same again.'),
+    connected.length > 0 && h('p', 'Signed in: ', connected.map((name, i) => [i > 0 && ', ', h('strong', name)]), '. You can connect another account, or the same again.'),
     h('p', 'PandaDoc asks for your consent in the browser and sends you back here. The proxy stores the tokens; you will never see them.'),
     h('div.field', h('label', { for: 'account' }, 'Account'), input,
       h('p.fine', { id: 'account-about' }, 'Any name. “default” is used where a request names none.'), problem),
@@ -70,11 +70,13 @@ function connect(status) {
 }
 
 function point(status) {
-  const curl = curlOf({ method: 'GET', target: '/public/v1/documents?count=5', headers: [], body: { kind: 'none' } }, status.listeners[0] ?? '');
+  const ready = status.accounts.some(usable);
+  const headers = (status.caller_headers ?? []).map((name) => [name, 'change-me']);
+  const curl = curlOf({ method: 'GET', target: '/public/v1/documents?count=5', headers, body: { kind: 'none' } }, status.listeners[0] ?? '');
   return step('Point your programs at the proxy', false,
     h('p', 'Replace ', h('code', 'https://api.pandadoc.com'), ' by the proxy’s address, and leave out every credential.'),
     copyable(curl, 'Command'),
-    h('p', h('a.button', { href: '#/try/2' }, 'Send a first request')));
+    h('p', h('a', { class: ready ? 'button primary' : 'button', href: '#/try/2' }, 'Send a first request')));
 }
 
 function copyable(text, what) {

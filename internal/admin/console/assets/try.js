@@ -52,7 +52,7 @@ export function tryPage(root, rest, status) {
 function search(operations) {
   const found = h('div.found');
   const count = h('p.count', { role: 'status' });
-  const input = h('input', { type: 'search', id: 'search', placeholder: 'Search: send, template, DELETE, …', autocomplete: 'off', spellcheck: 'false', 'aria-controls': 'found' });
+  const input = h('input', { type: 'search', id: 'search', placeholder: 'send, template, DELETE …', autocomplete: 'off', spellcheck: 'false', 'aria-controls': 'found' });
   found.id = 'found';
   const groups = new Map();
   for (const op of operations) groups.set(op.group, [...(groups.get(op.group) ?? []), { op, link: operationLink(op), text: searchText(op) }]);
@@ -127,7 +127,7 @@ function showOperation(root, op, page) {
   const send = h('button.primary.send', { type: 'submit' }, 'Test request');
   const place = h('section.answer', { 'aria-label': 'Answer' });
   const copy = copyPanel(op, () => page.status?.listeners?.[0] ?? '');
-  const refreshCopy = () => copy.show(form.read());
+  const refreshCopy = () => copy.show(withCallerHeaders(form.read(), page.status));
   const element = h('form.try-form', { novalidate: true }, form.element, problem,
     h('div.send-row', send, op.method !== 'GET' && h('span.fine', 'You are asked before it is sent.')));
   const run = async () => {
@@ -163,6 +163,12 @@ function showOperation(root, op, page) {
   refreshCopy();
   say(`${op.method} ${op.title}`);
   return () => free();
+}
+
+// withCallerHeaders adds what clients of this proxy must send; a test request needs none of it.
+function withCallerHeaders({ request, values }, status) {
+  const missing = (status?.caller_headers ?? []).filter((name) => !request.headers.some(([n]) => n.toLowerCase() === name.toLowerCase()));
+  return { values, request: { ...request, headers: [...request.headers, ...missing.map((name) => [name, 'change-me'])] } };
 }
 
 // callOf turns a request into what the test call takes.

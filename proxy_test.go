@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -271,4 +272,21 @@ func TestEarlyRefusalReachesTheClientThatUploads(t *testing.T) {
 			t.Errorf("upload %d: answer %d, want 413", i, resp.StatusCode)
 		}
 	}
+}
+
+// PandaDoc's own client, used in the usual way: it has no credential, and knows nothing but the base URL.
+// internal/sandbox/sdk_test.go tells how to install it.
+func TestOfficialClientNeedsNothingButTheBaseURL(t *testing.T) {
+	modules := os.Getenv("PANDADOC_NODE_CLIENT")
+	if modules == "" {
+		t.Skip("PANDADOC_NODE_CLIENT does not name a node_modules directory with pandadoc-node-client")
+	}
+	p := programtest.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+	client := exec.CommandContext(t.Context(), "node", filepath.Join("internal", "sandbox", "testdata", "sdk", "run.js"), p.URL)
+	client.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_PATH=" + modules}
+	out, err := client.CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(out), " steps done\n") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
 }

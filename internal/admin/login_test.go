@@ -236,6 +236,7 @@ func TestALoginExpiresAfterTenMinutes(t *testing.T) {
 			if !strings.Contains(w.Body.String(), row.text) {
 				t.Errorf("after %s: got %q, want %q in it", row.after, w.Body.String(), row.text)
 			}
+			check(t, "exchanged", len(accounts.exchanged()) > 0, row.text == "Signed in")
 		}
 	})
 }

@@ -130,6 +130,9 @@ func (e *problemError) Error() string {
 	if text == "" {
 		return fmt.Sprintf("the proxy answered %d", e.Status)
 	}
+	if first, _, _ := strings.Cut(text[1:], " "); first != strings.ToLower(first) {
+		return text // PandaDoc and other names keep their capitals
+	}
 	return strings.ToLower(text[:1]) + text[1:]
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -237,6 +238,29 @@ func TestLocalhostIsOnePortInBothFamilies(t *testing.T) {
 		}
 	}
 	check(t, "number of ports", len(ports), 1)
+}
+
+// A container without /etc/hosts does not know the name, and healthcheck runs in there.
+func TestLocalhostIsReachedWithoutAResolver(t *testing.T) {
+	for _, family := range []string{"127.0.0.1", "::1"} {
+		open, err := address{host: family}.open(t.Context())
+		if noSuchFamily(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeAll(open)
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			DNSStart: func(i httptrace.DNSStartInfo) { t.Errorf("a resolver is asked for %q", i.Host) },
+		})
+		at := address{host: "localhost", port: uint16(portOfListeners(open))}
+		conn, err := at.dial(ctx, "tcp", "example.com:1") // whatever a request names
+		if err != nil {
+			t.Fatalf("%s: %v", family, err)
+		}
+		conn.Close()
+	}
 }
 
 func TestATakenFamilyIsAnError(t *testing.T) {

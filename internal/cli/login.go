@@ -20,6 +20,7 @@ import (
 const (
 	loginLimit = 5 * time.Minute
 	loginPause = 200 * time.Millisecond // between two questions whether the login has ended
+	lastPage   = time.Second            // for the last page to reach the browser
 	maxPasted  = 16 << 10
 )
 
@@ -181,8 +182,9 @@ func (c *caretaker) serveLogin(ctx context.Context) (start *url.URL, stop func()
 		}()
 	}
 	return &url.URL{Scheme: "http", Host: c.redirect.Host}, func() {
-		// The page that says so may still be on its way to the browser.
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		// The page that says so may still be on its way to the browser. Connections on which a browser
+		// has sent nothing yet are not waited for, which Shutdown would do for 5 s.
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPage)
 		defer cancel()
 		if server.Shutdown(last) != nil {
 			server.Close()

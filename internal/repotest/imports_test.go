@@ -28,6 +28,7 @@ var doors = map[string]struct {
 	"tokens/kubestore":     {[]string{"tokens"}, "a store knows records, and no other store"},
 	"tokens/storetest":     {[]string{"tokens"}, "the suite knows what a store promises, and no store"},
 	"internal/programtest": {nil, "it runs the built program from outside"},
+	"internal/logintest":   {nil, "it signs in to the built program as people do, from outside"},
 	"internal/hazards":     {nil, "it attacks the built program from outside, and knows nothing of its inside"},
 	"internal/consoletest": {nil, "it uses the console of the built program from outside, in a browser"},
 

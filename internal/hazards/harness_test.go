@@ -7,12 +7,15 @@ package hazards
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -144,6 +147,12 @@ func serve(t *testing.T, api string, args ...string) *programtest.Process {
 	return programtest.Start(t, signedIn(), serveArgs(api, args...)...)
 }
 
+// serveWithKey starts one that is signed in with an API key: a 401 of the API stands then.
+func serveWithKey(t *testing.T, api string, args ...string) *programtest.Process {
+	t.Helper()
+	return programtest.Start(t, []string{"PANDADOC_API_KEY=" + accessToken}, serveArgs(api, args...)...)
+}
+
 func signedIn() []string { return []string{"PANDADOC_ACCESS_TOKEN=" + accessToken} }
 
 func serveArgs(api string, args ...string) []string {
@@ -224,4 +233,19 @@ func get(target string, header ...string) string { return call("GET", target, "l
 
 func call(method, target, host string, header ...string) string {
 	return method + " " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + strings.Join(append(header, ""), "\r\n") + "\r\n"
+}
+
+// command runs the program to its end.
+func command(t *testing.T, args ...string) (output string, status int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c := exec.CommandContext(ctx, programtest.Binary(), args...)
+	c.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), c.ProcessState.ExitCode()
 }

@@ -52,32 +52,49 @@ func (k *keeper) marker(started, now time.Time) *Pending {
 	return &Pending{Owner: k.owner, StartedAt: started, Until: now.Add(lease)}
 }
 
-// renew writes the marker anew, with what is known by now. Once it is lost it stays lost.
-func (c *claim) renew() error {
-	if c.lost {
-		return ErrConflict
+// renew writes the marker anew, with what is known by now. A conflict does not mean that the marker is gone:
+// somebody may have noted a seed, or our own last write may have reported an error after it was done. Once
+// it is gone it stays lost. started is when our request began, or will at the earliest.
+func (c *claim) renew(started time.Time) error {
+	for !c.lost {
+		began := time.Now()
+		next := c.rec.Clone()
+		next.Pending = c.k.marker(started, wallClock())
+		saved, err := c.k.m.save(c.k.account, next)
+		if err == nil {
+			c.rec, c.fresh = saved, began
+			c.k.change(func() { c.k.take(saved) })
+			return nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		found, err := c.k.m.load(c.k.account)
+		switch {
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return err
+		case found.Generation != c.from || found.Pending == nil || found.Pending.Owner != c.k.owner:
+			c.lost = true
+		default:
+			c.rec = c.learnt(found)
+		}
 	}
-	began := time.Now()
-	next := c.rec.Clone()
-	next.Pending = c.k.marker(c.rec.Pending.StartedAt, wallClock())
-	saved, err := c.k.m.save(c.k.account, next)
-	switch {
-	case errors.Is(err, ErrConflict):
-		c.lost = true
-		return err
-	case err != nil:
-		return err
-	}
-	c.rec, c.fresh = saved, began
-	c.k.change(func() { c.k.take(saved) })
-	return nil
+	return ErrConflict
 }
 
-// holds says whether the right to send still stands: a lock holds as long as we live, a lease runs out.
-func (c *claim) holds() bool {
-	_, locker := c.k.m.config.Store.(Locker)
-	return !c.lost && (locker || time.Since(c.fresh) < lease)
+// learnt returns found with what this flight knows besides.
+func (c *claim) learnt(found Record) Record {
+	next := found.Clone()
+	if c.rec.UnconfirmedSince.After(next.UnconfirmedSince) {
+		next.UnconfirmedSince = c.rec.UnconfirmedSince
+	}
+	return next
 }
+
+// isFresh says whether the marker still tells the truth: that our request starts just now. If we were
+// stopped since it was written, the lease may have run out, and whoever finds the marker after our
+// death would count the quiet time from too early a start.
+func (c *claim) isFresh() bool { return !c.lost && time.Since(c.fresh) < time.Second }
 
 // run makes the token call and ends the flight with a save, whatever comes.
 func (c *claim) run() error {
@@ -102,8 +119,8 @@ func (c *claim) run() error {
 func (c *claim) call() (Pair, error) {
 	pauses := []time.Duration{500 * time.Millisecond, 2 * time.Second}
 	for {
-		if !c.holds() {
-			if err := c.renew(); err != nil {
+		if !c.isFresh() {
+			if err := c.renew(wallClock()); err != nil {
 				return Pair{}, &callError{err: err}
 			}
 		}
@@ -113,7 +130,7 @@ func (c *claim) call() (Pair, error) {
 			return pair, err
 		}
 		pauses = pauses[1:]
-		if renewErr := c.renew(); renewErr != nil {
+		if renewErr := c.renew(wallClock()); renewErr != nil {
 			return Pair{}, err
 		}
 	}
@@ -174,7 +191,7 @@ func (c *claim) listen() (Pair, error) {
 func (c *claim) keepAlive() {
 	_, locker := c.k.m.config.Store.(Locker)
 	if !locker && !c.lost && time.Since(c.fresh) >= lease/3 {
-		_ = c.renew()
+		_ = c.renew(c.rec.Pending.StartedAt)
 	}
 }
 

@@ -87,7 +87,7 @@ func (k *keeper) keepInMemory(rec Record, err error) bool {
 	kept := false
 	k.change(func() {
 		if kept = k.unsaved == nil; kept {
-			k.unsaved = &unsaved{rec: rec, from: rec.Generation - 1, unlock: func() {}, err: err}
+			k.unsaved = &unsaved{rec: rec, from: rec.Generation - 1, unlock: func() {}, err: err, login: true}
 			k.adopt(rec)
 		}
 	})

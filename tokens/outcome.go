@@ -20,7 +20,7 @@ func (c *claim) succeed(p Pair, took time.Duration) error {
 	}
 	next := succeed(c.rec, p, now)
 	next.ProvenAt = now
-	saved, err := c.k.store(next, c.from)
+	saved, err := c.k.store(next, c.from, false)
 	c.k.change(func() {
 		if err != nil {
 			c.k.unsaved = &unsaved{rec: next, from: c.from, unlock: c.unlock, err: err}
@@ -38,8 +38,9 @@ func (c *claim) succeed(p Pair, took time.Duration) error {
 
 // store writes next, which replaces generation from. A late save never does harm: if the store still
 // holds from, next is the newest truth, whoever's marker stands there; if the store has moved on,
-// that is adopted and next is dropped. It returns what the store holds then.
-func (k *keeper) store(next Record, from uint64) (Record, error) {
+// that is adopted and next is dropped. It returns what the store holds then. A late login gives way to
+// what other people did, not to a refresh of the pair that it replaces.
+func (k *keeper) store(next Record, from uint64, login bool) (Record, error) {
 	for {
 		saved, err := k.m.save(k.account, next)
 		if !errors.Is(err, ErrConflict) {
@@ -51,10 +52,11 @@ func (k *keeper) store(next Record, from uint64) (Record, error) {
 			found = Record{}
 		case err != nil:
 			return Record{}, err
-		case found.Generation > from:
+		case found.Generation > from && !(login && found.byRefresh()):
 			return found, nil
 		}
 		next = rebase(next, found)
+		next.Generation = max(next.Generation, found.Generation+1)
 	}
 }
 
@@ -166,6 +168,11 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 			c.k.change(func() { c.k.take(found) })
 			return found, true
 		}
-		next.Version = found.Version
+		// Another owner may have come and gone since: what it left in the record stays.
+		next = c.learnt(found)
+		next.Pending = nil
+		if rejected != nil {
+			next.Rejected = rejected
+		}
 	}
 }

@@ -95,6 +95,9 @@ func (r Record) IsRejected() bool {
 	return r.Rejected != nil && r.Rejected.Generation == r.Generation
 }
 
+// byRefresh says whether a refresh gave the pair, and not a login or a seed.
+func (r Record) byRefresh() bool { return !r.ProvenAt.IsZero() && r.ProvenAt.Equal(r.ObtainedAt) }
+
 // Clone returns a copy that shares nothing that can be changed.
 func (r Record) Clone() Record {
 	r.Seeds = slices.Clone(r.Seeds)

@@ -20,6 +20,7 @@ type unsaved struct {
 	from   uint64 // the generation that it replaces
 	unlock func() // frees the store's refresh lock, which is kept until the pair is saved
 	err    error  // of the last save
+	login  bool   // a person gave it, and not a refresh
 }
 
 func (u *unsaved) reason() string { return "the newest tokens are in memory only: " + u.err.Error() }
@@ -32,7 +33,7 @@ func (k *keeper) keepSaving() {
 	k.mu.Unlock()
 	for pause := saveAgainMin; ; pause = min(2*pause, saveAgainMax) {
 		goOn := k.sleep(k.m.ctx.Done(), pause)
-		saved, err := k.store(u.rec, u.from)
+		saved, err := k.store(u.rec, u.from, u.login)
 		if err == nil {
 			k.saved(u, saved)
 			return

@@ -1,0 +1,121 @@
+// What internal/chaos/model found, told again with the real code.
+package tokens_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// Somebody else's harmless write (here: the seed of another process is noted) must not cost a living
+// owner its lease. It did: renew met a conflict, gave up for good, and after a lease a waiter sent the
+// refresh token that was already under way.
+func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
+		b := w.manager(func(c *tokens.Config) { c.Probe = nil; c.RefreshTimeout = 5 * time.Minute })
+		old := token(t, a)
+		w.server.kill(old)
+		w.server.next(takes(100 * time.Second))
+		go func() { _, _ = a.Renew(t.Context(), tokens.DefaultAccount, old) }()
+		time.Sleep(5 * time.Second)
+		w.manager(func(c *tokens.Config) {
+			c.Accounts = map[string]tokens.Account{tokens.DefaultAccount: {RefreshToken: tokens.NewSecret("an old seed")}}
+		})
+		if tok, err := b.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+			t.Errorf("Renew of the waiter = %v, %v", tok, err)
+		}
+		time.Sleep(5 * time.Minute)
+		w.wantCalls(1, 1, 0)
+		if n := w.record().Takeovers; n != 0 {
+			t.Errorf("%d takeovers from a living owner", n)
+		}
+	})
+}
+
+// The same after a renewal that was written although the store said no.
+func TestRenewalThatWasWrittenDespiteAnErrorDoesNotEndALease(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
+		b := w.manager(func(c *tokens.Config) { c.Probe = nil; c.RefreshTimeout = 5 * time.Minute })
+		old := token(t, a)
+		w.server.kill(old)
+		w.server.next(takes(100 * time.Second))
+		go func() { _, _ = a.Renew(t.Context(), tokens.DefaultAccount, old) }()
+		time.Sleep(5 * time.Second)
+		torn := false
+		w.store.mu.Lock()
+		w.store.onSave = func(rec tokens.Record) error {
+			if torn || rec.Pending == nil {
+				return nil
+			}
+			torn = true
+			_, _ = w.store.Memory.Save(t.Context(), tokens.DefaultAccount, rec)
+			return errors.New("the connection broke after the write")
+		}
+		w.store.mu.Unlock()
+		if tok, err := b.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+			t.Errorf("Renew of the waiter = %v, %v", tok, err)
+		}
+		time.Sleep(5 * time.Minute)
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+// An owner that overslept its lease, and finds that another took over, lost its answer and released, must
+// not clear what that other left in the record: unconfirmed_since, and the mark of a rejection.
+func TestReleaseKeepsWhatAnotherOwnerLeft(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
+		lost := time.Now().Add(-time.Second).UTC()
+		w.server.next(func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
+			w.put(func(rec *tokens.Record) { // taken over, lost, released, tried again, refused
+				rec.Pending = nil
+				rec.UnconfirmedSince = lost
+				rec.Rejected = &tokens.Rejected{Generation: rec.Generation, At: lost, Cause: tokens.CauseLostInTransit, Code: "invalid_grant"}
+			})
+			return answers(403, nil, `{"error": "slow_down"}`)(s, rw, r)
+		})
+		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		synctest.Wait()
+		rec := w.record()
+		if !rec.UnconfirmedSince.Equal(lost) {
+			t.Errorf("unconfirmed_since = %v, want %v", rec.UnconfirmedSince, lost)
+		}
+		if !rec.IsRejected() {
+			t.Error("the mark of the rejection is gone")
+		}
+	})
+}
+
+// A login whose save failed is kept in memory. That another process refreshed the former pair meanwhile
+// must not make it vanish: a login is never undone.
+func TestLoginKeptInMemoryWinsOverARefreshElsewhere(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.signedIn()
+		w.store.fail(errors.New("the store is away"), errors.New("the store is away"))
+		login := w.server.pair()
+		if _, err := a.Login(t.Context(), tokens.DefaultAccount, login); err == nil {
+			t.Fatal("Login said nothing of the failed save")
+		}
+		w.put(func(rec *tokens.Record) { // another process, which reaches the store, refreshes the old pair
+			p := w.server.pair()
+			rec.Generation++
+			rec.AccessToken, rec.RefreshToken = p.AccessToken, p.RefreshToken
+			rec.ObtainedAt = time.Now().UTC()
+			rec.ProvenAt = rec.ObtainedAt
+		})
+		w.store.fail(nil, nil)
+		time.Sleep(time.Minute)
+		if got := w.record(); !got.RefreshToken.Equal(login.RefreshToken) {
+			t.Errorf("the store holds %v, which is not the login's pair", got)
+		}
+		if got := token(t, a); !got.Access.Equal(login.AccessToken) {
+			t.Errorf("the process that signed in uses %v, not the login's token", got)
+		}
+	})
+}

@@ -262,7 +262,7 @@ func TestInformationalAnswersAreBounded(t *testing.T) {
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("G1: the other host was asked") }))
 	defer other.Close()
-	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/x", 302) }})
+	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/x", http.StatusFound) }})
 	if res, _ := g.do("GET", "/a", nil); res.StatusCode != 302 || res.Header.Get("Location") != other.URL+"/x" {
 		t.Errorf("answer %d to %q", res.StatusCode, res.Header.Get("Location"))
 	}

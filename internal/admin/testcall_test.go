@@ -113,6 +113,7 @@ func TestTestCallTellsWhatHappened(t *testing.T) {
 	var x *tester
 	x, _ = newTestedProxy(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Request-Id", "the-id")
+		w.Header()["Content-Type"] = nil // as the proxy does, so that net/http does not guess
 		w.Write([]byte{0xff, 0})
 		x.handler.ObserveRequest(Request{ID: "the-id", Status: 200, Attempts: 2, Replay: replayed, RefusedGeneration: 1, Generation: 2})
 	})
@@ -120,6 +121,7 @@ func TestTestCallTellsWhatHappened(t *testing.T) {
 	x.test(TestCall{Method: "GET", Target: "/x"}).decode(t, &answer)
 	check(t, "bytes", answer.BodyBase64, []byte{0xff, 0})
 	check(t, "size", answer.Size, 2)
+	check(t, "header", answer.Header, http.Header{"X-Request-Id": {"the-id"}})
 	if answer.Request == nil || !answer.Request.Refreshed || !answer.Request.Replayed || answer.Request.Generation != 2 {
 		t.Errorf("got %+v, want a refresh and a replay with generation 2", answer.Request)
 	}

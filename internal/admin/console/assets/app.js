@@ -85,10 +85,23 @@ async function loop() {
   setTimeout(loop, document.hidden ? 15000 : 2000);
 }
 
+// settle moves to the host name to which PandaDoc sends the browser back, if that is this very listener
+// by another loopback name. To the browser, a login that begins elsewhere comes from a foreign page.
+function settle() {
+  const loopback = ['localhost', '127.0.0.1', '[::1]'];
+  const home = new URL(last.redirect_url);
+  if (home.host === location.host || home.port !== location.port) return false;
+  if (!loopback.includes(home.hostname) || !loopback.includes(location.hostname)) return false;
+  location.replace(`${home.origin}/${location.hash}`);
+  return true;
+}
+
 addEventListener('hashchange', show);
 document.addEventListener('visibilitychange', () => { if (!document.hidden) update(); });
 document.addEventListener('console:update', update);
 setInterval(tick, 1000);
 await update();
-await show();
-setTimeout(loop, 2000);
+if (!last || !settle()) {
+  await show();
+  setTimeout(loop, 2000);
+}

@@ -55,15 +55,18 @@ function search(operations) {
   const input = h('input', { type: 'search', id: 'search', placeholder: 'send, template, DELETE …', autocomplete: 'off', spellcheck: 'false', 'aria-controls': 'found' });
   found.id = 'found';
   const groups = new Map();
-  for (const op of operations) groups.set(op.group, [...(groups.get(op.group) ?? []), { op, link: operationLink(op), text: searchText(op) }]);
+  for (const op of operations) groups.set(op.group, [...(groups.get(op.group) ?? []), { op, link: operationLink(op), text: searchText(op), query: (op.query ?? []).map((q) => q.name).join(' ') }]);
   const sections = [...groups].map(([name, entries]) => ({ element: h('section', h('h2', name), h('ul', entries.map((e) => h('li', e.link)))), entries }));
   found.append(...sections.map((s) => s.element));
   const update = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matches = (text) => words.every((w) => text.includes(w));
+    // What is named so comes first; if nothing is, what has a parameter of that name.
+    const named = sections.some((s) => s.entries.some((e) => matches(e.text)));
     let shown = 0;
     for (const s of sections) {
       for (const e of s.entries) {
-        const hit = words.every((w) => e.text.includes(w));
+        const hit = matches(named ? e.text : `${e.text} ${e.query}`);
         e.link.parentElement.hidden = !hit;
         shown += hit;
       }
@@ -90,7 +93,7 @@ function search(operations) {
   return [h('div.search', h('label', { for: 'search' }, 'Find an operation'), input, count), found];
 }
 
-const searchText = (op) => [op.method, op.path, op.title, op.note, op.group, op.number, ...(op.query ?? []).map((q) => q.name)].join(' ').toLowerCase();
+const searchText = (op) => [op.method, op.path, op.title, op.note, op.group, op.number].join(' ').toLowerCase();
 
 const operationLink = (op) => h('a', { href: `#/try/${op.number}` },
   h('span', { class: `method method-${op.method}` }, op.method), h('span.title', op.title, op.deprecated && h('small', ' deprecated')), h('span.unseen', ` ${op.path}`));
@@ -104,7 +107,7 @@ function reference(op) {
   const bodies = { json: 'JSON', multipart: 'multipart/form-data', form: 'a form' };
   return h('dl.reference',
     h('dt', 'Body'), h('dd', bodies[op.body?.kind] ?? 'none'),
-    h('dt', 'Answers'), h('dd', op.answers.map((a) => h('span.answer-kind', h('strong', a.status), ` ${answerKinds[a.body]}`, a.about && ` (${a.about})`))),
+    h('dt', 'Answers'), h('dd', op.answers.map((a, i) => [i > 0 && '; ', h('strong', a.status), ` ${answerKinds[a.body]}`, a.about && ` (${a.about})`])),
     h('dt', 'Number'), h('dd', `${op.number} of 127`));
 }
 

@@ -56,7 +56,7 @@ func TestFraming(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			before := len(api.whole())
+			before := len(api.unbroken())
 			got := raw(t, addr(p.URL), tt.wire)
 			if got == nil {
 				t.Fatal("no answer")
@@ -68,7 +68,7 @@ func TestFraming(t *testing.T) {
 			if !ok || !got.closed {
 				t.Errorf("answer %d %s, closed %v; want one of %v, closed", got.StatusCode, got.body, got.closed, tt.status)
 			}
-			if n := len(api.whole()) - before; n > tt.reached {
+			if n := len(api.unbroken()) - before; n > tt.reached {
 				t.Errorf("%d whole requests at the API, want %d at most", n, tt.reached)
 			}
 		})
@@ -80,8 +80,8 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// whole returns the requests that came to an end.
-func (r *recorder) whole() (all []request) {
+// unbroken returns the requests that came to an end.
+func (r *recorder) unbroken() (all []request) {
 	for _, seen := range r.arrived() {
 		if seen.Bytes >= 0 {
 			all = append(all, seen)

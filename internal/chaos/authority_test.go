@@ -42,6 +42,7 @@ type authority struct {
 	expires  time.Time // of the live access token; zero for never
 	next     func() plan
 	open     int         // connections to the token endpoint; each carries one call
+	used     int         // requests served with the live pair
 	arrivals map[int]int // by pair: how often its refresh token came
 	excuses  map[int]int // by pair: how often a call with it was lost
 	count    counts
@@ -109,7 +110,7 @@ func (a *authority) login() tokens.Pair {
 // rotate makes the next pair the live one. mu is held.
 func (a *authority) rotate() {
 	a.pair++
-	a.refuses, a.expires = false, time.Now().Add(a.life)
+	a.refuses, a.used, a.expires = false, 0, time.Now().Add(a.life)
 }
 
 func (a *authority) serveAPI(w http.ResponseWriter, r *http.Request) {
@@ -117,6 +118,7 @@ func (a *authority) serveAPI(w http.ResponseWriter, r *http.Request) {
 	good := !a.dead && !a.refuses && time.Now().Before(a.expires) && r.Header.Get("Authorization") == "Bearer "+accessToken(a.pair)
 	if good {
 		a.count.served++
+		a.used++
 	} else {
 		a.count.refused++
 	}
@@ -203,6 +205,14 @@ func (a *authority) refuse() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.refuses = true
+}
+
+// refuseIfUsed is refuse for a pair that has been in use for a moment. One that is refused right after the
+// refresh that a refusal caused looks as if refreshing did not help, and is held for half a minute.
+func (a *authority) refuseIfUsed() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refuses = a.refuses || a.used > 10
 }
 
 // plan sets what the token calls from now on meet. f is called once for each, one after the other.

@@ -94,7 +94,7 @@ func (s *storm) step() {
 		weight int
 		do     func()
 	}{
-		{"access token ended", 10, s.refuse},
+		{"access token ended", 10, s.refuseIfUsed},
 		{"kill -9", 3, func() { s.replace(slot) }},
 		{"kill -STOP", 2, func() { s.hold(slot) }},
 		{"honest answers", 4, func() { s.plan(always(plan{})) }},

@@ -22,7 +22,7 @@
 //	model                 code in package tokens
 //	look                  keeper.look, settle, wanted, sow, emergency; doubt.watch
 //	attempt               keeper.attempt: lock, look, hopeless, mayStart, then keeper.claim
-//	check                 claim.call: holds, and claim.renew if it does not
+//	check                 claim.call: isFresh, and claim.renew if it is not
 //	send                  claim.listen: the request leaves
 //	unsent                claim.call: the connection is refused (callError, not sent)
 //	serve                 the server takes a request and answers; it rotates, or refuses a spent token

@@ -135,7 +135,7 @@ func tornRenewal(w world, s *state, i int) bool {
 		return false
 	}
 	lease := s.owners[i].claim.lease
-	s.rewrite(w, i)
+	s.rewrite(w, i, s.store.started)
 	s.owners[i].claim.current, s.owners[i].claim.lease = false, lease
 	return true
 }
@@ -247,9 +247,7 @@ func tick(w world, s *state, _ int) bool {
 		o.watched, o.own = o.watched.older(), o.own.older()
 		c := &o.claim
 		c.unconfirmed, c.sent, c.watch = c.unconfirmed.older(), c.sent.older(), c.watch.older()
-		if w.Lease {
-			c.lease = c.lease.older()
-		}
+		c.lease = c.lease.older()
 	}
 	for j := range s.orphans {
 		if s.orphans[j].sent = s.orphans[j].sent.older(); s.orphans[j].sent == full {

@@ -25,7 +25,8 @@ const lostLogin = "a login is needed that could have been avoided"
 // what that costs or gains. Crashes and lost answers alone are not in the list: the pair that they lose
 // nobody could have kept.
 var (
-	// The second owner counts the quiet time from the marker, and the request left long after it.
+	// The quiet time counts from the marker, and the owner stood still between its last look at the marker
+	// and the request.
 	costsWithLock = []string{"crash + pause", "pause + store cut off + lost answer"}
 	// An owner that cannot renew its lease looks like a dead one.
 	costsWithLease = []string{"pause", "store cut off"}

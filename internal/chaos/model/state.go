@@ -72,7 +72,7 @@ const (
 	gone      step = iota // no process
 	idle                  // no flight, or one that waits: it has written nothing
 	claimed               // the marker is written
-	checked               // and the lease is found to run
+	checked               // and found to be fresh: the request may leave
 	awaiting              // the request is sent
 	got                   // the answer is a pair
 	unsaved               // whose save failed; the flight is over

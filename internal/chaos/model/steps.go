@@ -156,18 +156,17 @@ func (w world) exhausted(p pair, s *state) bool {
 	return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] && p.n == w.Rotations
 }
 
-// check is the question of claim.call before it sends: does the right still stand?
+// check is what claim.call does before it sends: claim.isFresh, and a renewal if the marker does not tell any
+// more when the request begins.
 func check(w world, s *state, i int) bool {
 	if !s.acts(i, claimed, false) {
 		return false
 	}
 	c := &s.owners[i].claim
 	switch {
-	case !w.Lease || (c.lease != full && !c.lost):
+	case c.lease == fresh && !c.lost:
 		s.owners[i].step = checked
-	case s.owners[i].cut:
-		s.owners[i].step = releasing
-	case !s.rewrite(w, i):
+	case s.owners[i].cut, !s.rewrite(w, i, fresh):
 		s.owners[i].step = releasing // without having sent anything
 	default:
 		s.owners[i].step = checked
@@ -177,7 +176,7 @@ func check(w world, s *state, i int) bool {
 
 // rewrite is claim.renew: a swap on the record of the last save, and on a conflict on the record that is
 // found, if it still has our marker.
-func (s *state) rewrite(w world, i int) bool {
+func (s *state) rewrite(w world, i int, started age) bool {
 	c := &s.owners[i].claim
 	ours := s.store.generation == c.from && s.store.pending == uint8(i+1)
 	if c.lost || (!c.current && (!ours || w.Flaw == BrittleLease)) {
@@ -185,10 +184,10 @@ func (s *state) rewrite(w world, i int) bool {
 		return false
 	}
 	next := s.store
+	next.started = started
 	next.unconfirmed = youngest(next.unconfirmed, c.unconfirmed) // claim.learnt
 	c.unconfirmed = next.unconfirmed
 	s.write(i, marker, next)
-	c = &s.owners[i].claim
 	c.current, c.lease = true, fresh
 	return true
 }
@@ -200,6 +199,9 @@ func send(w world, s *state, i int) bool {
 	}
 	o := &s.owners[i]
 	o.step, o.claim.sent, o.claim.answer = awaiting, fresh, underWay
+	if !w.Lease {
+		o.claim.lease = never // the lock holds as long as its owner lives
+	}
 	s.spend(w, o.claim.token)
 	return true
 }
@@ -226,7 +228,7 @@ func renew(w world, s *state, i int) bool {
 	if !s.mustRenew(w, i) {
 		return false
 	}
-	s.rewrite(w, i) // a conflict makes it lost, and that is remembered
+	s.rewrite(w, i, s.store.started) // a conflict makes it lost, and that is remembered
 	return true
 }
 

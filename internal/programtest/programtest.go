@@ -125,7 +125,7 @@ func (p *Process) read(r io.Reader, ready chan<- bool) {
 		if m := readyLine.FindStringSubmatch(lines.Text()); m != nil && p.URL == "" {
 			p.URL = m[1]
 		}
-		if m := adminLine.FindStringSubmatch(lines.Text()); m != nil {
+		if m := adminLine.FindStringSubmatch(lines.Text()); m != nil && p.Admin == "" {
 			p.Admin = m[1]
 		}
 		done := p.URL != "" && p.Admin != ""

@@ -92,7 +92,27 @@ func (c *caller) call(ctx context.Context, form url.Values) (Pair, error) {
 	}
 	defer resp.Body.Close()
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return readAnswer(resp, body, readErr)
+	p, err := readAnswer(resp, body, readErr)
+	var refusal *EndpointError
+	if errors.As(err, &refusal) && repeats(string(body), form) { // the body, because texts are cut
+		refusal.Description = redacted
+		if repeats(refusal.Code, form) {
+			refusal.Code = redacted
+		}
+	}
+	return p, err
+}
+
+// repeats says whether text of an answer holds a secret of the request: what a server says of an error is
+// shown to people, and some servers say "no such token: ...".
+func repeats(text string, form url.Values) bool {
+	for _, name := range []string{"client_secret", "refresh_token", "code"} {
+		value := form.Get(name)
+		if value != "" && (strings.Contains(text, value) || strings.Contains(text, url.QueryEscape(value))) {
+			return true
+		}
+	}
+	return false
 }
 
 // maybeSent trusts the trace of net/http's own transport only: another may not call it.

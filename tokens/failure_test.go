@@ -3,6 +3,7 @@ package tokens_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -186,6 +187,31 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			for _, e := range w.events {
 				if strings.Contains(e.Detail, secret) || strings.Contains(e.Status.Detail, secret) {
 					t.Errorf("event %s shows a secret", e.Kind)
+				}
+			}
+		}
+	})
+}
+
+// A server that names the token which it refuses is still understood, and not repeated.
+func TestRefusalThatNamesTheTokenIsNotRepeated(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		old := token(t, m)
+		w.server.kill(old)
+		name := func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
+			told := strings.Repeat(".", 150) + r.PostForm.Encode()
+			return answers(400, nil, `{"error":"invalid_grant","error_description":"`+told+`"}`)(s, rw, r)
+		}
+		w.server.next(name)
+		_, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		if !errors.Is(err, tokens.ErrLoginRequired) {
+			t.Errorf("Renew = %v, want ErrLoginRequired", err)
+		}
+		for _, e := range w.events {
+			for _, text := range []string{e.Detail, e.Status.Detail, fmt.Sprint(e.Err)} {
+				if strings.Contains(text, "secret") || strings.Contains(text, "refresh_token=") {
+					t.Errorf("event %s repeats the request: %s", e.Kind, text)
 				}
 			}
 		}

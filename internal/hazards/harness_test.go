@@ -184,6 +184,7 @@ type reply struct {
 func raw(t *testing.T, at, wire string) *reply {
 	t.Helper()
 	conn := dial(t, at)
+	defer conn.Close()
 	go io.WriteString(conn, wire)
 	return read(t, bufio.NewReader(conn))
 }

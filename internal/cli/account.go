@@ -63,14 +63,14 @@ func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, err
 	if at != nil && at.port != 0 {
 		port = int(at.port)
 	}
-	return s.ownCaretaker(ctx, managerConfig(store, up, known, logger), admin.LoginConfig{
+	return ownCaretaker(ctx, managerConfig(store, up, known, logger), admin.LoginConfig{
 		ClientID: known.clientID.Reveal(), AuthorizeURL: up.authorize.String(),
 		RedirectURL: redirectURL(redirect, port), Scope: s.Scope,
 	}, store, at)
 }
 
 // ownCaretaker is for when no proxy runs: the same handlers over a Manager of this process.
-func (s *accountSettings) ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store openStore, at *address) (*caretaker, error) {
+func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store openStore, at *address) (*caretaker, error) {
 	c.Observe = onlyLosses(c.Observe)
 	manager, err := tokens.New(c)
 	if err != nil {

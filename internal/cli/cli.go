@@ -71,6 +71,7 @@ type commandLine struct {
 	Status      statusCommand      `cmd:"" help:"Show how the accounts stand (exit 0, 1, or 3 if a login is required)."`
 	Refresh     refreshCommand     `cmd:"" help:"Get new tokens now."`
 	Logout      logoutCommand      `cmd:"" help:"Forget the tokens of an account."`
+	Doctor      doctorCommand      `cmd:"" help:"Find out what is wrong, with the fix (exit 0, 1, or 3 if a login is required)."`
 	Explain     explainCommand     `cmd:"" help:"Tell what happened to a request."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running proxy whether it is ready (exit 0, 1, or 3 if a login is required)."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

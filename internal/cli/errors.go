@@ -65,12 +65,21 @@ func exitStatus(err error) int {
 // report writes err for people: "error: …" and "hint: …" for each of the errors that were joined.
 func report(w io.Writer, err error) {
 	for _, e := range leaves(err) {
-		fmt.Fprintf(w, "error: %v\n", e)
-		var h hintError
-		if errors.As(e, &h) && h.hint != "" {
-			fmt.Fprintf(w, "hint: %s\n", h.hint)
+		what, hint := hinted(e)
+		fmt.Fprintf(w, "error: %s\n", what)
+		if hint != "" {
+			fmt.Fprintf(w, "hint: %s\n", hint)
 		}
 	}
+}
+
+// hinted takes one error apart into what is wrong and the next thing to try, which may be "".
+func hinted(err error) (what, hint string) {
+	var h hintError
+	if errors.As(err, &h) {
+		hint = h.hint
+	}
+	return err.Error(), hint
 }
 
 // leaves takes apart what errors.Join and withStatus put together.

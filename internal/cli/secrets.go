@@ -41,6 +41,12 @@ func (s secrets) all() []tokens.Secret {
 	return list
 }
 
+// lookExchanged says whether the client id has the length that PandaDoc gives to secrets, 40 hex digits,
+// and the secret that of ids, 20.
+func (s secrets) lookExchanged() bool {
+	return len(s.clientID.Reveal()) == 40 && len(s.clientSecret.Reveal()) == 20
+}
+
 // secretReader collects the mistakes of reading secrets.
 type secretReader struct {
 	layers *layers
@@ -133,7 +139,7 @@ func (r *secretReader) readFile(source, path string) tokens.Secret {
 func (r *secretReader) clean(source, text string) tokens.Secret {
 	for _, c := range text {
 		if c <= ' ' || c > '~' {
-			r.fail(mistake(source+": the secret holds a space, a line break or another character that no secret has", "copy it again, alone, without quotes"))
+			r.fail(mistake(source+": the secret holds a space, a line break or another character that no secret has", "copy it again, alone, without quotes and without Bearer or API-Key in front"))
 			return tokens.Secret{}
 		}
 	}

@@ -29,6 +29,7 @@ var doors = map[string]struct {
 	"tokens/storetest":     {[]string{"tokens"}, "the suite knows what a store promises, and no store"},
 	"internal/programtest": {nil, "it runs the built program from outside"},
 	"internal/logintest":   {nil, "it signs in to the built program as people do, from outside"},
+	"internal/doctortest":  {nil, "it breaks the surroundings of the built program, from outside"},
 	"internal/hazards":     {nil, "it attacks the built program from outside, and knows nothing of its inside"},
 	"internal/consoletest": {nil, "it uses the console of the built program from outside, in a browser"},
 

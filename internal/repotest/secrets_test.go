@@ -15,7 +15,7 @@ var reveals = map[string]string{
 	"tokens/endpoint.go":      "the form that goes to the token endpoint",
 	"internal/cli/app.go":     "the client id, which is in every authorization URL anyway",
 	"internal/cli/account.go": "the client id, as above",
-	"internal/cli/secrets.go": "the length of a client key, which must be too long to be guessed",
+	"internal/cli/secrets.go": "the lengths: of a client key, which must be too long to be guessed, and of client id and secret, which get exchanged",
 	"internal/cli/redact.go":  "looks for the secrets in what is logged, to take them out",
 }
 

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// refresh gets new tokens, by the running proxy or by ourselves, because that was asked for.
+func (x *examination) refresh(ctx context.Context) (found []finding) {
+	if !x.command.Refresh.On {
+		return []finding{skipped("no token is spent to look; --refresh tries it")}
+	}
+	care, err := x.caretaker(ctx)
+	if err != nil {
+		return []finding{failingAs(err, storeFix)}
+	}
+	if x.proxy == nil {
+		defer care.close()
+	}
+	for _, p := range x.patients(ctx) {
+		if p.config.APIKey.IsZero() {
+			found = append(found, refreshed(ctx, care, p.name))
+		}
+	}
+	if len(found) == 0 {
+		return []finding{fine("there are API keys only: nothing is refreshed")}
+	}
+	return found
+}
+
+// caretaker is the running proxy, or what a command uses without one.
+func (x *examination) caretaker(ctx context.Context) (*caretaker, error) {
+	switch {
+	case x.proxy != nil:
+		return &caretaker{adminClient: x.proxy}, nil
+	case x.store.records == nil:
+		return nil, x.storeErr
+	}
+	logger := newLogger(x.Stderr, logrus.WarnLevel, "text", newRedactor(x.app.secrets.all()))
+	return ownCaretaker(ctx, managerConfig(x.store, x.app.upstream, x.app.secrets, logger),
+		admin.LoginConfig{RedirectURL: x.redirect()}, x.store, x.app.admin)
+}
+
+func refreshed(ctx context.Context, care *caretaker, account string) finding {
+	s, err := care.act(ctx, http.MethodPost, account, "refresh", nil)
+	if err == nil {
+		return fine(fmt.Sprintf("account %s has new tokens (generation %d), %s", account, s.Generation, validity(s.ExpiresAt)))
+	}
+	f := failingAs(err, loginFix(account))
+	f.Seen = "account " + account + ": " + f.Seen
+	f.Login = exitStatus(err) == exitLoginRequired
+	return f
+}
+
+// tokens looks at what is stored or configured, and asks nobody.
+func (x *examination) tokens(ctx context.Context) (found []finding) {
+	for _, p := range x.patients(ctx) {
+		found = append(found, x.token(p, time.Now()))
+	}
+	return found
+}
+
+func (x *examination) token(p patient, now time.Time) finding {
+	name := "account " + p.name + ": "
+	switch expires := p.record.ExpiresAt; {
+	case !p.config.APIKey.IsZero():
+		return fine(name + "an API key, which is used as it is and never refreshed")
+	case p.err != nil:
+		return skipped(name + "its record cannot be read")
+	case p.freshSeeds() != (tokens.Account{}):
+		return fine(name + "a token of the configuration that was not used yet takes over at the next start")
+	case x.inMemory():
+		return skipped(name + "its tokens are in the memory of the running proxy")
+	case p.record.Generation == 0:
+		return needsLogin(name+"nobody has signed in", loginFix(p.name))
+	case !p.record.HasTokens():
+		return needsLogin(name+"logged out "+when(p.record.ObtainedAt, now), loginFix(p.name))
+	case p.record.IsRejected():
+		return rejected(p, now)
+	case p.expired(now) && p.record.RefreshToken.IsZero():
+		return needsLogin(name+"its token expired "+when(expires, now)+", and there is no refresh token", loginFix(p.name))
+	case p.expired(now):
+		return worrying(name+"its token expired "+when(expires, now),
+			"nothing, if a refresh works: the next request makes one, and \""+programName+" doctor --refresh\" tries it now")
+	case !p.record.UnconfirmedSince.IsZero():
+		return worrying(name+"a refresh was cut off "+when(p.record.UnconfirmedSince, now)+", and it is not known whether PandaDoc has replaced the tokens",
+			"wait: it is tried again by itself when it is safe. If that fails, "+loginFix(p.name))
+	case p.record.RefreshToken.IsZero():
+		return worrying(name+"there is no refresh token: "+age(p.record, now), loginFix(p.name)+" before the token ends")
+	}
+	return fine(name + age(p.record, now))
+}
+
+// rejected is about a refresh token that PandaDoc has refused. The access token may still work.
+func rejected(p patient, now time.Time) finding {
+	seen := fmt.Sprintf("account %s: PandaDoc refused its refresh token %s (%s)", p.name, when(p.record.Rejected.At, now), p.record.Rejected.Cause)
+	if p.record.AccessToken.IsZero() || p.expired(now) {
+		return needsLogin(seen, loginFix(p.name))
+	}
+	return worrying(seen+"; requests work as long as its access token does", loginFix(p.name))
+}
+
+// inMemory says whether the tokens are out of reach.
+func (x *examination) inMemory() bool {
+	return x.store.records != nil && x.store.dir == "" && x.proxy != nil
+}
+
+// freshSeeds are those of the configuration that take over at the next start, by the rules of
+// tokens.Account: they were never used, and the record was not made by a login that knew of none.
+func (p patient) freshSeeds() (fresh tokens.Account) {
+	if p.record.HasTokens() && len(p.record.Seeds) == 0 {
+		return tokens.Account{}
+	}
+	if s := p.config.RefreshToken; !s.IsZero() && !p.record.HasSeed(s.Fingerprint("refresh_token")) {
+		fresh.RefreshToken = s
+	}
+	if s := p.config.AccessToken; !s.IsZero() && !p.record.HasSeed(s.Fingerprint("access_token")) {
+		fresh.AccessToken = s
+	}
+	return fresh
+}
+
+// expired compares wall clocks.
+func (p patient) expired(now time.Time) bool {
+	return p.record.AccessToken.IsZero() || !p.record.ExpiresAt.IsZero() && !now.Round(0).Before(p.record.ExpiresAt)
+}
+
+func age(r tokens.Record, now time.Time) string {
+	text := fmt.Sprintf("tokens of generation %d, obtained %s, ", r.Generation, when(r.ObtainedAt, now))
+	if r.ExpiresAt.IsZero() {
+		text += "valid until the API refuses them"
+	} else {
+		text += "valid until " + when(r.ExpiresAt, now)
+	}
+	if !r.ProvenAt.IsZero() {
+		text += ", a refresh last worked " + when(r.ProvenAt, now)
+	}
+	return text
+}
+
+// token is what the account signs requests in with now, or an error that says why there is nothing.
+func (p patient) token(now time.Time) (tokens.Token, error) {
+	t := tokens.Token{Account: p.name, Scheme: tokens.Bearer, ExpiresAt: p.record.ExpiresAt}
+	seeds := p.freshSeeds()
+	switch {
+	case !p.config.APIKey.IsZero():
+		t.Scheme, t.Access = tokens.APIKey, p.config.APIKey
+	case p.err != nil:
+		return t, errors.New("its record cannot be read")
+	case seeds != (tokens.Account{}):
+		t.Access = seeds.AccessToken
+	case !p.expired(now):
+		t.Access = p.record.AccessToken
+	}
+	if t.Access.IsZero() {
+		return t, errors.New("there is no token to ask with")
+	}
+	return t, nil
+}

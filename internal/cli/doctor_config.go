@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"pandadoc-auth-proxy/internal/admin"
+)
+
+// configuration tells every mistake, each with its fix.
+func (x *examination) configuration(context.Context) (found []finding) {
+	for _, err := range x.mistakes {
+		found = append(found, failingAs(err, "see \""+programName+" serve --help\""))
+	}
+	if len(x.strangers) > 0 {
+		found = append(found, worrying(
+			"variables in the environment that are no settings: "+strings.Join(x.strangers, " "),
+			"correct their names, or ignore this if Kubernetes made them",
+		))
+	}
+	if len(found) > 0 {
+		return found
+	}
+	if x.command.Config != "" {
+		return []finding{fine("flags, environment and " + x.command.Config + " are in order")}
+	}
+	return []finding{fine("flags and environment are in order; there is no file")}
+}
+
+// clientCredentials looks for who we are to the token endpoint. Whether they are right shows only when a
+// token is spent.
+func (x *examination) clientCredentials(context.Context) []finding {
+	known := x.app.secrets
+	switch {
+	case known.clientID.IsZero() && x.keysOnly():
+		return []finding{fine("none, and none is needed: API keys are not refreshed")}
+	case known.clientID.IsZero() || known.clientSecret.IsZero():
+		return []finding{failing("there is no client id and secret: nobody can sign in, and no token can be refreshed",
+			"register an application at PandaDoc with the redirect URL "+x.redirect().String()+
+				", and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET (or --client-id-file and --client-secret-file)")}
+	case known.lookExchanged():
+		return []finding{failing("the client id has the length of a secret, and the secret that of an id", "exchange the two")}
+	}
+	return []finding{fine("there is a client id and a secret; --refresh tells whether PandaDoc accepts them")}
+}
+
+// keysOnly says whether every configured account has an API key.
+func (x *examination) keysOnly() bool {
+	for _, a := range x.app.secrets.accounts {
+		if a.APIKey.IsZero() {
+			return false
+		}
+	}
+	return len(x.app.secrets.accounts) > 0
+}
+
+// role is what a host of PandaDoc serves, and where.
+type role struct{ region, serves string }
+
+func knownHosts() map[string]role {
+	all := map[string]role{}
+	for name, r := range regions() {
+		for serves, text := range map[string]string{"API": r.api, "consent page": r.authorize} {
+			if u, err := url.Parse(text); err == nil {
+				all[u.Hostname()] = role{name, serves}
+			}
+		}
+	}
+	return all
+}
+
+// region looks for URLs that do not belong together: a token of one region is worth nothing in the other.
+func (x *examination) region(context.Context) (found []finding) {
+	hosts, seen := knownHosts(), map[string]bool{}
+	for _, u := range x.endpoints() {
+		r, known := hosts[u.Hostname()]
+		switch {
+		case known && r.serves != u.needs:
+			found = append(found, failing(fmt.Sprintf("%s is %s, where PandaDoc has its %s", u.flag, u.Host, r.serves),
+				"drop "+u.flag+": --region sets it"))
+		case !known && isPandaDocs(u.Hostname()):
+			found = append(found, failing(fmt.Sprintf("%s is %s, which is no host of PandaDoc's that is known", u.flag, u.Host),
+				"use --region global or --region eu instead of "+u.flag))
+		}
+		seen[r.region] = true // "" for a host that is not PandaDoc's
+	}
+	switch {
+	case len(found) > 0:
+		return found
+	case len(seen) > 1:
+		return []finding{failing("the URLs belong to different places: "+x.placesText(hosts)+": tokens of one are worth nothing at the other",
+			"set --region to that of the account, and drop --api-url, --authorize-url and --token-url; or set all three")}
+	}
+	return []finding{fine(x.placesText(hosts))}
+}
+
+func isPandaDocs(host string) bool {
+	return strings.HasSuffix(host, ".pandadoc.com") || strings.HasSuffix(host, ".pandadoc.eu")
+}
+
+// endpoint is one of PandaDoc's URLs.
+type endpoint struct {
+	*url.URL
+	flag  string
+	needs string // what its host must serve
+}
+
+// endpoints leaves out those that could not be read.
+func (x *examination) endpoints() []endpoint {
+	var all []endpoint
+	for _, e := range []endpoint{
+		{x.app.upstream.api, "--api-url", "API"},
+		{x.app.upstream.token, "--token-url", "API"},
+		{x.app.upstream.authorize, "--authorize-url", "consent page"},
+	} {
+		if e.Host != "" {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func (x *examination) placesText(hosts map[string]role) string {
+	var parts []string
+	for _, e := range x.endpoints() {
+		place := e.Host
+		if r, ok := hosts[e.Hostname()]; ok {
+			place += " (" + r.region + ")"
+		}
+		parts = append(parts, strings.TrimSuffix(strings.TrimPrefix(e.flag, "--"), "-url")+" "+place)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// redirect is where PandaDoc sends browsers back to.
+func (x *examination) redirect() *url.URL {
+	port := defaultAdminPort
+	if a := x.app.admin; a != nil && a.port != 0 {
+		port = int(a.port)
+	}
+	return redirectURL(x.app.redirect, port)
+}
+
+// redirectURL looks whether a browser that comes back finds us.
+func (x *examination) redirectURL(context.Context) []finding {
+	u, at := x.redirect(), x.app.admin
+	register := u.String() + " must be the one registered at PandaDoc, to the letter"
+	switch {
+	case at == nil || at.path != "":
+		return []finding{worrying("no proxy listens where "+u.String()+" points", "sign in while no proxy runs, or with login --paste")}
+	case at.port == 0 && x.app.redirect == nil:
+		return []finding{worrying("--admin-listen picks another port at every start, and with it another redirect URL",
+			"give --admin-listen a fixed port, or sign in with login --paste")}
+	case isLoopbackHost(u.Hostname()) && !at.reaches(u.Hostname(), portOf(u)):
+		return []finding{worrying(fmt.Sprintf("PandaDoc sends browsers to %s, and the admin listener is %s", u, at),
+			"set --admin-listen to "+u.Hostname()+":"+portOf(u)+", or register "+redirectURL(nil, int(at.port)).String()+
+				" at PandaDoc and set --redirect-url to it; login --paste works in any case")}
+	case !isLoopbackHost(u.Hostname()):
+		return []finding{fine(register + ", and lead to the admin listener " + at.String())}
+	}
+	return []finding{fine(register)}
+}
+
+// runningProxy compares a proxy that runs with what is looked at here.
+func (x *examination) runningProxy(context.Context) []finding {
+	at := x.app.admin
+	switch {
+	case at == nil:
+		return []finding{skipped("there is no admin listener to ask")}
+	case x.proxy == nil && x.proxyErr == errNoProxy:
+		return []finding{fine("none is running on " + at.String())}
+	case x.proxyErr != nil:
+		return []finding{failingAs(x.proxyErr, "stop what listens on "+at.String()+", or choose another address with --admin-listen")}
+	}
+	found := []finding{fine(fmt.Sprintf("version %s runs on %s since %s", x.overview.Version, at, x.overview.StartedAt.Local().Format("2006-01-02 15:04:05")))}
+	for _, d := range []struct{ what, runs, here string }{
+		{"PandaDoc at", x.overview.Upstream, x.app.upstream.api.String()},
+		{"the store", x.overview.Store, x.store.name},
+		{"the redirect URL", x.overview.RedirectURL, x.redirect().String()},
+	} {
+		if d.runs != d.here && d.here != "" {
+			found = append(found, worrying(fmt.Sprintf("the running proxy uses %s %s, and these settings say %s", d.what, d.runs, d.here),
+				"give doctor the settings of the proxy, or start the proxy again with these"))
+		}
+	}
+	return append(found, x.troubles()...)
+}
+
+// troubles are what the running proxy says of its accounts.
+func (x *examination) troubles() (found []finding) {
+	for _, a := range x.overview.Accounts {
+		seen := fmt.Sprintf("the running proxy says of account %s: %s (%s) %s", a.Account, a.State, a.Cause, a.Detail)
+		switch urgency(a.State) {
+		case 0:
+			found = append(found, needsLogin(seen, a.Hint))
+		case 1:
+			found = append(found, failing(seen, a.Hint))
+		case 2:
+			found = append(found, worrying(seen, a.Hint))
+		}
+	}
+	return found
+}
+
+// loginFix is the command that mends an account.
+func loginFix(account string) string { return "run: " + admin.LoginCommand(account) }

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// How far this machine's clock may be from PandaDoc's. A Date header counts whole seconds, and an
+// answer takes a moment.
+const (
+	skewNoticed = 30 * time.Second
+	skewTooMuch = 5 * time.Minute
+)
+
+// reached is what was met at the origin of one of PandaDoc's URLs.
+type reached struct {
+	*url.URL
+	via    *url.URL // the forward proxy; nil for none
+	viaErr error
+
+	status int // of a HEAD request without credentials; zero without an answer
+	date   time.Time
+	skew   time.Duration // of our clock, positive if it is ahead
+	tls    *tls.ConnectionState
+	err    error // why there is no answer
+	close  func()
+}
+
+// reach asks each origin of the API and the token endpoint once, with no credential. The consent page
+// is for browsers only.
+func (x *examination) reach(ctx context.Context) []*reached {
+	if x.reached != nil {
+		return x.reached
+	}
+	x.reached = []*reached{}
+	asked := map[string]bool{}
+	for _, e := range x.endpoints() {
+		if e.needs != "API" || asked[e.Scheme+e.Host] {
+			continue
+		}
+		asked[e.Scheme+e.Host] = true
+		x.reached = append(x.reached, x.knock(ctx, e.URL))
+	}
+	return x.reached
+}
+
+func (x *examination) knock(ctx context.Context, target *url.URL) *reached {
+	t := x.app.upstream.transport(lookTimeout / 2)
+	r := &reached{URL: target, close: t.CloseIdleConnections}
+	ask, err := http.NewRequestWithContext(ctx, http.MethodHead, target.Scheme+"://"+target.Host+"/", nil)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	ask.Header.Set("User-Agent", programName)
+	if r.via, r.viaErr = t.Proxy(ask); r.viaErr != nil {
+		r.err = r.viaErr
+		return r
+	}
+	answer, err := t.RoundTrip(ask)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	answer.Body.Close()
+	r.status, r.tls = answer.StatusCode, answer.TLS
+	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
+		r.date, r.skew = date, time.Now().Round(0).Sub(date)
+	}
+	return r
+}
+
+// forwardProxy looks at HTTPS_PROXY and NO_PROXY.
+func (x *examination) forwardProxy(ctx context.Context) (found []finding) {
+	for _, r := range x.reach(ctx) {
+		switch {
+		case r.viaErr != nil || r.via != nil && !proxyURL(r.via):
+			found = append(found, failing("the proxy that the environment names cannot be understood", "write HTTPS_PROXY like http://proxy.example.com:3128"))
+		case r.via != nil:
+			found = append(found, tryForwardProxy(ctx, r))
+		}
+	}
+	if len(found) == 0 {
+		return []finding{fine("none: PandaDoc is reached directly")}
+	}
+	return found
+}
+
+// proxyURL says whether net/http can use u as a forward proxy. It takes many texts for URLs.
+func proxyURL(u *url.URL) bool {
+	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) && u.Hostname() != ""
+}
+
+// tryForwardProxy names the proxy by its host: its URL may hold a password.
+func tryForwardProxy(ctx context.Context, r *reached) finding {
+	address := net.JoinHostPort(r.via.Hostname(), portOf(r.via))
+	conn, err := (&net.Dialer{Timeout: lookTimeout / 4}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return failing(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY), which does not answer: %v", r.Host, address, bare(err)),
+			"correct HTTPS_PROXY, or add "+r.Hostname()+" to NO_PROXY")
+	}
+	conn.Close()
+	return fine(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY)", r.Host, address))
+}
+
+// names looks whether hosts are known.
+func (x *examination) names(ctx context.Context) (found []finding) {
+	for _, r := range x.reach(ctx) {
+		found = append(found, lookUp(ctx, r))
+	}
+	return orNoURL(found)
+}
+
+func lookUp(ctx context.Context, r *reached) finding {
+	host := r.Hostname()
+	switch {
+	case r.via != nil:
+		return skipped(host + " is looked up by the forward proxy")
+	case net.ParseIP(host) != nil:
+		return fine(host + " is an address")
+	}
+	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err == nil {
+		return fine(fmt.Sprintf("%s is %s", host, strings.Join(addresses, ", ")))
+	}
+	fix := "check the resolver of this machine (/etc/resolv.conf) and its network"
+	if e := (*net.DNSError)(nil); errors.As(err, &e) && e.IsNotFound {
+		fix = "correct --api-url or --token-url, or drop them and set --region; or check the resolver of this machine"
+	}
+	return failing(fmt.Sprintf("%s cannot be found: %v", host, err), fix)
+}
+
+// connections looks whether there is an answer at all.
+func (x *examination) connections(ctx context.Context) (found []finding) {
+	for _, r := range x.reach(ctx) {
+		found = append(found, connection(r))
+	}
+	return orNoURL(found)
+}
+
+// connection leaves to other checks what they tell better.
+func connection(r *reached) finding {
+	call, name := (*net.OpError)(nil), (*net.DNSError)(nil)
+	isCall := errors.As(r.err, &call)
+	switch {
+	case r.err == nil:
+		return fine(fmt.Sprintf("%s answers (HTTP %d)", r.Host, r.status))
+	case certificateError(r.err):
+		return fine(r.Host + " answers, but see tls")
+	case r.viaErr != nil || isCall && call.Op == "proxyconnect":
+		return skipped(r.Host + " is behind the forward proxy, which does not work: see there")
+	case errors.As(r.err, &name):
+		return skipped(r.Host + " cannot be found: see dns")
+	case isCall && call.Op == "dial":
+		return failing(fmt.Sprintf("%s cannot be reached: %v", r.Host, bare(r.err)),
+			"check the network, the firewall, HTTPS_PROXY, and that --api-url and --token-url are right")
+	}
+	return failing(fmt.Sprintf("%s gives no answer over %s: %v", r.Host, r.Scheme, r.err),
+		"check that the URL's scheme (http or https) and port are right, and what stands in between")
+}
+
+// certificates looks whom a TLS connection ends at.
+func (x *examination) certificates(ctx context.Context) (found []finding) {
+	for _, r := range x.reach(ctx) {
+		found = append(found, leafOf(r))
+	}
+	return orNoURL(found)
+}
+
+func leafOf(r *reached) finding {
+	switch {
+	case r.Scheme == "http" && isLoopbackHost(r.Hostname()):
+		return fine(r.Host + " is on this machine, without TLS")
+	case r.Scheme == "http":
+		return worrying(r.Host+" is asked without TLS: everybody on the way can read the tokens", "use https, and drop --allow-insecure-upstream")
+	case certificateError(r.err):
+		return failing(fmt.Sprintf("the certificate of %s is not accepted: %v", r.Host, rootCause(r.err)), certificateFix(r.err))
+	case r.tls == nil || len(r.tls.PeerCertificates) == 0:
+		return skipped("there is no connection to " + r.Host)
+	}
+	leaf := r.tls.PeerCertificates[0]
+	return fine(fmt.Sprintf("%s: %s, certificate by %s until %s", r.Host, tls.VersionName(r.tls.Version),
+		leaf.Issuer.CommonName, leaf.NotAfter.Format(time.DateOnly)))
+}
+
+func certificateError(err error) bool {
+	e := (*tls.CertificateVerificationError)(nil)
+	return errors.As(err, &e)
+}
+
+// rootCause is the error that has no other inside.
+func rootCause(err error) error {
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	return err
+}
+
+func certificateFix(err error) string {
+	name, invalid := (x509.HostnameError{}), (x509.CertificateInvalidError{})
+	switch {
+	case errors.As(err, &name):
+		return "correct the host in --api-url or --token-url; another server answers there"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "check this machine's clock; if it is right, the server's certificate is too old"
+	}
+	return "if a proxy of your company stands in between, give its certificate authority with --ca-file; else do not trust this network"
+}
+
+// clock compares ours with PandaDoc's: expiry is judged by it, and certificates are.
+func (x *examination) clock(ctx context.Context) []finding {
+	for _, r := range x.reach(ctx) {
+		if r.date.IsZero() {
+			continue
+		}
+		seen := fmt.Sprintf("this machine's clock is %s %s that of %s", span(r.skew.Abs()), aheadOrBehind(r.skew), r.Host)
+		const fix = "set the clock (timedatectl set-ntp true); in a container, that of the host"
+		switch {
+		case r.skew.Abs() > skewTooMuch:
+			return []finding{failing(seen, fix)}
+		case r.skew.Abs() > skewNoticed:
+			return []finding{worrying(seen, fix)}
+		}
+		return []finding{fine("agrees with " + r.Host + " within " + skewNoticed.String())}
+	}
+	return []finding{skipped("no server has told the time")}
+}
+
+func aheadOrBehind(skew time.Duration) string {
+	if skew < 0 {
+		return "behind"
+	}
+	return "ahead of"
+}
+
+func orNoURL(found []finding) []finding {
+	if len(found) == 0 {
+		return []finding{skipped("no URL could be read: see configuration")}
+	}
+	return found
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+const storeFix = "mend the store, or name another with --store"
+
+// tokenStore looks whether records can be read, written and locked.
+func (x *examination) tokenStore(context.Context) (found []finding) {
+	for _, text := range x.warnings {
+		found = append(found, worrying(text, "nothing to do if it does not come back; else look for who changes it"))
+	}
+	switch {
+	case x.storeErr == errNotConfigured:
+		return append(found, skipped(x.storeErr.Error()))
+	case x.storeErr != nil:
+		return append(found, failingAs(x.storeErr, storeFix))
+	case x.store.err != nil:
+		return append(found, failingAs(x.store.err, storeFix))
+	case x.store.dir == "" && x.hasRefreshSeed():
+		return append(found, worrying("memory: forgets the tokens that a refresh gives, and the refresh token of the configuration works once",
+			"use --store file: (or file:DIR) so that a restart needs no login"))
+	}
+	return append(found, fine(x.store.name+" can be read, written and locked"))
+}
+
+func (x *examination) hasRefreshSeed() bool {
+	for _, a := range x.app.secrets.accounts {
+		if !a.RefreshToken.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// patient is one account.
+type patient struct {
+	name   string
+	config tokens.Account
+	record tokens.Record
+	err    error // why there is no record; nil also if nobody ever signed in
+}
+
+// patients are the accounts of the store and of the configuration, with their records as they are now.
+// The records are read and not settled, as a Manager would do.
+func (x *examination) patients(ctx context.Context) []patient {
+	var all []patient
+	for _, name := range x.accountNames(ctx) {
+		p := patient{name: name, config: x.app.secrets.accounts[name], err: x.storeErr}
+		if x.store.records != nil {
+			p.record, p.err = x.store.records.Load(ctx, name)
+		}
+		if errors.Is(p.err, tokens.ErrNotFound) {
+			p.err = nil
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// accountNames leaves out the account "default" where others are in use and nobody has it.
+func (x *examination) accountNames(ctx context.Context) []string {
+	if x.command.Account != "" {
+		return []string{x.command.Account}
+	}
+	names := slices.Collect(maps.Keys(x.app.secrets.accounts))
+	if l, ok := x.store.records.(tokens.Lister); ok {
+		stored, _ := l.Accounts(ctx) // an error shows in the check of the store
+		names = append(names, stored...)
+	}
+	if len(names) == 0 {
+		names = []string{tokens.DefaultAccount}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// records looks whether each can be understood.
+func (x *examination) records(ctx context.Context) (found []finding) {
+	if x.store.records == nil {
+		return []finding{skipped("the store cannot be opened")}
+	}
+	read := 0
+	for _, p := range x.patients(ctx) {
+		switch {
+		case p.err != nil:
+			found = append(found, failingAs(storeError(p.err), storeFix))
+		case p.record.Generation > 0:
+			read++
+		}
+	}
+	if len(found) > 0 {
+		return found
+	}
+	return []finding{fine(fmt.Sprintf("records that are stored and understood: %d", read))}
+}

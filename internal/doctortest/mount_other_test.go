@@ -1,0 +1,5 @@
+//go:build !linux
+
+package doctortest
+
+func readOnlyStore() []fault { return nil }

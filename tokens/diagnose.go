@@ -54,7 +54,8 @@ func (k *keeper) answer401(rejected Token, now time.Time) (t Token, err error, k
 		k.hold.start(generation, now)
 		return Token{}, ErrRefreshDidNotHelp, true
 	case k.hold.active(generation, now):
-		return Token{}, ErrRefreshDidNotHelp, true
+		// The store comes before the hold: another process may hold a newer pair. It is asked once a second.
+		return Token{}, ErrRefreshDidNotHelp, now.Sub(k.lookedAt) < lookInterval
 	case k.good == generation && now.Before(k.goodTill):
 		return Token{}, ErrTokenGood, true
 	}
@@ -68,6 +69,9 @@ func (k *keeper) diagnose(rec Record, lookErr error, rejected Token) error {
 	current := rec.AccessToken.Equal(rejected.Access)
 	if !current && k.works(time.Now()) {
 		return nil
+	}
+	if k.held(rec.Generation, time.Now()) {
+		return ErrRefreshDidNotHelp
 	}
 	if current && k.probe(rejected) {
 		k.change(func() { k.good, k.goodTill = rec.Generation, time.Now().Add(goodTime) })
@@ -86,6 +90,13 @@ func (k *keeper) diagnose(rec Record, lookErr error, rejected Token) error {
 	}
 	k.change(func() { k.hold.renewed = k.rec.Generation })
 	return nil
+}
+
+// held says whether 401s of generation pass through without a refresh.
+func (k *keeper) held(generation uint64, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.hold.active(generation, now)
 }
 
 // probe asks the API whether the token is good. No answer, and every answer but a clear yes, prove nothing.

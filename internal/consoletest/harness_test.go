@@ -9,11 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -61,6 +61,7 @@ func newBrowser(t *testing.T, width, height int64) *browser {
 		t.Fatalf("Chromium: %v", err)
 	}
 	b.do(chromedp.EmulateViewport(width, height))
+	b.prefer("light")
 	t.Cleanup(b.wantQuiet)
 	return b
 }
@@ -70,7 +71,7 @@ func (b *browser) note(event any) {
 	defer b.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "blob" && u.Scheme != "data" && !slices.Contains(b.asked, u.Hostname()) {
+		if u, err := url.Parse(e.Request.URL); err == nil && slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) && !slices.Contains(b.asked, u.Hostname()) {
 			b.asked = append(b.asked, u.Hostname())
 		}
 	case *runtime.EventExceptionThrown:
@@ -89,7 +90,7 @@ func (b *browser) wantQuiet() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, host := range b.asked {
-		if host != "localhost" && host != "127.0.0.1" && !strings.HasPrefix(host, "mhjfbmdgcfjbbpaeojofohoefgiehjai") {
+		if host != "localhost" && host != "127.0.0.1" {
 			b.Errorf("a page asked %q for something", host)
 		}
 	}
@@ -153,6 +154,18 @@ func (b *browser) until(expression string) {
 		case <-ctx.Done():
 			b.Fatalf("waited for %s: %v\npage: %s", expression, err, b.pageText())
 		}
+	}
+}
+
+// prefer switches between light and dark. Nothing ever moves by itself: a click would miss it.
+func (b *browser) prefer(scheme string) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}}); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -21,6 +21,7 @@ func newSandbox(t *testing.T) (*browser, *programtest.Process) {
 }
 
 func TestNewcomerSendsARequestInThreeClicks(t *testing.T) {
+	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("")
 	b.see("Recent requests")
@@ -35,6 +36,7 @@ func TestNewcomerSendsARequestInThreeClicks(t *testing.T) {
 }
 
 func TestFirstRunWithoutAnAccount(t *testing.T) {
+	t.Parallel()
 	e := programtest.Emulate(t)
 	p := programtest.Start(t, []string{
 		"PANDADOC_CLIENT_ID=" + e.Info["client_id"], "PANDADOC_CLIENT_SECRET=" + e.Info["client_secret"],
@@ -59,6 +61,7 @@ func TestFirstRunWithoutAnAccount(t *testing.T) {
 }
 
 func TestBrokenAccountShowsItsWayOut(t *testing.T) {
+	t.Parallel()
 	e := programtest.Emulate(t)
 	p := e.Serve("file:" + t.TempDir())
 	p.Want("/public/v1/documents", 200)
@@ -81,6 +84,7 @@ func TestBrokenAccountShowsItsWayOut(t *testing.T) {
 }
 
 func TestRefreshByHand(t *testing.T) {
+	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/overview")
 	b.until(`document.querySelector(".card dl")?.innerText.includes("Generation\n2")`)
@@ -89,6 +93,7 @@ func TestRefreshByHand(t *testing.T) {
 }
 
 func TestRecentRequestsExplainThemselves(t *testing.T) {
+	t.Parallel()
 	b, p := newSandbox(t)
 	p.Get("/public/v1/documents")
 	p.Get("/@nobody/x")
@@ -104,6 +109,7 @@ func TestRecentRequestsExplainThemselves(t *testing.T) {
 
 // TestEveryOperationHasItsForm shows all 127, one after the other.
 func TestEveryOperationHasItsForm(t *testing.T) {
+	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/try")
 	b.until(`document.querySelectorAll(".found a").length === 127`)
@@ -157,6 +163,7 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 }
 
 func TestSearchFindsOperations(t *testing.T) {
+	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/try")
 	b.until(`document.querySelectorAll(".found a").length === 127`)
@@ -188,6 +195,7 @@ func TestSearchFindsOperations(t *testing.T) {
 
 // TestKeyboardAlone goes from the address bar to an answer without a mouse.
 func TestKeyboardAlone(t *testing.T) {
+	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/try")
 	b.until(`document.querySelectorAll(".found a").length === 127`)

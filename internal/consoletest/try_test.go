@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -71,6 +72,19 @@ func (b *browser) send(confirm string) string {
 	return b.answer()
 }
 
+// sendUntilReady sends a request as long as it is answered 202.
+func (b *browser) sendUntilReady() {
+	b.Helper()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(patience); time.Now().Before(end); <-again.C {
+		if b.send("") == "200 OK" {
+			return
+		}
+	}
+	b.Fatal("it does not get ready")
+}
+
 func want(t *testing.T, what, got, want string) {
 	t.Helper()
 	if got != want {
@@ -79,6 +93,7 @@ func want(t *testing.T, what, got, want string) {
 }
 
 func TestGetWithQuery(t *testing.T) {
+	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/try/2")
 	b.fill("count", "3")
@@ -94,6 +109,7 @@ func TestGetWithQuery(t *testing.T) {
 }
 
 func TestPostJSONWithChosenTemplate(t *testing.T) {
+	t.Parallel()
 	b, p := newSandbox(t)
 	b.open("#/try/3")
 	b.press("Test request")
@@ -122,6 +138,7 @@ func TestPostJSONWithChosenTemplate(t *testing.T) {
 }
 
 func TestUploadOfAFile(t *testing.T) {
+	t.Parallel()
 	e := programtest.Emulate(t)
 	p := e.Serve("file:" + t.TempDir())
 	b := newBrowser(t, 1280, 900)
@@ -148,18 +165,13 @@ func TestUploadOfAFile(t *testing.T) {
 }
 
 func TestDownloadOfAPDF(t *testing.T) {
+	t.Parallel()
 	b, p := newSandbox(t)
 	b.open("#/try/21")
 	b.fill("id", document(t, p, "document.completed"))
 	want(t, "first", b.send(""), "202 Accepted")
 	b.see("Not ready yet")
-	for range 20 { // ready after a second
-		b.forgetAnswer()
-		if b.press("Test request"); b.answer() == "200 OK" {
-			break
-		}
-	}
-	want(t, "then", b.answer(), "200 OK")
+	b.sendUntilReady()
 	b.until(`document.querySelector(".answer iframe")?.src.startsWith("blob:")`)
 	if got := eval[string](b, `fetch === undefined ? "" : document.querySelector(".answer a[download]").download`); !strings.HasSuffix(got, ".pdf") {
 		t.Errorf("it would be saved as %q, want a PDF", got)
@@ -167,6 +179,7 @@ func TestDownloadOfAPDF(t *testing.T) {
 }
 
 func TestDeleteAsksFirst(t *testing.T) {
+	t.Parallel()
 	b, p := newSandbox(t)
 	id := document(t, p, "document.draft")
 	b.open("#/try/8")
@@ -182,6 +195,7 @@ func TestDeleteAsksFirst(t *testing.T) {
 }
 
 func TestMissingParameterIsPointedAt(t *testing.T) {
+	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/try/7")
 	b.press("Test request")
@@ -192,6 +206,7 @@ func TestMissingParameterIsPointedAt(t *testing.T) {
 }
 
 func TestRefreshAndReplayAreTold(t *testing.T) {
+	t.Parallel()
 	e := programtest.Emulate(t)
 	p := e.Serve("file:" + t.TempDir())
 	b := newBrowser(t, 1280, 900)
@@ -207,6 +222,7 @@ func TestRefreshAndReplayAreTold(t *testing.T) {
 }
 
 func TestRefusalThatIsNotAboutTheTokenIsTold(t *testing.T) {
+	t.Parallel()
 	b, p := newSandbox(t)
 	b.open("#/try/22")
 	b.fill("id", document(t, p, "document.completed"))
@@ -224,6 +240,7 @@ func (b *browser) copied(tab string) string {
 }
 
 func TestCopiedCurlRuns(t *testing.T) {
+	t.Parallel()
 	curl, err := exec.LookPath("curl")
 	if err != nil {
 		t.Skip("curl is not installed")
@@ -308,6 +325,7 @@ func (h httpTask) run(t *testing.T, address string) (int, string) {
 }
 
 func TestCopiedTasksCarryTheRequest(t *testing.T) {
+	t.Parallel()
 	b, p := newSandbox(t)
 	b.open("#/try/83")
 	b.fill("JSON", `{"email":"task@customer.example","company":"${not.an.expression}"}`)

@@ -59,7 +59,7 @@ function bodyOf(answer, header, op, urls) {
   };
   const save = h('a.button', { href: address(), download: nameOf(header('Content-Disposition'), type) }, 'Save as a file');
   if (type === 'application/pdf') {
-    return h('div.document', h('iframe', { src: address(), title: 'The document' }), h('p', save));
+    return h('div.document', h('iframe', { src: `${address()}#navpanes=0`, title: 'The document' }), h('p', save));
   }
   if (/^image\/(png|jpeg|gif|webp)$/.test(type)) return h('div.document', h('img', { src: address(), alt: 'The picture that was answered' }), h('p', save));
   if (answer.body === undefined) return h('p', `${bytes(answer.size)} of ${type || 'an unknown type'}. `, save);

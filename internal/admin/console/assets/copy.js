@@ -115,7 +115,8 @@ export function conductorOf(request, title, listener) {
 const asksKey = (request) => request.headers.some(([name]) => name === keyHeader);
 
 const camel = (name) => name.replace(/_+(\w)/g, (_, letter) => letter.toUpperCase());
-const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+// snake is how Python's client is named after the others: FoldersAPIApi is folders_api_api there.
+const snake = (name) => name.replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2').replace(/([a-z\d])([A-Z])/g, '$1_$2').toLowerCase();
 
 // typed turns what was typed into the value that the API means.
 function typed(parameter, text) {
@@ -214,7 +215,7 @@ export function pythonOf(request, op, values, listener) {
   const base = baseOf(listener) + prefix(request);
   const given = sdkArguments(op, values, request);
   if (!given) return pythonPlain(request, listener);
-  const module = `${snake(op.sdk.class).slice(1)}`;
+  const module = snake(op.sdk.class);
   const fields = Object.entries(given).map(([name, value]) => `${name}=${op.sdk.dates?.includes(name) ? `datetime.fromisoformat(${py(value)})` : py(value, 8)}`);
   if (op.sdk.body) fields.push(`${snake(op.sdk.body)}=${py(parsed(request.body), 8)}`, '_check_input_type=False  # a plain dict instead of the client\'s classes');
   const args = fields.length ? `\n        ${fields.join(',\n        ')},\n    `.replace(/  # (.*),\n/, ',  # $1\n') : '';

@@ -109,7 +109,8 @@ function charts({ minutes, in_flight: inFlight }) {
   ];
 }
 
-const figure = (title, value, note, chart) => h('figure.card', h('figcaption', title), h('p.value', value, h('small', note)), chart);
+const figure = (title, value, note, chart) => h('figure.card', h('figcaption', title), h('p.value', value, h('small', note)), chart,
+  h('p.axis', { 'aria-hidden': 'true' }, h('span', 'an hour ago'), h('span', 'now')));
 
 function table(requests, open, changed) {
   if (requests.length === 0) {

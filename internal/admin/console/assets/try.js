@@ -106,9 +106,9 @@ const answerKinds = { json: 'JSON', empty: 'no body', pdf: 'a PDF, or a zip', fi
 function reference(op) {
   const bodies = { json: 'JSON', multipart: 'multipart/form-data', form: 'a form' };
   return h('dl.reference',
-    h('dt', 'Body'), h('dd', bodies[op.body?.kind] ?? 'none'),
-    h('dt', 'Answers'), h('dd', op.answers.map((a, i) => [i > 0 && '; ', h('strong', a.status), ` ${answerKinds[a.body]}`, a.about && ` (${a.about})`])),
-    h('dt', 'Number'), h('dd', `${op.number} of 127`));
+    h('div', h('dt', 'Body'), h('dd', bodies[op.body?.kind] ?? 'none')),
+    h('div', h('dt', 'Answers'), h('dd', op.answers.map((a, i) => [i > 0 && '; ', h('strong', a.status), ` ${answerKinds[a.body]}`, a.about && ` (${a.about})`]))),
+    h('div', h('dt', 'Number'), h('dd', `${op.number} of 127`)));
 }
 
 // showOperation shows one operation and returns what ends it.

@@ -62,7 +62,16 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 	h.act(w, r, h.config.Keeper.Refresh)
 }
 
-func (h *Handler) logout(w http.ResponseWriter, r *http.Request) { h.act(w, r, h.config.Keeper.Logout) }
+// logout refuses an account that does not exist: what a misspelled name would leave in the store, an
+// account that needs a login, would stay there for good.
+func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
+	h.act(w, r, func(ctx context.Context, account string) (tokens.Status, error) {
+		if s, err := h.config.Accounts.AccountStatus(ctx, account); err != nil {
+			return s, err
+		}
+		return h.config.Keeper.Logout(ctx, account)
+	})
+}
 
 // act does something with the account that the path names, and answers with how it then stands.
 func (h *Handler) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string) (tokens.Status, error)) {

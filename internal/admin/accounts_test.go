@@ -38,6 +38,15 @@ func TestAccountsAreChanged(t *testing.T) {
 	}
 }
 
+// It used to leave a tombstone under the misspelled name, which kept status at "login required".
+func TestLogoutOfAMisspelledAccountLeavesNothing(t *testing.T) {
+	x := newTester(t, tokens.Status{Account: "acme", State: tokens.Ready})
+	r := x.send(http.MethodPost, "/api/v1/accounts/acmee/logout", "", RequestHeader, "1")
+	check(t, "status", r.status, http.StatusNotFound)
+	check(t, "code", r.code(t), "unknown-account")
+	check(t, "calls", x.accounts.calls, []string{"status acmee"})
+}
+
 func TestErrorsOfTheManagerKeepTheirMeaning(t *testing.T) {
 	for _, row := range []struct {
 		err        error

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -58,8 +59,8 @@ func problemOf(account string, err error) problem {
 	p := problem{Status: http.StatusInternalServerError, Code: "internal", Detail: err.Error()}
 	switch {
 	case errors.Is(err, tokens.ErrUnknownAccount):
-		p.Status, p.Code = http.StatusNotFound, "unknown-account"
-		p.Hint = hintLogin(account)
+		p.Status, p.Code, p.Detail = http.StatusNotFound, "unknown-account", fmt.Sprintf("There is no account %q.", account)
+		p.Hint = "\"" + program + " status\" lists the accounts. To sign in a new one, run: " + LoginCommand(account)
 	case errors.Is(err, tokens.ErrLoginRequired):
 		p.Status, p.Code = http.StatusBadGateway, "login-required"
 		p.Hint = hintLogin(account)

@@ -25,30 +25,31 @@ type doctorCommand struct {
 
 // inspection is one thing that a doctor looks at. What it finds does not depend on the others.
 type inspection struct {
-	name string
-	look func(*examination, context.Context) []finding
+	name  string
+	about string // what it looks at, for docs/doctor.md
+	look  func(*examination, context.Context) []finding
 }
 
 // inspections are in the order in which a person mends things.
 func inspections() []inspection {
 	return []inspection{
-		{"configuration", (*examination).configuration},
-		{"client", (*examination).clientCredentials},
-		{"region", (*examination).region},
-		{"redirect URL", (*examination).redirectURL},
-		{"proxy", (*examination).runningProxy},
-		{"listener", (*examination).listeners},
-		{"store", (*examination).tokenStore},
-		{"record", (*examination).records},
-		{"forward proxy", (*examination).forwardProxy},
-		{"dns", (*examination).names},
-		{"connection", (*examination).connections},
-		{"tls", (*examination).certificates},
-		{"clock", (*examination).clock},
-		{"refresh", (*examination).refresh},
-		{"token", (*examination).tokens},
-		{"api", (*examination).members},
-		{"sandbox key", (*examination).sandboxKeys},
+		{"configuration", "every setting of flags, environment and file, as `serve` checks them", (*examination).configuration},
+		{"client", "a client id and a secret, and not one in the place of the other", (*examination).clientCredentials},
+		{"region", "API, token endpoint and consent page that belong together", (*examination).region},
+		{"redirect URL", "whether a browser that comes back from PandaDoc finds the admin listener", (*examination).redirectURL},
+		{"proxy", "whether a proxy runs, with these settings, and what it says of its accounts", (*examination).runningProxy},
+		{"listener", "each address: free, or the running proxy's own", (*examination).listeners},
+		{"store", "whether records can be read, written and locked", (*examination).tokenStore},
+		{"record", "whether each stored record is understood", (*examination).records},
+		{"forward proxy", "`HTTPS_PROXY` and `NO_PROXY`, and whether that proxy answers", (*examination).forwardProxy},
+		{"dns", "the names of PandaDoc's hosts", (*examination).names},
+		{"connection", "an answer of each host, without credentials", (*examination).connections},
+		{"tls", "the certificate of each host", (*examination).certificates},
+		{"clock", "this machine's clock against the `Date` of the answer", (*examination).clock},
+		{"refresh", "a refresh of each account; only with `--refresh`", (*examination).refresh},
+		{"token", "each account's tokens: there, refused, expired, how old", (*examination).tokens},
+		{"api", "`members/current` with each account's token or key: who that is, or why not; a key given as a token, and the reverse", (*examination).members},
+		{"sandbox key", "whether an API key is a sandbox key, with its limit of 10 requests a minute", (*examination).sandboxKeys},
 	}
 }
 

@@ -63,22 +63,23 @@ func refreshed(ctx context.Context, care *caretaker, account string) finding {
 // tokens looks at what is stored or configured, and asks nobody.
 func (x *examination) tokens(ctx context.Context) (found []finding) {
 	for _, p := range x.patients(ctx) {
-		found = append(found, x.token(p, time.Now()))
+		found = append(found, p.state(time.Now()))
 	}
 	return found
 }
 
-func (x *examination) token(p patient, now time.Time) finding {
+const refreshFix = "nothing, if a refresh works: the next request makes one, and \"" + programName + " doctor --refresh\" tries it now"
+
+// state tells what the record says of an account, by the wall clock.
+func (p patient) state(now time.Time) finding {
 	name := "account " + p.name + ": "
 	switch expires := p.record.ExpiresAt; {
 	case !p.config.APIKey.IsZero():
 		return fine(name + "an API key, which is used as it is and never refreshed")
-	case p.err != nil:
-		return skipped(name + "its record cannot be read")
+	case p.unseen != "":
+		return skipped(name + p.unseen)
 	case p.freshSeeds() != (tokens.Account{}):
 		return fine(name + "a token of the configuration that was not used yet takes over at the next start")
-	case x.inMemory():
-		return skipped(name + "its tokens are in the memory of the running proxy")
 	case p.record.Generation == 0:
 		return needsLogin(name+"nobody has signed in", loginFix(p.name))
 	case !p.record.HasTokens():
@@ -87,9 +88,10 @@ func (x *examination) token(p patient, now time.Time) finding {
 		return rejected(p, now)
 	case p.expired(now) && p.record.RefreshToken.IsZero():
 		return needsLogin(name+"its token expired "+when(expires, now)+", and there is no refresh token", loginFix(p.name))
+	case p.record.AccessToken.IsZero():
+		return worrying(name+"there is a refresh token, and no access token yet", refreshFix)
 	case p.expired(now):
-		return worrying(name+"its token expired "+when(expires, now),
-			"nothing, if a refresh works: the next request makes one, and \""+programName+" doctor --refresh\" tries it now")
+		return worrying(name+"its token expired "+when(expires, now), refreshFix)
 	case !p.record.UnconfirmedSince.IsZero():
 		return worrying(name+"a refresh was cut off "+when(p.record.UnconfirmedSince, now)+", and it is not known whether PandaDoc has replaced the tokens",
 			"wait: it is tried again by itself when it is safe. If that fails, "+loginFix(p.name))
@@ -106,11 +108,6 @@ func rejected(p patient, now time.Time) finding {
 		return needsLogin(seen, loginFix(p.name))
 	}
 	return worrying(seen+"; requests work as long as its access token does", loginFix(p.name))
-}
-
-// inMemory says whether the tokens are out of reach.
-func (x *examination) inMemory() bool {
-	return x.store.records != nil && x.store.dir == "" && x.proxy != nil
 }
 
 // freshSeeds are those of the configuration that take over at the next start, by the rules of
@@ -153,8 +150,8 @@ func (p patient) token(now time.Time) (tokens.Token, error) {
 	switch {
 	case !p.config.APIKey.IsZero():
 		t.Scheme, t.Access = tokens.APIKey, p.config.APIKey
-	case p.err != nil:
-		return t, errors.New("its record cannot be read")
+	case p.unseen != "":
+		return t, errors.New(p.unseen)
 	case seeds != (tokens.Account{}):
 		t.Access = seeds.AccessToken
 	case !p.expired(now):

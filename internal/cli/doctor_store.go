@@ -45,7 +45,8 @@ type patient struct {
 	name   string
 	config tokens.Account
 	record tokens.Record
-	err    error // why there is no record; nil also if nobody ever signed in
+	err    error  // of reading the record; nil also if nobody ever signed in
+	unseen string // why it is not known what the record holds
 }
 
 // patients are the accounts of the store and of the configuration, with their records as they are now.
@@ -53,16 +54,28 @@ type patient struct {
 func (x *examination) patients(ctx context.Context) []patient {
 	var all []patient
 	for _, name := range x.accountNames(ctx) {
-		p := patient{name: name, config: x.app.secrets.accounts[name], err: x.storeErr}
-		if x.store.records != nil {
-			p.record, p.err = x.store.records.Load(ctx, name)
-		}
-		if errors.Is(p.err, tokens.ErrNotFound) {
-			p.err = nil
-		}
-		all = append(all, p)
+		all = append(all, x.patient(ctx, name))
 	}
 	return all
+}
+
+func (x *examination) patient(ctx context.Context, name string) patient {
+	p := patient{name: name, config: x.app.secrets.accounts[name]}
+	switch {
+	case x.store.records == nil:
+		p.unseen = "the store cannot be opened"
+		return p
+	case x.store.dir == "" && x.proxy != nil:
+		p.unseen = "its tokens are in the memory of the running proxy"
+		return p
+	}
+	if p.record, p.err = x.store.records.Load(ctx, name); errors.Is(p.err, tokens.ErrNotFound) {
+		p.err = nil
+	}
+	if p.err != nil {
+		p.unseen = "its record cannot be read"
+	}
+	return p
 }
 
 // accountNames leaves out the account "default" where others are in use and nobody has it.

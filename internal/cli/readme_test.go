@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -38,5 +39,20 @@ func TestReadmeNamesTheFlagsOfServe(t *testing.T) {
 	slices.Sort(offered)
 	if !slices.Equal(documented, offered) {
 		t.Errorf("the README documents\n%q\nand --help offers\n%q", documented, offered)
+	}
+}
+
+// The table in docs/doctor.md is that of the program.
+func TestDoctorsPageNamesItsChecks(t *testing.T) {
+	page, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	for _, i := range inspections() {
+		fmt.Fprintf(&table, "| `%s` | %s |\n", i.name, i.about)
+	}
+	if !strings.Contains(string(page), "|---|---|\n"+table.String()+"\n") {
+		t.Errorf("docs/doctor.md does not hold this table:\n%s", table.String())
 	}
 }

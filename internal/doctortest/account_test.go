@@ -35,6 +35,14 @@ func accountFaults() []fault {
 			check: "token", seen: "its token expired", fix: "doctor --refresh", exit: 0,
 		},
 		{
+			name: "no access token yet",
+			plant: func(w *ward) {
+				w.signIn()
+				w.rewrite(map[string]any{"expires_at": nil, "access_token": ""})
+			},
+			check: "token", seen: "no access token yet", fix: "doctor --refresh", exit: 0,
+		},
+		{
 			name: "an expired token and no way to a new one",
 			plant: func(w *ward) {
 				w.signIn()

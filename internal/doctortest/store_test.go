@@ -26,6 +26,11 @@ func storeFaults() []fault {
 			check: "store", seen: "the refresh token of the configuration works once", fix: "use --store file:", exit: 0,
 		},
 		{
+			name:  "the same, while the proxy runs and holds the tokens",
+			plant: func(w *ward) { w.env["STORE"] = "memory:"; w.serve().Want(documents, 200) },
+			check: "store", seen: "the refresh token of the configuration works once", fix: "use --store file:", exit: 0,
+		},
+		{
 			name:  "a damaged record",
 			plant: func(w *ward) { w.signIn(); w.write(w.recordPath(), `{"schema":1,"gener`) },
 			check: "record", seen: "default.json", fix: "restore the file from a backup, or move it away and sign in again", exit: 1,

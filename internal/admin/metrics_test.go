@@ -198,3 +198,38 @@ func TestEveryCodeOfTheProxyIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// What is not written down cannot be relied on, and what is written down must be there.
+func TestMetricsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	acme := account("acme", tokens.Ready, "")
+	acme.ExpiresAt, acme.ProvenAt = time.Unix(1, 0), time.Unix(1, 0)
+	x := newTesterWith(t, func(c *Config) { c.Proxy = fakeProxy{} }, acme)
+	x.handler.ObserveRequest(Request{Account: "acme", Method: "GET", Status: 502, Attempts: 2, Replay: replayed, Code: "overloaded"})
+	x.handler.ObserveEvent(tokens.Event{Account: "acme", Kind: tokens.EventRefreshed})
+	var got, want []string
+	for name, family := range x.scrape() {
+		if strings.HasPrefix(name, metricsPrefix) {
+			var labels []string
+			for _, l := range family.Metric[0].Label {
+				labels = append(labels, "`"+l.GetName()+"`")
+			}
+			slices.Sort(labels)
+			got = append(got, fmt.Sprint(name, " ", strings.ToLower(family.GetType().String()), " ", labels))
+		}
+	}
+	for _, m := range regexp.MustCompile("\\| `(pandadoc_proxy_\\w+)` \\| (\\w+) \\| ([^|]+) \\|").FindAllStringSubmatch(string(text), -1) {
+		labels := strings.Split(m[3], ", ")
+		if m[3] == "–" {
+			labels = nil
+		}
+		slices.Sort(labels)
+		want = append(want, fmt.Sprint(m[1], " ", m[2], " ", labels))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	check(t, "metrics", got, want)
+}

@@ -15,7 +15,7 @@ type faults struct {
 	random *random
 
 	mu   sync.Mutex // guards list
-	todo []*Fault
+	queue []*Fault
 }
 
 func newFaults(random *random) *faults { return &faults{random: random} }
@@ -29,10 +29,10 @@ func (s *faults) add(f Fault) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.todo) >= maxFaults {
+	if len(s.queue) >= maxFaults {
 		return fmt.Errorf("sandbox: more than %d faults are waiting", maxFaults)
 	}
-	s.todo = append(s.todo, &f)
+	s.queue = append(s.queue, &f)
 	return nil
 }
 
@@ -40,7 +40,7 @@ func (s *faults) add(f Fault) error {
 func (s *faults) take(o *operation, r *http.Request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, f := range s.todo {
+	for i, f := range s.queue {
 		if !f.fits(o, r) || f.Probability > 0 && !s.random.chance(f.Probability) {
 			continue
 		}
@@ -49,7 +49,7 @@ func (s *faults) take(o *operation, r *http.Request) *Fault {
 			f.Count--
 		}
 		if f.Count == 0 {
-			s.todo = slices.Delete(s.todo, i, i+1)
+			s.queue = slices.Delete(s.queue, i, i+1)
 		}
 		return &taken
 	}
@@ -59,8 +59,8 @@ func (s *faults) take(o *operation, r *http.Request) *Fault {
 func (s *faults) list() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Fault, len(s.todo))
-	for i, f := range s.todo {
+	list := make([]Fault, len(s.queue))
+	for i, f := range s.queue {
 		list[i] = *f
 	}
 	return list
@@ -69,5 +69,5 @@ func (s *faults) list() []Fault {
 func (s *faults) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.todo = nil
+	s.queue = nil
 }

@@ -14,7 +14,7 @@ const maxFaults = 1000
 type faults struct {
 	random *random
 
-	mu   sync.Mutex // guards list
+	mu    sync.Mutex // guards list
 	queue []*Fault
 }
 

@@ -58,6 +58,8 @@ type Config struct {
 	// Proxy is the proxied port. It is watched, and test requests go to it. Nil for a Handler without one:
 	// then there is no console and nothing is tested.
 	Proxy Proxy
+	// Pprof serves profiles of the program, which tell about its code and its load and nothing about tokens.
+	Pprof bool
 	// Guard refuses foreign hosts and what web pages from elsewhere make a browser send. It must let
 	// ProbePaths pass under any Host, and a navigation by a page elsewhere to the redirect URL's path.
 	// Nil refuses nothing, which is right only for a Handler that no connection leads to.
@@ -163,6 +165,9 @@ func (h *Handler) routes() http.Handler {
 		for _, name := range console.Assets() {
 			route(r, http.MethodGet, "/console/"+name, console.Asset(name))
 		}
+	}
+	if h.config.Pprof {
+		profiles(r)
 	}
 	r.NotFoundHandler = problemHandler(problem{
 		Status: http.StatusNotFound, Code: "not-found", Detail: "There is nothing at this path.",

@@ -15,6 +15,7 @@
 //	GET  /api/v1/requests                    recent requests, and the traffic of the last hour
 //	GET  /api/v1/requests/{id}               what happened to one request
 //	POST /api/v1/test                        one request through the proxied port, for the console
+//	GET  /debug/pprof/                       profiles, only where they are asked for
 //	GET  /connect/{account}                  begin a login in this browser
 //	GET  /oauth2/callback                    PandaDoc sends the browser back here
 //

@@ -36,6 +36,7 @@ type app struct {
 	guard    listenSettings
 	tokens   tokenSettings
 	traffic  trafficSettings
+	pprof    bool
 	// certificate is that of the proxied port. Nil for plain http.
 	certificate *certificate
 	logger      *logrus.Logger
@@ -133,6 +134,7 @@ func (r *running) adminConfig() admin.Config {
 	}
 	return admin.Config{
 		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
+		Pprof: r.pprof,
 		Login: admin.LoginConfig{
 			ClientID: r.secrets.clientID.Reveal(), AuthorizeURL: r.upstream.authorize.String(),
 			RedirectURL: redirectURL(r.redirect, portOfListeners(r.adminListeners)), Scope: r.scope,

@@ -42,7 +42,7 @@ func (c *serveCommand) check(p *program) (*app, storeSpec, logrus.Level, error) 
 		listen: v.listen(&c.listenSettings, len(known.clientKeys) > 0), admin: v.admin(&c.adminSettings), upstream: v.upstream(&c.upstreamSettings),
 		redirect: v.redirect(&c.loginSettings), scope: c.Scope, secrets: known,
 		guard: c.listenSettings, tokens: c.tokenSettings, traffic: c.trafficSettings,
-		certificate: v.certificate(&c.listenSettings),
+		certificate: v.certificate(&c.listenSettings), pprof: c.Pprof.On,
 	}
 	a.secrets.requireHeader = v.requiredHeader(&c.listenSettings)
 	v.listeners(addressesOf(a.listen), a.admin)

@@ -113,4 +113,5 @@ type trafficSettings struct {
 type logSettings struct {
 	LogLevel  string `default:"info" placeholder:"LEVEL" help:"error, warning, info, debug or trace."`
 	LogFormat string `default:"text" placeholder:"text|json" help:"text for people, json for machines."`
+	Pprof     toggle `default:"false" help:"Serve profiles of the running program at /debug/pprof/ on the admin listener."`
 }

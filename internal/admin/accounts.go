@@ -35,8 +35,14 @@ type LastLogin struct {
 
 func describe(s tokens.Status) Account { return Account{Status: s, Hint: hint(s)} }
 
+// loginResult tells those who wait for a login also that none can begin.
 func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, http.StatusOK, LastLogin{h.logins.result(mux.Vars(r)["account"])})
+	account := mux.Vars(r)["account"]
+	if p := h.loginProblem(r.Context(), account); p != nil {
+		writeProblem(w, *p)
+		return
+	}
+	writeJSON(w, http.StatusOK, LastLogin{h.logins.result(account)})
 }
 
 func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {

@@ -194,6 +194,8 @@ func TestNoLoginWithoutAClientOrForAKey(t *testing.T) {
 	r := x.send(http.MethodGet, "/connect/acme", "")
 	check(t, "status", r.status, http.StatusConflict)
 	wantText(t, r, "PANDADOC_CLIENT_ID")
+	// The command waits for a result. It used to wait for five minutes here.
+	check(t, "result", x.send(http.MethodGet, "/api/v1/accounts/acme/login-result", "").code(t), "client-refused")
 
 	key := newTester(t, tokens.Status{Account: "acme", State: tokens.Ready, Scheme: tokens.APIKey})
 	check(t, "status", key.send(http.MethodGet, "/connect/acme", "").status, http.StatusConflict)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -165,7 +166,7 @@ func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(),
 
 // serveLogin serves the handler that a proxy would, as long as the login takes.
 func (c *caretaker) serveLogin(ctx context.Context) (start *url.URL, stop func(), err error) {
-	at, err := parseAddress(c.redirect.Hostname() + ":" + portOf(c.redirect))
+	at, err := parseAddress(net.JoinHostPort(c.redirect.Hostname(), portOf(c.redirect)))
 	if err != nil || !at.loopback() || c.redirect.Scheme != "http" {
 		return nil, nil, mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
 	}

@@ -68,6 +68,16 @@ func TestDoctorOfAHealthyInstallation(t *testing.T) {
 	}
 }
 
+// The configuration still shows the seed, which the proxy has used long ago.
+func TestDoctorDoesNotGuessAtTokensInMemory(t *testing.T) {
+	w := newWard(t)
+	w.env["STORE"] = "memory:"
+	w.serve().Want(documents, 200)
+	if d, want := w.doctor(), "account default: its tokens are in the memory of the running proxy"; !strings.Contains(d.output, want) {
+		t.Errorf("%q is not in\n%s", want, d)
+	}
+}
+
 func TestRefreshShowsWhatLookingCannot(t *testing.T) {
 	for _, running := range []bool{false, true} {
 		t.Run(fmt.Sprintf("running proxy: %t", running), func(t *testing.T) {

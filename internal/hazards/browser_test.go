@@ -258,7 +258,7 @@ func allowedPageIsServed(t *testing.T, b *browser) {
 	for _, seen := range api.arrived() {
 		reached = append(reached, seen.Method+" "+seen.Target[strings.LastIndexByte(seen.Target, '/')+1:])
 		if seen.Header.Get("Origin") != "" || seen.Header.Get("Referer") != "" || seen.Header.Get("Cookie") != "" {
-			t.Errorf("E5: the API saw %v", seen.Header)
+			t.Errorf("E4 E5: the API saw %v", seen.Header)
 		}
 	}
 	// What a browser sends without Origin does not say that the page is the allowed one.

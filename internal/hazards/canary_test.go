@@ -268,7 +268,9 @@ func (c *cage) failLogin(mood string) {
 	}
 }
 
-// M1: nothing that is secret is anywhere but in the store, at the most talkative level.
+// M1: nothing that is secret is anywhere but in the store, at the most talkative level: not client keys (B3),
+// not the inside in answers (G14), not codes (K4), not in metrics or pages (L1), not what a token endpoint
+// repeats (M2), makes up (I20) or is asked with, nor queries (M3).
 func TestCanary(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		t.Run("M1 "+format, func(t *testing.T) {

@@ -92,6 +92,8 @@ func TestGuard(t *testing.T) {
 	run(t, addr(p.URL), api, append(attempts,
 		attempt{"A5 HTTP/1.0 without a Host is a legacy client", "GET /a HTTP/1.0\r\n\r\n", ""},
 		attempt{"A10 plain client", get("/a"), ""},
+		attempt{"L3 User-Agent of a probe, foreign Host", call("GET", "/ping", "evil.example", "User-Agent: kube-probe/1.30"), "host-not-allowed"},
+		attempt{"L3 User-Agent of a probe", get("/ping", "User-Agent: GoogleHC/1.0"), ""},
 		attempt{"A13 Upgrade of a program is ignored", get("/a", "Connection: Upgrade", "Upgrade: websocket"), ""},
 	))
 }

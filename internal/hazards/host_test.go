@@ -74,7 +74,7 @@ func TestBeyondLoopbackNeedsAKey(t *testing.T) {
 	for path, want := range map[string]int{"/livez": 200, "/metrics": 200, "/api/v1/status": 403, "/": 403, "/connect/default": 403} {
 		_, port, _ := net.SplitHostPort(addr(p.Admin))
 		if got := raw(t, net.JoinHostPort(otherAddress(t), port), call("GET", path, otherAddress(t))); got.StatusCode != want {
-			t.Errorf("L1 %s beyond loopback: %d, want %d", path, got.StatusCode, want)
+			t.Errorf("L1 K6 %s beyond loopback: %d, want %d", path, got.StatusCode, want)
 		}
 	}
 }
@@ -296,7 +296,7 @@ func TestTLSOnTheListener(t *testing.T) {
 	}
 }
 
-// D18: on a plain port HTTP/2 is not spoken, whichever way it is asked for.
+// C6 D18: on a plain port HTTP/2 is not spoken, whichever way it is asked for.
 func TestHTTP2IsNotSpoken(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL)

@@ -108,7 +108,7 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 }
 
-// C12: the token must not leave before the certificate has been checked.
+// C12: the token must not leave before the certificate has been checked, wherever the API's name leads (C11).
 func TestBadCertificates(t *testing.T) {
 	ours, stranger := newAuthority(t), newAuthority(t)
 	selfSigned := newAuthority(t)

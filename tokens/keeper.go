@@ -110,6 +110,7 @@ func (k *keeper) change(f func()) {
 	k.publish()
 	status := k.assess(time.Now())
 	changed := status.State != k.told.State || status.Cause != k.told.Cause
+	changed = changed && (k.expected() || k.rec.Generation > 0) // names that somebody made up are no news
 	k.told = status
 	k.mu.Unlock()
 	if changed {

@@ -240,6 +240,11 @@ func TestWhoThereIs(t *testing.T) {
 			}
 		}
 		tok, _ := m.Token(t.Context(), "key")
+		for _, e := range w.events {
+			if e.Account == "nobody" {
+				t.Errorf("event %q about an account that does not exist", e.Kind)
+			}
+		}
 		if got := tok.Authorization(); got != "API-Key k" {
 			t.Errorf("Authorization = %q", got)
 		}

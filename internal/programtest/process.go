@@ -2,8 +2,29 @@ package programtest
 
 import (
 	"os"
+	"strings"
 	"time"
 )
+
+// talkative in the environment makes every program of the tests log at level trace.
+const talkative = "PANDADOC_AUTH_PROXY_TRACE"
+
+// checkSecrets fails the test if the log shows a credential that the process was given.
+func (p *Process) checkSecrets() {
+	given := []string{p.Info["client_secret"], p.Info["refresh_token"]}
+	for _, entry := range p.cmd.Env {
+		switch name, value, _ := strings.Cut(entry, "="); name {
+		case "PANDADOC_CLIENT_SECRET", "PANDADOC_REFRESH_TOKEN", "PANDADOC_ACCESS_TOKEN", "PANDADOC_API_KEY":
+			given = append(given, value)
+		}
+	}
+	log := p.Log()
+	for _, secret := range given {
+		if len(secret) >= 8 && strings.Contains(log, secret) {
+			p.t.Errorf("the log of %v shows a credential", p.cmd.Args[1:])
+		}
+	}
+}
 
 // Binary returns the path of the program that Main has built.
 func Binary() string { return os.Getenv(program) }

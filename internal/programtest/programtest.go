@@ -71,6 +71,9 @@ func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string
 	t.Helper()
 	p := &Process{t: t, cmd: exec.Command(os.Getenv(program), args...), Since: time.Now(), logged: make(chan struct{})}
 	p.cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
+	if os.Getenv(talkative) != "" && !strings.Contains(strings.Join(args, " "), "--emulator-only") {
+		p.cmd.Args = append(p.cmd.Args, "--log-level", "trace")
+	}
 	prepare(p.cmd)
 	stdout, err1 := p.cmd.StdoutPipe()
 	stderr, err2 := p.cmd.StderrPipe()
@@ -80,6 +83,7 @@ func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
+		p.checkSecrets()
 		if t.Failed() {
 			p.mu.Lock()
 			defer p.mu.Unlock()

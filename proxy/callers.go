@@ -141,14 +141,6 @@ func presentedKey(h http.Header) tokens.Secret {
 	return tokens.Secret{}
 }
 
-// strip takes out of h what was only for us.
-func (w callers) strip(h http.Header) {
-	delete(h, KeyHeader)
-	if w.required.Name != "" {
-		delete(h, w.required.Name)
-	}
-}
-
 type insideKey struct{}
 
 // Inside returns p for requests that the program itself makes: they need neither a client key nor the

@@ -74,7 +74,7 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Host = "" // the target's
 	r.Out.Trailer = nil
 	cleanRequestHeader(r.Out.Header)
-	c.proxy.callers.strip(r.Out.Header)
+	delete(r.Out.Header, c.proxy.callers.required.Name) // it was for us
 	if c.proxy.policy.narrows() {
 		dropOverrides(r.Out.Header)
 	}

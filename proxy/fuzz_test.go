@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"net"
+	"net/http/httptest"
 	"regexp"
 	"strconv"
 	"strings"
@@ -120,3 +121,32 @@ var (
 	ownHost = regexp.MustCompile(`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?$`)
 	ownName = regexp.MustCompile(`(?i)^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)?localhost$`)
 )
+
+// FuzzBrowserRule compares the rule about pages with a naive statement of it: without Origin and
+// Sec-Fetch-Site it is a program; the one allowed origin is let in; and else both headers must say that
+// the page is our own, or that a person typed the address.
+func FuzzBrowserRule(f *testing.F) {
+	for _, s := range [][2]string{{"", ""}, {"null", ""}, {"https://app.example", "cross-site"}, {"http://localhost:8080", "same-origin"},
+		{"http://localhost:8080", "cross-site"}, {"", "none"}, {"", "same-site"}, {"https://app.example.evil", ""}, {"HTTPS://APP.EXAMPLE", ""}} {
+		f.Add(s[0], s[1], true, true)
+	}
+	g, err := NewGuard(GuardConfig{AllowOrigins: []string{"https://app.example"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, origin, site string, hasOrigin, hasSite bool) {
+		r := httptest.NewRequest("GET", "http://localhost:8080/a", nil)
+		if hasOrigin {
+			r.Header["Origin"] = []string{origin}
+		}
+		if hasSite {
+			r.Header["Sec-Fetch-Site"] = []string{site}
+		}
+		ours := !hasOrigin || strings.EqualFold(origin, "http://localhost:8080")
+		typed := !hasSite || site == "same-origin" || site == "none"
+		want := ours && typed || hasOrigin && strings.EqualFold(origin, "https://app.example")
+		if got := g.Check(r) == nil; got != want {
+			t.Errorf("Origin %q (%v), Sec-Fetch-Site %q (%v): let in %v, want %v", origin, hasOrigin, site, hasSite, got, want)
+		}
+	})
+}

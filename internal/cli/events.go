@@ -38,9 +38,6 @@ func eventLevel(e tokens.Event) logrus.Level {
 	case tokens.EventProbe:
 		return logrus.DebugLevel
 	case tokens.EventState:
-		if e.Status.Cause == tokens.CauseNoTokens && e.Account != tokens.DefaultAccount {
-			return logrus.DebugLevel // a request can make up names without end; its own line says as much
-		}
 		if e.Status.State != tokens.Ready && e.Status.State != tokens.Unknown {
 			return logrus.WarnLevel
 		}

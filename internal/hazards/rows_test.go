@@ -52,7 +52,7 @@ func browserRows() []row {
 		{"A9", "Origin: null", by("TestGuard", "proxy.TestBrowserRule"), ""},
 		{"A10", "plain clients break", by("TestGuard", "proxy.TestBrowserRule"), ""},
 		{"A11", "preflights answered by the API", by("TestGuard", "proxy.TestPreflightOfAllowedOriginIsAnsweredHere"), ""},
-		{"A12", "the API lets every origin read", by("TestChromium", "proxy.TestResponseHeaders"), ""},
+		{"A12", "the API lets every origin read", by("proxy.TestResponseHeaders"), ""},
 		{"A13", "WebSocket from a page (Upgrade of a program is ignored)", by("TestGuard", "TestChromium"), ""},
 		{"A14", "HTML of the API runs, or a type is guessed", by("TestChromium", "proxy.TestResponseHeaders"), ""},
 		{"A15", "cookies, Clear-Site-Data, HSTS of the API act on localhost", by("proxy.TestResponseHeaders"), ""},

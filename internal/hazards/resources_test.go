@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,11 +120,17 @@ func TestUploadsUnderAMemoryLimit(t *testing.T) {
 		size = 100e6
 	}
 	const limit = 256 << 20
+	var read atomic.Int32
+	release := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
 	api := newRecorder(func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
 		if err != nil || n != size {
 			w.WriteHeader(http.StatusTeapot)
 		}
+		read.Add(1)
+		<-release // so that all copies are needed at once
 	})
 	api.Start()
 	defer api.Close()
@@ -165,9 +172,16 @@ func TestUploadsUnderAMemoryLimit(t *testing.T) {
 		case <-done:
 			running = false
 		case <-tick.C:
+			all := read.Load() == uploads
 			memory, disk := replayBytes(t, p)
 			kept, copies = max(kept, memory+disk), max(copies, disk)
+			if all {
+				letGo()
+			}
 		}
+	}
+	if kept < onDisk/2 {
+		t.Errorf("only %d MB were kept: the budget of %d was not tried", kept>>20, onDisk>>20)
 	}
 	_, most := p.Memory()
 	if len(statuses) != 1 || statuses["200 OK"] != uploads {

@@ -1,7 +1,9 @@
 package programtest
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -27,7 +29,25 @@ func (p *Process) checkSecrets() {
 }
 
 // Binary returns the path of the program that Main has built.
-func Binary() string { return os.Getenv(program) }
+func Binary() string {
+	lookAtSources()
+	return os.Getenv(program)
+}
+
+// lookAtSources makes what go test remembers of a test depend on the program's sources: it takes note of
+// the directories that a test reads. Otherwise a program that has changed would not be tested again.
+func lookAtSources() {
+	top := "."
+	for range 5 {
+		if _, err := os.Stat(filepath.Join(top, "go.mod")); err == nil {
+			break
+		}
+		top = filepath.Join("..", top)
+	}
+	for _, dir := range []string{"proxy", "tokens", "internal"} {
+		_ = filepath.WalkDir(filepath.Join(top, dir), func(string, fs.DirEntry, error) error { return nil })
+	}
+}
 
 // Log returns what the process has written to standard error so far.
 func (p *Process) Log() string {

@@ -69,7 +69,7 @@ func Start(t *testing.T, env []string, args ...string) *Process {
 // StartAs is Start for a command that prepare may change first: its user, its limits, its directory.
 func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, cmd: exec.Command(os.Getenv(program), args...), Since: time.Now(), logged: make(chan struct{})}
+	p := &Process{t: t, cmd: exec.Command(Binary(), args...), Since: time.Now(), logged: make(chan struct{})}
 	p.cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
 	if os.Getenv(talkative) != "" && !strings.Contains(strings.Join(args, " "), "--emulator-only") {
 		p.cmd.Args = append(p.cmd.Args, "--log-level", "trace")

@@ -16,7 +16,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -249,4 +251,31 @@ func command(t *testing.T, args ...string) (output string, status int) {
 		t.Fatal(err)
 	}
 	return string(out), c.ProcessState.ExitCode()
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// await asks until ok, without a fixed time.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
+
+// openFiles counts the files of a process, or returns 0 where that cannot be seen.
+func openFiles(p *programtest.Process) int {
+	files, _ := os.ReadDir("/proc/" + strconv.Itoa(p.PID()) + "/fd")
+	return len(files)
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package hazards
 
 import (
@@ -11,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,15 +23,6 @@ import (
 
 // nobody is another user of the machine.
 const nobody = 65534
-
-func write(t *testing.T, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 const clientKey = "canary-client-key-5d1e84a60b2f9c73"
 
@@ -244,18 +236,6 @@ func TestTraceShowsNoSecret(t *testing.T) {
 	}
 }
 
-// await asks until ok, without a fixed time.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-	}
-}
-
 // The listener's own TLS: the certificate is read again, and HTTP/2 is not offered.
 func TestTLSOnTheListener(t *testing.T) {
 	api := record(t)
@@ -393,10 +373,4 @@ func TestManyConnections(t *testing.T) {
 		t.Errorf("recovered after %v", took)
 	}
 	t.Logf("recovered after %v, peak of files below 160", time.Since(start).Round(time.Millisecond))
-}
-
-// openFiles counts the files of a process, or returns 0 where that cannot be seen.
-func openFiles(p *programtest.Process) int {
-	files, _ := os.ReadDir("/proc/" + strconv.Itoa(p.PID()) + "/fd")
-	return len(files)
 }

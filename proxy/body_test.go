@@ -66,7 +66,15 @@ func TestEarlyAnswerReachesTheClient(t *testing.T) {
 	}
 }
 
+// expectEarly wants the API's 413, on a connection that ends because a part of the body was not read.
 func expectEarly(t *testing.T, r *bufio.Reader) {
+	t.Helper()
+	if res := expect413(t, r); !res.Close {
+		t.Error("the connection stays open although the body was not read")
+	}
+}
+
+func expect413(t *testing.T, r *bufio.Reader) *http.Response {
 	t.Helper()
 	res, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -76,9 +84,7 @@ func expectEarly(t *testing.T, r *bufio.Reader) {
 	if err != nil || res.StatusCode != 413 || string(body) != `{"type":"request_error"}` {
 		t.Errorf("answer %d %q, %v; want 413", res.StatusCode, body, err)
 	}
-	if !res.Close {
-		t.Error("the connection stays open although the body was not read")
-	}
+	return res
 }
 
 // A server that answers and resets makes our next write fail; the answer must still be read.
@@ -95,7 +101,8 @@ func TestAnswerBeforeResetIsNotLost(t *testing.T) {
 	for range 40 {
 		conn, r := g.upload(10<<20, nil)
 		go conn.Write(payload(10 << 20))
-		expectEarly(t, r)
+		// What is written after the reset counts as sent, so the body may have been read to its end by now.
+		expect413(t, r)
 	}
 }
 

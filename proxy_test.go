@@ -21,15 +21,15 @@ import (
 	"testing"
 	"time"
 
-	"pandadoc-auth-proxy/internal/programtest"
+	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(programtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
 const documents = "/public/v1/documents"
 
 func TestSandboxServesDocumentsAtOnce(t *testing.T) {
-	p := programtest.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 	var list struct{ Results []struct{ ID, Name string } }
 	if err := json.Unmarshal(p.Want(documents, 200), &list); err != nil || len(list.Results) == 0 {
 		t.Errorf("documents: %v, %d of them", err, len(list.Results))
@@ -39,7 +39,7 @@ func TestSandboxServesDocumentsAtOnce(t *testing.T) {
 }
 
 func TestIdleProxyIsSmall(t *testing.T) {
-	p := programtest.Emulate(t).Serve("file:" + t.TempDir())
+	p := program.Emulate(t).Serve("file:" + t.TempDir())
 	first := time.Since(p.Since)
 	p.Want(documents, 200)
 	now, _ := p.Memory()
@@ -61,7 +61,7 @@ func hash(size int64) string {
 }
 
 func TestRefusedUploadIsReplayedWhole(t *testing.T) {
-	e := programtest.Emulate(t)
+	e := program.Emulate(t)
 	p := e.Serve("file:" + t.TempDir())
 	p.Want(documents, 200)
 	// One client of its own: no connection that the 401 has closed is used again.
@@ -122,7 +122,7 @@ func TestExpiredTokenCostsOneRefresh(t *testing.T) {
 		apart    time.Duration
 	}{{200, 0}, {60, 20 * time.Millisecond}} {
 		t.Run(fmt.Sprintf("%d requests, %s apart", row.requests, row.apart), func(t *testing.T) {
-			e := programtest.Emulate(t)
+			e := program.Emulate(t)
 			p := e.Serve("file:" + t.TempDir())
 			p.Want(documents, 200)
 			before, _ := e.TokenCalls()
@@ -144,7 +144,7 @@ func TestExpiredTokenCostsOneRefresh(t *testing.T) {
 }
 
 func TestKilledBetweenRequestsNothingIsLost(t *testing.T) {
-	e := programtest.Emulate(t)
+	e := program.Emulate(t)
 	store := filepath.Join(t.TempDir(), "store")
 	for i := range 20 {
 		p := e.Serve("file:" + store)
@@ -170,9 +170,9 @@ func TestKilledBetweenRequestsNothingIsLost(t *testing.T) {
 }
 
 func TestTwoProcessesOnOneStoreRotateInTurn(t *testing.T) {
-	e := programtest.Emulate(t)
+	e := program.Emulate(t)
 	store := "file:" + t.TempDir()
-	both := []*programtest.Process{e.Serve(store), e.Serve(store)}
+	both := []*program.Process{e.Serve(store), e.Serve(store)}
 	both[0].Want(documents, 200)
 	ctx, stop := context.WithCancel(t.Context())
 	var served atomic.Int64
@@ -204,7 +204,7 @@ func TestTwoProcessesOnOneStoreRotateInTurn(t *testing.T) {
 }
 
 func TestRouteThatAlwaysRefusesCostsNoRefresh(t *testing.T) {
-	e := programtest.Emulate(t)
+	e := program.Emulate(t)
 	p := e.Serve("file:" + t.TempDir())
 	var list struct{ Results []struct{ ID string } }
 	if err := json.Unmarshal(p.Want(documents, 200), &list); err != nil {
@@ -227,7 +227,7 @@ func TestRouteThatAlwaysRefusesCostsNoRefresh(t *testing.T) {
 }
 
 func TestLongAnswersArriveAsTheyAreSent(t *testing.T) {
-	e := programtest.Emulate(t)
+	e := program.Emulate(t)
 	p := e.Serve("file:" + t.TempDir())
 	p.Want(documents, 200)
 	before, _ := p.Memory()
@@ -259,7 +259,7 @@ func TestLongAnswersArriveAsTheyAreSent(t *testing.T) {
 }
 
 func TestEarlyRefusalReachesTheClientThatUploads(t *testing.T) {
-	e := programtest.Emulate(t)
+	e := program.Emulate(t)
 	p := e.Serve("file:" + t.TempDir())
 	for i := range 10 {
 		e.Manage("POST", "/fault", `{"route":"POST /emulator/echo","kind":"status","status":413,"read_bytes":65536}`, nil)
@@ -281,7 +281,7 @@ func TestOfficialClientNeedsNothingButTheBaseURL(t *testing.T) {
 	if modules == "" {
 		t.Skip("PANDADOC_NODE_CLIENT does not name a node_modules directory with pandadoc-node-client")
 	}
-	p := programtest.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 	client := exec.CommandContext(t.Context(), "node", filepath.Join("internal", "sandbox", "testdata", "sdk", "run.js"), p.URL)
 	client.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_PATH=" + modules}
 	out, err := client.CombinedOutput()

@@ -1,4 +1,4 @@
-// What internal/chaos/model found, told again with the real code.
+// What internal/e2e/chaos/model found, told again with the real code.
 package tokens_test
 
 import (

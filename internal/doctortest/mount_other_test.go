@@ -1,5 +1,0 @@
-//go:build !linux
-
-package doctortest
-
-func readOnlyStore() []fault { return nil }

@@ -1,0 +1,262 @@
+//go:build unix
+
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+	"pandadoc-auth-proxy/tokens"
+	"pandadoc-auth-proxy/tokens/filestore"
+)
+
+const (
+	clientID     = "chaos-client"
+	clientSecret = "chaos-secret"
+
+	patience = 2 * time.Minute // with a condition that should come at once, on a machine that others use too
+)
+
+var (
+	duration = flag.Duration("chaos.duration", 0, "how long the storm lasts; above zero all scenarios have their full sizes")
+	seed     = flag.Uint64("chaos.seed", 0, "seed of all draws; 0 draws one")
+)
+
+// TestMain lets all scenarios run at once: they wait most of the time.
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "128")
+	os.Exit(program.Main(m))
+}
+
+// full says whether the scenarios have their full sizes.
+func full() bool { return *duration > 0 }
+
+// size returns the small size of a scenario or the full one.
+func size[T any](small, large T) T {
+	if full() {
+		return large
+	}
+	return small
+}
+
+// draws returns a source of draws that belongs to one goroutine, and tells its seed.
+func draws(t *testing.T) *rand.Rand {
+	t.Helper()
+	s := *seed
+	if s == 0 {
+		s = rand.Uint64()
+	}
+	t.Logf("to repeat the draws: -chaos.seed=%d", s)
+	return rand.New(rand.NewPCG(s, 0))
+}
+
+// until waits until f returns nil, and fails the test if it never does.
+func until(t *testing.T, what string, f func() error) {
+	t.Helper()
+	if err := within(patience, f); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// within calls f until it returns nil or d has passed.
+func within(d time.Duration, f func() error) error {
+	end := time.After(d)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			return err
+		}
+	}
+}
+
+// world is an authority, a store on disk, and whatever processes a scenario starts over them.
+type world struct {
+	*authority
+	t    *testing.T
+	dir  string // of the store
+	temp string // TMPDIR of the processes
+}
+
+func newWorld(t *testing.T) *world {
+	top := t.TempDir()
+	w := &world{authority: newAuthority(t), t: t, dir: filepath.Join(top, "store"), temp: filepath.Join(top, "tmp")}
+	if err := os.Mkdir(w.temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// newSignedIn is a world whose store has a pair.
+func newSignedIn(t *testing.T) *world {
+	w := newWorld(t)
+	w.signIn()
+	return w
+}
+
+// signIn logs in as a command would while proxies run.
+func (w *world) signIn() {
+	w.t.Helper()
+	c := tokens.DefaultConfig()
+	c.Store, c.Endpoint.URL = w.store(), w.tokenURL
+	m, err := tokens.New(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := m.Login(w.t.Context(), tokens.DefaultAccount, w.login()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) store() *filestore.Store {
+	w.t.Helper()
+	s, err := filestore.Open(w.dir)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// record returns what is on disk. It must be readable at every moment.
+func (w *world) record() tokens.Record {
+	w.t.Helper()
+	rec, err := w.store().Load(context.Background(), tokens.DefaultAccount)
+	if err != nil {
+		w.t.Fatalf("the store cannot be read: %v", err)
+	}
+	return rec
+}
+
+// saved returns the number of the pair on disk.
+func (w *world) saved() int { return numberOf(w.record().RefreshToken.Reveal()) }
+
+// serve starts a proxy over the store.
+func (w *world) serve(args ...string) *proxy {
+	w.t.Helper()
+	env := []string{"PANDADOC_CLIENT_ID=" + clientID, "PANDADOC_CLIENT_SECRET=" + clientSecret, "TMPDIR=" + w.temp}
+	p := program.StartAs(w.t, tie, env, append([]string{
+		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "file:" + w.dir,
+		"--api-url", w.apiURL, "--token-url", w.tokenURL,
+	}, args...)...)
+	return &proxy{p, w.t}
+}
+
+// proxy is a process of the program.
+type proxy struct {
+	*program.Process
+	t *testing.T
+}
+
+// answer is what a client gets.
+type answer struct {
+	status int
+	code   string // of a problem of the proxy's own
+	retry  string // Retry-After
+}
+
+func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.code) }
+
+// get asks for documents. A process that was killed gives an error.
+func (p *proxy) get(ctx context.Context) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/public/v1/documents", nil)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	var body struct{ Code string }
+	_ = json.NewDecoder(resp.Body).Decode(&body)
+	return answer{resp.StatusCode, body.Code, resp.Header.Get("Retry-After")}, nil
+}
+
+// is returns nil if a request is answered with status now.
+func (p *proxy) is(status int) error {
+	got, err := p.get(p.t.Context())
+	if err == nil && got.status != status {
+		err = fmt.Errorf("GET = %v, want %d", got, status)
+	}
+	return err
+}
+
+// want asks for documents and fails the test if the status is another.
+func (p *proxy) want(status int) answer {
+	p.t.Helper()
+	got, err := p.get(p.t.Context())
+	if err != nil || got.status != status {
+		p.t.Errorf("GET = %v, %v, want %d", got, err, status)
+	}
+	return got
+}
+
+// ready returns what /readyz says of the account: "state" or "state: cause".
+func (p *proxy) ready() string {
+	resp, err := http.Get(p.Admin + "/readyz")
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	var r struct {
+		Accounts []struct{ State, Cause string }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil || len(r.Accounts) != 1 {
+		return fmt.Sprintf("status %d with %d accounts (%v)", resp.StatusCode, len(r.Accounts), err)
+	}
+	if a := r.Accounts[0]; a.Cause != "" {
+		return a.State + ": " + a.Cause
+	}
+	return r.Accounts[0].State
+}
+
+// becomes waits until /readyz says state.
+func (p *proxy) becomes(state string) {
+	p.t.Helper()
+	until(p.t, "become "+state, func() error {
+		if got := p.ready(); got != state {
+			return errors.New("it is " + got)
+		}
+		return nil
+	})
+}
+
+// stop and resume are kill -STOP and kill -CONT.
+func (p *proxy) stop()   { p.t.Helper(); p.signal(syscall.SIGSTOP) }
+func (p *proxy) resume() { p.t.Helper(); p.signal(syscall.SIGCONT) }
+
+func (p *proxy) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := syscall.Kill(p.PID(), s); err != nil {
+		p.t.Errorf("kill -%d: %v", s, err)
+	}
+}
+
+// asOne has n functions run at once and waits for all.
+func asOne(n int, f func(i int)) {
+	done := make(chan struct{})
+	for i := range n {
+		go func() { f(i); done <- struct{}{} }()
+	}
+	for range n {
+		<-done
+	}
+}

@@ -1,0 +1,242 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+// newSandbox runs the emulator and a proxy that is signed in to it, both without moods, and opens a browser.
+func newSandbox(t *testing.T) (*browser, *program.Process) {
+	t.Helper()
+	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm")
+	b := newBrowser(t, 1280, 900)
+	b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
+	return b, p
+}
+
+func TestNewcomerSendsARequestInThreeClicks(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("")
+	b.see("Recent requests")
+	b.press("Try the API")  // one
+	b.press("Test request") // two
+	if got := b.answer(); got != "200 OK" {
+		t.Errorf("got %q, want 200 OK", got)
+	}
+	b.see("the token was accepted")
+	b.press("Overview")
+	b.see("passed through")
+}
+
+func TestFirstRunWithoutAnAccount(t *testing.T) {
+	t.Parallel()
+	e := program.Emulate(t)
+	p := program.Start(t, []string{
+		"PANDADOC_CLIENT_ID=" + e.Info["client_id"], "PANDADOC_CLIENT_SECRET=" + e.Info["client_secret"],
+	}, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "file:"+t.TempDir(),
+		"--api-url", e.Info["api"], "--token-url", e.Info["token_url"], "--authorize-url", e.Info["authorize_url"])
+	b := newBrowser(t, 1280, 900)
+	b.base = p.Admin // by address: the login needs the name, to which the page moves by itself
+	b.open("")
+	b.until(`location.hostname === "localhost" && location.hash === "#/setup"`)
+	b.see("/oauth2/callback")
+	b.press("Connect")
+	b.see("This is an emulator of PandaDoc")
+	b.press("Allow")
+	b.see("Signed in")
+	b.press("Go on in the console")
+	b.see("You can connect another account")
+	b.press("Send a first request")
+	b.press("Test request")
+	if got := b.answer(); got != "200 OK" {
+		t.Errorf("got %q, want 200 OK", got)
+	}
+}
+
+func TestBrokenAccountShowsItsWayOut(t *testing.T) {
+	t.Parallel()
+	e := program.Emulate(t)
+	p := e.Serve("file:" + t.TempDir())
+	p.Want("/public/v1/documents", 200)
+	b := newBrowser(t, 1280, 900)
+	b.base = p.Admin
+	b.open("#/overview")
+	b.see("Ready")
+	e.Manage("POST", "/revoke", "", nil)
+	p.Want("/public/v1/documents", 502)
+	b.see("Login required: default")
+	b.see("Requests fail until somebody signs in")
+	b.see("pandadoc-auth-proxy login")
+	b.see("login-required")
+	b.press("Connect")
+	b.press("Allow")
+	b.press("Go on in the console")
+	b.press("Overview")
+	b.until(`!document.querySelector(".problem")`)
+	p.Want("/public/v1/documents", 200)
+}
+
+func TestRefreshByHand(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/overview")
+	b.until(`document.querySelector(".card dl")?.innerText.includes("Generation\n2")`)
+	b.press("Refresh now")
+	b.until(`document.querySelector(".card dl")?.innerText.includes("Generation\n3")`)
+}
+
+func TestRecentRequestsExplainThemselves(t *testing.T) {
+	t.Parallel()
+	b, p := newSandbox(t)
+	p.Get("/public/v1/documents")
+	p.Get("/@nobody/x")
+	b.open("#/overview")
+	b.press("unknown-account")
+	b.see("there is no such account")
+	b.see("It was not sent to PandaDoc")
+	b.until(`document.querySelector('[aria-expanded="true"]')`)
+	p.Get("/public/v1/templates") // a new row must not close what is open
+	b.see("/public/v1/templates")
+	b.see("there is no such account")
+}
+
+// TestEveryOperationHasItsForm shows all 127, one after the other.
+func TestEveryOperationHasItsForm(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/try")
+	b.until(`document.querySelectorAll(".found a").length === 127`)
+	type shown struct {
+		Title, Path, Problem string
+		Fields, Unnamed      int
+		Copied               []string
+	}
+	all := eval[[]shown](b, `(async () => {
+		const all = [];
+		for (const a of document.querySelectorAll(".found a")) {
+			const before = document.querySelector(".operation").firstChild;
+			location.hash = a.getAttribute("href");
+			while (document.querySelector(".operation").firstChild === before) await new Promise((next) => requestAnimationFrame(next));
+			const fields = [...document.querySelectorAll(".try-form :is(input, select, textarea)")];
+			const copied = [];
+			for (const tab of document.querySelectorAll("[role=tab]")) {
+				tab.click();
+				copied.push(document.querySelector("#copy-text pre").textContent + document.querySelector("#copy-text .fine").textContent);
+			}
+			all.push({
+				Title: document.querySelector(".operation h2").textContent, Path: document.querySelector(".operation .path code").textContent, Problem: "",
+				Fields: fields.length, Unnamed: fields.filter((f) => !f.labels?.length && !f.getAttribute("aria-label")).length, Copied: copied,
+			});
+		}
+		return all;
+	})()`)
+	fields, titles := 0, map[string]bool{}
+	for _, s := range all {
+		fields += s.Fields
+		titles[s.Title] = true
+		if s.Unnamed > 0 {
+			t.Errorf("%s: %d fields without a name", s.Path, s.Unnamed)
+		}
+		if strings.HasPrefix(s.Path, "/oauth2/") {
+			continue
+		}
+		if len(s.Copied) != 5 {
+			t.Errorf("%s: got %d forms to copy, want 5", s.Path, len(s.Copied))
+		}
+		for _, text := range s.Copied {
+			if text == "" || strings.Contains(text, "undefined") || strings.Contains(text, "[object") {
+				t.Errorf("%s: got to copy %q", s.Path, text)
+			}
+		}
+	}
+	if len(all) != 127 || len(titles) < 120 {
+		t.Errorf("%d operations with %d titles", len(all), len(titles))
+	}
+	t.Logf("%d operations with %d fields", len(all), fields)
+}
+
+func TestSearchFindsOperations(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/try")
+	b.until(`document.querySelectorAll(".found a").length === 127`)
+	for _, row := range []struct {
+		words, count, first string
+	}{
+		{"send", "", "Send a draft"},
+		{"delete contact", "1 of 127", "Delete a contact"},
+		{"DELETE v1/templates/", "1 of 127", "Delete a template"},
+		{"watermark", "1 of 127", "Download as PDF"},
+		{"webhook", "8 of 127", "List webhook subscriptions"},
+		{"nothing like this", "0 of 127", ""},
+		{"", "127 operations", "List documents"},
+	} {
+		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+			const search = document.querySelector("#search");
+			search.value = %q;
+			search.dispatchEvent(new Event("input", { bubbles: true }));
+		}`, row.words)))
+		if got := eval[string](b, `document.querySelector(".search .count").textContent`); !strings.HasPrefix(got, row.count) {
+			t.Errorf("%q: got %q, want %q", row.words, got, row.count)
+		}
+		first := `[...document.querySelectorAll(".found a")].find((a) => a.offsetParent)?.querySelector(".title").textContent ?? ""`
+		if got := eval[string](b, first); !strings.HasPrefix(got, row.first) {
+			t.Errorf("%q: found %q first, want %q", row.words, got, row.first)
+		}
+	}
+}
+
+// TestKeyboardAlone goes from the address bar to an answer without a mouse.
+func TestKeyboardAlone(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/try")
+	b.until(`document.querySelectorAll(".found a").length === 127`)
+	focused := func(what string) {
+		t.Helper()
+		b.until(fmt.Sprintf(`document.activeElement.matches(%q)`, what))
+	}
+	tab := func() { b.do(chromedp.KeyEvent(kb.Tab)) }
+	for range 20 {
+		tab()
+		if eval[bool](b, `document.activeElement.id === "search"`) {
+			break
+		}
+	}
+	focused("#search")
+	b.do(chromedp.KeyEvent("who am"), chromedp.KeyEvent(kb.ArrowDown))
+	focused(`.found a[href="#/try/88"]`)
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.see("/public/v1/members/current")
+	focused(".operation")
+	for range 10 {
+		tab()
+		if eval[bool](b, `document.activeElement.classList.contains("send")`) {
+			break
+		}
+	}
+	focused(".send")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	if got := b.answer(); got != "200 OK" {
+		t.Errorf("got %q, want 200 OK", got)
+	}
+	if got := eval[string](b, `document.getElementById("said").textContent`); !strings.HasPrefix(got, "Answer: 200") {
+		t.Errorf("a screen reader was told %q, want the answer", got)
+	}
+	for range 20 {
+		tab()
+		if eval[bool](b, `document.activeElement.getAttribute("role") === "tab"`) {
+			break
+		}
+	}
+	focused("[role=tab]")
+	b.do(chromedp.KeyEvent(kb.ArrowRight))
+	b.until(`document.activeElement.textContent === "SimWorkflow" && document.activeElement.getAttribute("aria-selected") === "true"`)
+}

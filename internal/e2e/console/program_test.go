@@ -1,0 +1,134 @@
+package console
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+// copies returns what a tab shows for each of the operations that can be tried.
+func (b *browser) copies(tab string) []string {
+	b.Helper()
+	b.open("#/try")
+	b.until(`document.querySelectorAll(".found a").length === 127`)
+	b.press(tab)
+	return eval[[]string](b, `(async () => {
+		const all = [];
+		for (const a of document.querySelectorAll(".found a")) {
+			const before = document.querySelector(".operation").firstChild;
+			location.hash = a.getAttribute("href");
+			while (document.querySelector(".operation").firstChild === before) await new Promise((next) => requestAnimationFrame(next));
+			[...document.querySelectorAll("[role=tab]")].find((t) => t.textContent === "`+tab+`")?.click();
+			const text = document.querySelector("#copy-text pre")?.textContent;
+			if (text) all.push(text);
+		}
+		return all;
+	})()`)
+}
+
+// run executes a program with what it reads on its standard input, and returns its output.
+func run(t *testing.T, dir, input string, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = dir, append(os.Environ(), env...), strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v\n%s\n%s", name, err, out, input[:min(len(input), 2000)])
+	}
+	return string(out)
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestCopiedNodeRuns needs Node and PandaDoc's client; see TestOfficialNodeClientRunsUnmodified for how to
+// install it.
+func TestCopiedNodeRuns(t *testing.T) {
+	t.Parallel()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("node is not installed")
+	}
+	modules := os.Getenv("PANDADOC_NODE_CLIENT")
+	if modules == "" {
+		t.Skip("PANDADOC_NODE_CLIENT does not name a node_modules directory with pandadoc-node-client")
+	}
+	b, p := newSandbox(t)
+	env := []string{"NODE_PATH=" + modules}
+	all := b.copies("Node")
+	if len(all) != 126 {
+		t.Errorf("%d programs, want 126", len(all))
+	}
+	run(t, t.TempDir(), asJSON(t, all), nil, node, "-e",
+		`for (const text of JSON.parse(require("fs").readFileSync(0, "utf8"))) new (require("vm").Script)(text)`)
+
+	b.open("#/try/2")
+	b.fill("count", "2")
+	b.fill("order_by", "name")
+	want(t, "documents", between(run(t, t.TempDir(), b.copied("Node"), env, node), "results:"), "true")
+	b.open("#/try/3")
+	b.choose("Choose a template")
+	want(t, "new document", between(run(t, t.TempDir(), b.copied("Node"), env, node), "document.uploaded"), "true")
+	body := string(p.Want("/public/v1/documents?q=Proposal%20for%20Customer&count=1", 200))
+	want(t, "its name", between(body, "Proposal for Customer Ltd"), "true")
+	b.open("#/try/92")
+	want(t, "subscription", between(run(t, t.TempDir(), b.copied("Node"), env, node), "Status changes"), "true")
+	b.open("#/try/10") // no call of the client
+	b.fill("document_id", document(t, p, "document.draft"))
+	want(t, "reminders", between(run(t, t.TempDir(), b.copied("Node"), env, node), `200 {"`), "true")
+	b.open("#/try/5") // a file
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "contract.pdf"), []byte("%PDF-1.4 ours"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "upload", between(run(t, dir, b.copied("Node"), env, node), "document.uploaded"), "true")
+}
+
+// between says whether text holds part, as a word to compare with.
+func between(text, part string) string {
+	if strings.Contains(text, part) {
+		return "true"
+	}
+	return "no " + part + " in " + text
+}
+
+func TestCopiedPythonRuns(t *testing.T) {
+	t.Parallel()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	e := program.Emulate(t)
+	p := e.Serve("file:" + t.TempDir())
+	b := newBrowser(t, 1280, 900)
+	b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
+	all := b.copies("Python")
+	if len(all) != 126 {
+		t.Errorf("%d programs, want 126", len(all))
+	}
+	run(t, t.TempDir(), asJSON(t, all), nil, python, "-c",
+		"import json, sys\nfor text in json.load(sys.stdin): compile(text, text, 'exec')")
+	b.open("#/try/10") // no call of the client
+	b.fill("document_id", document(t, p, "document.draft"))
+	want(t, "reminders", between(run(t, t.TempDir(), b.copied("Python"), nil, python), `200 {"`), "true")
+	b.open("#/try/72")
+	want(t, "module", between(b.copied("Python"), "from pandadoc_client.api import folders_api_api"), "true")
+	b.open("#/try/2")
+	b.fill("count", "2")
+	b.fill("deleted", "false")
+	want(t, "with the client", between(b.copied("Python"), `documents_api.DocumentsApi(client).list_documents(
+        count=2,
+        deleted=False,
+    )`), "true")
+}

@@ -1,0 +1,130 @@
+package doctor
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+func accountFaults() []fault {
+	return []fault{
+		{
+			name:  "nobody has signed in",
+			plant: func(w *ward) { delete(w.env, "REFRESH_TOKEN") },
+			check: "token", seen: "account default: nobody has signed in", fix: "run: pandadoc-auth-proxy login", exit: 3,
+		},
+		{
+			name:  "somebody has logged out",
+			plant: func(w *ward) { w.signIn(); w.run("logout") },
+			check: "token", seen: "account default: logged out", fix: "run: pandadoc-auth-proxy login", exit: 3,
+		},
+		{
+			name: "an account of its own that nobody signed in",
+			plant: func(w *ward) {
+				w.signIn()
+				w.args = []string{"--account", "acme"}
+			},
+			check: "token", seen: "account acme: nobody has signed in", fix: "login --account acme", exit: 3,
+		},
+		{
+			name: "an expired token",
+			plant: func(w *ward) {
+				w.signIn()
+				w.rewrite(map[string]any{"expires_at": time.Now().Add(-time.Hour)})
+			},
+			check: "token", seen: "its token expired", fix: "doctor --refresh", exit: 0,
+		},
+		{
+			name: "no access token yet",
+			plant: func(w *ward) {
+				w.signIn()
+				w.rewrite(map[string]any{"expires_at": nil, "access_token": ""})
+			},
+			check: "token", seen: "no access token yet", fix: "doctor --refresh", exit: 0,
+		},
+		{
+			name: "an expired token and no way to a new one",
+			plant: func(w *ward) {
+				w.signIn()
+				w.rewrite(map[string]any{"expires_at": time.Now().Add(-time.Hour), "refresh_token": ""})
+			},
+			check: "token", seen: "there is no refresh token", fix: "login", exit: 3,
+		},
+		{
+			name:  "a refresh token that was spent elsewhere",
+			plant: func(w *ward) { w.signIn(); w.spendElsewhere(); w.run("refresh") },
+			check: "token", seen: "PandaDoc refused its refresh token", fix: "run: pandadoc-auth-proxy login", exit: 3,
+			also: []string{"api"},
+		},
+		{
+			name: "a refresh that was cut off",
+			plant: func(w *ward) {
+				w.signIn()
+				w.rewrite(map[string]any{"unconfirmed_since": time.Now().Add(-time.Minute)})
+			},
+			check: "token", seen: "a refresh was cut off", fix: "wait", exit: 0,
+		},
+		{
+			name:  "a token that the API refuses before its time",
+			plant: func(w *ward) { w.signIn(); w.emulator.Expire() },
+			check: "api", seen: "refuses its access token (HTTP 401)", fix: "doctor --refresh", exit: 1,
+		},
+		{
+			name:  "the token of another region",
+			plant: func(w *ward) { w.signIn(); w.use(clinic{bearer: "another"}) },
+			check: "api", seen: "refuses its access token (HTTP 401)", fix: "check that the account is in this region (--region is global)", exit: 1,
+		},
+		{
+			name: "an API key that was given as an access token",
+			plant: func(w *ward) {
+				delete(w.env, "REFRESH_TOKEN")
+				w.env["ACCESS_TOKEN"] = fakeToken
+				w.secrets = append(w.secrets, fakeToken)
+				w.use(clinic{key: fakeToken})
+			},
+			check: "api", seen: "what was given as an access token is an API key", fix: "PANDADOC_API_KEY", exit: 1,
+		},
+		{
+			name:  "an access token that was given as an API key",
+			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{bearer: fakeToken}) },
+			check: "api", seen: "what was given as an API key is an access token", fix: "PANDADOC_ACCESS_TOKEN", exit: 1,
+		},
+		{
+			name:  "an API key that was replaced",
+			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{key: "newer"}) },
+			check: "api", seen: "refuses its API key (HTTP 401)", fix: "get a new key from the developer dashboard", exit: 1,
+		},
+		{
+			name:  "a sandbox key",
+			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{key: fakeToken, document: "[DEV] Offer"}) },
+			check: "sandbox key", seen: "10 requests a minute", fix: "use a production key", exit: 0,
+		},
+		{
+			name:  "too many requests",
+			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{status: http.StatusTooManyRequests}) },
+			check: "api", seen: "HTTP 429", fix: "wait a minute", exit: 0,
+		},
+		{
+			name:  "a user who may not use the API",
+			plant: func(w *ward) { w.signIn(); w.use(clinic{status: http.StatusForbidden}) },
+			check: "api", seen: "HTTP 403", fix: "the plan includes the API", exit: 1,
+		},
+	}
+}
+
+// spendElsewhere uses the stored refresh token as another program would: both tokens of the store are
+// dead then.
+func (w *ward) spendElsewhere() {
+	w.Helper()
+	resp, err := http.PostForm(w.emulator.Info["token_url"], url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {w.record()["refresh_token"].(string)},
+		"client_id": {w.env["CLIENT_ID"]}, "client_secret": {w.env["CLIENT_SECRET"]},
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		w.Fatalf("the token endpoint answers %s", resp.Status)
+	}
+}

@@ -1,0 +1,120 @@
+package hazards
+
+func retryRows() []row {
+	return []row{
+		{"I1", "a storm of refreshes", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestExpiredTokenIsRefreshedOnceForAll"), ""},
+		{"I2", "staggered 401s refresh again and again", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestStaggeredRefusalsRefreshOnce"), ""},
+		{"I3", "a retry without end", by("proxy.TestRefusalsThatStand", "tokens.TestRefreshThatDidNotHelpIsHeldBack"), ""},
+		{"I4", "every request refreshes a dead grant", by("tokens.TestFailingRefreshIsNotHammered", "tokens.TestRejectedGenerationIsLookedForOnceASecond"), ""},
+		{"I5", "403, 404, 429 and 5xx refresh", by("proxy.TestOtherStatusesAreNotRetried"), ""},
+		{"I6", "a 401 that is not about the token", by(".TestRouteThatAlwaysRefusesCostsNoRefresh", "proxy.TestRefusalsThatStand"), ""},
+		{"I7", "a POST is sent twice", by("TestUpstreamFaults", "TestGoAwayInTheMiddleOfAPost", "proxy.TestBrokenConnectionIsNotTriedAgain"), ""},
+		{"I8", "the repeated body differs", by(".TestRefusedUploadIsReplayedWhole", "proxy.TestReplayMatrix", "proxy.FuzzSpool"), ""},
+		{"I9", "a body over the limit", by("proxy.TestBodyThatWasNotKept"), ""},
+		{"I10", "a 401 before the body is read", by("TestEarlyAnswers", "proxy.TestReplayMatrix", "proxy.TestRefusalThatStandsInTheMiddleOfAnUpload"), ""},
+		{"I11", "a client that leaves cancels the refresh of all", by("tokens.TestWaiterLeavesAloneAndTheRefreshGoesOn"), ""},
+		{"I12", "the token endpoint hangs", by("tokens.TestLateAnswerIsAGoodAnswer", "internal/e2e/chaos.TestTokenEndpointDown"), ""},
+		{"I13", "odd answers of the token endpoint", by("tokens.TestFailedRefresh", "tokens.TestReadPair", "internal/e2e/chaos.TestAwkwardAnswers"), ""},
+		{"I14", "invalid_grant because another was quicker", by("tokens.TestInvalidGrantAfterAnotherWasQuickerIsNoFailure", "tokens.TestRefusalAdoptsWhatAnotherProcessStored"), ""},
+		{"I15", "invalid_request on a race, to be tried again", nil, "another server's habit: a complete 4xx is an answer, and the account cools down and recovers"},
+		{"I16", "the grant is sent in two styles", by("tokens.TestTokenRequest"), ""},
+		{"I17", "an answer without a refresh token wipes the old one", by("tokens.TestRefreshTokenStaysIfTheAnswerHasNone"), ""},
+		{"I18", "odd expires_in", by("tokens.TestReadPair", "tokens.FuzzReadPair"), ""},
+		{"I19", "another token type", by("tokens.TestReadPair"), ""},
+		{"I20", "a token that would break a header", by("tokens.TestReadPair", "TestCanary"), ""},
+		{"I21", "clocks jump, machines sleep", by("internal/e2e/chaos.TestOwnerStoppedInItsTokenCall", "tokens.TestYearLongTokenIsRefreshedOnItsLastDay"), ""},
+		{"I22", "all replicas refresh at once", by("tokens.TestAccountsThatExpireTogetherAreSpread", "tokens.TestReplicasRefreshOncePerWindow"), ""},
+		{"I23", "an early refresh that fails takes a good token away", by("tokens.TestFailingRefreshNeverTakesAwayAWorkingToken"), ""},
+	}
+}
+
+const noSuchStore = "the store is not built yet"
+
+func storeRows() []row {
+	return []row{
+		{"J1", "many processes share one store", by("internal/e2e/chaos.TestManyProcessesManyRotations", ".TestTwoProcessesOnOneStoreRotateInTurn"), ""},
+		{"J2", "a crash after the answer, before the save", by("internal/e2e/chaos.TestKilledWhileRefreshing", "internal/e2e/chaos/model.TestSearch"), ""},
+		{"J3", "a crash in the middle of a write", by("tokens/filestore.TestKilledWhileSaving"), ""},
+		{"J4", "a full or read-only disk (no refresh without a marker)", by("tokens/filestore.TestDiskFull", "internal/e2e/chaos.TestDiskFullWhileTheTokenCallRuns", "tokens.TestNoMarkerNoRefresh"), ""},
+		{"J5", "a mounted single file", by("tokens/filestore.TestMountedFile"), ""},
+		{"J6", "a mounted Secret as a store", by("tokens/filestore.TestReadOnlyPlace", "tokens/filestore.TestUnmountedWhileInUse"), ""},
+		{"J7", "a record of a newer program", by("tokens.TestDecodeRefusesNewerSchema", "tokens.TestUnknownFieldsSurvive"), ""},
+		{"J8", "a damaged record", by("tokens/filestore.TestDamagedFilesAreRefusedAndLeft", "tokens.FuzzDecodeRecord"), ""},
+		{"J9", "the holder of a lock dies", by("tokens/filestore.TestRefreshLockEndsWithItsHolder", "tokens.TestTakeoverOfADeadOwner"), ""},
+		{"J10", "a lease shorter than the token call", by("tokens.TestAnotherProcessKeepsOffWhileALeaseIsRenewed", "tokens.TestPairOfASlowOwnerArrivesAfterItsTakeover"), ""},
+		{"J11", "a lost update in Kubernetes", nil, noSuchStore},
+		{"J12", "too many rights in Kubernetes", nil, noSuchStore},
+		{"J13", "other fields of a Secret are lost", nil, noSuchStore},
+		{"J14", "the API of Kubernetes is down", nil, noSuchStore},
+		{"J15", "the service account's token rotates", nil, noSuchStore},
+		{"J16", "Redis fails over, pauses, evicts", nil, noSuchStore},
+		{"J17", "Redis mixes up replies", nil, noSuchStore},
+		{"J18", "Redis loses the last write", nil, noSuchStore},
+		{"J19", "tokens at rest in clear", nil, "a private file (B8) is as private as the user; encrypt the disk"},
+		{"J20", "two configurations share an account's name in one store", nil, "by design they share the account; give accounts of different owners different names or directories"},
+		{"J21", "a restored backup", by("tokens.TestRestoredBackupAfterARestartCostsOneAttempt", "tokens.TestRestoredBackupNeverReplacesALivePair"), ""},
+		{"J22", "the old refresh token is kept", by("tokens.TestStoredForm"), ""},
+	}
+}
+
+func loginRows() []row {
+	return []row{
+		{"K1", "a page sends an attacker's code", by("internal/admin.TestWhatEndsNoLogin", "internal/e2e/login.TestAWrongCallbackLeavesTheLoginPending"), ""},
+		{"K2", "a forged error ends the login", by("internal/admin.TestWhatEndsNoLogin"), ""},
+		{"K3", "a code is used twice", by("internal/admin.TestALoginIsUsedOnce", "internal/e2e/login.TestALoginIsUsedOnce"), ""},
+		{"K4", "the code in histories, referrers, logs", by("TestCanary", "internal/admin.TestEveryAnswerIsHardened"), ""},
+		{"K5", "no PKCE", nil, "PandaDoc documents none, and a code is bound to the client secret; the state binds it to the browser"},
+		{"K6", "the callback stays open, or is open to all", by("internal/e2e/login.TestLoginFromConsentToTheFirstRequest", "TestBeyondLoopbackNeedsAKey"), ""},
+		{"K7", "foreign hosts and pages on the callback", by("TestGuardOfTheAdminListener", "internal/cli.TestTheAdminListenerIsGuarded"), ""},
+		{"K8", "a code of another server", nil, "there is one server per proxy, and PandaDoc sends no iss"},
+		{"K9", "the browser is opened by a shell", by("TestBrowserIsOpenedWithoutAShell"), ""},
+		{"K10", "the printed address holds secrets", by("TestBrowserIsOpenedWithoutAShell"), ""},
+		{"K11", "a login while the proxy serves", by("tokens.TestLoginDuringARefreshWins"), ""},
+	}
+}
+
+func consoleRows() []row {
+	return []row{
+		{"L1", "metrics and health tell secrets, or serve strangers", by("TestBeyondLoopbackNeedsAKey", "TestCanary", "internal/admin.TestBeyondLoopbackOnlyProbesAreServed"), ""},
+		{"L2", "health is wrong about usefulness", by("internal/admin.TestReadyWhileOneAccountIsUsable", "internal/admin.TestHealthAsksNobody"), ""},
+		{"L3", "a probe's User-Agent opens doors", by("TestGuard"), ""},
+		{"L4", "the emulator in production", by("internal/cli/testdata/script/sandbox.txtar", "internal/sandbox.TestEveryAnswerSaysThatItIsAnEmulator"), ""},
+		{"L5", "the emulator is too kind", by("internal/sandbox.TestRefreshRotatesBothTokensAtOnce", "internal/sandbox.TestCredentialsOfTheAPI"), ""},
+	}
+}
+
+func logRows() []row {
+	return []row{
+		{"M1", "secrets in any log, at any level", by("TestCanary", "tokens.TestSecretsDoNotReachLogs", "internal/cli.TestRedaction"), ""},
+		{"M2", "errors repeat a token answer", by("TestCanary", "tokens.TestErrorsShowNoSecret", "tokens.TestRefusalThatNamesTheTokenIsNotRepeated"), ""},
+		{"M3", "errors repeat a URL with its query", by("TestUpstreamFaults", "TestCanary"), ""},
+		{"M4", "net/http logs bytes of the wire", by("TestUnsolicitedBytes", "proxy.TestLogWriterLeavesPayloadOut", "internal/cli.TestLibrariesLogThroughOurs"), ""},
+		{"M5", "a request writes lines of its own", by("TestLogCannotBeForged", "proxy.TestLogCannotBeForged"), ""},
+		{"M6", "a dump of traffic", nil, "there is none"},
+	}
+}
+
+func processRows() []row {
+	return []row{
+		{"N1", "SIGTERM drops requests", by("internal/cli.TestStoppingLetsRequestsFinish", "internal/cli.TestStoppingGoesOnAcceptingForAWhile"), ""},
+		{"N2", "SIGTERM during a refresh", by("internal/e2e/chaos.TestTerminatedWithAnUnsavedPair", "tokens.TestCloseWaitsForAnUnsavedRotation"), ""},
+		{"N3", "SIGKILL", by(".TestKilledBetweenRequestsNothingIsLost", "internal/e2e/chaos.TestKilledWhileRefreshing"), ""},
+		{"N4", "the order of sidecars", nil, "needs a cluster; deploy/sidecar.yaml is a native sidecar"},
+		{"N5", "root, a writable root", nil, "needs a container engine; TestProcessIsClosedToNeighbours runs it as nobody without a home"},
+		{"N6", "names that cannot be resolved", by("TestUpstreamFaults"), ""},
+		{"N7", "an idle connection that the API closes", by("proxy.TestBrokenConnectionIsNotTriedAgain"), ""},
+		{"N8", "GOAWAY in the middle of a POST", by("TestGoAwayInTheMiddleOfAPost"), ""},
+		{"N9", "a misspelled setting is ignored", by("internal/cli/testdata/script/mistakes.txtar"), ""},
+		{"N10", "a reload sends tokens elsewhere", nil, "settings are not reloaded; a token goes to the API's origin only (proxy.TestTokenStaysAtTheAPIsOrigin)"},
+		{"N11", "a panic ends all requests", by("proxy.TestPanicIsContained"), ""},
+		{"N12", "an image without certificate authorities", nil, "needs a container engine; the Dockerfile copies them"},
+	}
+}
+
+func supplyRows() []row {
+	return []row{
+		{"O1", "a dependency with a known hole", nil, "govulncheck needs its database, which tests cannot reach"},
+		{"O2", "a build that cannot be repeated", by(".ci/run"), ""},
+		{"O3", "unsigned releases", nil, "nothing is released yet"},
+	}
+}

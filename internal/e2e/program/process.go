@@ -1,0 +1,80 @@
+package program
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// talkative in the environment makes every program of the tests log at level trace.
+const talkative = "PANDADOC_AUTH_PROXY_TRACE"
+
+// checkSecrets fails the test if the log shows a credential that the process was given.
+func (p *Process) checkSecrets() {
+	given := []string{p.Info["client_secret"], p.Info["refresh_token"]}
+	for _, entry := range p.cmd.Env {
+		switch name, value, _ := strings.Cut(entry, "="); name {
+		case "PANDADOC_CLIENT_SECRET", "PANDADOC_REFRESH_TOKEN", "PANDADOC_ACCESS_TOKEN", "PANDADOC_API_KEY":
+			given = append(given, value)
+		}
+	}
+	log := p.Log()
+	for _, secret := range given {
+		if len(secret) >= 8 && strings.Contains(log, secret) {
+			p.t.Errorf("the log of %v shows a credential", p.cmd.Args[1:])
+		}
+	}
+}
+
+// Binary returns the path of the program that Main has built.
+func Binary() string {
+	lookAtSources()
+	return os.Getenv(program)
+}
+
+// lookAtSources makes what go test remembers of a test depend on the program's sources: it takes note of
+// the directories that a test reads. Otherwise a program that has changed would not be tested again.
+func lookAtSources() {
+	top := "."
+	for range 5 {
+		if _, err := os.Stat(filepath.Join(top, "go.mod")); err == nil {
+			break
+		}
+		top = filepath.Join("..", top)
+	}
+	for _, dir := range []string{"proxy", "tokens", "internal"} {
+		_ = filepath.WalkDir(filepath.Join(top, dir), func(string, fs.DirEntry, error) error { return nil })
+	}
+}
+
+// Log returns what the process has written to standard error so far.
+func (p *Process) Log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// PID returns the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends s to the process.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Wait waits until the process has ended, and all it wrote has been read. It returns how it ended.
+func (p *Process) Wait() *os.ProcessState {
+	p.t.Helper()
+	select {
+	case <-p.logged:
+	case <-time.After(time.Minute):
+		p.t.Fatal("the process has not ended after a minute")
+	}
+	_ = p.cmd.Wait() // an error says what the state says
+	return p.cmd.ProcessState
+}

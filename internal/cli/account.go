@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -51,7 +52,7 @@ func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, err
 	case !errors.Is(err, errNoProxy):
 		return nil, err
 	case spec.memory:
-		return nil, mistake(fmt.Sprintf("no proxy is running on %s, and a store in memory ends with its proxy", s.AdminListen),
+		return nil, problem.Mistake(fmt.Sprintf("no proxy is running on %s, and a store in memory ends with its proxy", s.AdminListen),
 			"start the proxy first, or name its address with --admin-listen")
 	}
 	store, err := spec.open(ctx, p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) })
@@ -77,7 +78,7 @@ func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig,
 		return nil, err
 	}
 	if err := loadAll(ctx, manager, c); err != nil {
-		return nil, withHint(err, "mend the store, or name another with --store")
+		return nil, problem.WithHint(err, "mend the store, or name another with --store")
 	}
 	handler, err := newAdmin(admin.Config{
 		Accounts: manager, Keeper: manager, Authorizer: manager, Login: login,
@@ -146,9 +147,9 @@ func forPeople(err error) error {
 		return err
 	}
 	if p.Code == "login-required" {
-		return withStatus(withHint(err, p.Hint), exitLoginRequired)
+		return withStatus(problem.WithHint(err, p.Hint), exitLoginRequired)
 	}
-	return withHint(err, p.Hint)
+	return problem.WithHint(err, p.Hint)
 }
 
 type refreshCommand struct {

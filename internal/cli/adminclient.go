@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 const (
@@ -57,7 +58,7 @@ func dialAdmin(ctx context.Context, a *address) (*adminClient, error) {
 		return nil, errNoProxy
 	case err != nil || alive.Program != programName:
 		c.close()
-		return nil, withHint(fmt.Errorf("what listens on %s is not %s", a, programName), "give the proxy's admin address with --admin-listen, or none")
+		return nil, problem.WithHint(fmt.Errorf("what listens on %s is not %s", a, programName), "give the proxy's admin address with --admin-listen, or none")
 	}
 	return c, nil
 }

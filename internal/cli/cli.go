@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/alecthomas/kong"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 const programName = "pandadoc-auth-proxy"
@@ -43,7 +45,7 @@ func run(ctx context.Context, env Env) error {
 	case helped:
 		return nil
 	case err != nil:
-		return withStatus(withHint(err, "\""+programName+" --help\" lists commands and flags"), exitUsage)
+		return withStatus(problem.WithHint(err, "\""+programName+" --help\" lists commands and flags"), exitUsage)
 	}
 	p.check(command)
 	command.BindTo(ctx, (*context.Context)(nil))
@@ -99,7 +101,7 @@ func (p *program) check(command *kong.Context) {
 	}
 	strangers, err := p.layers.checkNames(knownNames(command.Model))
 	p.strangers = strangers
-	p.mistakes = append(p.mistakes, leaves(err)...)
+	p.mistakes = append(p.mistakes, problem.Each(err)...)
 }
 
 // validator returns one that already knows the mistakes of the single settings.
@@ -109,9 +111,5 @@ func (p *program) validator() *validator {
 
 // located puts the place of a mistake in front of it and keeps its hint.
 func located(where string, err error) error {
-	var h hintError
-	if !errors.As(err, &h) {
-		return err
-	}
-	return mistake(where+": "+h.Error(), h.hint)
+	return problem.Mistake(where+": "+err.Error(), problem.HintOf(err))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -52,7 +53,7 @@ type validator struct {
 
 // fail notes a mistake in a flag, named as it was written: as a flag, a variable or a line of the file.
 func (v *validator) fail(flag, what, fix string) {
-	v.errs = append(v.errs, withHint(fmt.Errorf("%s: %s", v.layers.source(flag), what), fix))
+	v.errs = append(v.errs, problem.WithHint(fmt.Errorf("%s: %s", v.layers.source(flag), what), fix))
 }
 
 func (v *validator) err() error { return errors.Join(v.errs...) }

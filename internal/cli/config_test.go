@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // settingsOf checks serve's settings given as flags.
@@ -81,8 +83,7 @@ func TestFixesAreNamedForEveryMistake(t *testing.T) {
 			if len(got) != 1 || !strings.Contains(got[0], row.want) {
 				t.Errorf("got %q, want one error with %q", got, row.want)
 			}
-			var h hintError
-			if !errors.As(err, &h) || h.hint == "" {
+			if problem.HintOf(err) == "" {
 				t.Errorf("got no hint, want one")
 			}
 		})
@@ -171,7 +172,7 @@ func TestAccountsOfTheFile(t *testing.T) {
 	check(t, "default", got.accounts["default"].RefreshToken.Reveal(), "own")
 	check(t, "number of accounts", len(got.accounts), 4)
 	// A block keeps its line break, which no key has.
-	check(t, "errors", len(leaves(err)), 1)
+	check(t, "errors", len(problem.Each(err)), 1)
 }
 
 func TestBinaryAndHugeSecretFilesAreRefused(t *testing.T) {

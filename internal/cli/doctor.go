@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -107,7 +108,7 @@ func (x *examination) run(ctx context.Context, i inspection) []finding {
 func (c *doctorCommand) examine(ctx context.Context, p *program) *examination {
 	serve := serveCommand{c.settings}
 	a, spec, _, err := serve.check(p)
-	x := &examination{program: p, command: c, app: a, mistakes: leaves(err)}
+	x := &examination{program: p, command: c, app: a, mistakes: problem.Each(err)}
 	at := a.admin
 	if at != nil && at.path == "" && at.port == 0 {
 		at = nil // a proxy with these settings would be anywhere

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -41,11 +43,7 @@ func needsLogin(seen, fix string) finding {
 
 // failingAs makes a failure of an error, with its hint as the fix.
 func failingAs(err error, otherwise string) finding {
-	what, fix := hinted(err)
-	if fix == "" {
-		fix = otherwise
-	}
-	return failing(what, fix)
+	return failing(err.Error(), cmp.Or(problem.HintOf(err), otherwise))
 }
 
 // diagnosis is what a doctor prints.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // explainCommand asks a running proxy what happened to a request: only that one remembers it.
@@ -30,11 +31,11 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 		return withStatus(err, exitUsage)
 	}
 	if at == nil {
-		return withStatus(mistake("there is no admin listener to ask", "give its address with --admin-listen"), exitUsage)
+		return withStatus(problem.Mistake("there is no admin listener to ask", "give its address with --admin-listen"), exitUsage)
 	}
 	client, err := dialAdmin(ctx, at)
 	if err != nil {
-		return withHint(named(err, at), "only a running proxy remembers its requests: name its address with --admin-listen")
+		return problem.WithHint(named(err, at), "only a running proxy remembers its requests: name its address with --admin-listen")
 	}
 	defer client.close()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
@@ -61,7 +62,7 @@ func (c *explainCommand) ask(ctx context.Context, client *adminClient) (admin.Re
 		return admin.RequestReport{}, err
 	}
 	if len(newest.Requests) == 0 {
-		return admin.RequestReport{}, withHint(errors.New("the proxy has served no request yet"), "send one first")
+		return admin.RequestReport{}, problem.WithHint(errors.New("the proxy has served no request yet"), "send one first")
 	}
 	return newest.Requests[0], nil
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // configFile is a YAML file with settings, as texts: the file must be able to say "30s" and 64KiB and
@@ -61,7 +63,7 @@ var namedKeys = map[string]struct {
 func readConfigFile(path string) (*configFile, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, withHint(err, "check the path given with --config or PANDADOC_CONFIG")
+		return nil, problem.WithHint(err, "check the path given with --config or PANDADOC_CONFIG")
 	}
 	file := &configFile{path: path, entries: map[string]fileEntry{}, named: map[string][]namedEntry{}}
 	tree, err := parser.ParseBytes(data, 0)
@@ -76,10 +78,10 @@ func readConfigFile(path string) (*configFile, error) {
 func (f *configFile) syntaxError(err error) error {
 	var syntax yaml.Error
 	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
-		return mistake(f.path+": not valid YAML", "check the indentation")
+		return problem.Mistake(f.path+": not valid YAML", "check the indentation")
 	}
 	line := syntax.GetToken().Position.Line
-	return mistake(fmt.Sprintf("%s:%d: not valid YAML: %s", f.path, line, syntax.GetMessage()), "check this line and its indentation")
+	return problem.Mistake(fmt.Sprintf("%s:%d: not valid YAML: %s", f.path, line, syntax.GetMessage()), "check this line and its indentation")
 }
 
 func (f *configFile) readDocuments(docs []*ast.DocumentNode) error {
@@ -88,11 +90,11 @@ func (f *configFile) readDocuments(docs []*ast.DocumentNode) error {
 	case len(docs) == 0:
 		return nil
 	case len(docs) > 1:
-		return mistake(f.path+": more than one YAML document", "keep one, without --- in between")
+		return problem.Mistake(f.path+": more than one YAML document", "keep one, without --- in between")
 	}
 	entries, ok := mapping(docs[0].Body)
 	if !ok {
-		return mistake(f.path+": not a list of settings", "write one setting a line, like listen: localhost:8080")
+		return problem.Mistake(f.path+": not a list of settings", "write one setting a line, like listen: localhost:8080")
 	}
 	for _, e := range entries {
 		key := keyOf(e)
@@ -110,7 +112,7 @@ func (f *configFile) readNamed(setting string, node *ast.MappingValueNode) {
 	is := namedKeys[setting]
 	names, ok := mapping(node.Value)
 	if !ok {
-		f.errs = append(f.errs, mistake(f.where(setting, node)+": a name for each "+is.of+" is expected", "write "+setting+":, below it indented NAME:, below that indented "+is.try))
+		f.errs = append(f.errs, problem.Mistake(f.where(setting, node)+": a name for each "+is.of+" is expected", "write "+setting+":, below it indented NAME:, below that indented "+is.try))
 		return
 	}
 	for _, n := range names {
@@ -118,14 +120,14 @@ func (f *configFile) readNamed(setting string, node *ast.MappingValueNode) {
 		e.where = f.where(setting+"."+e.name, n)
 		keys, ok := mapping(n.Value)
 		if _, empty := n.Value.(*ast.NullNode); !ok && !empty {
-			f.errs = append(f.errs, mistake(e.where+": settings of the "+is.of+" are expected", "write below it, indented, "+is.try))
+			f.errs = append(f.errs, problem.Mistake(e.where+": settings of the "+is.of+" are expected", "write below it, indented, "+is.try))
 			continue
 		}
 		for _, k := range keys {
 			key := keyOf(k)
 			entry := f.entry(e.name+"."+key, k)
 			if !slices.Contains(is.keys, key) {
-				entry.err = mistake(entry.where+": unknown name", is.all)
+				entry.err = problem.Mistake(entry.where+": unknown name", is.all)
 			}
 			if entry.err != nil {
 				f.errs = append(f.errs, entry.err)
@@ -151,7 +153,7 @@ func (f *configFile) entry(key string, node *ast.MappingValueNode) fileEntry {
 	for _, n := range nodes {
 		text, ok := scalar(n)
 		if !ok {
-			e.err = mistake(e.where+": a plain value is expected", "write it on the same line, like listen: localhost:8080")
+			e.err = problem.Mistake(e.where+": a plain value is expected", "write it on the same line, like listen: localhost:8080")
 			return e
 		}
 		e.values = append(e.values, text)
@@ -202,7 +204,7 @@ func (f *configFile) checkKeys(known map[string]bool) error {
 	errs := slices.Clone(f.errs)
 	for _, key := range f.keys {
 		if _, named := namedKeys[key]; !named && (key == "config" || !known[envName(key)]) {
-			errs = append(errs, mistake(f.entries[key].where+": unknown name", "\"pandadoc-auth-proxy --help\" lists the names, without the dashes in front"))
+			errs = append(errs, problem.Mistake(f.entries[key].where+": unknown name", "\"pandadoc-auth-proxy --help\" lists the names, without the dashes in front"))
 		}
 	}
 	return errors.Join(errs...)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -24,7 +25,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 		return withStatus(err, exitUsage)
 	}
 	if at == nil {
-		return withStatus(mistake("there is no admin listener to ask", "give its address with --admin-listen"), exitUsage)
+		return withStatus(problem.Mistake("there is no admin listener to ask", "give its address with --admin-listen"), exitUsage)
 	}
 	client, err := dialAdmin(ctx, at)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // settingNames lists the variables in the environment that mean something.
@@ -27,7 +29,7 @@ func settingNames() []string {
 // errorTexts returns the errors that were joined, each as it is reported.
 func errorTexts(err error) []string {
 	var all []string
-	for _, e := range leaves(err) {
+	for _, e := range problem.Each(err) {
 		all = append(all, e.Error())
 	}
 	return all

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 const envPrefix = "PANDADOC_"
@@ -80,7 +82,7 @@ func (l *layers) fromFile(flag *kong.Flag, e fileEntry) any {
 		l.errs = append(l.errs, e.err)
 		return nil
 	case !flag.IsSlice() && e.list:
-		l.errs = append(l.errs, fmt.Errorf("%s: %w", e.where, mistake("one value is expected, not a list", "write "+flag.Name+": VALUE")))
+		l.errs = append(l.errs, fmt.Errorf("%s: %w", e.where, problem.Mistake("one value is expected, not a list", "write "+flag.Name+": VALUE")))
 		return nil
 	}
 	return l.typed(flag, e.values, strings.Join(e.values, " "))

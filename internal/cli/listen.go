@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // portTries bounds the search for a port that is free in both loopback families.
@@ -21,7 +23,7 @@ func openAll(ctx context.Context, flag string, addresses []address) ([]net.Liste
 		more, err := a.open(ctx)
 		if err != nil {
 			closeAll(open)
-			return nil, withHint(fmt.Errorf("listen on %s: %w", a, err), listenHint(flag, err))
+			return nil, problem.WithHint(fmt.Errorf("listen on %s: %w", a, err), listenHint(flag, err))
 		}
 		open = append(open, more...)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -60,7 +61,7 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 	return err
 }
 
-var errLoginLimit = mistake("nobody signed in within 5 minutes", "run the command again")
+var errLoginLimit = problem.Mistake("nobody signed in within 5 minutes", "run the command again")
 
 // byHand prints the address and reads what a person brings back.
 func (c *loginCommand) byHand(ctx context.Context, p *program, care *caretaker) error {
@@ -94,7 +95,7 @@ func pasted(text, state string) (admin.EndLogin, error) {
 	query, _, _ = strings.Cut(query, "#")
 	values, err := url.ParseQuery(query)
 	if err != nil || values.Get("code") == "" && values.Get("error") == "" {
-		return admin.EndLogin{}, mistake("there is no code in what was pasted", "copy the whole address of the page where the browser ended up, or only what stands after code=")
+		return admin.EndLogin{}, problem.Mistake("there is no code in what was pasted", "copy the whole address of the page where the browser ended up, or only what stands after code=")
 	}
 	return admin.EndLogin{State: values.Get("state"), Code: values.Get("code"), Error: values.Get("error")}, nil
 }
@@ -114,7 +115,7 @@ func readLine(ctx context.Context, r io.Reader) (string, error) {
 				return
 			}
 		}
-		read <- result{err: errors.Join(lines.Err(), mistake("nothing was pasted", "paste the address, or send it through a pipe"))}
+		read <- result{err: errors.Join(lines.Err(), problem.Mistake("nothing was pasted", "paste the address, or send it through a pipe"))}
 	}()
 	select {
 	case got := <-read:
@@ -158,7 +159,7 @@ func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(),
 		return nil, nil, err
 	}
 	if c.admin.path != "" || isLoopbackHost(redirect.Hostname()) && !c.admin.reaches(redirect.Hostname(), portOf(redirect)) {
-		return nil, nil, mistake("PandaDoc sends the browser to "+all.RedirectURL+", where the running proxy does not listen",
+		return nil, nil, problem.Mistake("PandaDoc sends the browser to "+all.RedirectURL+", where the running proxy does not listen",
 			"use login --paste, or start the proxy with an --admin-listen that fits the redirect URL")
 	}
 	return &url.URL{Scheme: redirect.Scheme, Host: redirect.Host}, func() {}, nil
@@ -168,11 +169,11 @@ func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(),
 func (c *caretaker) serveLogin(ctx context.Context) (start *url.URL, stop func(), err error) {
 	at, err := parseAddress(net.JoinHostPort(c.redirect.Hostname(), portOf(c.redirect)))
 	if err != nil || !at.loopback() || c.redirect.Scheme != "http" {
-		return nil, nil, mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
+		return nil, nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
 	}
 	open, err := at.open(ctx)
 	if err != nil {
-		return nil, nil, withHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "stop what listens there, or use login --paste")
+		return nil, nil, problem.WithHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "stop what listens there, or use login --paste")
 	}
 	server := &http.Server{Handler: c.handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: adminHeaderBytes}
 	ended := make(chan struct{}, len(open))
@@ -221,7 +222,7 @@ func (c *caretaker) await(ctx context.Context, account string, before *admin.Log
 		case now.Result == admin.LoginDone:
 			return nil
 		default:
-			return withHint(errors.New(now.Detail), "run the command again")
+			return problem.WithHint(errors.New(now.Detail), "run the command again")
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/sandbox"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -33,7 +34,7 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 	}
 	emulator, err := sandbox.Start(context.WithoutCancel(ctx), options) // it outlives the requests that are still served
 	if err != nil {
-		return withHint(err, "choose another address with --emulator-listen")
+		return problem.WithHint(err, "choose another address with --emulator-listen")
 	}
 	defer emulator.Close()
 	p.warnReal(a.logger)

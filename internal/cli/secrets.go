@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -73,7 +74,7 @@ func readSecrets(l *layers, s *secretSettings) (secrets, error) {
 	}
 	if own != (tokens.Account{}) {
 		if _, twice := out.accounts[tokens.DefaultAccount]; twice {
-			r.fail(mistake("account \"default\" is configured twice: below accounts: and by the secrets outside of it", "keep one of them"))
+			r.fail(problem.Mistake("account \"default\" is configured twice: below accounts: and by the secrets outside of it", "keep one of them"))
 		}
 		out.accounts[tokens.DefaultAccount] = own
 	}
@@ -90,11 +91,11 @@ func (r *secretReader) read(name, path string) tokens.Secret {
 	entry, inFile := r.layers.file.take(name)
 	switch {
 	case inEnv && value != "" && path != "" && !pathInFile:
-		r.fail(mistake(fmt.Sprintf("%s and %s are both set", envName(name), pathSource), "keep one of them"))
+		r.fail(problem.Mistake(fmt.Sprintf("%s and %s are both set", envName(name), pathSource), "keep one of them"))
 	case inEnv && value != "":
 		return r.clean(envName(name), value)
 	case path != "" && pathInFile && inFile:
-		r.fail(mistake(fmt.Sprintf("%s and %s are both set", entry.where, pathSource), "keep one of them"))
+		r.fail(problem.Mistake(fmt.Sprintf("%s and %s are both set", entry.where, pathSource), "keep one of them"))
 	case path != "":
 		return r.readFile(pathSource, path)
 	case inFile:
@@ -114,22 +115,22 @@ func (r *secretReader) fromEntry(e fileEntry) tokens.Secret {
 func (r *secretReader) readFile(source, path string) tokens.Secret {
 	f, err := os.Open(path)
 	if err != nil {
-		r.fail(withHint(fmt.Errorf("%s: %w", source, err), "mount or create the file, readable for this user"))
+		r.fail(problem.WithHint(fmt.Errorf("%s: %w", source, err), "mount or create the file, readable for this user"))
 		return tokens.Secret{}
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	switch {
 	case err != nil:
-		r.fail(withHint(fmt.Errorf("%s: %w", source, err), "name a file that holds the secret and nothing else"))
+		r.fail(problem.WithHint(fmt.Errorf("%s: %w", source, err), "name a file that holds the secret and nothing else"))
 		return tokens.Secret{}
 	case len(data) > maxSecretFile:
-		r.fail(mistake(fmt.Sprintf("%s: %s is too large for a secret", source, path), "name a file that holds the secret and nothing else"))
+		r.fail(problem.Mistake(fmt.Sprintf("%s: %s is too large for a secret", source, path), "name a file that holds the secret and nothing else"))
 		return tokens.Secret{}
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if text == "" {
-		r.fail(mistake(fmt.Sprintf("%s: %s is empty", source, path), "write the secret into it, or unset the setting"))
+		r.fail(problem.Mistake(fmt.Sprintf("%s: %s is empty", source, path), "write the secret into it, or unset the setting"))
 		return tokens.Secret{}
 	}
 	return r.clean(source+": "+path, text)
@@ -139,7 +140,7 @@ func (r *secretReader) readFile(source, path string) tokens.Secret {
 func (r *secretReader) clean(source, text string) tokens.Secret {
 	for _, c := range text {
 		if c <= ' ' || c > '~' {
-			r.fail(mistake(source+": the secret holds a space, a line break or another character that no secret has", "copy it again, alone, without quotes and without Bearer or API-Key in front"))
+			r.fail(problem.Mistake(source+": the secret holds a space, a line break or another character that no secret has", "copy it again, alone, without quotes and without Bearer or API-Key in front"))
 			return tokens.Secret{}
 		}
 	}
@@ -154,7 +155,7 @@ func (r *secretReader) accounts() map[string]tokens.Account {
 	}
 	for _, a := range r.layers.file.named[accountsKey] {
 		if err := tokens.CheckAccount(a.name); err != nil {
-			r.fail(withHint(fmt.Errorf("%s: %w", a.where, err), "rename the account"))
+			r.fail(problem.WithHint(fmt.Errorf("%s: %w", a.where, err), "rename the account"))
 			continue
 		}
 		all[a.name] = tokens.Account{
@@ -180,15 +181,15 @@ func (r *secretReader) clientKeys() (all []proxy.ClientKey) {
 		switch {
 		case len(r.errs) > before:
 		case k.Key.IsZero():
-			r.fail(mistake(e.where+": no key", "write below it, indented, key-file: FILE"))
+			r.fail(problem.Mistake(e.where+": no key", "write below it, indented, key-file: FILE"))
 		case len(k.Key.Reveal()) < minClientKey:
-			r.fail(mistake(fmt.Sprintf("%s: the key is shorter than %d characters", e.where, minClientKey), "make one with: openssl rand -hex 32"))
+			r.fail(problem.Mistake(fmt.Sprintf("%s: the key is shorter than %d characters", e.where, minClientKey), "make one with: openssl rand -hex 32"))
 		default:
 			all = append(all, k)
 		}
 	}
-	for _, err := range leaves(proxy.CheckClientKeys(all)) {
-		r.fail(withHint(err, "give every client a key of its own, and an account that exists or none"))
+	for _, err := range problem.Each(proxy.CheckClientKeys(all)) {
+		r.fail(problem.WithHint(err, "give every client a key of its own, and an account that exists or none"))
 	}
 	return all
 }
@@ -199,7 +200,7 @@ func (r *secretReader) within(a namedEntry, name string) tokens.Secret {
 	path, byFile := a.keys[name+"-file"]
 	switch {
 	case inline && byFile:
-		r.fail(mistake(fmt.Sprintf("%s and %s are both set", value.where, path.where), "keep one of them"))
+		r.fail(problem.Mistake(fmt.Sprintf("%s and %s are both set", value.where, path.where), "keep one of them"))
 	case inline:
 		return r.fromEntry(value)
 	case byFile:
@@ -212,7 +213,7 @@ func (r *secretReader) within(a namedEntry, name string) tokens.Secret {
 func (r *secretReader) checkAll(s secrets) {
 	for name, a := range s.accounts {
 		if !a.APIKey.IsZero() && (!a.RefreshToken.IsZero() || !a.AccessToken.IsZero()) {
-			r.fail(mistake(fmt.Sprintf("account %q has an API key and a token", name), "keep one of them: a key is used as it is and never refreshed"))
+			r.fail(problem.Mistake(fmt.Sprintf("account %q has an API key and a token", name), "keep one of them: a key is used as it is and never refreshed"))
 		}
 	}
 	if len(r.errs) > 0 {
@@ -220,8 +221,8 @@ func (r *secretReader) checkAll(s secrets) {
 	}
 	switch {
 	case !s.clientID.IsZero() && s.clientSecret.IsZero():
-		r.fail(mistake("there is a client id but no client secret", "set PANDADOC_CLIENT_SECRET or --client-secret-file"))
+		r.fail(problem.Mistake("there is a client id but no client secret", "set PANDADOC_CLIENT_SECRET or --client-secret-file"))
 	case s.clientID.IsZero() && !s.clientSecret.IsZero():
-		r.fail(mistake("there is a client secret but no client id", "set PANDADOC_CLIENT_ID or --client-id-file"))
+		r.fail(problem.Mistake("there is a client secret but no client id", "set PANDADOC_CLIENT_ID or --client-id-file"))
 	}
 }

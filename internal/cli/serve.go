@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 type serveCommand struct {
@@ -75,9 +77,8 @@ func warnSecrets(logger *logrus.Logger, s secrets) {
 // logProblem logs an error together with its hint.
 func logProblem(logger *logrus.Logger, text string, err error) {
 	entry := logger.WithError(err)
-	var h hintError
-	if errors.As(err, &h) {
-		entry = entry.WithField("hint", h.hint)
+	if hint := problem.HintOf(err); hint != "" {
+		entry = entry.WithField("hint", hint)
 	}
 	entry.Error(text)
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 	"pandadoc-auth-proxy/tokens/filestore"
 )
@@ -70,7 +71,7 @@ func stateHome(system string, env func(string) string) (string, error) {
 		if dir := env("LocalAppData"); dir != "" {
 			return dir, nil
 		}
-		return "", mistake("LocalAppData is not set, so there is no place for the token store", fix)
+		return "", problem.Mistake("LocalAppData is not set, so there is no place for the token store", fix)
 	}
 	// The base directory specification ignores a relative path.
 	if dir := env("XDG_STATE_HOME"); filepath.IsAbs(dir) && system != "darwin" {
@@ -79,7 +80,7 @@ func stateHome(system string, env func(string) string) (string, error) {
 	home := env("HOME")
 	switch {
 	case !filepath.IsAbs(home):
-		return "", mistake("HOME is not set, so there is no place for the token store", fix)
+		return "", problem.Mistake("HOME is not set, so there is no place for the token store", fix)
 	case system == "darwin":
 		return filepath.Join(home, "Library", "Application Support"), nil
 	}
@@ -128,7 +129,7 @@ func storeError(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return withHint(fmt.Errorf("token store: %s %s: %w", e.Op, e.Path, e.Err), e.Fix)
+	return problem.WithHint(fmt.Errorf("token store: %s %s: %w", e.Op, e.Path, e.Err), e.Fix)
 }
 
 // lookup returns the value of a variable, as os.Getenv does, of an environment that was handed over.

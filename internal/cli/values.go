@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // The types of settings keep a text that they cannot read instead of refusing it: kong stops at the
@@ -39,9 +41,9 @@ func (d *duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	switch {
 	case err != nil:
-		d.err = mistake(fmt.Sprintf("%q is not a duration", text), "write it with a unit, like 500ms, 30s, 5m or 24h")
+		d.err = problem.Mistake(fmt.Sprintf("%q is not a duration", text), "write it with a unit, like 500ms, 30s, 5m or 24h")
 	case v < 0:
-		d.err = mistake(fmt.Sprintf("%q is negative", text), "give 0s or more")
+		d.err = problem.Mistake(fmt.Sprintf("%q is negative", text), "give 0s or more")
 	}
 	d.Duration = v
 	return nil
@@ -59,7 +61,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	*s = size{}
 	v, err := parseSize(string(text))
 	if err != nil {
-		s.err = mistake(fmt.Sprintf("%q is not a size", text), "write it like 64KiB, 128MiB, 1GiB or 500000")
+		s.err = problem.Mistake(fmt.Sprintf("%q is not a size", text), "write it like 64KiB, 128MiB, 1GiB or 500000")
 	}
 	s.Bytes = v
 	return nil
@@ -95,7 +97,7 @@ func (n *number) UnmarshalText(text []byte) error {
 	*n = number{}
 	v, err := strconv.Atoi(string(text))
 	if err != nil || v < 1 {
-		n.err = mistake(fmt.Sprintf("%q is not a whole number of at least 1", text), "write it in digits, like 1024")
+		n.err = problem.Mistake(fmt.Sprintf("%q is not a whole number of at least 1", text), "write it in digits, like 1024")
 	}
 	n.N = v
 	return nil
@@ -124,7 +126,7 @@ func (t *toggle) Decode(ctx *kong.DecodeContext) error {
 	case "false", "no", "off", "0":
 		t.On = false
 	default:
-		t.err = mistake(fmt.Sprintf("%q is neither true nor false", text), "write true or false")
+		t.err = problem.Mistake(fmt.Sprintf("%q is neither true nor false", text), "write true or false")
 	}
 	return nil
 }
@@ -141,7 +143,7 @@ func (s *seed) UnmarshalText(text []byte) error {
 	*s = seed{}
 	v, err := strconv.ParseUint(string(text), 10, 64)
 	if err != nil {
-		s.err = mistake(fmt.Sprintf("%q is not a seed", text), "give the number that an earlier run printed")
+		s.err = problem.Mistake(fmt.Sprintf("%q is not a seed", text), "give the number that an earlier run printed")
 	}
 	s.N = v
 	return nil

@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"pandadoc-auth-proxy/tokens"
 )
 
 // ownDir is the directory that we make for ourselves where the given one is open to others.
@@ -127,4 +130,53 @@ func (s *Store) narrow(path string, fi fs.FileInfo) error {
 	}
 	s.warn(fmt.Sprintf("token store: %s had mode %04o: narrowed to %04o", path, fi.Mode().Perm(), now.Mode().Perm()))
 	return nil
+}
+
+// tidy removes what dead writers left in dir and narrows the modes of our files. What it cannot do is
+// a warning: nothing here keeps records from being read.
+func (s *Store) tidy(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fail("list", dir, err)
+	}
+	for _, e := range entries {
+		account, suffix, ok := strings.Cut(e.Name(), ".")
+		if !ok || account != noAccount && !tokens.ValidAccount(account) {
+			continue
+		}
+		if err := s.tidyFile(dir, account, "."+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.warn(fmt.Sprintf("token store: cannot tidy up %s: %v", filepath.Join(dir, e.Name()), err))
+		}
+	}
+	return nil
+}
+
+func (s *Store) tidyFile(dir, account, suffix string) error {
+	path := filepath.Join(dir, account+suffix)
+	if strings.HasPrefix(suffix, tempInfix) {
+		return removeLeftover(dir, account, path)
+	}
+	switch suffix {
+	case recordSuffix, lockSuffix, refreshSuffix:
+		fi, err := os.Lstat(path)
+		if err != nil || !fi.Mode().IsRegular() || !ours(fi) {
+			return err // what is not ours is refused when it is used
+		}
+		return s.narrow(path, fi)
+	}
+	return nil
+}
+
+// removeLeftover removes a temporary file whose writer is dead: a living one holds the lock.
+func removeLeftover(dir, account, path string) error {
+	fi, err := os.Lstat(path)
+	if err != nil || !fi.Mode().IsRegular() || !ours(fi) {
+		return err
+	}
+	lock, err := tryLock(filepath.Join(dir, account+lockSuffix))
+	if lock == nil {
+		return err
+	}
+	defer lock.unlock()
+	return os.Remove(path)
 }

@@ -36,6 +36,7 @@
 package filestore
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -194,4 +195,55 @@ func accountsIn(dir string) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// noAccount is the account of files that belong to none: the probe's.
+const noAccount = ""
+
+// Check proves that the store can be read, written and locked: it writes a probe of the size of a
+// record, reads it, and removes it. It looks at no record. Errors are those of Load and Save.
+func (s *Store) Check(ctx context.Context) error {
+	dir, err := s.place(true)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, noAccount+lockSuffix)
+	lock, err := s.lock(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer lock.unlock()
+	if err := checkLock(path); err != nil {
+		return err
+	}
+	return s.checkWrite(dir)
+}
+
+// checkLock tries the lock that is held. Some network file systems grant every lock to everybody.
+func checkLock(path string) error {
+	second, err := tryLock(path)
+	if err != nil || second == nil {
+		return err
+	}
+	second.unlock()
+	return &Error{"lock", path, errors.New("locks have no effect here"), elsewhere + " on a local disk"}
+}
+
+func (s *Store) checkWrite(dir string) error {
+	probe := bytes.Repeat([]byte("probe of the token store\n"), 400)
+	path, err := writeTemp(dir, noAccount, probe)
+	if err != nil {
+		return err
+	}
+	got, err := s.contents(path)
+	if err := os.Remove(path); err != nil {
+		return fail("remove", path, err)
+	}
+	if err == nil && !bytes.Equal(got, probe) {
+		err = &Error{"read", path, errors.New("gives other bytes than were written"), "check the disk, or " + elsewhere}
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(dir)
 }

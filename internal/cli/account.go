@@ -14,6 +14,7 @@ import (
 
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -51,13 +52,14 @@ func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, err
 		return &caretaker{adminClient: client, admin: at}, nil
 	case !errors.Is(err, errNoProxy):
 		return nil, err
-	case spec.memory:
-		return nil, problem.Mistake(fmt.Sprintf("no proxy is running on %s, and a store in memory ends with its proxy", s.AdminListen),
-			"start the proxy first, or name its address with --admin-listen")
 	}
-	store, err := spec.open(ctx, p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) })
-	if err != nil {
+	store, err := spec.Open(ctx, storeOptions(p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }))
+	switch {
+	case err != nil:
 		return nil, err
+	case !store.Persistent:
+		return nil, problem.Mistake(fmt.Sprintf("no proxy is running on %s, and the store %s ends with its proxy", s.AdminListen, store.Name),
+			"start the proxy first, or name its address with --admin-listen")
 	}
 	logger := newLogger(p.Stderr, logrus.WarnLevel, "text", newRedactor(known.all()))
 	port := defaultAdminPort
@@ -71,7 +73,7 @@ func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, err
 }
 
 // ownCaretaker is for when no proxy runs: the same handlers over a Manager of this process.
-func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store openStore, at *address) (*caretaker, error) {
+func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store stores.Store, at *address) (*caretaker, error) {
 	c.Observe = onlyLosses(c.Observe)
 	manager, err := tokens.New(c)
 	if err != nil {
@@ -83,7 +85,7 @@ func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig,
 	handler, err := newAdmin(admin.Config{
 		Accounts: manager, Keeper: manager, Authorizer: manager, Login: login,
 		Info: admin.Info{
-			Version: buildVersion().version, Listeners: []string{}, Upstream: "", Store: store.name, StartedAt: time.Now().UTC(),
+			Version: buildVersion().version, Listeners: []string{}, Upstream: "", Store: store.Name, StartedAt: time.Now().UTC(),
 		},
 	})
 	if err != nil {
@@ -117,13 +119,13 @@ func loadAll(ctx context.Context, m *tokens.Manager, c tokens.Config) error {
 	if l, ok := c.Store.(tokens.Lister); ok {
 		stored, err := l.Accounts(ctx)
 		if err != nil {
-			return storeError(err)
+			return stores.Explain(err)
 		}
 		names = append(names, stored...)
 	}
 	for _, name := range names {
 		if _, err := m.AccountStatus(ctx, name); err != nil && !errors.Is(err, tokens.ErrUnknownAccount) {
-			return storeError(err)
+			return stores.Explain(err)
 		}
 	}
 	return nil

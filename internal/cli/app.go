@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -30,7 +31,7 @@ type app struct {
 	admin    *address // nil for none
 	upstream upstream
 	secrets  secrets
-	store    openStore
+	store    stores.Store
 	redirect *url.URL // nil follows from the admin listener
 	scope    string
 	guard    listenSettings
@@ -114,16 +115,16 @@ func (r *running) closeListeners() {
 
 // managerConfig is what all Managers have in common: those of a proxy, and those of a command that
 // looks after an account while no proxy runs.
-func managerConfig(store openStore, u upstream, s secrets, logger *logrus.Logger) tokens.Config {
+func managerConfig(store stores.Store, u upstream, s secrets, logger *logrus.Logger) tokens.Config {
 	c := tokens.DefaultConfig()
-	c.Store = store.records
+	c.Store = store.Records
 	c.Endpoint = tokens.Endpoint{
 		URL: u.token.String(), ClientID: s.clientID.Reveal(), ClientSecret: s.clientSecret,
 		Transport: u.transport(0),
 	}
 	c.Accounts = s.accounts
 	c.Observe = logEvents(logger)
-	c.EmergencyPrefix = store.emergency
+	c.EmergencyPrefix = store.Emergency
 	return c
 }
 
@@ -141,7 +142,7 @@ func (r *running) adminConfig() admin.Config {
 		},
 		Info: admin.Info{
 			Version: buildVersion().version, Listeners: listeners, Upstream: r.upstream.api.String(),
-			Store: r.store.name, StartedAt: time.Now().UTC(),
+			Store: r.store.Name, StartedAt: time.Now().UTC(),
 			CallerHeaders: r.secrets.callerHeaders(),
 		},
 	}
@@ -185,7 +186,7 @@ func (r *running) announce() {
 	}
 	r.logger.WithFields(logrus.Fields{
 		"listeners": strings.Join(listeners, " "), "admin": strings.Join(admins, " "),
-		"upstream": r.upstream.api.String(), "store": r.store.name,
+		"upstream": r.upstream.api.String(), "store": r.store.Name,
 		"accounts": strings.Join(accounts, " "), "version": buildVersion().version,
 	}).Info("started")
 	if r.ready != nil {

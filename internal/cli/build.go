@@ -70,7 +70,7 @@ func (r *running) proxyConfig() proxy.Config {
 	c.ReplayTotal = r.traffic.ReplayTotal.Bytes
 	c.TempDir = r.traffic.TempDir
 	if c.TempDir == "" {
-		c.TempDir = r.store.dir
+		c.TempDir = r.store.ScratchDir
 	}
 	c.MaxInFlight = r.traffic.MaxInFlight.N
 	c.Transport = r.transport

@@ -8,6 +8,7 @@ import (
 
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -66,7 +67,7 @@ type examination struct {
 	overview admin.Overview // of the running proxy
 	proxyErr error
 
-	store    openStore // without records if storeErr is set
+	store    stores.Store // without records if storeErr is set
 	storeErr error
 	warnings []string // of the store
 
@@ -117,11 +118,11 @@ func (c *doctorCommand) examine(ctx context.Context, p *program) *examination {
 	if x.proxy != nil {
 		_, x.proxyErr = x.proxy.do(ctx, "GET", "/api/v1/status", nil, &x.overview)
 	}
-	if v := (&validator{layers: p.layers}); v.store(&c.storeSettings) != spec || v.err() != nil {
+	if spec.IsZero() {
 		x.storeErr = errNotConfigured
 		return x
 	}
-	x.store, x.storeErr = spec.open(ctx, p.Environ, func(text string) { x.warnings = append(x.warnings, text) })
+	x.store, x.storeErr = spec.Open(ctx, storeOptions(p.Environ, func(text string) { x.warnings = append(x.warnings, text) }))
 	return x
 }
 

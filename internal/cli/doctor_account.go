@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -20,7 +21,7 @@ func (x *examination) refresh(ctx context.Context) (found []finding) {
 	}
 	care, err := x.caretaker(ctx)
 	if err != nil {
-		return []finding{failingAs(err, storeFix)}
+		return []finding{failingAs(err, stores.Fix)}
 	}
 	if x.proxy == nil {
 		defer care.close()
@@ -41,7 +42,7 @@ func (x *examination) caretaker(ctx context.Context) (*caretaker, error) {
 	switch {
 	case x.proxy != nil:
 		return &caretaker{adminClient: x.proxy}, nil
-	case x.store.records == nil:
+	case x.store.Records == nil:
 		return nil, x.storeErr
 	}
 	logger := newLogger(x.Stderr, logrus.WarnLevel, "text", newRedactor(x.app.secrets.all()))

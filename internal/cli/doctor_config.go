@@ -177,7 +177,7 @@ func (x *examination) runningProxy(context.Context) []finding {
 	found := []finding{fine(fmt.Sprintf("version %s runs on %s since %s", x.overview.Version, at, x.overview.StartedAt.Local().Format("2006-01-02 15:04:05")))}
 	for _, d := range []struct{ what, runs, here string }{
 		{"PandaDoc at", x.overview.Upstream, x.app.upstream.api.String()},
-		{"the store", x.overview.Store, x.store.name},
+		{"the store", x.overview.Store, x.store.Name},
 		{"the redirect URL", x.overview.RedirectURL, x.redirect().String()},
 	} {
 		if d.runs != d.here && d.here != "" {

@@ -7,10 +7,9 @@ import (
 	"maps"
 	"slices"
 
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
-
-const storeFix = "mend the store, or name another with --store"
 
 // tokenStore looks whether records can be read, written and locked.
 func (x *examination) tokenStore(context.Context) (found []finding) {
@@ -21,14 +20,14 @@ func (x *examination) tokenStore(context.Context) (found []finding) {
 	case x.storeErr == errNotConfigured:
 		return append(found, skipped(x.storeErr.Error()))
 	case x.storeErr != nil:
-		return append(found, failingAs(x.storeErr, storeFix))
-	case x.store.err != nil:
-		return append(found, failingAs(x.store.err, storeFix))
-	case x.store.dir == "" && x.hasRefreshSeed():
-		return append(found, worrying("memory: forgets the tokens that a refresh gives, and the refresh token of the configuration works once",
+		return append(found, failingAs(x.storeErr, stores.Fix))
+	case x.store.Limited != nil:
+		return append(found, failingAs(x.store.Limited, stores.Fix))
+	case !x.store.Persistent && x.hasRefreshSeed():
+		return append(found, worrying(x.store.Name+" forgets the tokens that a refresh gives, and the refresh token of the configuration works once",
 			"use --store file: (or file:DIR) so that a restart needs no login"))
 	}
-	return append(found, fine(x.store.name+" can be read, written and locked"))
+	return append(found, fine(x.store.Name+" can be read, written and locked"))
 }
 
 func (x *examination) hasRefreshSeed() bool {
@@ -62,14 +61,14 @@ func (x *examination) patients(ctx context.Context) []patient {
 func (x *examination) patient(ctx context.Context, name string) patient {
 	p := patient{name: name, config: x.app.secrets.accounts[name]}
 	switch {
-	case x.store.records == nil:
+	case x.store.Records == nil:
 		p.unseen = "the store cannot be opened"
 		return p
-	case x.store.dir == "" && x.proxy != nil:
+	case !x.store.Persistent && x.proxy != nil:
 		p.unseen = "its tokens are in the memory of the running proxy"
 		return p
 	}
-	if p.record, p.err = x.store.records.Load(ctx, name); errors.Is(p.err, tokens.ErrNotFound) {
+	if p.record, p.err = x.store.Records.Load(ctx, name); errors.Is(p.err, tokens.ErrNotFound) {
 		p.err = nil
 	}
 	if p.err != nil {
@@ -84,7 +83,7 @@ func (x *examination) accountNames(ctx context.Context) []string {
 		return []string{x.command.Account}
 	}
 	names := slices.Collect(maps.Keys(x.app.secrets.accounts))
-	if l, ok := x.store.records.(tokens.Lister); ok {
+	if l, ok := x.store.Records.(tokens.Lister); ok {
 		stored, _ := l.Accounts(ctx) // an error shows in the check of the store
 		names = append(names, stored...)
 	}
@@ -97,14 +96,14 @@ func (x *examination) accountNames(ctx context.Context) []string {
 
 // records looks whether each can be understood.
 func (x *examination) records(ctx context.Context) (found []finding) {
-	if x.store.records == nil {
+	if x.store.Records == nil {
 		return []finding{skipped("the store cannot be opened")}
 	}
 	read := 0
 	for _, p := range x.patients(ctx) {
 		switch {
 		case p.err != nil:
-			found = append(found, failingAs(storeError(p.err), storeFix))
+			found = append(found, failingAs(stores.Explain(p.err), stores.Fix))
 		case p.record.Generation > 0:
 			read++
 		}

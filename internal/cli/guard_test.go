@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -66,7 +67,11 @@ func TestAnotherProgramIsNotTakenForAProxy(t *testing.T) {
 }
 
 func TestTheManagerSeesTheLocksOfTheStore(t *testing.T) {
-	store, err := storeSpec{dir: t.TempDir()}.open(t.Context(), nil, func(string) {})
+	spec, err := stores.Known().Parse("file:" + t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := spec.Open(t.Context(), storeOptions(nil, func(string) {}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/sandbox"
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -93,7 +94,7 @@ func (c *sandboxCommand) options(redirect *url.URL) sandbox.Options {
 
 // signIn makes the app one that uses the emulator and keeps nothing.
 func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
-	a.store = openStore{records: tokens.NewMemory(), name: "memory:"}
+	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
 	a.secrets = secrets{
 		clientID: tokens.NewSecret(info.ClientID), clientSecret: tokens.NewSecret(info.ClientSecret),
 		accounts: map[string]tokens.Account{

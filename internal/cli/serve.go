@@ -8,6 +8,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
 )
 
 type serveCommand struct {
@@ -27,17 +28,17 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		a.logger.WithError(p.exposed).Warn("the system does not keep the memory of this process from others of the same user")
 	}
 	warnSecrets(a.logger, a.secrets)
-	if a.store, err = store.open(ctx, p.Environ, func(text string) { a.logger.Warn(text) }); err != nil {
+	if a.store, err = store.Open(ctx, storeOptions(p.Environ, func(text string) { a.logger.Warn(text) })); err != nil {
 		return err
 	}
-	if a.store.err != nil {
-		logProblem(a.logger, "the token store cannot be written: no token will be refreshed", a.store.err)
+	if a.store.Limited != nil {
+		logProblem(a.logger, "the token store cannot be written: no token will be refreshed", a.store.Limited)
 	}
 	return a.run(ctx)
 }
 
 // check makes an app of the settings, or says everything that is wrong with them.
-func (c *serveCommand) check(p *program) (*app, storeSpec, logrus.Level, error) {
+func (c *serveCommand) check(p *program) (*app, stores.Spec, logrus.Level, error) {
 	v := p.validator()
 	known, err := readSecrets(p.layers, &c.secretSettings)
 	a := &app{

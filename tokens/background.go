@@ -32,12 +32,12 @@ func (m *Manager) runBackground() {
 // than a re-read takes to come up: a timer does not see the wall clock step or the machine sleep.
 func (m *Manager) startDue(now time.Time) time.Duration {
 	next := rereadMin
-	m.keepers.Range(func(_, v any) bool {
-		k := v.(*keeper)
-		n, left := k.due(now)
+	m.accounts.Range(func(_, v any) bool {
+		a := v.(*account)
+		n, left := a.due(now)
 		// Re-reads that are nearly due come along, so that thousands of accounts cost a few wake-ups a second.
 		if left <= 0 || (n.look && left < wakeMax) {
-			k.join(n)
+			a.join(n)
 		} else {
 			next = min(next, left)
 		}
@@ -55,65 +55,65 @@ func (m *Manager) wake() {
 }
 
 // due returns what the account needs next, and in how long.
-func (k *keeper) due(now time.Time) (need, time.Duration) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.flight != nil || k.rereadAt.IsZero() {
+func (a *account) due(now time.Time) (need, time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.flight != nil || a.rereadAt.IsZero() {
 		return need{}, rereadMin
 	}
-	reread := k.rereadAt.Sub(now)
-	if k.refreshAt.IsZero() {
+	reread := a.rereadAt.Sub(now)
+	if a.refreshAt.IsZero() {
 		return need{look: true}, reread
 	}
-	if refresh := k.refreshAt.Sub(now.Round(0)); refresh <= max(0, reread) {
-		return need{due: k.rec.Generation}, refresh
+	if refresh := a.refreshAt.Sub(now.Round(0)); refresh <= max(0, reread) {
+		return need{due: a.rec.Generation}, refresh
 	}
 	return need{look: true}, reread
 }
 
 // schedule sets when the account is looked at next. mu is held.
-func (k *keeper) schedule(now time.Time) {
-	k.publish() // works looks at what is published
-	k.rereadAt = time.Time{}
-	if !k.config.APIKey.IsZero() || !(k.expected() || k.rec.Generation > 0) {
+func (a *account) schedule(now time.Time) {
+	a.publish() // works looks at what is published
+	a.rereadAt = time.Time{}
+	if !a.config.APIKey.IsZero() || !(a.expected() || a.rec.Generation > 0) {
 		return
 	}
-	k.rereadAt = now.Add(rereadMin + rand.N(rereadMax-rereadMin))
-	k.refreshAt = k.nextRefresh(now)
+	a.rereadAt = now.Add(rereadMin + rand.N(rereadMax-rereadMin))
+	a.refreshAt = a.nextRefresh(now)
 }
 
 // nextRefresh returns the moment of the next background refresh; zero means never. It is drawn once a
 // generation, and moves only when an attempt has failed.
-func (k *keeper) nextRefresh(now time.Time) time.Time {
-	works, wall := k.works(now), now.Round(0)
+func (a *account) nextRefresh(now time.Time) time.Time {
+	works, wall := a.works(now), now.Round(0)
 	switch {
-	case k.m.config.RefreshBefore == 0 || k.unsaved != nil || loginCause(k.rec) != "":
+	case a.m.config.RefreshBefore == 0 || a.unsaved != nil || loginCause(a.rec) != "":
 		return time.Time{}
-	case works && k.rec.ExpiresAt.IsZero(): // only a 401 will tell
+	case works && a.rec.ExpiresAt.IsZero(): // only a 401 will tell
 		return time.Time{}
-	case works && !k.uncertain(k.rec).IsZero(): // in doubt, wait
-		return k.rec.ExpiresAt
-	case k.cool.failures > 0: // as long as it lasts on our own clock, whatever the wall clock does
-		return wall.Add(max(k.cool.until.Sub(now)+wakeMin, startSoon))
-	case k.refreshAt.IsZero():
-		return k.draw(wall)
-	case !wall.Before(k.refreshAt): // the attempt was put off
+	case works && !a.uncertain(a.rec).IsZero(): // in doubt, wait
+		return a.rec.ExpiresAt
+	case a.cool.failures > 0: // as long as it lasts on our own clock, whatever the wall clock does
+		return wall.Add(max(a.cool.until.Sub(now)+wakeMin, startSoon))
+	case a.refreshAt.IsZero():
+		return a.draw(wall)
+	case !wall.Before(a.refreshAt): // the attempt was put off
 		return wall.Add(startSoon)
 	}
-	return k.refreshAt
+	return a.refreshAt
 }
 
 // draw picks a moment in the first half of the window before expiry, so that replicas and accounts
 // with the same expiry do not all come at once.
-func (k *keeper) draw(now time.Time) time.Time {
-	window := min(k.m.config.RefreshBefore, k.rec.ExpiresAt.Sub(k.rec.ObtainedAt)/10)
-	start := k.rec.ExpiresAt.Add(-window)
-	if k.rec.ExpiresAt.IsZero() || window <= 0 {
+func (a *account) draw(now time.Time) time.Time {
+	window := min(a.m.config.RefreshBefore, a.rec.ExpiresAt.Sub(a.rec.ObtainedAt)/10)
+	start := a.rec.ExpiresAt.Add(-window)
+	if a.rec.ExpiresAt.IsZero() || window <= 0 {
 		return now // nothing usable is there at all
 	}
 	if start.Before(now) {
 		start = now
-		window = min(window, max(k.rec.ExpiresAt.Sub(now), startSoon))
+		window = min(window, max(a.rec.ExpiresAt.Sub(now), startSoon))
 	}
 	return start.Add(rand.N(window/2 + 1))
 }

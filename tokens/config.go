@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 )
 
@@ -17,7 +18,7 @@ type Config struct {
 	Endpoint Endpoint
 	// Accounts are the accounts that configuration knows. Others exist if the store has a record of
 	// them. DefaultAccount always exists.
-	Accounts map[string]Account
+	Accounts map[string]AccountConfig
 	// RefreshBefore is how long before its expiry a token is refreshed in the background, but never
 	// more than a tenth of its life. Zero turns the background refresh off.
 	RefreshBefore time.Duration
@@ -47,8 +48,8 @@ type Endpoint struct {
 	Transport http.RoundTripper
 }
 
-// Account is what configuration knows of one account. An API key excludes the rest.
-type Account struct {
+// AccountConfig is what configuration knows of one account. An API key excludes the rest.
+type AccountConfig struct {
 	RefreshToken Secret // a seed: used at most once ever
 	AccessToken  Secret // a seed
 	APIKey       Secret // never stored, never refreshed
@@ -88,4 +89,21 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// DefaultAccount serves requests that choose no account.
+const DefaultAccount = "default"
+
+var accountName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// ValidAccount says whether name can be the name of an account: a DNS label in lower case, so that
+// it can also be a host name and a file name.
+func ValidAccount(name string) bool { return accountName.MatchString(name) }
+
+// CheckAccount returns an error that tells a person what a name must look like.
+func CheckAccount(name string) error {
+	if ValidAccount(name) {
+		return nil
+	}
+	return fmt.Errorf("account name %q: use 1 to 63 of a-z, 0-9 and -, with no - at either end", name)
 }

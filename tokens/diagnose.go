@@ -38,25 +38,25 @@ func (h *hold) start(generation uint64, now time.Time) {
 
 // answer401 says what is known about a refusal without asking anybody; known is false if it takes a
 // flight to find out.
-func (k *keeper) answer401(rejected Token, now time.Time) (t Token, err error, known bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	t, ok := k.usable(now)
-	generation := k.rec.Generation
+func (a *account) answer401(rejected Token, now time.Time) (t Token, err error, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t, ok := a.usable(now)
+	generation := a.rec.Generation
 	switch {
 	case ok && !t.Same(rejected): // a newer token is at hand
-		t.renewed = generation == k.hold.renewed
+		t.renewed = generation == a.hold.renewed
 		return t, nil, true
 	case !ok:
-		err := k.verdictLocked(now)
+		err := a.verdictLocked(now)
 		return Token{}, err, err != nil
 	case rejected.renewed:
-		k.hold.start(generation, now)
+		a.hold.start(generation, now)
 		return Token{}, ErrRefreshDidNotHelp, true
-	case k.hold.active(generation, now):
+	case a.hold.active(generation, now):
 		// The store comes before the hold: another process may hold a newer pair. It is asked once a second.
-		return Token{}, ErrRefreshDidNotHelp, now.Sub(k.lookedAt) < lookInterval
-	case k.good == generation && now.Before(k.goodTill):
+		return Token{}, ErrRefreshDidNotHelp, now.Sub(a.lookedAt) < lookInterval
+	case a.good == generation && now.Before(a.goodTill):
 		return Token{}, ErrTokenGood, true
 	}
 	return Token{}, nil, false
@@ -65,52 +65,52 @@ func (k *keeper) answer401(rejected Token, now time.Time) (t Token, err error, k
 // diagnose finds out why the API refused a token, from the cheapest answer to the dearest: another
 // process may have stored a newer token; the token may be good elsewhere; else it is refreshed.
 // rec and lookErr are what the store holds now.
-func (k *keeper) diagnose(rec Record, lookErr error, rejected Token) error {
+func (a *account) diagnose(rec Record, lookErr error, rejected Token) error {
 	current := rec.AccessToken.Equal(rejected.Access)
-	if !current && k.works(time.Now()) {
+	if !current && a.works(time.Now()) {
 		return nil
 	}
-	if k.held(rec.Generation, time.Now()) {
+	if a.held(rec.Generation, time.Now()) {
 		return ErrRefreshDidNotHelp
 	}
-	if current && k.probe(rejected) {
-		k.change(func() { k.good, k.goodTill = rec.Generation, time.Now().Add(goodTime) })
+	if current && a.probe(rejected) {
+		a.change(func() { a.good, a.goodTill = rec.Generation, time.Now().Add(goodTime) })
 		return ErrTokenGood
 	}
-	k.change(func() {
-		if k.rec.AccessToken.Equal(rejected.Access) {
-			k.refused = k.rec.Generation
+	a.change(func() {
+		if a.rec.AccessToken.Equal(rejected.Access) {
+			a.refused = a.rec.Generation
 		}
 	})
 	if lookErr != nil {
-		return k.storeError(lookErr)
+		return a.storeError(lookErr)
 	}
-	if err := k.refresh(rec.Generation); err != nil {
+	if err := a.refresh(rec.Generation); err != nil {
 		return err
 	}
-	k.change(func() { k.hold.renewed = k.rec.Generation })
+	a.change(func() { a.hold.renewed = a.rec.Generation })
 	return nil
 }
 
 // held says whether 401s of generation pass through without a refresh.
-func (k *keeper) held(generation uint64, now time.Time) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.hold.active(generation, now)
+func (a *account) held(generation uint64, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.hold.active(generation, now)
 }
 
 // probe asks the API whether the token is good. No answer, and every answer but a clear yes, prove nothing.
-func (k *keeper) probe(t Token) bool {
-	if k.m.config.Probe == nil {
+func (a *account) probe(t Token) bool {
+	if a.m.config.Probe == nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(k.m.ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(a.m.ctx, probeTimeout)
 	defer cancel()
-	good := k.m.config.Probe(ctx, t)
+	good := a.m.config.Probe(ctx, t)
 	detail := "the API refuses the token"
 	if good {
 		detail = "the API accepts the token"
 	}
-	k.tell(Event{Kind: EventProbe, Generation: t.Generation, Detail: detail})
+	a.tell(Event{Kind: EventProbe, Generation: t.Generation, Detail: detail})
 	return good
 }

@@ -29,13 +29,13 @@ type Manager struct {
 	caller *caller
 	owner  string // names this process in markers; new at every start
 
-	keepers sync.Map // account → *keeper; read without a shared lock on every request
+	accounts sync.Map // account → *account; read without a shared lock on every request
 
-	mu   sync.Mutex                  // guards the fields below; taken before a keeper's
-	lru  *lru.Cache[string, *keeper] // decides who leaves keepers
-	made uint64                      // keepers so far
+	mu   sync.Mutex                   // guards the fields below; taken before a account's
+	lru  *lru.Cache[string, *account] // decides who leaves accounts
+	made uint64                       // accounts so far
 
-	life   sync.Mutex     // guards the field below; taken after a keeper's
+	life   sync.Mutex     // guards the field below; taken after a account's
 	closed bool           // nothing new starts
 	work   sync.WaitGroup // flights and savers; nothing is added once closed
 
@@ -52,7 +52,7 @@ func New(c Config) (*Manager, error) {
 		return nil, err
 	}
 	// The size is unlimited here because the cache cannot veto an eviction; see evict.
-	cache, err := lru.New[string, *keeper](math.MaxInt)
+	cache, err := lru.New[string, *account](math.MaxInt)
 	if err != nil {
 		return nil, err
 	}
@@ -83,66 +83,66 @@ func (m *Manager) Start(ctx context.Context) error {
 		}
 	}
 	for _, name := range names {
-		m.keeper(name).load(ctx)
+		m.account(name).load(ctx)
 	}
 	m.begin(m.runBackground)
 	return ctx.Err()
 }
 
-// Token returns the current token of account. While a usable one is known it neither blocks nor touches
+// Token returns the current token of the account. While a usable one is known it neither blocks nor touches
 // the network or the store. Otherwise it waits for a refresh, at most Config.RefreshTimeout.
 //
 // ErrUnknownAccount, ErrLoginRequired, ErrClientRefused, ErrRefreshUnavailable and ErrStoreUnavailable
 // say why there is none; an *UnavailableError says when to ask again.
-func (m *Manager) Token(ctx context.Context, account string) (Token, error) {
+func (m *Manager) Token(ctx context.Context, name string) (Token, error) {
 	now := time.Now()
-	if v, ok := m.keepers.Load(account); ok {
-		k := v.(*keeper)
-		if t, ok := k.usable(now); ok {
-			m.touch(k, now)
+	if v, ok := m.accounts.Load(name); ok {
+		a := v.(*account)
+		if t, ok := a.usable(now); ok {
+			m.touch(a, now)
 			return t, nil
 		}
 	}
-	if !ValidAccount(account) {
-		return Token{}, fmt.Errorf("%w: %w", ErrUnknownAccount, CheckAccount(account))
+	if !ValidAccount(name) {
+		return Token{}, fmt.Errorf("%w: %w", ErrUnknownAccount, CheckAccount(name))
 	}
-	return m.keeper(account).token(ctx)
+	return m.account(name).token(ctx)
 }
 
 // Renew is told that the API refused rejected, and diagnoses why before it spends a refresh token:
 // another token may be known or stored already, or the refusal may not be about the token at all
 // (ErrTokenGood, ErrRefreshDidNotHelp, ErrAPIKey: the API's answer stands). Its other errors are those
 // of Token. A refusal of the token that Renew itself returned must be reported with that very value.
-func (m *Manager) Renew(ctx context.Context, account string, rejected Token) (Token, error) {
+func (m *Manager) Renew(ctx context.Context, name string, rejected Token) (Token, error) {
 	if rejected.Scheme == APIKey {
 		return Token{}, ErrAPIKey
 	}
-	if !ValidAccount(account) {
+	if !ValidAccount(name) {
 		return Token{}, ErrUnknownAccount
 	}
-	return m.keeper(account).renew(ctx, rejected)
+	return m.account(name).renew(ctx, rejected)
 }
 
 // Refresh obtains a new pair now, whatever the age of the current one.
-func (m *Manager) Refresh(ctx context.Context, account string) (Status, error) {
-	if !ValidAccount(account) {
+func (m *Manager) Refresh(ctx context.Context, name string) (Status, error) {
+	if !ValidAccount(name) {
 		return Status{}, ErrUnknownAccount
 	}
-	k := m.keeper(account)
-	if !k.config.APIKey.IsZero() {
-		return k.status(time.Now()), ErrAPIKey
+	a := m.account(name)
+	if !a.config.APIKey.IsZero() {
+		return a.status(time.Now()), ErrAPIKey
 	}
-	err := k.force(ctx)
-	return k.status(time.Now()), err
+	err := a.force(ctx)
+	return a.status(time.Now()), err
 }
 
 // Status returns how the accounts in memory stand, by name, without touching the store.
 func (m *Manager) Status() []Status {
 	var all []Status
 	now := time.Now()
-	m.keepers.Range(func(_, v any) bool {
-		if k := v.(*keeper); k.exists() {
-			all = append(all, k.status(now))
+	m.accounts.Range(func(_, v any) bool {
+		if a := v.(*account); a.exists() {
+			all = append(all, a.status(now))
 		}
 		return true
 	})
@@ -151,34 +151,34 @@ func (m *Manager) Status() []Status {
 }
 
 // AccountStatus returns how one account stands and loads it if need be.
-func (m *Manager) AccountStatus(ctx context.Context, account string) (Status, error) {
-	if !ValidAccount(account) {
+func (m *Manager) AccountStatus(ctx context.Context, name string) (Status, error) {
+	if !ValidAccount(name) {
 		return Status{}, ErrUnknownAccount
 	}
-	k := m.keeper(account)
-	k.load(ctx)
-	if !k.exists() {
+	a := m.account(name)
+	a.load(ctx)
+	if !a.exists() {
 		return Status{}, ErrUnknownAccount
 	}
-	return k.status(time.Now()), nil
+	return a.status(time.Now()), nil
 }
 
-// keeper returns the keeper of an account and makes it if there is none. account is valid.
-func (m *Manager) keeper(account string) *keeper {
-	if v, ok := m.keepers.Load(account); ok {
-		return v.(*keeper)
+// account returns the account of that name, and makes it if there is none. account is valid.
+func (m *Manager) account(name string) *account {
+	if v, ok := m.accounts.Load(name); ok {
+		return v.(*account)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v, ok := m.keepers.Load(account); ok {
-		return v.(*keeper)
+	if v, ok := m.accounts.Load(name); ok {
+		return v.(*account)
 	}
 	m.made++
-	k := newKeeper(m, account, fmt.Sprintf("%s-%d", m.owner, m.made))
-	m.keepers.Store(account, k)
-	m.lru.Add(account, k)
+	a := newAccount(m, name, fmt.Sprintf("%s-%d", m.owner, m.made))
+	m.accounts.Store(name, a)
+	m.lru.Add(name, a)
 	m.evict()
-	return k
+	return a
 }
 
 // begin runs f in a goroutine that Close waits for. It returns false if the Manager is closed.
@@ -196,25 +196,25 @@ func (m *Manager) begin(f func()) bool {
 // stays: it may be the only holder of a token. mu is held.
 func (m *Manager) evict() {
 	for tries := m.lru.Len(); m.lru.Len() > m.config.MaxAccounts && tries > 0; tries-- {
-		name, k, _ := m.lru.GetOldest()
-		if k.pinned() {
+		name, a, _ := m.lru.GetOldest()
+		if a.pinned() {
 			m.lru.Get(name) // moves it to the young end
 			continue
 		}
 		m.lru.Remove(name)
-		m.keepers.Delete(name)
+		m.accounts.Delete(name)
 	}
 }
 
 // touch tells the cache that a was used, at most once a second.
-func (m *Manager) touch(k *keeper, now time.Time) {
+func (m *Manager) touch(a *account, now time.Time) {
 	second := now.Unix()
-	if last := k.touched.Load(); last == second || !k.touched.CompareAndSwap(last, second) {
+	if last := a.touched.Load(); last == second || !a.touched.CompareAndSwap(last, second) {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.lru.Get(k.account)
+	m.lru.Get(a.name)
 }
 
 func (m *Manager) observe(e Event) {
@@ -264,9 +264,9 @@ func (m *Manager) Close(ctx context.Context) error {
 // unsavedError names the accounts whose newest pair did not reach the store.
 func (m *Manager) unsavedError() error {
 	var errs []error
-	m.keepers.Range(func(_, v any) bool {
-		if k := v.(*keeper); k.isUnsaved() {
-			errs = append(errs, fmt.Errorf("the newest tokens of %q could not be saved to the store", k.account))
+	m.accounts.Range(func(_, v any) bool {
+		if a := v.(*account); a.isUnsaved() {
+			errs = append(errs, fmt.Errorf("the newest tokens of %q could not be saved to the store", a.name))
 		}
 		return true
 	})

@@ -223,7 +223,7 @@ func TestManyProcessesRotateInTurn(t *testing.T) {
 func TestWhoThereIs(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		m := w.manager(func(c *tokens.Config) {
-			c.Accounts = map[string]tokens.Account{"key": {APIKey: tokens.NewSecret("k")}}
+			c.Accounts = map[string]tokens.AccountConfig{"key": {APIKey: tokens.NewSecret("k")}}
 		})
 		for _, row := range []struct {
 			account string

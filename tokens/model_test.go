@@ -24,7 +24,7 @@ func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
 		go func() { _, _ = a.Renew(t.Context(), tokens.DefaultAccount, old) }()
 		time.Sleep(5 * time.Second)
 		w.manager(func(c *tokens.Config) {
-			c.Accounts = map[string]tokens.Account{tokens.DefaultAccount: {RefreshToken: tokens.NewSecret("an old seed")}}
+			c.Accounts = map[string]tokens.AccountConfig{tokens.DefaultAccount: {RefreshToken: tokens.NewSecret("an old seed")}}
 		})
 		if tok, err := b.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
 			t.Errorf("Renew of the waiter = %v, %v", tok, err)

@@ -80,9 +80,9 @@ func holders() map[string]any {
 		"record in an unexported field": struct {
 			rec tokens.Record
 		}{rec},
-		"account":  tokens.Account{RefreshToken: s, AccessToken: s, APIKey: s},
+		"account":  tokens.AccountConfig{RefreshToken: s, AccessToken: s, APIKey: s},
 		"endpoint": tokens.Endpoint{URL: "https://api.example/", ClientID: "id", ClientSecret: s},
-		"config":   tokens.Config{Accounts: map[string]tokens.Account{"acme": {APIKey: s}}, Endpoint: tokens.Endpoint{ClientSecret: s}},
+		"config":   tokens.Config{Accounts: map[string]tokens.AccountConfig{"acme": {APIKey: s}}, Endpoint: tokens.Endpoint{ClientSecret: s}},
 		"pair":     tokens.Pair{AccessToken: s, RefreshToken: s},
 	}
 }

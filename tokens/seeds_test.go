@@ -9,7 +9,7 @@ import (
 
 func seeded(refresh, access tokens.Secret) func(*tokens.Config) {
 	return func(c *tokens.Config) {
-		c.Accounts = map[string]tokens.Account{tokens.DefaultAccount: {RefreshToken: refresh, AccessToken: access}}
+		c.Accounts = map[string]tokens.AccountConfig{tokens.DefaultAccount: {RefreshToken: refresh, AccessToken: access}}
 	}
 }
 

@@ -27,51 +27,51 @@ func (u *unsaved) reason() string { return "the newest tokens are in memory only
 
 // keepSaving tries to save the unsaved pair until that succeeds or the Manager must end. Then, as the last
 // resort, it leaves an emergency file.
-func (k *keeper) keepSaving() {
-	k.mu.Lock()
-	u := k.unsaved
-	k.mu.Unlock()
+func (a *account) keepSaving() {
+	a.mu.Lock()
+	u := a.unsaved
+	a.mu.Unlock()
 	for pause := saveAgainMin; ; pause = min(2*pause, saveAgainMax) {
-		goOn := k.sleep(k.m.ctx.Done(), pause)
-		saved, err := k.store(u.rec, u.from, u.login)
+		goOn := a.sleep(a.m.ctx.Done(), pause)
+		saved, err := a.store(u.rec, u.from, u.login)
 		if err == nil {
-			k.saved(u, saved)
+			a.saved(u, saved)
 			return
 		}
-		k.change(func() { u.err = err })
+		a.change(func() { u.err = err })
 		if !goOn {
-			k.leaveEmergency(u)
+			a.leaveEmergency(u)
 			return
 		}
 	}
 }
 
 // saved ends the emergency: the pair, or one that is newer, is in the store.
-func (k *keeper) saved(u *unsaved, rec Record) {
-	k.change(func() {
-		k.unsaved = nil
-		k.lookErr = nil
-		k.adopt(rec)
-		k.schedule(time.Now())
+func (a *account) saved(u *unsaved, rec Record) {
+	a.change(func() {
+		a.unsaved = nil
+		a.lookErr = nil
+		a.adopt(rec)
+		a.schedule(time.Now())
 	})
 	u.unlock()
-	k.m.wake()
-	k.tell(Event{Kind: EventSaved, Generation: rec.Generation})
+	a.m.wake()
+	a.tell(Event{Kind: EventSaved, Generation: rec.Generation})
 }
 
 // leaveEmergency writes the pair to the emergency file. The refresh lock ends with the process.
-func (k *keeper) leaveEmergency(u *unsaved) {
+func (a *account) leaveEmergency(u *unsaved) {
 	defer u.unlock()
-	path := k.emergencyPath()
+	path := a.emergencyPath()
 	if path == "" {
-		k.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Err: u.err, Detail: "the newest tokens could not be saved anywhere"})
+		a.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Err: u.err, Detail: "the newest tokens could not be saved anywhere"})
 		return
 	}
 	if err := writeEmergency(path, u.rec); err != nil {
-		k.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Err: err, Detail: "the newest tokens could not be saved anywhere: " + err.Error()})
+		a.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Err: err, Detail: "the newest tokens could not be saved anywhere: " + err.Error()})
 		return
 	}
-	k.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Detail: "the newest tokens are in " + path + "; they are taken from there at the next start"})
+	a.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Detail: "the newest tokens are in " + path + "; they are taken from there at the next start"})
 }
 
 func writeEmergency(path string, rec Record) error {
@@ -91,17 +91,17 @@ func writeEmergency(path string, rec Record) error {
 	return os.Rename(f.Name(), path)
 }
 
-func (k *keeper) emergencyPath() string {
-	if k.m.config.EmergencyPrefix == "" {
+func (a *account) emergencyPath() string {
+	if a.m.config.EmergencyPrefix == "" {
 		return ""
 	}
-	return k.m.config.EmergencyPrefix + k.account + ".json"
+	return a.m.config.EmergencyPrefix + a.name + ".json"
 }
 
 // emergency returns the record of an emergency file if it follows found, the record in the store (zero if
 // there is none).
-func (k *keeper) emergency(found Record) (Record, bool) {
-	kept, err := readEmergency(k.emergencyPath())
+func (a *account) emergency(found Record) (Record, bool) {
+	kept, err := readEmergency(a.emergencyPath())
 	if err != nil || kept.Generation <= found.Generation {
 		return Record{}, false
 	}
@@ -111,9 +111,9 @@ func (k *keeper) emergency(found Record) (Record, bool) {
 }
 
 // discardEmergency removes an emergency file that the store has caught up with.
-func (k *keeper) discardEmergency(rec Record) {
-	if kept, err := readEmergency(k.emergencyPath()); err == nil && kept.Generation <= rec.Generation {
-		_ = os.Remove(k.emergencyPath())
+func (a *account) discardEmergency(rec Record) {
+	if kept, err := readEmergency(a.emergencyPath()); err == nil && kept.Generation <= rec.Generation {
+		_ = os.Remove(a.emergencyPath())
 	}
 }
 

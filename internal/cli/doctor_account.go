@@ -79,7 +79,7 @@ func (p patient) state(now time.Time) finding {
 		return fine(name + "an API key, which is used as it is and never refreshed")
 	case p.unseen != "":
 		return skipped(name + p.unseen)
-	case p.freshSeeds() != (tokens.Account{}):
+	case p.freshSeeds() != (tokens.AccountConfig{}):
 		return fine(name + "a token of the configuration that was not used yet takes over at the next start")
 	case p.record.Generation == 0:
 		return needsLogin(name+"nobody has signed in", loginFix(p.name))
@@ -112,10 +112,10 @@ func rejected(p patient, now time.Time) finding {
 }
 
 // freshSeeds are those of the configuration that take over at the next start, by the rules of
-// tokens.Account: they were never used, and the record was not made by a login that knew of none.
-func (p patient) freshSeeds() (fresh tokens.Account) {
+// tokens.AccountConfig: they were never used, and the record was not made by a login that knew of none.
+func (p patient) freshSeeds() (fresh tokens.AccountConfig) {
 	if p.record.HasTokens() && len(p.record.Seeds) == 0 {
-		return tokens.Account{}
+		return tokens.AccountConfig{}
 	}
 	if s := p.config.RefreshToken; !s.IsZero() && !p.record.HasSeed(s.Fingerprint("refresh_token")) {
 		fresh.RefreshToken = s
@@ -153,7 +153,7 @@ func (p patient) token(now time.Time) (tokens.Token, error) {
 		t.Scheme, t.Access = tokens.APIKey, p.config.APIKey
 	case p.unseen != "":
 		return t, errors.New(p.unseen)
-	case seeds != (tokens.Account{}):
+	case seeds != (tokens.AccountConfig{}):
 		t.Access = seeds.AccessToken
 	case !p.expired(now):
 		t.Access = p.record.AccessToken

@@ -42,7 +42,7 @@ func (x *examination) hasRefreshSeed() bool {
 // patient is one account.
 type patient struct {
 	name   string
-	config tokens.Account
+	config tokens.AccountConfig
 	record tokens.Record
 	err    error  // of reading the record; nil also if nobody ever signed in
 	unseen string // why it is not known what the record holds

@@ -97,7 +97,7 @@ func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
 	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
 	a.secrets = secrets{
 		clientID: tokens.NewSecret(info.ClientID), clientSecret: tokens.NewSecret(info.ClientSecret),
-		accounts: map[string]tokens.Account{
+		accounts: map[string]tokens.AccountConfig{
 			tokens.DefaultAccount: {RefreshToken: tokens.NewSecret(info.RefreshToken)},
 		},
 		requireHeader: a.secrets.requireHeader,

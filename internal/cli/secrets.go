@@ -24,7 +24,7 @@ const maxSecretFile = 64 << 10
 type secrets struct {
 	clientID     tokens.Secret
 	clientSecret tokens.Secret
-	accounts     map[string]tokens.Account
+	accounts     map[string]tokens.AccountConfig
 	clientKeys   []proxy.ClientKey
 	// requireHeader is no secret of PandaDoc's, but whoever knows it passes for the application.
 	requireHeader proxy.RequiredHeader
@@ -69,10 +69,10 @@ func readSecrets(l *layers, s *secretSettings) (secrets, error) {
 	}
 	out := secrets{clientID: values["client-id"], clientSecret: values["client-secret"], accounts: r.accounts()}
 	out.clientKeys = r.clientKeys()
-	own := tokens.Account{
+	own := tokens.AccountConfig{
 		RefreshToken: values["refresh-token"], AccessToken: values["access-token"], APIKey: values["api-key"],
 	}
-	if own != (tokens.Account{}) {
+	if own != (tokens.AccountConfig{}) {
 		if _, twice := out.accounts[tokens.DefaultAccount]; twice {
 			r.fail(problem.Mistake("account \"default\" is configured twice: below accounts: and by the secrets outside of it", "keep one of them"))
 		}
@@ -148,8 +148,8 @@ func (r *secretReader) clean(source, text string) tokens.Secret {
 }
 
 // accounts reads what stands below "accounts:" in the file.
-func (r *secretReader) accounts() map[string]tokens.Account {
-	all := map[string]tokens.Account{}
+func (r *secretReader) accounts() map[string]tokens.AccountConfig {
+	all := map[string]tokens.AccountConfig{}
 	if r.layers.file == nil {
 		return all
 	}
@@ -158,7 +158,7 @@ func (r *secretReader) accounts() map[string]tokens.Account {
 			r.fail(problem.WithHint(fmt.Errorf("%s: %w", a.where, err), "rename the account"))
 			continue
 		}
-		all[a.name] = tokens.Account{
+		all[a.name] = tokens.AccountConfig{
 			RefreshToken: r.within(a, "refresh-token"),
 			AccessToken:  r.within(a, "access-token"),
 			APIKey:       r.within(a, "api-key"),

@@ -8,11 +8,9 @@ import (
 
 // reveals are the files in which a secret becomes a plain string, and why it must.
 var reveals = map[string]string{
-	"tokens/secret.go":        "compares and fingerprints without showing",
-	"tokens/token.go":         "the Authorization header is what a token is for",
-	"tokens/record.go":        "the stored form, which only stores ask for",
-	"tokens/answer.go":        "looks whether a new token can stand in a header",
-	"tokens/endpoint.go":      "the form that goes to the token endpoint",
+	"tokens/token.go":         "the Authorization header is what a token is for; secrets compare and hash themselves",
+	"tokens/codec.go":         "the stored form, which only stores ask for",
+	"tokens/endpoint.go":      "the form that goes to the token endpoint; a new token must fit into a header",
 	"internal/cli/app.go":     "the client id, which is in every authorization URL anyway",
 	"internal/cli/account.go": "the client id, as above",
 	"internal/cli/secrets.go": "the lengths: of a client key, which must be too long to be guessed, and of client id and secret, which get exchanged",

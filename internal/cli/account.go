@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -34,7 +35,7 @@ type caretaker struct {
 	// redirect is the redirect URL of a login.
 	redirect *url.URL
 	// admin is where a proxy's admin listener would be; nil for nowhere.
-	admin *address
+	admin *listen.Address
 }
 
 // take checks the settings and finds out who looks after the accounts.
@@ -63,8 +64,8 @@ func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, err
 	}
 	logger := newLogger(p.Stderr, logrus.WarnLevel, "text", newRedactor(known.all()))
 	port := defaultAdminPort
-	if at != nil && at.port != 0 {
-		port = int(at.port)
+	if at != nil && at.Port != 0 {
+		port = int(at.Port)
 	}
 	return ownCaretaker(ctx, managerConfig(store, up, known, logger), admin.LoginConfig{
 		ClientID: known.clientID.Reveal(), AuthorizeURL: up.authorize.String(),
@@ -73,7 +74,7 @@ func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, err
 }
 
 // ownCaretaker is for when no proxy runs: the same handlers over a Manager of this process.
-func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store stores.Store, at *address) (*caretaker, error) {
+func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store stores.Store, at *listen.Address) (*caretaker, error) {
 	c.Observe = onlyLosses(c.Observe)
 	manager, err := tokens.New(c)
 	if err != nil {

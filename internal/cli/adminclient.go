@@ -2,20 +2,18 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 )
 
@@ -38,12 +36,12 @@ type adminClient struct {
 
 // dialAdmin returns a client of the proxy whose admin listener is at a. It returns errNoProxy if nothing
 // listens there, and another error if something else does.
-func dialAdmin(ctx context.Context, a *address) (*adminClient, error) {
+func dialAdmin(ctx context.Context, a *listen.Address) (*adminClient, error) {
 	if a == nil {
 		return nil, errNoProxy
 	}
-	t := &http.Transport{DialContext: a.dial, DisableCompression: true}
-	c := &adminClient{transport: t, base: a.origin(), where: "proxy on " + a.String()}
+	t := &http.Transport{DialContext: a.Dial, DisableCompression: true}
+	c := &adminClient{transport: t, base: a.Origin(), where: "proxy on " + a.String()}
 	c.close = func() error {
 		t.CloseIdleConnections()
 		return nil
@@ -53,7 +51,7 @@ func dialAdmin(ctx context.Context, a *address) (*adminClient, error) {
 	var alive admin.Liveness
 	_, err := c.do(ctx, http.MethodGet, "/livez", nil, &alive)
 	switch {
-	case errors.Is(err, errRefused), errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, listen.ErrRefused), errors.Is(err, os.ErrNotExist):
 		c.close()
 		return nil, errNoProxy
 	case err != nil || alive.Program != programName:
@@ -61,35 +59,6 @@ func dialAdmin(ctx context.Context, a *address) (*adminClient, error) {
 		return nil, problem.WithHint(fmt.Errorf("what listens on %s is not %s", a, programName), "give the proxy's admin address with --admin-listen, or none")
 	}
 	return c, nil
-}
-
-// dial connects to the address, whatever the request says. The admin listener of a proxy that listens
-// everywhere is reached by loopback.
-func (a *address) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	if a.path != "" {
-		return new(net.Dialer).DialContext(ctx, "unix", a.path)
-	}
-	hosts := []string{a.host}
-	if ip := net.ParseIP(a.host); a.host == "localhost" || a.host == "" || ip != nil && ip.IsUnspecified() {
-		hosts = []string{"127.0.0.1", "::1"} // without asking a resolver, which a bare container may lack
-	}
-	var first error
-	for _, host := range hosts {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(a.port))))
-		if err == nil {
-			return conn, nil
-		}
-		first = cmp.Or(first, err)
-	}
-	return nil, first
-}
-
-// origin is what requests to the address name as their host.
-func (a *address) origin() string {
-	if a.loopback() && a.path == "" {
-		return "http://" + a.String()
-	}
-	return "http://localhost"
 }
 
 // localAdmin returns a client of a handler in this process.

@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
@@ -28,7 +29,7 @@ const closeReserve = 2 * time.Second
 // app is a proxy that can be run, made of checked settings.
 type app struct {
 	listen   []place
-	admin    *address // nil for none
+	admin    *listen.Address // nil for none
 	upstream upstream
 	secrets  secrets
 	store    stores.Store
@@ -39,7 +40,7 @@ type app struct {
 	traffic  trafficSettings
 	pprof    bool
 	// certificate is that of the proxied port. Nil for plain http.
-	certificate *certificate
+	certificate *listen.Certificate
 	logger      *logrus.Logger
 	stderr      io.Writer
 	// ready is called when requests are served, with the address of the first listener. Nil is allowed.
@@ -66,7 +67,7 @@ func (a *app) run(ctx context.Context) error {
 	restore := captureStandardLog(a.logger)
 	defer restore()
 	if a.certificate != nil {
-		a.certificate.logger = a.logger
+		a.certificate.Changed = logCertificate(a.logger.WithField("file", a.certificate.CertFile))
 	}
 	r := &running{app: a, failed: make(chan error, 1)}
 	defer r.closeListeners()
@@ -93,24 +94,24 @@ func (a *app) run(ctx context.Context) error {
 // openListeners comes first: a taken port should be found before anything is touched.
 func (r *running) openListeners(ctx context.Context) (err error) {
 	for _, p := range r.listen {
-		open, err := openAll(ctx, "listen", []address{p.address})
+		open, err := listen.OpenAll(ctx, "listen", []listen.Address{p.Address})
 		if err != nil {
 			return err
 		}
 		for _, l := range open {
-			r.listeners = append(r.listeners, r.certificate.secure(l, p.account))
+			r.listeners = append(r.listeners, r.certificate.Secure(l, p.account))
 		}
 	}
 	if r.app.admin == nil {
 		return nil
 	}
-	r.adminListeners, err = openAll(ctx, "admin-listen", []address{*r.app.admin})
+	r.adminListeners, err = listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.app.admin})
 	return err
 }
 
 func (r *running) closeListeners() {
-	closeAll(r.listeners)
-	closeAll(r.adminListeners)
+	listen.CloseAll(r.listeners)
+	listen.CloseAll(r.adminListeners)
 }
 
 // managerConfig is what all Managers have in common: those of a proxy, and those of a command that
@@ -131,7 +132,7 @@ func managerConfig(store stores.Store, u upstream, s secrets, logger *logrus.Log
 func (r *running) adminConfig() admin.Config {
 	var listeners []string
 	for _, l := range r.listeners {
-		listeners = append(listeners, baseURL(l))
+		listeners = append(listeners, listen.BaseURL(l))
 	}
 	return admin.Config{
 		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
@@ -172,13 +173,13 @@ func (r *running) serveOne(s *http.Server, l net.Listener) {
 func (r *running) announce() {
 	var listeners []string
 	for _, l := range r.listeners {
-		fmt.Fprintf(r.stderr, "listening on %s -> %s\n", baseURL(l), r.upstream.api)
-		listeners = append(listeners, baseURL(l))
+		fmt.Fprintf(r.stderr, "listening on %s -> %s\n", listen.BaseURL(l), r.upstream.api)
+		listeners = append(listeners, listen.BaseURL(l))
 	}
 	var admins []string
 	for _, l := range r.adminListeners {
-		fmt.Fprintf(r.stderr, "admin on %s\n", baseURL(l))
-		admins = append(admins, baseURL(l))
+		fmt.Fprintf(r.stderr, "admin on %s\n", listen.BaseURL(l))
+		admins = append(admins, listen.BaseURL(l))
 	}
 	var accounts []string
 	for _, s := range r.manager.Status() {
@@ -190,13 +191,13 @@ func (r *running) announce() {
 		"accounts": strings.Join(accounts, " "), "version": buildVersion().version,
 	}).Info("started")
 	if r.ready != nil {
-		r.ready(baseURL(r.listeners[0]))
+		r.ready(listen.BaseURL(r.listeners[0]))
 	}
 }
 
 // checkRedirect warns if PandaDoc will send browsers to a port of this machine where nobody listens.
 func (r *running) checkRedirect() {
-	if r.redirect == nil || !isLoopbackHost(r.redirect.Hostname()) || len(r.adminListeners) == 0 {
+	if r.redirect == nil || !listen.IsLoopbackHost(r.redirect.Hostname()) || len(r.adminListeners) == 0 {
 		return
 	}
 	if portOf(r.redirect) != strconv.Itoa(portOfListeners(r.adminListeners)) {

@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -222,82 +220,6 @@ func TestABrokenListenerEndsTheProgram(t *testing.T) {
 	r.serveOne(&http.Server{}, l)
 	if err := <-r.failed; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want the listener's error", err)
-	}
-}
-
-func TestLocalhostIsOnePortInBothFamilies(t *testing.T) {
-	open, err := address{host: "localhost"}.open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeAll(open)
-	ports := map[int]bool{}
-	for _, l := range open {
-		addr := l.Addr().(*net.TCPAddr)
-		ports[addr.Port] = true
-		if !addr.IP.IsLoopback() {
-			t.Errorf("got listener on %s, want loopback only", addr)
-		}
-	}
-	check(t, "number of ports", len(ports), 1)
-}
-
-// A container without /etc/hosts does not know the name, and healthcheck runs in there.
-func TestLocalhostIsReachedWithoutAResolver(t *testing.T) {
-	for _, family := range []string{"127.0.0.1", "::1"} {
-		open, err := address{host: family}.open(t.Context())
-		if noSuchFamily(err) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer closeAll(open)
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-			DNSStart: func(i httptrace.DNSStartInfo) { t.Errorf("a resolver is asked for %q", i.Host) },
-		})
-		at := address{host: "localhost", port: uint16(portOfListeners(open))}
-		conn, err := at.dial(ctx, "tcp", "example.com:1") // whatever a request names
-		if err != nil {
-			t.Fatalf("%s: %v", family, err)
-		}
-		conn.Close()
-	}
-}
-
-func TestATakenFamilyIsAnError(t *testing.T) {
-	v6, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Skip("this machine has no IPv6")
-	}
-	defer v6.Close()
-	port := uint16(v6.Addr().(*net.TCPAddr).Port)
-	open, err := address{host: "localhost", port: port}.open(t.Context())
-	closeAll(open)
-	if !errors.Is(err, errAddrInUse) {
-		t.Errorf("got %v, want %v: a client that prefers IPv6 would talk to a stranger", err, errAddrInUse)
-	}
-}
-
-func TestAStaleSocketIsReplaced(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	dead, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.(*net.UnixListener).SetUnlinkOnClose(false)
-	dead.Close()
-	first, err := openSocket(t.Context(), path)
-	if err != nil {
-		t.Fatalf("got %v, want the dead socket replaced", err)
-	}
-	if _, err := openSocket(t.Context(), path); !errors.Is(err, errAddrInUse) {
-		t.Errorf("got %v, want %v for one that answers", err, errAddrInUse)
-	}
-	check(t, "name", first.Addr().String(), path)
-	check(t, "close", first.Close(), nil)
-	if files, _ := filepath.Glob(path + "*"); files != nil {
-		t.Errorf("got %q left, want nothing", files)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
@@ -66,10 +67,10 @@ func (v *validator) listen(s *listenSettings, keys bool) []place {
 		switch {
 		case err != nil:
 			v.fail("listen", fmt.Sprintf("%q: %v", text, err), "write localhost:8080, 127.0.0.1:0, unix:/path, or one of them after ACCOUNT=")
-		case !p.loopback() && !keys && !s.AllowUnauthenticated.On:
+		case !p.Loopback() && !keys && !s.AllowUnauthenticated.On:
 			v.fail("listen", fmt.Sprintf("%q is reachable from other machines, and whoever reaches it uses the accounts", text),
 				"listen on localhost:8080, or configure client-keys:, or set --allow-unauthenticated where something else keeps strangers out")
-		case slices.Contains(addressesOf(all), p.address) && (p.port != 0 || p.path != ""):
+		case slices.Contains(addressesOf(all), p.Address) && (p.Port != 0 || p.Path != ""):
 			v.fail("listen", fmt.Sprintf("%q is given twice", text), "keep one of them")
 		default:
 			all = append(all, p)
@@ -105,7 +106,7 @@ func (v *validator) requiredHeader(s *listenSettings) proxy.RequiredHeader {
 }
 
 // certificate returns nil if no TLS is wanted.
-func (v *validator) certificate(s *listenSettings) *certificate {
+func (v *validator) certificate(s *listenSettings) *listen.Certificate {
 	switch {
 	case s.TLSCert == "" && s.TLSKey == "":
 		return nil
@@ -116,8 +117,8 @@ func (v *validator) certificate(s *listenSettings) *certificate {
 		v.fail("tls-key", "there is no certificate for the key", "name its file with --tls-cert")
 		return nil
 	}
-	c := &certificate{certFile: s.TLSCert, keyFile: s.TLSKey}
-	if err := c.load(); err != nil {
+	c := &listen.Certificate{CertFile: s.TLSCert, KeyFile: s.TLSKey}
+	if err := c.Load(); err != nil {
 		v.fail("tls-cert", err.Error(), "name two PEM files that belong together and that this user can read")
 	}
 	return c
@@ -138,11 +139,11 @@ func (v *validator) hosts(s *listenSettings) {
 }
 
 // admin returns nil if there is to be no admin listener.
-func (v *validator) admin(s *adminSettings) *address {
+func (v *validator) admin(s *adminSettings) *listen.Address {
 	if s.AdminListen == noListener {
 		return nil
 	}
-	a, err := parseAddress(s.AdminListen)
+	a, err := listen.Parse(s.AdminListen)
 	if err != nil {
 		v.fail("admin-listen", fmt.Sprintf("%q: %v", s.AdminListen, err), "write localhost:8081, unix:/path, or none")
 		return nil
@@ -151,12 +152,12 @@ func (v *validator) admin(s *adminSettings) *address {
 }
 
 // listeners checks what concerns both listeners.
-func (v *validator) listeners(listen []address, admin *address) {
-	if admin == nil || admin.path == "" && admin.port == 0 {
+func (v *validator) listeners(listen []listen.Address, admin *listen.Address) {
+	if admin == nil || admin.Path == "" && admin.Port == 0 {
 		return
 	}
 	for _, a := range listen {
-		if a == *admin || a.path == "" && a.reaches(admin.host, fmt.Sprint(admin.port)) {
+		if a == *admin || a.Path == "" && a.Reaches(admin.Host, fmt.Sprint(admin.Port)) {
 			v.fail("admin-listen", fmt.Sprintf("%s is taken by --listen", admin), "choose another port, or none")
 		}
 	}
@@ -195,7 +196,7 @@ func (v *validator) url(flag, text, otherwise string, secure bool) *url.URL {
 	case err != nil || !isWeb(u) || u.User != nil || u.Fragment != "":
 		v.fail(flag, "not an http or https URL without user and fragment", "write it like "+regions()["global"].api)
 		return &url.URL{}
-	case secure && u.Scheme == "http" && !isLoopbackHost(u.Hostname()):
+	case secure && u.Scheme == "http" && !listen.IsLoopbackHost(u.Hostname()):
 		v.fail(flag, "plain http would send credentials in clear to "+u.Host, "use https, or set --allow-insecure-upstream")
 	}
 	return u
@@ -223,13 +224,13 @@ func (v *validator) roots(path string) *x509.CertPool {
 }
 
 // loops refuses an upstream that is one of our own listeners: every request would come back for ever.
-func (v *validator) loops(u upstream, listen []address, admin *address) {
+func (v *validator) loops(u upstream, listen []listen.Address, admin *listen.Address) {
 	if admin != nil {
 		listen = append(slices.Clone(listen), *admin)
 	}
 	for flag, target := range map[string]*url.URL{"api-url": u.api, "token-url": u.token} {
 		for _, a := range listen {
-			if target.Host != "" && a.port != 0 && a.reaches(target.Hostname(), portOf(target)) {
+			if target.Host != "" && a.Port != 0 && a.Reaches(target.Hostname(), portOf(target)) {
 				v.fail(flag, target.Host+" is this proxy's own listener "+a.String(), "give the URL of the API, or listen on another port")
 			}
 		}

@@ -111,7 +111,7 @@ func (c *doctorCommand) examine(ctx context.Context, p *program) *examination {
 	a, spec, _, err := serve.check(p)
 	x := &examination{program: p, command: c, app: a, mistakes: problem.Each(err)}
 	at := a.admin
-	if at != nil && at.path == "" && at.port == 0 {
+	if at != nil && at.Path == "" && at.Port == 0 {
 		at = nil // a proxy with these settings would be anywhere
 	}
 	x.proxy, x.proxyErr = dialAdmin(ctx, at)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/listen"
 )
 
 // configuration tells every mistake, each with its fix.
@@ -137,8 +138,8 @@ func (x *examination) placesText(hosts map[string]role) string {
 // redirect is where PandaDoc sends browsers back to.
 func (x *examination) redirect() *url.URL {
 	port := defaultAdminPort
-	if a := x.app.admin; a != nil && a.port != 0 {
-		port = int(a.port)
+	if a := x.app.admin; a != nil && a.Port != 0 {
+		port = int(a.Port)
 	}
 	return redirectURL(x.app.redirect, port)
 }
@@ -148,16 +149,16 @@ func (x *examination) redirectURL(context.Context) []finding {
 	u, at := x.redirect(), x.app.admin
 	register := u.String() + " must be the one registered at PandaDoc, to the letter"
 	switch {
-	case at == nil || at.path != "":
+	case at == nil || at.Path != "":
 		return []finding{worrying("no proxy listens where "+u.String()+" points", "sign in while no proxy runs, or with login --paste")}
-	case at.port == 0 && x.app.redirect == nil:
+	case at.Port == 0 && x.app.redirect == nil:
 		return []finding{worrying("--admin-listen picks another port at every start, and with it another redirect URL",
 			"give --admin-listen a fixed port, or sign in with login --paste")}
-	case isLoopbackHost(u.Hostname()) && !at.reaches(u.Hostname(), portOf(u)):
+	case listen.IsLoopbackHost(u.Hostname()) && !at.Reaches(u.Hostname(), portOf(u)):
 		return []finding{worrying(fmt.Sprintf("PandaDoc sends browsers to %s, and the admin listener is %s", u, at),
-			"set --admin-listen to "+u.Hostname()+":"+portOf(u)+", or register "+redirectURL(nil, int(at.port)).String()+
+			"set --admin-listen to "+u.Hostname()+":"+portOf(u)+", or register "+redirectURL(nil, int(at.Port)).String()+
 				" at PandaDoc and set --redirect-url to it; login --paste works in any case")}
-	case !isLoopbackHost(u.Hostname()):
+	case !listen.IsLoopbackHost(u.Hostname()):
 		return []finding{fine(register + ", and lead to the admin listener " + at.String())}
 	}
 	return []finding{fine(register)}

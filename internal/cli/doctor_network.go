@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pandadoc-auth-proxy/internal/listen"
 )
 
 // How far this machine's clock may be from PandaDoc's. A Date header counts whole seconds, and an
@@ -105,7 +107,7 @@ func tryForwardProxy(ctx context.Context, r *reached) finding {
 	address := net.JoinHostPort(r.via.Hostname(), portOf(r.via))
 	conn, err := (&net.Dialer{Timeout: lookTimeout / 4}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return failing(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY), which does not answer: %v", r.Host, address, bare(err)),
+		return failing(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY), which does not answer: %v", r.Host, address, listen.Bare(err)),
 			"correct HTTPS_PROXY, or add "+r.Hostname()+" to NO_PROXY")
 	}
 	conn.Close()
@@ -161,7 +163,7 @@ func connection(r *reached) finding {
 	case errors.As(r.err, &name):
 		return skipped(r.Host + " cannot be found: see dns")
 	case isCall && call.Op == "dial":
-		return failing(fmt.Sprintf("%s cannot be reached: %v", r.Host, bare(r.err)),
+		return failing(fmt.Sprintf("%s cannot be reached: %v", r.Host, listen.Bare(r.err)),
 			"check the network, the firewall, HTTPS_PROXY, and that --api-url and --token-url are right")
 	}
 	return failing(fmt.Sprintf("%s gives no answer over %s: %v", r.Host, r.Scheme, r.err),
@@ -178,7 +180,7 @@ func (x *examination) certificates(ctx context.Context) (found []finding) {
 
 func leafOf(r *reached) finding {
 	switch {
-	case r.Scheme == "http" && isLoopbackHost(r.Hostname()):
+	case r.Scheme == "http" && listen.IsLoopbackHost(r.Hostname()):
 		return fine(r.Host + " is on this machine, without TLS")
 	case r.Scheme == "http":
 		return worrying(r.Host+" is asked without TLS: everybody on the way can read the tokens", "use https, and drop --allow-insecure-upstream")

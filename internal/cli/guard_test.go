@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -55,7 +56,7 @@ func TestAnotherProgramIsNotTakenForAProxy(t *testing.T) {
 		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			json.NewEncoder(w).Encode(body)
 		}))
-		at, err := parseAddress(strings.TrimPrefix(other.URL, "http://"))
+		at, err := listen.Parse(strings.TrimPrefix(other.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}

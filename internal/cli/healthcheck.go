@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -50,7 +51,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 }
 
 // named says where nobody was found.
-func named(err error, at *address) error {
+func named(err error, at *listen.Address) error {
 	if errors.Is(err, errNoProxy) {
 		return fmt.Errorf("nothing listens on %s", at)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -158,7 +159,7 @@ func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(),
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.admin.path != "" || isLoopbackHost(redirect.Hostname()) && !c.admin.reaches(redirect.Hostname(), portOf(redirect)) {
+	if c.admin.Path != "" || listen.IsLoopbackHost(redirect.Hostname()) && !c.admin.Reaches(redirect.Hostname(), portOf(redirect)) {
 		return nil, nil, problem.Mistake("PandaDoc sends the browser to "+all.RedirectURL+", where the running proxy does not listen",
 			"use login --paste, or start the proxy with an --admin-listen that fits the redirect URL")
 	}
@@ -167,11 +168,11 @@ func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(),
 
 // serveLogin serves the handler that a proxy would, as long as the login takes.
 func (c *caretaker) serveLogin(ctx context.Context) (start *url.URL, stop func(), err error) {
-	at, err := parseAddress(net.JoinHostPort(c.redirect.Hostname(), portOf(c.redirect)))
-	if err != nil || !at.loopback() || c.redirect.Scheme != "http" {
+	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), portOf(c.redirect)))
+	if err != nil || !at.Loopback() || c.redirect.Scheme != "http" {
 		return nil, nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
 	}
-	open, err := at.open(ctx)
+	open, err := at.Open(ctx)
 	if err != nil {
 		return nil, nil, problem.WithHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "stop what listens there, or use login --paste")
 	}

@@ -25,6 +25,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"pandadoc-auth-proxy/internal/listen"
 )
 
 // The scripts in testdata/script run the program as its users do. Besides testscript's own commands
@@ -223,9 +225,9 @@ func (p *process) readOut(line string) {
 }
 
 func free(ts *testscript.TestScript, neg bool, args []string) {
-	open, err := address{host: "127.0.0.1"}.open(context.Background())
+	open, err := listen.Address{Host: "127.0.0.1"}.Open(context.Background())
 	ts.Check(err)
-	defer closeAll(open)
+	defer listen.CloseAll(open)
 	ts.Setenv(args[0], open[0].Addr().String())
 }
 

@@ -1,14 +1,14 @@
-package cli
+package listen
 
 import "golang.org/x/sys/windows"
 
 // What the system says about addresses. Package syscall has names for these on Windows too, with
 // numbers that no call returns.
 const (
-	errAddrInUse        = windows.WSAEADDRINUSE
+	ErrAddrInUse        = windows.WSAEADDRINUSE
 	errAddrNotAvailable = windows.WSAEADDRNOTAVAIL
 	errFamily           = windows.WSAEAFNOSUPPORT
 	errProtocol         = windows.WSAEPROTONOSUPPORT
-	errRefused          = windows.WSAECONNREFUSED
+	ErrRefused          = windows.WSAECONNREFUSED
 	errAccess           = windows.WSAEACCES
 )

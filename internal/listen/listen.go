@@ -1,6 +1,7 @@
-package cli
+package listen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,29 +17,31 @@ import (
 // portTries bounds the search for a port that is free in both loopback families.
 const portTries = 20
 
-// openAll opens the listeners of all addresses, or none.
-func openAll(ctx context.Context, flag string, addresses []address) ([]net.Listener, error) {
+// OpenAll opens the listeners of all addresses, or none.
+func OpenAll(ctx context.Context, flag string, addresses []Address) ([]net.Listener, error) {
 	var open []net.Listener
 	for _, a := range addresses {
-		more, err := a.open(ctx)
+		more, err := a.Open(ctx)
 		if err != nil {
-			closeAll(open)
-			return nil, problem.WithHint(fmt.Errorf("listen on %s: %w", a, err), listenHint(flag, err))
+			CloseAll(open)
+			return nil, problem.WithHint(fmt.Errorf("listen on %s: %w", a, err), Hint(flag, err))
 		}
 		open = append(open, more...)
 	}
 	return open, nil
 }
 
-func closeAll(open []net.Listener) {
+// CloseAll closes listeners.
+func CloseAll(open []net.Listener) {
 	for _, l := range open {
 		l.Close()
 	}
 }
 
-func listenHint(flag string, err error) string {
+// Hint returns what to do about an error of Open for the address that --flag names.
+func Hint(flag string, err error) string {
 	switch {
-	case errors.Is(err, errAddrInUse):
+	case errors.Is(err, ErrAddrInUse):
 		return fmt.Sprintf("another process listens there: stop it, or choose another address, like --%s 127.0.0.1:0 for any free port", flag)
 	case errors.Is(err, errAccess):
 		return fmt.Sprintf("this user may not listen there: choose a port above 1023 or another directory with --%s", flag)
@@ -46,16 +49,16 @@ func listenHint(flag string, err error) string {
 	return fmt.Sprintf("choose another address with --%s", flag)
 }
 
-// open returns one listener, or two for localhost: programs disagree about whether the name means
+// Open returns one listener, or two for localhost: programs disagree about whether the name means
 // 127.0.0.1 or ::1.
-func (a address) open(ctx context.Context) ([]net.Listener, error) {
+func (a Address) Open(ctx context.Context) ([]net.Listener, error) {
 	switch {
-	case a.path != "":
-		return one(openSocket(ctx, a.path))
-	case a.host == "localhost":
+	case a.Path != "":
+		return one(openSocket(ctx, a.Path))
+	case a.Host == "localhost":
 		return a.openLoopback(ctx)
 	}
-	return one(openTCP(ctx, a.host, a.port))
+	return one(openTCP(ctx, a.Host, a.Port))
 }
 
 func one(l net.Listener, err error) ([]net.Listener, error) {
@@ -66,11 +69,11 @@ func one(l net.Listener, err error) ([]net.Listener, error) {
 }
 
 // openLoopback opens the same port in both families; a family that the machine does not have is left out.
-func (a address) openLoopback(ctx context.Context) ([]net.Listener, error) {
+func (a Address) openLoopback(ctx context.Context) ([]net.Listener, error) {
 	var err error
 	for range portTries {
 		var v4, v6 net.Listener
-		port := a.port
+		port := a.Port
 		if v4, err = openTCP(ctx, "127.0.0.1", port); err != nil && !noSuchFamily(err) {
 			return nil, err
 		}
@@ -89,14 +92,14 @@ func (a address) openLoopback(ctx context.Context) ([]net.Listener, error) {
 		if v4 != nil {
 			v4.Close()
 		}
-		if err = errV6; a.port != 0 || !errors.Is(err, errAddrInUse) {
+		if err = errV6; a.Port != 0 || !errors.Is(err, ErrAddrInUse) {
 			return nil, err
 		}
 	}
 	return nil, err
 }
 
-// noSuchFamily says whether an error means that the machine lacks IPv4 or IPv6.
+// noSuchFamily reports whether an error means that the machine lacks IPv4 or IPv6.
 func noSuchFamily(err error) bool {
 	return errors.Is(err, errAddrNotAvailable) || errors.Is(err, errFamily) ||
 		errors.Is(err, errProtocol)
@@ -104,11 +107,11 @@ func noSuchFamily(err error) bool {
 
 func openTCP(ctx context.Context, host string, port uint16) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
-	return l, bare(err)
+	return l, Bare(err)
 }
 
-// bare takes the address out of an error to which the caller adds it in the user's own words.
-func bare(err error) error {
+// Bare takes the address out of an error to which the caller adds it in the user's own words.
+func Bare(err error) error {
 	var op *net.OpError
 	var sys *os.SyscallError
 	switch {
@@ -135,7 +138,7 @@ func openSocket(ctx context.Context, path string) (net.Listener, error) {
 	temporary := filepath.Join(private, "s")
 	l, err := new(net.ListenConfig).Listen(ctx, "unix", temporary)
 	if err != nil {
-		return nil, bare(err)
+		return nil, Bare(err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	if err := errors.Join(os.Chmod(temporary, 0o600), os.Rename(temporary, path)); err != nil {
@@ -166,12 +169,22 @@ func checkStale(ctx context.Context, path string) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
 		conn.Close()
-		return errAddrInUse
+		return ErrAddrInUse
 	}
-	if !errors.Is(err, errRefused) {
-		return fmt.Errorf("a socket is there, and it is not known whether it is in use: %w", bare(err))
+	if !errors.Is(err, ErrRefused) {
+		return fmt.Errorf("a socket is there, and it is not known whether it is in use: %w", Bare(err))
 	}
 	return nil
+}
+
+// TryOpen opens the listener for a moment. A unix socket is only looked at: opening would make a file.
+func (a Address) TryOpen(ctx context.Context) error {
+	if a.Path != "" {
+		return checkStale(ctx, a.Path)
+	}
+	open, err := a.Open(ctx)
+	CloseAll(open)
+	return err
 }
 
 // socket removes its file when it is closed, unless another process has put its own there.
@@ -191,13 +204,34 @@ func (s *socket) Close() error {
 // Addr returns the address under the name that was asked for.
 func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
 
-// baseURL returns how clients address a listener.
-func baseURL(l net.Listener) string {
-	served, _ := l.(*servedListener)
+// Dial connects to the address, whatever the request says. The admin listener of a proxy that listens
+// everywhere is reached by loopback.
+func (a Address) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if a.Path != "" {
+		return new(net.Dialer).DialContext(ctx, "unix", a.Path)
+	}
+	hosts := []string{a.Host}
+	if ip := net.ParseIP(a.Host); a.Host == "localhost" || a.Host == "" || ip != nil && ip.IsUnspecified() {
+		hosts = []string{"127.0.0.1", "::1"} // without asking a resolver, which a Bare container may lack
+	}
+	var first error
+	for _, host := range hosts {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(a.Port))))
+		if err == nil {
+			return conn, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return nil, first
+}
+
+// BaseURL returns how clients address a listener.
+func BaseURL(l net.Listener) string {
+	served, _ := l.(*Listener)
 	switch {
 	case l.Addr().Network() == "unix":
 		return "unix:" + l.Addr().String()
-	case served != nil && served.secure:
+	case served != nil && served.Secure:
 		return "https://" + l.Addr().String()
 	}
 	return "http://" + l.Addr().String()

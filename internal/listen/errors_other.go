@@ -1,15 +1,15 @@
 //go:build !windows
 
-package cli
+package listen
 
 import "syscall"
 
 // What the system says about addresses.
 const (
-	errAddrInUse        = syscall.EADDRINUSE
+	ErrAddrInUse        = syscall.EADDRINUSE
 	errAddrNotAvailable = syscall.EADDRNOTAVAIL
 	errFamily           = syscall.EAFNOSUPPORT
 	errProtocol         = syscall.EPROTONOSUPPORT
-	errRefused          = syscall.ECONNREFUSED
+	ErrRefused          = syscall.ECONNREFUSED
 	errAccess           = syscall.EACCES
 )

@@ -1,7 +1,6 @@
-package cli
+package listen
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,8 +12,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/sirupsen/logrus"
 )
 
 // writePair writes a certificate with a serial number that tells it from others.
@@ -45,11 +42,14 @@ func writePair(t *testing.T, dir string, serial int64) (certFile, keyFile string
 func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		c := &certificate{logger: logrus.New()}
-		c.logger.SetOutput(&log)
-		c.certFile, c.keyFile = writePair(t, dir, 1)
-		if err := c.load(); err != nil {
+		refused := 0
+		c := &Certificate{Changed: func(err error) {
+			if err != nil {
+				refused++
+			}
+		}}
+		c.CertFile, c.KeyFile = writePair(t, dir, 1)
+		if err := c.Load(); err != nil {
 			t.Fatal(err)
 		}
 		serves := func(when string, want int64) {
@@ -58,58 +58,29 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, when, pair.Leaf.SerialNumber.Int64(), want)
+			if got := pair.Leaf.SerialNumber.Int64(); got != want {
+				t.Errorf("%s: got certificate %d, want %d", when, got, want)
+			}
 		}
 		serves("at first", 1)
 		writePair(t, dir, 2)
 		time.Sleep(certificateCheck)
 		serves("after a change", 2)
-		if err := os.WriteFile(c.keyFile, []byte("half a key"), 0o600); err != nil {
+		if err := os.WriteFile(c.KeyFile, []byte("half a key"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(certificateCheck)
 		serves("while the key does not fit", 2)
 		time.Sleep(certificateCheck)
-		serves("and is said once", 2)
-		check(t, "warnings", bytes.Count(log.Bytes(), []byte("level=warning")), 1)
-		os.Remove(c.keyFile)
+		serves("and once more", 2)
+		if refused != 1 {
+			t.Errorf("told of %d pairs that cannot be used, want 1", refused)
+		}
+		os.Remove(c.KeyFile)
 		time.Sleep(certificateCheck)
 		serves("without a key", 2)
 		writePair(t, dir, 3)
 		time.Sleep(certificateCheck)
 		serves("after all", 3)
 	})
-}
-
-func TestConnectionsFitTheOpenFiles(t *testing.T) {
-	for _, row := range []struct {
-		wanted int
-		files  uint64
-		want   int
-	}{{4096, 1 << 20, 4096}, {4096, 0, 4096}, {4096, 1024, 309}, {4096, 256, 53}, {4096, 100, 8}, {10, 256, 10}, {1 << 40, ^uint64(0), 1 << 40}} {
-		check(t, "connections", fitConnections(row.wanted, row.files), row.want)
-	}
-}
-
-func TestPlaces(t *testing.T) {
-	for _, row := range []struct {
-		text, account, address string
-		ok                     bool
-	}{
-		{"localhost:1", "", "localhost:1", true},
-		{"acme=127.0.0.1:1", "acme", "127.0.0.1:1", true},
-		{"acme=unix:/run/a=b", "acme", "unix:/run/a=b", true},
-		{"unix:/run/a=b", "", "unix:/run/a=b", true},
-		{"=127.0.0.1:1", "", "", false},
-		{"Acme=127.0.0.1:1", "", "", false},
-		{"acme=", "", "", false},
-	} {
-		p, err := parsePlace(row.text)
-		if !row.ok {
-			check(t, row.text, err != nil, true)
-			continue
-		}
-		check(t, row.text, err, nil)
-		check(t, row.text, p.account+" "+p.String(), row.account+" "+row.address)
-	}
 }

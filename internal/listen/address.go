@@ -1,0 +1,85 @@
+// Package listen opens the addresses that the program serves on: TCP ports, unix sockets that only this
+// user can connect to, and TLS with a certificate that is read again when it changes.
+//
+//	a, err := listen.Parse("localhost:8080")
+//	open, err := a.Open(ctx) // one listener for each loopback family
+//
+// It knows nothing of what is served.
+package listen
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Address is where a listener is wanted.
+type Address struct {
+	Path string // of a unix socket; then the rest is empty
+	Host string // "localhost", an IP address, another name, or "" for all addresses
+	Port uint16 // 0 picks a free one
+}
+
+// Parse reads HOST:PORT or unix:/PATH.
+func Parse(text string) (Address, error) {
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		if !filepath.IsAbs(path) {
+			return Address{}, errors.New("the path of a unix socket must be absolute")
+		}
+		return Address{Path: filepath.Clean(path)}, nil
+	}
+	host, portText, err := net.SplitHostPort(text)
+	if err != nil {
+		return Address{}, errors.New("not of the form HOST:PORT")
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return Address{}, errors.New("the port is not a number from 0 to 65535")
+	}
+	if host == "*" {
+		host = ""
+	}
+	return Address{Host: strings.ToLower(host), Port: uint16(port)}, nil
+}
+
+func (a Address) String() string {
+	if a.Path != "" {
+		return "unix:" + a.Path
+	}
+	return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
+}
+
+// Origin is what requests to the address name as their host.
+func (a Address) Origin() string {
+	if a.Loopback() && a.Path == "" {
+		return "http://" + a.String()
+	}
+	return "http://localhost"
+}
+
+// Loopback reports whether only processes of this machine can reach the address. A name other than
+// localhost may point anywhere, tomorrow if not today.
+func (a Address) Loopback() bool { return a.Path != "" || IsLoopbackHost(a.Host) }
+
+// IsLoopbackHost reports whether host is localhost or a loopback address, without asking the DNS.
+func IsLoopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// Reaches reports whether a connection to host and port would arrive at a. It looks at names and
+// numbers only; what the DNS says is not asked.
+func (a Address) Reaches(host, port string) bool {
+	if a.Path != "" || strconv.Itoa(int(a.Port)) != port {
+		return false
+	}
+	ip, err := netip.ParseAddr(a.Host)
+	wildcard := a.Host == "" || err == nil && ip.IsUnspecified()
+	return strings.EqualFold(a.Host, host) || IsLoopbackHost(host) && (a.Loopback() || wildcard)
+}

@@ -60,7 +60,7 @@ func (f *fakeTokens) token(account string) tokens.Token {
 	return tokens.Token{Account: account, Generation: uint64(n), Access: tokens.NewSecret(fmt.Sprintf("%s-%d", account, n))}
 }
 
-func (f *fakeTokens) Renew(ctx context.Context, account string, rejected tokens.Token) (tokens.Token, error) {
+func (f *fakeTokens) Renew(ctx context.Context, account string, refusal tokens.Refusal) (tokens.Token, error) {
 	if f.during != nil {
 		f.during(ctx, account)
 	}
@@ -77,10 +77,24 @@ func (f *fakeTokens) Renew(ctx context.Context, account string, rejected tokens.
 			return tokens.Token{}, err
 		}
 	}
-	if rejected.Same(f.token(account)) {
+	if refusal.Token.Same(f.token(account)) {
 		f.current[account]++
 	}
 	return f.token(account), nil
+}
+
+func (f *fakeTokens) Accepted(context.Context, string, tokens.Token) {}
+
+// RefusedAgain answers with the next of renewErr.
+func (f *fakeTokens) RefusedAgain(context.Context, string, tokens.Refusal) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.renewErr) == 0 {
+		return nil
+	}
+	err := f.renewErr[0]
+	f.renewErr = f.renewErr[1:]
+	return err
 }
 
 func (f *fakeTokens) count() int {

@@ -22,9 +22,9 @@ func (r *renewals) start() {
 	r.running = make(map[string]bool)
 }
 
-// inBackground has refused renewed although its request cannot be repeated, so that the client's own
+// inBackground renews a refused token although its request cannot be repeated, so that the client's own
 // next try works. One renewal for an account at a time is enough: its token is for all.
-func (r *renewals) inBackground(source TokenSource, account string, refused tokens.Token) {
+func (r *renewals) inBackground(source TokenSource, account string, refusal tokens.Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped || r.running[account] {
@@ -34,7 +34,7 @@ func (r *renewals) inBackground(source TokenSource, account string, refused toke
 	r.wg.Go(func() {
 		defer r.finished(account)
 		// Nobody waits for the token, and the token source tells its own story of errors.
-		_, _ = source.Renew(r.ctx, account, refused)
+		_, _ = source.Renew(r.ctx, account, refusal)
 	})
 }
 

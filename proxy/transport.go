@@ -56,6 +56,7 @@ func (t *authTransport) send(req *http.Request, c *call, token tokens.Token) (*h
 	}
 	first.holdUnwanted(res)
 	if res.StatusCode != http.StatusUnauthorized {
+		t.tokens.Accepted(req.Context(), c.Account, token)
 		return res, nil
 	}
 	return t.afterRefusal(req, c, token, first, res)
@@ -100,12 +101,13 @@ func (b *earlyAnswer) Close() error {
 func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.Token, first *cursor, res *http.Response) (*http.Response, error) {
 	first.hold()
 	c.RefusedGeneration = refused.Generation
+	refusal := tokens.Refusal{Token: refused, Method: req.Method, Path: req.URL.EscapedPath()}
 	if !c.canRepeat() {
 		first.resume()
-		t.renewals.inBackground(t.tokens, c.Account, refused)
+		t.renewals.inBackground(t.tokens, c.Account, refusal)
 		return c.passThrough(res, ReasonBodyNotKept), nil
 	}
-	fresh, err := t.tokens.Renew(req.Context(), c.Account, refused)
+	fresh, err := t.tokens.Renew(req.Context(), c.Account, refusal)
 	if reason := reasonFor(err); reason != "" {
 		first.resume()
 		return c.passThrough(res, reason), nil
@@ -129,11 +131,13 @@ func (t *authTransport) repeat(req *http.Request, c *call, fresh tokens.Token) (
 	}
 	second.holdUnwanted(res)
 	c.Replay = ReplaySucceeded
-	if res.StatusCode == http.StatusUnauthorized {
-		c.Replay = ReplayRefused
-		_, err := t.tokens.Renew(req.Context(), c.Account, fresh) // a token would come too late
-		c.Reason = reasonFor(err)
+	if res.StatusCode != http.StatusUnauthorized {
+		t.tokens.Accepted(req.Context(), c.Account, fresh)
+		return res, nil
 	}
+	c.Replay = ReplayRefused
+	refusal := tokens.Refusal{Token: fresh, Method: req.Method, Path: req.URL.EscapedPath()}
+	c.Reason = reasonFor(t.tokens.RefusedAgain(req.Context(), c.Account, refusal))
 	return res, nil
 }
 

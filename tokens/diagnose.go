@@ -36,6 +36,60 @@ func (h *hold) start(generation uint64, now time.Time) {
 	h.generation, h.until = generation, now.Add(h.length)
 }
 
+// Refusal is a 401 of the API.
+type Refusal struct {
+	Token  Token // that the request was signed in with
+	Method string
+	Path   string // as it was sent to the API, without the query
+}
+
+// Renew reports that the API refused a request, and diagnoses why before it spends a refresh token:
+// another token may be known or stored already, or the refusal may not be about the token at all
+// (ErrTokenGood, ErrRefreshDidNotHelp, ErrAPIKey: the API's answer stands). Its other errors are those
+// of Token.
+func (m *Manager) Renew(ctx context.Context, name string, refusal Refusal) (Token, error) {
+	if refusal.Token.Scheme == APIKey {
+		return Token{}, ErrAPIKey
+	}
+	if !ValidAccount(name) {
+		return Token{}, ErrUnknownAccount
+	}
+	return m.account(name).renew(ctx, refusal.Token)
+}
+
+// Accepted reports that the API answered a request with t by anything but a 401. It must be called before
+// that answer is passed on: a refusal that comes later is then known to be a new one.
+func (m *Manager) Accepted(_ context.Context, name string, t Token) {
+	if v, ok := m.accounts.Load(name); ok {
+		v.(*account).accepted(t)
+	}
+}
+
+func (a *account) accepted(t Token) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hold.renewed == t.Generation && !a.hold.active(t.Generation, time.Now()) {
+		a.hold.renewed = 0
+	}
+}
+
+// RefusedAgain reports that a request which was repeated with a token from Renew was refused as well.
+// It returns ErrRefreshDidNotHelp if that token came from a refresh; then the next one is held back.
+func (m *Manager) RefusedAgain(_ context.Context, name string, refusal Refusal) error {
+	v, ok := m.accounts.Load(name)
+	if !ok {
+		return nil
+	}
+	a := v.(*account)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t, ok := a.usable(time.Now()); !ok || !t.Same(refusal.Token) || a.hold.renewed != t.Generation {
+		return nil
+	}
+	a.hold.start(refusal.Token.Generation, time.Now())
+	return ErrRefreshDidNotHelp
+}
+
 // answer401 says what is known about a refusal without asking anybody; known is false if it takes a
 // flight to find out.
 func (a *account) answer401(rejected Token, now time.Time) (t Token, err error, known bool) {
@@ -45,14 +99,10 @@ func (a *account) answer401(rejected Token, now time.Time) (t Token, err error, 
 	generation := a.rec.Generation
 	switch {
 	case ok && !t.Same(rejected): // a newer token is at hand
-		t.renewed = generation == a.hold.renewed
 		return t, nil, true
 	case !ok:
 		err := a.verdictLocked(now)
 		return Token{}, err, err != nil
-	case rejected.renewed:
-		a.hold.start(generation, now)
-		return Token{}, ErrRefreshDidNotHelp, true
 	case a.hold.active(generation, now):
 		// The store comes before the hold: another process may hold a newer pair. It is asked once a second.
 		return Token{}, ErrRefreshDidNotHelp, now.Sub(a.lookedAt) < lookInterval

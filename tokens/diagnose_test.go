@@ -18,7 +18,7 @@ func TestRefusalOfAFormerTokenCostsNothing(t *testing.T) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.login(m)
-		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if err != nil || tok.Same(old) {
 			t.Errorf("Renew = %v, %v; want the newer token", tok, err)
 		}
@@ -34,7 +34,7 @@ func TestRefusalAdoptsWhatAnotherProcessStored(t *testing.T) {
 		if _, err := other.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)
 		}
-		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if err != nil || !tok.Same(token(t, other)) {
 			t.Errorf("Renew = %v, %v; want the other's token", tok, err)
 		}
@@ -59,7 +59,7 @@ func TestGoodTokenIsNotRefreshed(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if _, err := m.Renew(t.Context(), tokens.DefaultAccount, tok); !errors.Is(err, tokens.ErrTokenGood) {
+				if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(tok)); !errors.Is(err, tokens.ErrTokenGood) {
 					t.Errorf("Renew = %v, want ErrTokenGood", err)
 				}
 			})
@@ -69,12 +69,12 @@ func TestGoodTokenIsNotRefreshed(t *testing.T) {
 			t.Errorf("%d probes for 20 concurrent refusals, want 1", n)
 		}
 		time.Sleep(4 * time.Second)
-		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, tok)
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(tok))
 		if n := probes.Load(); n != 1 {
 			t.Errorf("%d probes within 5 s, want 1", n)
 		}
 		time.Sleep(2 * time.Second)
-		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, tok)
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(tok))
 		if n := probes.Load(); n != 2 {
 			t.Errorf("%d probes after 5 s, want 2", n)
 		}
@@ -87,12 +87,11 @@ func TestGoodTokenIsNotRefreshed(t *testing.T) {
 // replayed once with what Renew returns, and is refused again.
 func always401(t *testing.T, m *tokens.Manager) error {
 	t.Helper()
-	second, err := m.Renew(t.Context(), tokens.DefaultAccount, token(t, m))
+	second, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, m)))
 	if err != nil {
 		return err
 	}
-	_, err = m.Renew(t.Context(), tokens.DefaultAccount, second)
-	return err
+	return m.RefusedAgain(t.Context(), tokens.DefaultAccount, refused(second))
 }
 
 func TestRefreshThatDidNotHelpIsHeldBack(t *testing.T) {
@@ -143,13 +142,13 @@ func TestTokenRevokedLongAfterARefreshIsRefreshedAtOnce(t *testing.T) {
 		m := w.signedIn()
 		first := token(t, m)
 		w.server.kill(first)
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, first); err != nil {
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(first)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(24 * time.Hour)
 		second := token(t, m)
 		w.server.kill(second)
-		if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, second); err != nil || tok.Same(second) {
+		if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(second)); err != nil || tok.Same(second) {
 			t.Errorf("Renew = %v, %v; want a new token", tok, err)
 		}
 		w.wantCalls(2, 2, 0)
@@ -161,7 +160,7 @@ func TestRefusedTokenIsNotHandedOutAgain(t *testing.T) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.revoke()
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, old); !errors.Is(err, tokens.ErrLoginRequired) {
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, tokens.ErrLoginRequired) {
 			t.Errorf("Renew = %v, want ErrLoginRequired", err)
 		}
 		for range 1000 {
@@ -192,7 +191,7 @@ func TestRejectedGenerationIsLookedForOnceASecond(t *testing.T) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.revoke()
-		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		other := w.manager() // signs in elsewhere
 		w.login(other)
 		time.Sleep(time.Second)
@@ -221,7 +220,7 @@ func TestInvalidGrantAfterAnotherWasQuickerIsNoFailure(t *testing.T) {
 			})
 			return false
 		})
-		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if err != nil || tok.Generation != 2 {
 			t.Errorf("Renew = %v, %v; want generation 2", tok, err)
 		}

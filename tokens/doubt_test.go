@@ -24,7 +24,7 @@ func TestLostAnswerIsReportedAsLostInTransit(t *testing.T) {
 		w.server.kill(old)
 		w.server.next(losesAnswer)
 		begin := time.Now()
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, old); !errors.Is(err, tokens.ErrRefreshUnavailable) {
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, tokens.ErrRefreshUnavailable) {
 			t.Errorf("Renew = %v", err)
 		}
 		time.Sleep(2 * time.Second) // cooled down
@@ -62,7 +62,7 @@ func TestInDoubtTheRefreshTokenIsNotSentWhileTheAccessTokenWorks(t *testing.T) {
 		w.wantCalls(1, 0, 0)
 		wantState(t, m, "degraded: refresh-in-doubt")
 		// Refused by the API: now it is worth the risk, and this server had not spent it.
-		if got, err := m.Renew(t.Context(), tokens.DefaultAccount, tok); err != nil || got.Same(tok) {
+		if got, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(tok)); err != nil || got.Same(tok) {
 			t.Errorf("Renew = %v, %v", got, err)
 		}
 		w.wantCalls(2, 1, 0)
@@ -92,7 +92,7 @@ func TestSecondTryWaitsUntilTheFirstCannotBeUnderWay(t *testing.T) {
 		w.server.kill(old)
 		w.server.next(cuts)
 		begin := time.Now()
-		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		time.Sleep(2 * time.Second)
 		token(t, m)
 		if waited := time.Since(begin); waited < 30*time.Second || waited > 32*time.Second {
@@ -110,7 +110,7 @@ func TestCompleteServerErrorIsOverAtOnce(t *testing.T) {
 		down := answers(503, nil, "")
 		w.server.next(down, down, down)
 		begin := time.Now()
-		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		time.Sleep(1500 * time.Millisecond)
 		token(t, m)
 		if waited := time.Since(begin); waited > 10*time.Second {
@@ -131,7 +131,7 @@ func TestTakeoverOfADeadOwner(t *testing.T) {
 		w.wantCalls(0, 0, 0) // the access token works: wait
 		wantState(t, m, "degraded: refresh-in-doubt")
 		w.server.kill(old)
-		if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+		if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil || tok.Same(old) {
 			t.Errorf("Renew = %v, %v", tok, err)
 		}
 		w.wantCalls(1, 1, 0)
@@ -150,7 +150,7 @@ func TestTakeoverTakesAWholeLeaseOfWatching(t *testing.T) {
 		old := token(t, m)
 		w.server.kill(old)
 		begin := time.Now()
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, old); err != nil {
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil {
 			t.Error(err)
 		}
 		if waited := time.Since(begin); waited < 30*time.Second {
@@ -176,7 +176,7 @@ func TestClaimOverAnotherMarkerSaysSoInTheSameSwap(t *testing.T) {
 			}
 			return nil
 		})
-		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		w.store.setOnSave(nil)
 		if claims == 0 {
 			t.Error("no claim was made")
@@ -207,11 +207,11 @@ func TestPairOfASlowOwnerArrivesAfterItsTakeover(t *testing.T) {
 				})
 				uncut := &faultyStore{Memory: w.store.Memory}
 				other := w.manager(func(c *tokens.Config) { c.Store = uncut; c.RefreshTimeout = 5 * time.Minute })
-				go m.Renew(t.Context(), tokens.DefaultAccount, old)
+				go m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 				synctest.Wait()
 				w.store.fail(errors.New("cut off"), errors.New("cut off"))
 				time.AfterFunc(row.late-time.Second, func() { w.store.fail(nil, nil) })
-				if _, err := other.Renew(t.Context(), tokens.DefaultAccount, old); !errors.Is(err, row.want) {
+				if _, err := other.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, row.want) {
 					t.Errorf("Renew = %v, want %v", err, row.want)
 				}
 				time.Sleep(time.Minute)
@@ -254,7 +254,7 @@ func TestDoubtThatCouldNotBeNotedIsRemembered(t *testing.T) {
 		w.failSaveOfPairs(errDisk) // the marker goes in and does not come out
 		w.server.next(cuts)
 		begin := time.Now()
-		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		w.store.setOnSave(nil)
 		time.Sleep(2 * time.Second)
 		token(t, m)

@@ -54,7 +54,7 @@ func TestFailedRefresh(t *testing.T) {
 				old := token(t, m)
 				w.server.kill(old)
 				w.server.next(row.script...)
-				_, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+				_, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 				if !errors.Is(err, row.want) {
 					t.Errorf("Renew = %v, want %v", err, row.want)
 				}
@@ -83,7 +83,7 @@ func TestUnreachableEndpointIsTriedThreeTimesAndLeavesNoDoubt(t *testing.T) {
 		old := token(t, m)
 		w.server.kill(old)
 		w.setDown(true)
-		_, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		var u *tokens.UnavailableError
 		if !errors.Is(err, tokens.ErrRefreshUnavailable) || !errors.As(err, &u) || u.RetryAfter <= 0 {
 			t.Errorf("Renew = %v, want ErrRefreshUnavailable with a time", err)
@@ -114,7 +114,7 @@ func TestFailingRefreshIsNotHammered(t *testing.T) {
 			w.server.script = append(w.server.script, answers(403, nil, ""))
 		}
 		w.server.mu.Unlock()
-		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		for begin := time.Now(); time.Since(begin) < 10*time.Minute; time.Sleep(100 * time.Millisecond) {
 			_, _ = m.Token(t.Context(), tokens.DefaultAccount)
 		}
@@ -155,7 +155,7 @@ func TestClientWithoutSecretIsRefusedAndRecovers(t *testing.T) {
 		m := w.signedIn(func(c *tokens.Config) { c.Endpoint.ClientSecret = tokens.NewSecret("wrong") })
 		old := token(t, m)
 		w.server.kill(old)
-		_, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if !errors.Is(err, tokens.ErrClientRefused) {
 			t.Errorf("Renew = %v, want ErrClientRefused", err)
 		}
@@ -163,7 +163,7 @@ func TestClientWithoutSecretIsRefusedAndRecovers(t *testing.T) {
 			t.Error("the generation was marked although its refresh token was never judged")
 		}
 		right := w.manager()
-		if tok, err := right.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+		if tok, err := right.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil || tok.Same(old) {
 			t.Errorf("Renew with the right secret = %v, %v", tok, err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			return answers(500, nil, "debug: "+r.PostForm.Encode())(s, rw, r)
 		}
 		w.server.next(echo, echo, echo)
-		_, err := m.Renew(context.Background(), tokens.DefaultAccount, old)
+		_, err := m.Renew(context.Background(), tokens.DefaultAccount, refused(old))
 		rec := w.record()
 		for _, secret := range []string{rec.RefreshToken.Reveal(), rec.AccessToken.Reveal(), "secret"} {
 			if strings.Contains(err.Error(), secret) {
@@ -204,7 +204,7 @@ func TestRefusalThatNamesTheTokenIsNotRepeated(t *testing.T) {
 			return answers(400, nil, `{"error":"invalid_grant","error_description":"`+told+`"}`)(s, rw, r)
 		}
 		w.server.next(name)
-		_, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if !errors.Is(err, tokens.ErrLoginRequired) {
 			t.Errorf("Renew = %v, want ErrLoginRequired", err)
 		}
@@ -223,7 +223,7 @@ func TestWithoutAClientIDNothingIsSent(t *testing.T) {
 		m := w.signedIn(func(c *tokens.Config) { c.Endpoint.ClientID = "" })
 		old := token(t, m)
 		w.server.kill(old)
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, old); !errors.Is(err, tokens.ErrClientRefused) {
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, tokens.ErrClientRefused) {
 			t.Errorf("Renew = %v, want ErrClientRefused", err)
 		}
 		w.wantCalls(0, 0, 0)

@@ -109,20 +109,6 @@ func (m *Manager) Token(ctx context.Context, name string) (Token, error) {
 	return m.account(name).token(ctx)
 }
 
-// Renew is told that the API refused rejected, and diagnoses why before it spends a refresh token:
-// another token may be known or stored already, or the refusal may not be about the token at all
-// (ErrTokenGood, ErrRefreshDidNotHelp, ErrAPIKey: the API's answer stands). Its other errors are those
-// of Token. A refusal of the token that Renew itself returned must be reported with that very value.
-func (m *Manager) Renew(ctx context.Context, name string, rejected Token) (Token, error) {
-	if rejected.Scheme == APIKey {
-		return Token{}, ErrAPIKey
-	}
-	if !ValidAccount(name) {
-		return Token{}, ErrUnknownAccount
-	}
-	return m.account(name).renew(ctx, rejected)
-}
-
 // Refresh obtains a new pair now, whatever the age of the current one.
 func (m *Manager) Refresh(ctx context.Context, name string) (Status, error) {
 	if !ValidAccount(name) {

@@ -58,7 +58,7 @@ func TestStaggeredRefusalsRefreshOnce(t *testing.T) {
 		for i := range 60 {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * 50 * time.Millisecond)
-				tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+				tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 				if err != nil || tok.Same(old) {
 					t.Errorf("Renew = %v, %v; want another token", tok, err)
 				}
@@ -83,7 +83,7 @@ func TestNewPairIsSavedBeforeItIsUsed(t *testing.T) {
 			}
 			return nil
 		}
-		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestNoMarkerNoRefresh(t *testing.T) {
 		old := token(t, m)
 		w.server.kill(old)
 		w.store.fail(nil, errors.New("read-only file system"))
-		_, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if !errors.Is(err, tokens.ErrStoreUnavailable) {
 			t.Errorf("Renew = %v, want ErrStoreUnavailable", err)
 		}
@@ -142,10 +142,10 @@ func TestWaiterLeavesAloneAndTheRefreshGoesOn(t *testing.T) {
 		w.server.next(takes(10 * time.Second))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := m.Renew(ctx, tokens.DefaultAccount, old); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := m.Renew(ctx, tokens.DefaultAccount, refused(old)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Renew of the one that left = %v", err)
 		}
-		if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+		if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil || tok.Same(old) {
 			t.Errorf("Renew of the one that stayed = %v, %v", tok, err)
 		}
 		w.wantCalls(1, 1, 0)
@@ -159,7 +159,7 @@ func TestLateAnswerIsAGoodAnswer(t *testing.T) {
 		w.server.kill(old)
 		w.server.next(takes(119 * time.Second))
 		begin := time.Now()
-		_, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		_, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if !errors.Is(err, tokens.ErrRefreshUnavailable) {
 			t.Errorf("Renew = %v, want ErrRefreshUnavailable", err)
 		}
@@ -181,10 +181,10 @@ func TestAnotherProcessKeepsOffWhileALeaseIsRenewed(t *testing.T) {
 		old := token(t, m)
 		w.server.kill(old)
 		w.server.next(takes(110 * time.Second)) // nearly four leases
-		go m.Renew(t.Context(), tokens.DefaultAccount, old)
+		go m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		synctest.Wait()
 		for range 6 {
-			_, _ = other.Renew(t.Context(), tokens.DefaultAccount, old)
+			_, _ = other.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		}
 		if tok := token(t, other); tok.Same(old) {
 			t.Error("the other process did not adopt the new pair")
@@ -209,7 +209,7 @@ func TestManyProcessesRotateInTurn(t *testing.T) {
 			var wg sync.WaitGroup
 			for _, m := range all {
 				wg.Go(func() {
-					if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+					if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil || tok.Same(old) {
 						t.Errorf("Renew = %v, %v", tok, err)
 					}
 				})
@@ -248,7 +248,7 @@ func TestWhoThereIs(t *testing.T) {
 		if got := tok.Authorization(); got != "API-Key k" {
 			t.Errorf("Authorization = %q", got)
 		}
-		if _, err := m.Renew(t.Context(), "key", tok); !errors.Is(err, tokens.ErrAPIKey) {
+		if _, err := m.Renew(t.Context(), "key", refused(tok)); !errors.Is(err, tokens.ErrAPIKey) {
 			t.Errorf("Renew of an API key = %v", err)
 		}
 		var names []string

@@ -21,12 +21,12 @@ func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
 		old := token(t, a)
 		w.server.kill(old)
 		w.server.next(takes(100 * time.Second))
-		go func() { _, _ = a.Renew(t.Context(), tokens.DefaultAccount, old) }()
+		go func() { _, _ = a.Renew(t.Context(), tokens.DefaultAccount, refused(old)) }()
 		time.Sleep(5 * time.Second)
 		w.manager(func(c *tokens.Config) {
 			c.Accounts = map[string]tokens.AccountConfig{tokens.DefaultAccount: {RefreshToken: tokens.NewSecret("an old seed")}}
 		})
-		if tok, err := b.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+		if tok, err := b.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil || tok.Same(old) {
 			t.Errorf("Renew of the waiter = %v, %v", tok, err)
 		}
 		time.Sleep(5 * time.Minute)
@@ -45,7 +45,7 @@ func TestRenewalThatWasWrittenDespiteAnErrorDoesNotEndALease(t *testing.T) {
 		old := token(t, a)
 		w.server.kill(old)
 		w.server.next(takes(100 * time.Second))
-		go func() { _, _ = a.Renew(t.Context(), tokens.DefaultAccount, old) }()
+		go func() { _, _ = a.Renew(t.Context(), tokens.DefaultAccount, refused(old)) }()
 		time.Sleep(5 * time.Second)
 		torn := false
 		w.store.mu.Lock()
@@ -58,7 +58,7 @@ func TestRenewalThatWasWrittenDespiteAnErrorDoesNotEndALease(t *testing.T) {
 			return errors.New("the connection broke after the write")
 		}
 		w.store.mu.Unlock()
-		if tok, err := b.Renew(t.Context(), tokens.DefaultAccount, old); err != nil || tok.Same(old) {
+		if tok, err := b.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil || tok.Same(old) {
 			t.Errorf("Renew of the waiter = %v, %v", tok, err)
 		}
 		time.Sleep(5 * time.Minute)
@@ -127,20 +127,20 @@ func TestHeldGenerationStillAdoptsWhatAnotherProcessStored(t *testing.T) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
-		renewed, err := m.Renew(t.Context(), tokens.DefaultAccount, old)
+		renewed, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.server.kill(renewed) // refused right after the refresh
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, renewed); !errors.Is(err, tokens.ErrRefreshDidNotHelp) {
-			t.Fatalf("Renew = %v, want the hold", err)
+		if err := m.RefusedAgain(t.Context(), tokens.DefaultAccount, refused(renewed)); !errors.Is(err, tokens.ErrRefreshDidNotHelp) {
+			t.Fatalf("RefusedAgain = %v, want the hold", err)
 		}
 		other := w.manager()
 		if _, err := other.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
-		got, err := m.Renew(t.Context(), tokens.DefaultAccount, token(t, m))
+		got, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, m)))
 		if err != nil || got.Generation != 3 {
 			t.Errorf("Renew = %v, %v, want the pair that the other process stored", got, err)
 		}

@@ -37,7 +37,7 @@ func TestPairOfSeedsNeedsNoRefresh(t *testing.T) {
 		}
 		wantState(t, m, "ready")
 		w.server.kill(token(t, m))
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, token(t, m)); err != nil {
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, m))); err != nil {
 			t.Error(err)
 		}
 		w.wantCalls(1, 1, 0)
@@ -111,7 +111,7 @@ func TestAccessSeedWithoutRefreshToken(t *testing.T) {
 		tok := token(t, m)
 		wantState(t, m, "ready")
 		w.server.revoke()
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, tok); !errors.Is(err, tokens.ErrLoginRequired) {
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(tok)); !errors.Is(err, tokens.ErrLoginRequired) {
 			t.Errorf("Renew = %v, want ErrLoginRequired", err)
 		}
 		wantState(t, m, "login-required: no-refresh-token")

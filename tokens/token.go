@@ -29,11 +29,6 @@ type Token struct {
 	Access Secret
 	// ExpiresAt is the end of its life on the wall clock. Zero means unknown: only a 401 will tell.
 	ExpiresAt time.Time
-
-	// renewed marks a token that Renew obtained from the token endpoint because the API had refused
-	// the one before. If this one is refused as well, the refusal was not about its age, and another
-	// refresh would not help.
-	renewed bool
 }
 
 // Authorization returns the value of the Authorization header.

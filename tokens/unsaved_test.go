@@ -210,7 +210,7 @@ func TestRestoredBackupAfterARestartCostsOneAttempt(t *testing.T) {
 		m = w.manager()
 		old := token(t, m)
 		for range 100 {
-			if _, err := m.Renew(t.Context(), tokens.DefaultAccount, old); !errors.Is(err, tokens.ErrLoginRequired) {
+			if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, tokens.ErrLoginRequired) {
 				t.Fatal(err)
 			}
 		}
@@ -294,7 +294,7 @@ func TestUnsavedPairIsNotRefreshedAgain(t *testing.T) {
 		tok := token(t, m)
 		w.store.fail(nil, errDisk)
 		w.server.kill(tok)
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, tok); !errors.Is(err, tokens.ErrStoreUnavailable) {
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(tok)); !errors.Is(err, tokens.ErrStoreUnavailable) {
 			t.Errorf("Renew = %v, want ErrStoreUnavailable", err)
 		}
 		w.wantCalls(1, 1, 0)

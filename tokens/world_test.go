@@ -342,6 +342,11 @@ func token(t *testing.T, m *tokens.Manager) tokens.Token {
 	return tok
 }
 
+// refused is what a caller reports whose request was refused.
+func refused(tok tokens.Token) tokens.Refusal {
+	return tokens.Refusal{Token: tok, Method: http.MethodGet, Path: "/public/v1/documents"}
+}
+
 func state(t *testing.T, m *tokens.Manager) string {
 	t.Helper()
 	s, err := m.AccountStatus(t.Context(), tokens.DefaultAccount)

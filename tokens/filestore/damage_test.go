@@ -57,7 +57,7 @@ func TestDamagedFilesAreRefusedAndLeft(t *testing.T) {
 					t.Errorf("Save of version %q: got %v, which the caller would act on", version, err)
 				}
 			}
-			open(t, dir) // a second start does not mend it either
+			open(t, dir) // a second start does not repair it either
 			if got, err := os.ReadFile(path); err != nil || string(got) != c.data {
 				t.Errorf("the file was changed (%v)", err)
 			}

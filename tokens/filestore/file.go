@@ -57,7 +57,7 @@ func (s *Store) read(path string) (tokens.Record, error) {
 	return rec, nil
 }
 
-// explain says what is wrong with a damaged record in the words of whoever has to mend it.
+// explain says what is wrong with a damaged record, in words for whoever has to repair it.
 func explain(data []byte, err error) string {
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:
@@ -65,7 +65,7 @@ func explain(data []byte, err error) string {
 	case len(data) > maxRecord:
 		return fmt.Sprintf("is larger than %d bytes", maxRecord)
 	case bytes.IndexByte(data, 0) >= 0:
-		return "holds zero bytes, as a crash of the machine can leave them"
+		return "contains zero bytes, as a crash of the machine can leave them"
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
 		return "begins with a byte order mark, as some editors add it"
 	}
@@ -171,7 +171,7 @@ type fileLock struct{ f *flock.Flock }
 
 func (l *fileLock) unlock() { _ = l.f.Unlock() } // fails only for a file that is not open
 
-// inPlace says whether the path still leads to the file that is locked. If the file, or its directory,
+// inPlace reports whether the path still leads to the file that is locked. If the file, or its directory,
 // was replaced, then others lock another file, and this lock protects nothing.
 func (l *fileLock) inPlace() bool {
 	held, err := l.f.Stat()
@@ -241,7 +241,7 @@ func (s *Store) TryLock(ctx context.Context, account string) (unlock func(), ok 
 	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
 		return none, false, err
 	}
-	dir, err := s.place(true)
+	dir, err := s.prepare()
 	if err != nil {
 		return none, false, err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pandadoc-auth-proxy/tokens/filestore"
 )
 
 const namespaceEnv = "FILESTORE_TEST_NAMESPACE"
@@ -72,7 +74,8 @@ func TestDiskFull(t *testing.T) {
 		t.Fatalf("filling the disk: %v", err)
 	}
 	_, err := s.Save(t.Context(), "acme", rec)
-	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "make room") {
+	var e *filestore.Error
+	if !errors.Is(err, unix.ENOSPC) || !errors.As(err, &e) || !strings.HasPrefix(e.Path, dir) || !strings.Contains(e.Hint(), "make room") {
 		t.Errorf("Save: got %v, want the directory, the reason and the fix", err)
 	}
 	if err := s.Check(t.Context()); !errors.Is(err, unix.ENOSPC) {

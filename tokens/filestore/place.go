@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,103 +12,175 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// ownDir is the directory that we make for ourselves where the given one is open to others.
+// ownDir is the private directory that we make below one that other users can enter. The default place of
+// the store has the same name, so it can also be the directory that Open was given.
 const ownDir = "pandadoc-auth-proxy"
 
-// place returns the directory of the records. It looks anew each time, because a directory can be
-// unmounted, replaced or restored under a running program. With create it makes what is missing;
-// without, a missing directory is an error that matches fs.ErrNotExist.
+// find returns the directory of the records. If it does not exist yet, find returns its path and an error
+// that matches fs.ErrNotExist. It looks anew each time, because a directory can be unmounted, replaced or
+// restored under a running program.
 //
-// A private directory of ours below the given one always comes first, also when the given one was
-// made private later: the records are where they were put, and must not seem lost.
-func (s *Store) place(create bool) (string, error) {
-	root, err := s.rootDir(create)
-	if err != nil {
-		return "", err
+// Records are used where they are: in the given directory, or in our own below it. Only if neither has any
+// does the mode of the given directory decide.
+func (s *Store) find() (string, error) {
+	if last := s.last.Load(); last != nil {
+		if used, err := hasRecords(*last); err == nil && used {
+			return *last, s.own(*last)
+		}
+	}
+	dir, err := s.findRecords()
+	if err == nil && dir != "" {
+		if err = s.own(dir); err == nil {
+			s.last.Store(&dir)
+		}
+	}
+	if dir != "" || err != nil {
+		return dir, err
+	}
+	root, err := statDir(s.root)
+	switch {
+	case err != nil:
+		return s.root, err
+	case ours(root) && private(root):
+		return s.root, nil
+	case !ours(root) && root.Mode().Perm()&0o022 == 0:
+		// Another user's private place. If root made a directory in there, that user could not use it.
+		return "", refuseForeign(s.root, root)
 	}
 	below := filepath.Join(s.root, ownDir)
-	if fi, err := os.Lstat(below); err == nil && fi.IsDir() && ours(fi) {
-		return below, s.narrow(below, fi)
-	}
-	if ours(root) && private(root) {
-		return s.root, nil
-	}
-	return s.openToOthers(root, below, create)
+	return below, s.own(below)
 }
 
-// rootDir describes the given directory, and refuses what is none.
-func (s *Store) rootDir(create bool) (fs.FileInfo, error) {
-	fi, err := os.Lstat(s.root)
-	if create && errors.Is(err, fs.ErrNotExist) {
-		if err := makeDir(s.root); err != nil {
-			return nil, err
-		}
-		fi, err = os.Lstat(s.root)
-	}
-	if err != nil {
-		return nil, fail("use", s.root, err)
-	}
-	return fi, checkDir(s.root, fi)
-}
-
-func checkDir(path string, fi fs.FileInfo) error {
-	switch {
-	case fi.Mode()&fs.ModeSymlink != 0:
-		return refuseLink(path)
-	case !fi.IsDir():
-		return &Error{"use", path, errors.New("is not a directory"), "move it away, or " + elsewhere}
-	}
-	return nil
-}
-
-// openToOthers decides about a directory that other users can enter, or that is theirs.
-func (s *Store) openToOthers(root fs.FileInfo, below string, create bool) (string, error) {
-	names, err := accountsIn(s.root)
+// findRecords returns the directory that has records, or "".
+func (s *Store) findRecords() (string, error) {
+	below := filepath.Join(s.root, ownDir)
+	here, err := hasRecords(s.root)
 	if err != nil {
 		return "", err
 	}
+	there, err := hasRecords(below)
 	switch {
-	case len(names) > 0 && ours(root):
-		return s.root, s.narrow(s.root, root) // it is the store's own, and something widened it
-	case !ours(root) && (len(names) > 0 || root.Mode().Perm()&0o022 == 0):
-		// This is another user's store, or may be. If root made itself a directory in there, there
-		// would be two stores, each without the other's newest tokens.
-		return "", refuseForeign(s.root, root)
-	case !create:
-		return "", &Error{"use", below, fs.ErrNotExist, elsewhere}
+	case err != nil:
+		return "", err
+	case here && there:
+		return "", refuseTwoPlaces(s.root, below)
+	case here:
+		return s.root, nil
+	case there:
+		return below, nil
+	case filepath.Base(s.root) != ownDir:
+		return "", nil
 	}
-	return below, s.makeOwn(below)
+	// The other way round: a store was opened as file:DIR, and is now opened as file:DIR/pandadoc-auth-proxy.
+	above := filepath.Dir(s.root)
+	fi, err := os.Lstat(above)
+	if err != nil || !fi.IsDir() || !ours(fi) || !private(fi) {
+		return "", nil
+	}
+	if used, err := hasRecords(above); err != nil || !used {
+		return "", nil
+	}
+	return above, nil
 }
 
-// makeOwn makes our private directory. Another process may be doing the same.
-func (s *Store) makeOwn(below string) error {
-	err := os.Mkdir(below, 0o700)
-	if err == nil {
-		s.warn(fmt.Sprintf("token store: others can enter %s: using %s, which they cannot", s.root, below))
-		return syncDir(s.root)
+// prepare is find for a writer: it makes the directory if it is missing.
+func (s *Store) prepare() (string, error) {
+	if _, err := os.Lstat(s.root); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(s.root, 0o700); err != nil {
+			return "", fail("make", s.root, err)
+		}
+		if err := syncDir(filepath.Dir(s.root)); err != nil {
+			return "", err
+		}
 	}
-	if !errors.Is(err, fs.ErrExist) {
-		return fail("make", below, err)
+	dir, err := s.find()
+	if !errors.Is(err, fs.ErrNotExist) || dir == s.root {
+		return dir, err
 	}
-	fi, err := os.Lstat(below)
+	switch err := os.Mkdir(dir, 0o700); {
+	case errors.Is(err, fs.ErrExist): // another process was quicker
+		return dir, s.own(dir)
+	case err != nil:
+		return "", fail("make", dir, err)
+	}
+	s.warn(fmt.Sprintf("token store: other users can enter %s: using %s, which they cannot", s.root, dir))
+	return dir, syncDir(s.root)
+}
+
+// hasRecords reports whether dir holds records. It is false for what is no directory. It stops at the first
+// record, so that a store with thousands of accounts is as fast as a small one.
+func hasRecords(dir string) (bool, error) {
+	fi, err := os.Lstat(dir)
+	if err != nil || !fi.IsDir() {
+		return false, nil // whoever uses it finds out why
+	}
+	d, err := os.Open(dir)
+	if err != nil && !ours(fi) {
+		return false, nil // a shared volume that may be entered and not listed: what is in there is not ours
+	}
 	if err != nil {
-		return fail("use", below, err)
+		return false, fail("list", dir, err)
 	}
-	if err := checkDir(below, fi); err != nil {
-		return err
+	defer d.Close()
+	for {
+		entries, err := d.ReadDir(64)
+		for _, e := range entries {
+			if looksLikeRecord(dir, e.Name()) {
+				return true, nil
+			}
+		}
+		if err != nil || len(entries) == 0 { // io.EOF at the end
+			return false, nil
+		}
 	}
-	if !ours(fi) {
-		return refuseForeign(below, fi)
-	}
-	return s.narrow(below, fi)
 }
 
-// makeDir makes path and the directories above it, private and durable.
-func makeDir(path string) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return fail("make", path, err)
+// looksLikeRecord reports whether the file is a record, or could be one that is damaged. Without its lock
+// file beside it, it could also be a file of another program, such as package.json.
+func looksLikeRecord(dir, name string) bool {
+	account, ok := strings.CutSuffix(name, recordSuffix)
+	if !ok || !tokens.ValidAccount(account) {
+		return false
 	}
-	return syncDir(filepath.Dir(path))
+	if _, err := os.Lstat(filepath.Join(dir, account+lockSuffix)); err == nil {
+		return true
+	}
+	path := filepath.Join(dir, name)
+	if fi, err := os.Lstat(path); err != nil || !fi.Mode().IsRegular() || fi.Size() > maxRecord {
+		return false
+	}
+	data, err := os.ReadFile(path)
+	var fields map[string]json.RawMessage
+	if err != nil || json.Unmarshal(data, &fields) != nil {
+		return true
+	}
+	return fields["schema"] != nil && fields["generation"] != nil
+}
+
+// own returns nil if dir is a directory of ours, and takes the rights of others from it.
+func (s *Store) own(dir string) error {
+	fi, err := statDir(dir)
+	switch {
+	case err != nil:
+		return err
+	case !ours(fi):
+		return refuseForeign(dir, fi)
+	}
+	return s.narrow(dir, fi)
+}
+
+// statDir describes a directory, and refuses everything else.
+func statDir(path string) (fs.FileInfo, error) {
+	fi, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return nil, fail("use", path, err)
+	case fi.Mode()&fs.ModeSymlink != 0:
+		return nil, refuseLink(path)
+	case !fi.IsDir():
+		return nil, &Error{"use", path, errors.New("is not a directory"), "move it away, or " + elsewhere}
+	}
+	return fi, nil
 }
 
 // narrow takes the rights of others from a file or directory of ours.
@@ -153,27 +226,18 @@ func (s *Store) tidy(dir string) error {
 
 func (s *Store) tidyFile(dir, account, suffix string) error {
 	path := filepath.Join(dir, account+suffix)
-	if strings.HasPrefix(suffix, tempInfix) {
-		return removeLeftover(dir, account, path)
+	temporary := strings.HasPrefix(suffix, tempInfix)
+	if !temporary && suffix != recordSuffix && suffix != lockSuffix && suffix != refreshSuffix {
+		return nil
 	}
-	switch suffix {
-	case recordSuffix, lockSuffix, refreshSuffix:
-		fi, err := os.Lstat(path)
-		if err != nil || !fi.Mode().IsRegular() || !ours(fi) {
-			return err // what is not ours is refused when it is used
-		}
-		return s.narrow(path, fi)
-	}
-	return nil
-}
-
-// removeLeftover removes a temporary file whose writer is dead: a living one holds the lock.
-func removeLeftover(dir, account, path string) error {
 	fi, err := os.Lstat(path)
 	if err != nil || !fi.Mode().IsRegular() || !ours(fi) {
-		return err
+		return err // what is not ours is refused when it is used
 	}
-	lock, err := tryLock(filepath.Join(dir, account+lockSuffix))
+	if !temporary {
+		return s.narrow(path, fi)
+	}
+	lock, err := tryLock(filepath.Join(dir, account+lockSuffix)) // a writer that lives holds it
 	if lock == nil {
 		return err
 	}

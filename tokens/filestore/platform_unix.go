@@ -4,6 +4,7 @@ package filestore
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -19,8 +20,11 @@ func owner(fi fs.FileInfo) int { return int(fi.Sys().(*syscall.Stat_t).Uid) }
 
 func ours(fi fs.FileInfo) bool { return owner(fi) == os.Geteuid() }
 
-// private says whether only the owner has any right.
+// private reports whether only the owner has any right.
 func private(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 == 0 }
+
+// whoWeAre names the user of this process for a hint.
+func whoWeAre() string { return fmt.Sprintf("the user that runs this program (uid %d)", os.Geteuid()) }
 
 func openShared(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|openFlags, 0) }
 
@@ -39,3 +43,11 @@ func syncDir(dir string) error {
 	}
 	return nil
 }
+
+// The errors of the operating system that have a fix of their own.
+
+func diskFull() []error     { return []error{unix.ENOSPC, unix.EDQUOT} }
+func readOnly() []error     { return []error{unix.EROFS} }
+func notDirectory() []error { return []error{unix.ENOTDIR} }
+func mountPoint() []error   { return []error{unix.EBUSY} }
+func noLocks() []error      { return []error{unix.ENOLCK, unix.ENOTSUP, unix.ENOSYS} }

@@ -20,6 +20,8 @@ func ours(fs.FileInfo) bool { return true }
 
 func private(fs.FileInfo) bool { return true }
 
+func whoWeAre() string { return "the user that runs this program" }
+
 func openShared(path string) (f *os.File, err error) {
 	err = untilClosed(func() error { f, err = os.Open(path); return err })
 	return f, err
@@ -44,3 +46,16 @@ func untilClosed(f func() error) error {
 
 // syncDir does nothing: NTFS journals names by itself, and a directory cannot be flushed.
 func syncDir(string) error { return nil }
+
+// The errors of the operating system that have a fix of their own. Package syscall has names such as ENOSPC on
+// Windows too, but no call returns them.
+
+func diskFull() []error {
+	return []error{windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL, windows.ERROR_DISK_QUOTA_EXCEEDED}
+}
+func readOnly() []error     { return []error{windows.ERROR_WRITE_PROTECT} }
+func notDirectory() []error { return []error{windows.ERROR_DIRECTORY} }
+func mountPoint() []error   { return nil }
+func noLocks() []error {
+	return []error{windows.ERROR_NOT_SUPPORTED, windows.ERROR_CALL_NOT_IMPLEMENTED, windows.ERROR_INVALID_FUNCTION}
+}

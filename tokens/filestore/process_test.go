@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 	"pandadoc-auth-proxy/tokens/filestore"
 	"pandadoc-auth-proxy/tokens/storetest"
@@ -31,7 +32,7 @@ const (
 func TestMain(m *testing.M) {
 	if verb := os.Getenv(helperEnv); verb != "" {
 		if err := helper(verb, os.Args[1]); err != nil {
-			fmt.Println("error:", err)
+			fmt.Println("error:", err, problem.HintOf(err))
 			os.Exit(1)
 		}
 		return

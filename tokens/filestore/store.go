@@ -20,15 +20,16 @@
 //
 // The records hold tokens in clear; the modes of the files protect them. The directory has mode 0700 and
 // belongs to the user that runs the program. Where the given directory is open to others (a mounted
-// volume often is), a private directory of our own is made and used below it. Modes of our own files
-// that something widened are narrowed again, with a warning. Files of other users and symbolic
-// links are refused. On Windows the access control list of the directory takes the place of all this.
+// volume often is), a private directory of our own is made and used below it; records that exist are used
+// where they are. Modes of our own files that something widened are narrowed again, with a warning.
+// Files of other users and symbolic links are refused. On Windows the access control list of the
+// directory takes the place of all this.
 //
 // # Errors
 //
-// What a person has to mend is an *Error, which names the file and the next step. A file that cannot be
-// understood (damaged, or written by a newer version) is an error for Load and for Save alike: it is
-// not overwritten.
+// What a person has to repair is an *Error, which names the file; its Hint is the next step. A file that
+// cannot be understood (damaged, or written by a newer version) is an error for Load and for Save alike: it
+// is not overwritten.
 //
 // # Limits
 //
@@ -44,6 +45,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"pandadoc-auth-proxy/tokens"
@@ -57,12 +59,13 @@ const (
 	tempInfix     = ".tmp-"
 )
 
-// Store is a tokens.Store in a directory. It keeps nothing in memory and nothing open: all methods may
+// Store is a tokens.Store in a directory. It keeps no record in memory and nothing open: all methods may
 // be called concurrently, and the directory may be moved, replaced or restored while it is in use.
 type Store struct {
-	root     string        // as given, absolute
-	warn     func(string)  // never nil
-	lockWait time.Duration // how long one compare-and-swap waits for another
+	root     string                 // as given, absolute
+	last     atomic.Pointer[string] // where records were found last; nil before
+	warn     func(string)           // never nil
+	lockWait time.Duration          // how long one compare-and-swap waits for another
 }
 
 var (
@@ -74,13 +77,13 @@ var (
 // Option is an extra of Open.
 type Option func(*Store)
 
-// Warn has f told, in one line without secrets, what was found and mended. It may be called
-// concurrently. Without it nobody is told.
+// Warn makes the store call f with one line, without secrets, for everything that it finds and corrects. f may
+// be called concurrently.
 func Warn(f func(string)) Option { return func(s *Store) { s.warn = f } }
 
 // Open returns the store in dir, which is made if it is missing. It removes what writers left that died in
-// the middle of a save, and narrows modes. A directory that can be read only is no error
-// here: records can be loaded from it. Check tells.
+// the middle of a save, and narrows modes. A directory that is read-only is no error here: records can be
+// loaded from it. Check reports it.
 func Open(dir string, options ...Option) (*Store, error) {
 	if dir == "" {
 		return nil, errors.New("token store: no directory given: name one with --store file:DIR")
@@ -93,7 +96,7 @@ func Open(dir string, options ...Option) (*Store, error) {
 	for _, o := range options {
 		o(s)
 	}
-	place, err := s.place(true)
+	place, err := s.prepare()
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +106,9 @@ func Open(dir string, options ...Option) (*Store, error) {
 	return s, nil
 }
 
-// Dir returns the directory that the records are in: the one given to Open, or our own below it.
+// Dir returns the directory of the records: the one given to Open, or our own below it.
 func (s *Store) Dir() string {
-	if dir, err := s.place(false); err == nil {
+	if dir, err := s.find(); err == nil {
 		return dir
 	}
 	return s.root
@@ -116,7 +119,7 @@ func (s *Store) Load(ctx context.Context, account string) (tokens.Record, error)
 	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
 		return tokens.Record{}, err
 	}
-	dir, err := s.place(false)
+	dir, err := s.find()
 	if errors.Is(err, fs.ErrNotExist) {
 		return tokens.Record{}, tokens.ErrNotFound
 	}
@@ -138,7 +141,7 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	if err != nil {
 		return tokens.Record{}, err
 	}
-	dir, err := s.place(true)
+	dir, err := s.prepare()
 	if err != nil {
 		return tokens.Record{}, err
 	}
@@ -173,7 +176,7 @@ func (s *Store) Accounts(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	dir, err := s.place(false)
+	dir, err := s.find()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -200,10 +203,10 @@ func accountsIn(dir string) ([]string, error) {
 // noAccount is the account of files that belong to none: the probe's.
 const noAccount = ""
 
-// Check proves that the store can be read, written and locked: it writes a probe of the size of a
-// record, reads it, and removes it. It looks at no record. Errors are those of Load and Save.
+// Check tests that the store can be read, written and locked: it writes a probe of the size of a
+// record, reads it, and removes it. It reads no record. Errors are those of Load and Save.
 func (s *Store) Check(ctx context.Context) error {
-	dir, err := s.place(true)
+	dir, err := s.prepare()
 	if err != nil {
 		return err
 	}
@@ -240,7 +243,7 @@ func (s *Store) checkWrite(dir string) error {
 		return fail("remove", path, err)
 	}
 	if err == nil && !bytes.Equal(got, probe) {
-		err = &Error{"read", path, errors.New("gives other bytes than were written"), "check the disk, or " + elsewhere}
+		err = &Error{"read", path, errors.New("returned other bytes than were written"), "check the disk, or " + elsewhere}
 	}
 	if err != nil {
 		return err

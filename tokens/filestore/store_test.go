@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 	}.Run(t)
 }
 
-// open opens a store in which nothing is amiss.
+// open opens a store that has nothing to warn about.
 func open(t *testing.T, dir string) *filestore.Store {
 	t.Helper()
 	s, warnings := openWarned(t, dir)
@@ -73,9 +73,10 @@ func wantError(t *testing.T, err error, path string, words ...string) {
 	if e.Path != path || e.Fix == "" {
 		t.Errorf("the error is about %q with fix %q, want it about %q with a fix", e.Path, e.Fix, path)
 	}
-	for _, w := range append(words, path, e.Fix) {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("error %q does not say %q", err, w)
+	text := err.Error() + "\nhint: " + e.Hint()
+	for _, w := range append(words, path) {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q does not say %q", text, w)
 		}
 	}
 	for _, secret := range []string{"access-token-of-the-suite", "of the suite"} {

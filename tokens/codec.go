@@ -78,6 +78,9 @@ func DecodeRecord(data []byte) (Record, error) {
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&extra); err != nil {
 		return Record{}, fmt.Errorf("not a valid record%s", placeOf(err))
 	}
+	if extra[sealedField] != nil { // the tokens would seem to be missing
+		return Record{}, ErrSealed
+	}
 	// encoding/json takes a known name in any case: a stray "GENERATION" kept beside ours would win the next time.
 	maps.DeleteFunc(extra, func(name string, _ json.RawMessage) bool {
 		return slices.ContainsFunc(storedFields, func(known string) bool { return strings.EqualFold(known, name) })

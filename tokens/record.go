@@ -49,7 +49,13 @@ type Record struct {
 
 	// extra holds the fields that this version does not know, so that they survive a rewrite.
 	extra map[string]json.RawMessage
+	// keyID names the key that the stored tokens are encrypted under. Empty means none.
+	keyID string
 }
+
+// KeyID names the key that the tokens of a loaded record are encrypted under. Empty means that they are
+// stored in clear.
+func (r Record) KeyID() string { return r.keyID }
 
 // Pending marks a refresh under way.
 type Pending struct {

@@ -10,6 +10,7 @@ import (
 var reveals = map[string]string{
 	"tokens/token.go":         "the Authorization header is what a token is for; secrets compare and hash themselves",
 	"tokens/codec.go":         "the stored form, which only stores ask for",
+	"tokens/seal.go":          "it encrypts them",
 	"tokens/endpoint.go":      "the form that goes to the token endpoint; a new token must fit into a header",
 	"internal/cli/app.go":     "the client id, which is in every authorization URL anyway",
 	"internal/cli/account.go": "the client id, as above",

@@ -9,9 +9,11 @@ package listen
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -29,7 +31,11 @@ func Parse(text string) (Address, error) {
 		if !filepath.IsAbs(path) {
 			return Address{}, errors.New("the path of a unix socket must be absolute")
 		}
-		return Address{Path: filepath.Clean(path)}, nil
+		path = filepath.Clean(path)
+		if most := maxSocketPath(); len(path) > most {
+			return Address{}, fmt.Errorf("the path of a unix socket has at most %d bytes, and this one has %d", most, len(path))
+		}
+		return Address{Path: path}, nil
 	}
 	host, portText, err := net.SplitHostPort(text)
 	if err != nil {
@@ -43,6 +49,14 @@ func Parse(text string) (Address, error) {
 		host = ""
 	}
 	return Address{Host: strings.ToLower(host), Port: uint16(port)}, nil
+}
+
+// maxSocketPath is what fits into the system's socket address, with a zero byte at its end.
+func maxSocketPath() int {
+	if runtime.GOOS == "linux" || runtime.GOOS == "windows" {
+		return 107
+	}
+	return 103
 }
 
 func (a Address) String() string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -105,9 +106,38 @@ func noSuchFamily(err error) bool {
 		errors.Is(err, errProtocol)
 }
 
+// openTCP listens in one family if host is an address of it: Go would serve 0.0.0.0 on IPv6 as well.
 func openTCP(ctx context.Context, host string, port uint16) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
-	return l, Bare(err)
+	network := "tcp"
+	ip, err := netip.ParseAddr(host)
+	if err == nil && ip.Is4() {
+		network = "tcp4"
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, network, net.JoinHostPort(host, strconv.Itoa(int(port))))
+	if err != nil {
+		return nil, Bare(err)
+	}
+	if l.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		l = loopbackOnly{l}
+	}
+	return l, nil
+}
+
+// loopbackOnly refuses peers that are not on loopback. Routers and containers can be set up to hand such
+// packets on to a loopback address, whose listener trusts whoever reaches it.
+type loopbackOnly struct{ net.Listener }
+
+func (l loopbackOnly) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if peer, ok := conn.RemoteAddr().(*net.TCPAddr); ok && peer.IP.IsLoopback() {
+			return conn, nil
+		}
+		conn.Close()
+	}
 }
 
 // Bare takes the address out of an error to which the caller adds it in the user's own words.
@@ -136,7 +166,7 @@ func openSocket(ctx context.Context, path string) (net.Listener, error) {
 	}
 	defer os.RemoveAll(private)
 	temporary := filepath.Join(private, "s")
-	l, err := new(net.ListenConfig).Listen(ctx, "unix", temporary)
+	l, err := bind(ctx, private, temporary)
 	if err != nil {
 		return nil, Bare(err)
 	}
@@ -151,6 +181,20 @@ func openSocket(ctx context.Context, path string) (net.Listener, error) {
 		return nil, err
 	}
 	return &socket{Listener: l, path: path, made: made}, nil
+}
+
+// bind makes the socket name in dir. Where the whole name is too long for the system, Linux takes a short
+// way to the same directory.
+func bind(ctx context.Context, dir, name string) (net.Listener, error) {
+	if len(name) > maxSocketPath() {
+		open, err := os.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer open.Close()
+		name = fmt.Sprintf("/proc/self/fd/%d/%s", open.Fd(), filepath.Base(name))
+	}
+	return new(net.ListenConfig).Listen(ctx, "unix", name)
 }
 
 // checkStale returns an error unless path is free or a socket on which nobody answers.

@@ -2,9 +2,13 @@ package listen
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http/httptrace"
+	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -48,6 +52,123 @@ func TestLocalhostIsReachedWithoutAResolver(t *testing.T) {
 		}
 		conn.Close()
 	}
+}
+
+// A container reached at its own address must not be reached through IPv6 that nobody thought of.
+func TestAnIPv4AddressIsServedOnIPv4Only(t *testing.T) {
+	open, err := Address{Host: "0.0.0.0"}.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer CloseAll(open)
+	_, port, _ := net.SplitHostPort(open[0].Addr().String())
+	if conn, err := net.Dial("tcp4", "127.0.0.1:"+port); err != nil {
+		t.Error(err)
+	} else {
+		conn.Close()
+	}
+	if conn, err := net.Dial("tcp6", "[::1]:"+port); err == nil {
+		conn.Close()
+		t.Error("got an answer on [::1], want none")
+	}
+}
+
+// A host with route_localnet, or a container network, hands packets from elsewhere to 127.0.0.1.
+func TestALoopbackListenerRefusesOtherPeers(t *testing.T) {
+	open, err := Address{Host: "127.0.0.1"}.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer CloseAll(open)
+	go func() {
+		for {
+			conn, err := open[0].Accept()
+			if err != nil {
+				return
+			}
+			conn.Write([]byte("served"))
+			conn.Close()
+		}
+	}()
+	ask := func(from net.IP) string {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
+		conn, err := d.Dial("tcp4", open[0].Addr().String())
+		if err != nil {
+			return ""
+		}
+		defer conn.Close()
+		answer, _ := io.ReadAll(conn)
+		return string(answer)
+	}
+	if got := ask(net.IPv4(127, 0, 0, 2)); got != "served" {
+		t.Errorf("got %q from 127.0.0.2, want an answer", got)
+	}
+	for _, ip := range otherAddresses(t) {
+		if got := ask(ip); got != "" {
+			t.Errorf("got %q from %s, want none", got, ip)
+		}
+	}
+}
+
+// otherAddresses returns the IPv4 addresses of this machine that are not on loopback.
+func otherAddresses(t *testing.T) (all []net.IP) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			all = append(all, n.IP)
+		}
+	}
+	return all
+}
+
+func TestALongSocketPath(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 40))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	longest := filepath.Join(dir, strings.Repeat("s", maxSocketPath()-len(dir)-1))
+	if _, err := Parse("unix:" + longest + "s"); err == nil || !strings.Contains(err.Error(), "108") && !strings.Contains(err.Error(), "104") {
+		t.Errorf("got %v for a path that is one byte too long, want an error that names its length", err)
+	}
+	paths := []string{longest}
+	if runtime.GOOS == "linux" { // elsewhere the way round needs a shorter directory
+		paths = append(paths, deep(t, maxSocketPath()-2)+"/s")
+	}
+	for _, path := range paths {
+		a, err := Parse("unix:" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open, err := a.Open(t.Context())
+		if err != nil {
+			t.Errorf("%d bytes: %v", len(path), err)
+			continue
+		}
+		go open[0].Accept()
+		if conn, err := net.Dial("unix", path); err != nil {
+			t.Error(err)
+		} else {
+			conn.Close()
+		}
+		CloseAll(open)
+	}
+}
+
+// deep returns a directory whose name has n bytes.
+func deep(t *testing.T, n int) string {
+	dir, err := os.MkdirTemp("/tmp", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir = filepath.Join(dir, strings.Repeat("d", n-len(dir)-1))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func TestATakenFamilyIsAnError(t *testing.T) {

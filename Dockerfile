@@ -1,33 +1,46 @@
 # The image holds one static program, the certificates that it trusts, and an empty directory for its
 # state. There is no shell and no package in it.
 #
-#	docker build -t pandadoc-auth-proxy .
+#	docker build -t pandadoc-auth-proxy --build-arg VERSION=0.1.0 .
 #
-# It listens on loopback, which is right for a sidecar: containers of one pod share it. To publish a port
-# (docker run -p), give --listen and a client key; see the README.
+# It listens on loopback, which is right for a sidecar: the containers of a pod share it. To publish a port
+# (docker run -p), give --listen and a client key; see docs/deployment.md.
 
-FROM golang:1.26 AS build
+# The compiler runs on the machine that builds, whatever machine the image is for.
+FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+ARG TARGETOS TARGETARCH
+ARG VERSION=devel
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 # Without paths and version control data, the same source gives the same bytes everywhere.
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w' -o /out/pandadoc-auth-proxy .
-# COPY keeps the mode: this is how an image without a shell gets a private directory.
-RUN mkdir -m 0700 /out/state && mkdir -m 1777 /out/tmp
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
+	-ldflags="-s -w -X main.version=$VERSION" -o /out/root/pandadoc-auth-proxy .
+# COPY drops the mode of the directory that it is given and keeps those of the directories inside. So
+# everything goes below one directory, with fixed times: the same source gives the same layer.
+RUN mkdir -p /out/root/etc/ssl/certs && \
+	cp /etc/ssl/certs/ca-certificates.crt /out/root/etc/ssl/certs/ && \
+	mkdir -m 0700 /out/root/state && chown 65532:65532 /out/root/state && \
+	mkdir -m 1777 /out/root/tmp && \
+	find /out/root -exec touch -h -d '@0' {} +
 
 FROM scratch
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build --chown=65532:65532 /out/state /state
-# For copies of large request bodies, and for a rotation that cannot be saved at the end.
-COPY --from=build /out/tmp /tmp
-COPY --from=build /out/pandadoc-auth-proxy /pandadoc-auth-proxy
+ARG VERSION=devel
+LABEL org.opencontainers.image.title="pandadoc-auth-proxy" \
+	org.opencontainers.image.description="A local reverse proxy that signs requests in to the PandaDoc API" \
+	org.opencontainers.image.licenses="MIT" \
+	org.opencontainers.image.version="$VERSION"
+# /state is for the token store, /tmp for copies of large request bodies and for emergency files.
+COPY --from=build /out/root/ /
 
 # A number, so that Kubernetes can see that it is not root (runAsNonRoot).
 USER 65532:65532
 ENV PANDADOC_STORE=file:/state
 VOLUME /state
 EXPOSE 8080 8081
+STOPSIGNAL SIGTERM
+# Liveness only: a container that waits for a login is healthy, or nobody could sign in to it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
 	CMD ["/pandadoc-auth-proxy", "healthcheck"]
 ENTRYPOINT ["/pandadoc-auth-proxy"]

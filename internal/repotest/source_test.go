@@ -111,7 +111,7 @@ func load(t *testing.T) []source {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && name != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
+		case d.IsDir() && name != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(name)):
 			return fs.SkipDir
 		case d.IsDir() || !strings.HasSuffix(name, ".go"):
 			return nil
@@ -134,6 +134,12 @@ func load(t *testing.T) []source {
 		t.Fatal("the sources were not found: no tokens/store.go")
 	}
 	return all
+}
+
+// isModule reports whether dir is a module of its own, which is not part of the product.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }
 
 func parse(t *testing.T, path, text string) source {

@@ -99,7 +99,7 @@ func processRows() []row {
 		{"N1", "SIGTERM drops requests", by("internal/cli.TestStoppingLetsRequestsFinish", "internal/cli.TestStoppingGoesOnAcceptingForAWhile"), ""},
 		{"N2", "SIGTERM during a refresh", by("internal/e2e/chaos.TestTerminatedWithAnUnsavedPair", "tokens.TestCloseWaitsForAnUnsavedRotation"), ""},
 		{"N3", "SIGKILL", by(".TestKilledBetweenRequestsNothingIsLost", "internal/e2e/chaos.TestKilledWhileRefreshing"), ""},
-		{"N4", "the order of sidecars", nil, "needs a cluster; deploy/sidecar.yaml is a native sidecar"},
+		{"N4", "the order of sidecars", by("internal/e2e/delivery/kubernetes.TestProbesAskWhatTheProgramServes", "internal/e2e/delivery/kubernetes.TestEveryPodIsAllowedByPodSecurityRestricted"), ""},
 		{"N5", "root, a writable root", nil, "needs a container engine; TestProcessIsClosedToNeighbours runs it as nobody without a home"},
 		{"N6", "names that cannot be resolved", by("TestUpstreamFaults"), ""},
 		{"N7", "an idle connection that the API closes", by("proxy.TestBrokenConnectionIsNotTriedAgain"), ""},

@@ -11,6 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pandadoc-auth-proxy/tokens"
+	"pandadoc-auth-proxy/tokens/filestore"
 )
 
 // savedSoon is how soon an unsaved pair must be on disk once the store is back.
@@ -53,6 +56,7 @@ func TestStoreReplacedWhileTheTokenCallRuns(t *testing.T) {
 	t.Parallel()
 	away := size(2*time.Second, 30*time.Second)
 	w := newSignedIn(t)
+	before := w.record().Generation
 	p := w.serve()
 	w.plan(always(plan{before: w.takeAway}))
 	w.refuse()
@@ -66,12 +70,39 @@ func TestStoreReplacedWhileTheTokenCallRuns(t *testing.T) {
 	if got := p.ready(); got != "degraded: unsaved-rotation" {
 		t.Errorf("readyz says %q", got)
 	}
+	if lockIsFree(t, w.dir+".away") {
+		t.Error("the refresh lock is free while the rotation is unsaved: another process would send the spent token")
+	}
 	w.putBack()
 	took := w.wantSaved()
 	p.becomes("ready")
+	until(t, "free the refresh lock after the late save", func() error {
+		if !lockIsFree(t, w.dir) {
+			return errors.New("it is held")
+		}
+		return nil
+	})
+	if got := w.record().Generation; got != before+1 {
+		t.Errorf("the late save made generation %d of %d, want the next one", got, before)
+	}
 	t.Logf("store away for %v: %d requests answered 200, readyz degraded: unsaved-rotation; on disk %.1f s after the store came back",
 		away, requests, took.Seconds())
 	w.wantOneRotation()
+}
+
+// lockIsFree reports whether another process could take the refresh lock in the store's directory dir.
+func lockIsFree(t *testing.T, dir string) bool {
+	t.Helper()
+	s, err := filestore.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, ok, err := s.TryLock(t.Context(), tokens.DefaultAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	return ok
 }
 
 func (w *world) wantOneRotation() {

@@ -15,7 +15,9 @@ import (
 type stored struct {
 	Schema           int       `json:"schema"`
 	Version          string    `json:"version"`
+	Lineage          Lineage   `json:"lineage,omitzero"`
 	Generation       uint64    `json:"generation"`
+	Issuer           Issuer    `json:"issuer,omitzero"`
 	AccessToken      string    `json:"access_token,omitempty"`
 	RefreshToken     string    `json:"refresh_token,omitempty"`
 	TokenType        string    `json:"token_type,omitempty"`
@@ -25,26 +27,31 @@ type stored struct {
 	Seeds            []string  `json:"seeds,omitempty"`
 	Pending          *Pending  `json:"pending,omitempty"`
 	UnconfirmedSince time.Time `json:"unconfirmed_since,omitzero"`
+	Answered         bool      `json:"unconfirmed_answered,omitempty"`
+	RestoredAt       time.Time `json:"restored_at,omitzero"`
 	Rejected         *Rejected `json:"rejected,omitempty"`
+	Hold             *Hold     `json:"hold,omitempty"`
+	Forgotten        bool      `json:"forgotten,omitempty"`
 	Previous         *Previous `json:"previous,omitempty"`
 	ProvenAt         time.Time `json:"proven_at,omitzero"`
 	Takeovers        uint64    `json:"takeovers,omitempty"`
 }
 
 var storedFields = []string{
-	"schema", "version", "generation", "access_token", "refresh_token", "token_type", "scope", "expires_at",
-	"obtained_at", "seeds", "pending", "unconfirmed_since", "rejected", "previous", "proven_at", "takeovers",
+	"schema", "version", "lineage", "generation", "issuer", "access_token", "refresh_token", "token_type", "scope",
+	"expires_at", "obtained_at", "seeds", "pending", "unconfirmed_since", "unconfirmed_answered", "restored_at",
+	"rejected", "hold", "forgotten", "previous", "proven_at", "takeovers",
 }
 
 // EncodeRecord returns the stored form of rec: JSON, with its secrets in clear. It is for stores only.
 func EncodeRecord(rec Record) ([]byte, error) {
 	known, err := json.Marshal(stored{
-		Schema: Schema, Version: rec.Version, Generation: rec.Generation,
+		Schema: Schema, Version: rec.Version, Lineage: rec.Lineage, Generation: rec.Generation, Issuer: rec.Issuer,
 		AccessToken: rec.AccessToken.Reveal(), RefreshToken: rec.RefreshToken.Reveal(),
 		TokenType: rec.TokenType, Scope: rec.Scope,
 		ExpiresAt: rec.ExpiresAt, ObtainedAt: rec.ObtainedAt,
-		Seeds: rec.Seeds, Pending: rec.Pending, UnconfirmedSince: rec.UnconfirmedSince,
-		Rejected: rec.Rejected, Previous: rec.Previous, ProvenAt: rec.ProvenAt, Takeovers: rec.Takeovers,
+		Seeds: rec.Seeds, Pending: rec.Pending, UnconfirmedSince: rec.UnconfirmedSince, Answered: rec.Answered,
+		RestoredAt: rec.RestoredAt, Rejected: rec.Rejected, Hold: rec.Hold, Forgotten: rec.Forgotten, Previous: rec.Previous, ProvenAt: rec.ProvenAt, Takeovers: rec.Takeovers,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode record: %w", err)
@@ -86,12 +93,12 @@ func DecodeRecord(data []byte) (Record, error) {
 		return slices.ContainsFunc(storedFields, func(known string) bool { return strings.EqualFold(known, name) })
 	})
 	return Record{
-		Version: s.Version, Generation: s.Generation,
+		Version: s.Version, Lineage: s.Lineage, Generation: s.Generation, Issuer: s.Issuer,
 		AccessToken: NewSecret(s.AccessToken), RefreshToken: NewSecret(s.RefreshToken),
 		TokenType: s.TokenType, Scope: s.Scope,
 		ExpiresAt: s.ExpiresAt, ObtainedAt: s.ObtainedAt,
-		Seeds: s.Seeds, Pending: s.Pending, UnconfirmedSince: s.UnconfirmedSince,
-		Rejected: s.Rejected, Previous: s.Previous, ProvenAt: s.ProvenAt, Takeovers: s.Takeovers,
+		Seeds: s.Seeds, Pending: s.Pending, UnconfirmedSince: s.UnconfirmedSince, Answered: s.Answered,
+		RestoredAt: s.RestoredAt, Rejected: s.Rejected, Hold: s.Hold, Forgotten: s.Forgotten, Previous: s.Previous, ProvenAt: s.ProvenAt, Takeovers: s.Takeovers,
 		extra: extra,
 	}, nil
 }

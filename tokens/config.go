@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -106,4 +108,25 @@ func CheckAccount(name string) error {
 		return nil
 	}
 	return fmt.Errorf("account name %q: use 1 to 63 of a-z, 0-9 and -, with no - at either end", name)
+}
+
+// NewIssuer returns the issuer for the URLs of the API and of the token endpoint. Both are brought to one
+// form: lower-case host, no default port, no trailing slash; of the API only the origin counts.
+func NewIssuer(apiURL, tokenURL, clientID string) Issuer {
+	api, _ := normalURL(apiURL)
+	endpoint, path := normalURL(tokenURL)
+	return Issuer{API: api, TokenURL: endpoint + path, ClientID: clientID}
+}
+
+// normalURL returns the origin and the path of a URL in the form that issuers are compared in.
+func normalURL(text string) (origin, path string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return text, ""
+	}
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	if port := map[string]string{"http": ":80", "https": ":443"}[scheme]; port != "" {
+		host = strings.TrimSuffix(host, port)
+	}
+	return scheme + "://" + host, strings.TrimRight(u.EscapedPath(), "/")
 }

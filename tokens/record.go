@@ -1,6 +1,8 @@
 package tokens
 
 import (
+	"cmp"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +11,9 @@ import (
 	"time"
 )
 
-// Schema is the version of the stored form that this package writes.
-const Schema = 1
+// Schema is the version of the stored form that this package writes. Records of schema 1 knew neither lineage
+// nor issuer; they are read, and upgraded by the next write.
+const Schema = 2
 
 // ErrNewerSchema is returned by DecodeRecord for a record that a newer version wrote. It must not be
 // overwritten: what this version does not understand would be lost.
@@ -21,8 +24,13 @@ var ErrNewerSchema = errors.New("the record was written by a newer version of th
 type Record struct {
 	// Version is the store's own mark of this state of the record. Empty means not stored yet.
 	Version string
-	// Generation counts the pairs of the account and only ever grows.
+	// Lineage says which login, logout, seed or import the pair descends from. Zero is the oldest: a build
+	// without lineages wrote the record.
+	Lineage Lineage
+	// Generation counts the pairs of the account. It only grows within a lineage.
 	Generation uint64
+	// Issuer is whom the pair was obtained from, and whom its tokens may be sent to. Zero means not known.
+	Issuer Issuer
 
 	AccessToken  Secret
 	RefreshToken Secret
@@ -38,8 +46,18 @@ type Record struct {
 	// UnconfirmedSince is when the last token request started whose outcome is not known. Zero means
 	// that there is none. Only a new pair, a login or a logout clears it.
 	UnconfirmedSince time.Time
+	// Answered means that the request of UnconfirmedSince was answered by a server error: it is over, and
+	// only what the server did before it failed is not known.
+	Answered bool
+	// RestoredAt is when a process last put this record back after it had vanished from the store. Other
+	// processes may hold a newer one, and need time to put that back. Zero means never.
+	RestoredAt time.Time
 	// Rejected says that the token endpoint refused the refresh token of a generation. Nil means no.
 	Rejected *Rejected
+	// Hold keeps all processes from refreshing because of a 401. Nil means that none stands.
+	Hold *Hold
+	// Forgotten means that the account is no longer listed. Only a record without tokens has it.
+	Forgotten bool
 	// Previous describes the pair before, without its tokens. Nil if there was none.
 	Previous *Previous
 	// ProvenAt is when a refresh last succeeded. Zero means never.
@@ -56,6 +74,55 @@ type Record struct {
 // KeyID names the key that the tokens of a loaded record are encrypted under. Empty means that they are
 // stored in clear.
 func (r Record) KeyID() string { return r.keyID }
+
+// Lineage is the identity of a login, a logout, a seed or an import, and orders them.
+type Lineage struct {
+	// BornAt is when it began, or just after the lineage that it replaced if a clock was wrong.
+	BornAt time.Time `json:"born_at"`
+	// Random tells two lineages apart that began at the same time.
+	Random string `json:"random"`
+}
+
+// successor returns a new lineage that is younger than l, whatever the clock says.
+func (l Lineage) successor(now time.Time) Lineage {
+	if after := l.BornAt.Add(time.Millisecond); now.Before(after) {
+		now = after
+	}
+	return Lineage{BornAt: now, Random: rand.Text()}
+}
+
+// Equal reports whether both are the same lineage.
+func (l Lineage) Equal(o Lineage) bool { return l.compare(o) == 0 }
+
+func (l Lineage) compare(o Lineage) int {
+	return cmp.Or(l.BornAt.Compare(o.BornAt), cmp.Compare(l.Random, o.Random))
+}
+
+// Issuer is what a pair is bound to. The access token goes to the API only, the refresh token to the token
+// endpoint only, and on behalf of the client only. The fields are normalised; see NewIssuer.
+type Issuer struct {
+	API      string `json:"api,omitempty"`       // origin, such as https://api.pandadoc.com
+	TokenURL string `json:"token_url,omitempty"` // token endpoint
+	ClientID string `json:"client_id,omitempty"` // empty matches every client
+}
+
+// Hold is why a 401 of the API is passed through although it could be the token's fault: a refresh
+// because of a 401 was tried just now.
+type Hold struct {
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+	// Failures counts the holds before this one that no accepted request ended. Each doubles the next.
+	Failures int `json:"failures,omitempty"`
+	// Refused means that the repeated request was seen to be refused as well.
+	Refused bool `json:"refused,omitempty"`
+}
+
+// Compare orders records of one account: it is negative if r is older than o, and zero if both hold the
+// same pair. The younger lineage is newer, and within one lineage the higher generation. A missing
+// record is the zero Record, and older than every other.
+func (r Record) Compare(o Record) int {
+	return cmp.Or(r.Lineage.compare(o.Lineage), cmp.Compare(r.Generation, o.Generation))
+}
 
 // Pending marks a refresh under way.
 type Pending struct {
@@ -86,14 +153,14 @@ type Previous struct {
 	RefreshFingerprint string    `json:"refresh_fingerprint,omitempty"`
 }
 
-// HasTokens says whether the record holds anything to sign in with. A record without tokens that has
+// HasTokens reports whether the record holds anything to sign in with. A record without tokens that has
 // been stored is a tombstone: somebody logged out.
 func (r Record) HasTokens() bool { return !r.AccessToken.IsZero() || !r.RefreshToken.IsZero() }
 
-// HasSeed says whether the seed with this fingerprint was used before.
+// HasSeed reports whether the seed with this fingerprint was used before.
 func (r Record) HasSeed(fingerprint string) bool { return slices.Contains(r.Seeds, fingerprint) }
 
-// IsRejected says whether the token endpoint refused the current generation.
+// IsRejected reports whether the token endpoint refused the current generation.
 func (r Record) IsRejected() bool {
 	return r.Rejected != nil && r.Rejected.Generation == r.Generation
 }
@@ -106,6 +173,7 @@ func (r Record) Clone() Record {
 	r.Seeds = slices.Clone(r.Seeds)
 	r.Pending = clonePointer(r.Pending)
 	r.Rejected = clonePointer(r.Rejected)
+	r.Hold = clonePointer(r.Hold)
 	r.Previous = clonePointer(r.Previous)
 	return r // extra is never written after decoding
 }

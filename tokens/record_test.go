@@ -1,9 +1,11 @@
 package tokens_test
 
 import (
+	order "cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +65,7 @@ func TestStoredForm(t *testing.T) {
 		TokenType: "Bearer", ObtainedAt: time.Date(2031, 1, 2, 3, 4, 5, 0, time.UTC),
 		Pending: &tokens.Pending{Owner: "me", StartedAt: time.Unix(0, 0).UTC(), Until: time.Unix(30, 0).UTC()},
 	}
-	want := `{"schema":1,"version":"v1","generation":3,"access_token":"at","refresh_token":"rt","token_type":"Bearer",` +
+	want := `{"schema":2,"version":"v1","generation":3,"access_token":"at","refresh_token":"rt","token_type":"Bearer",` +
 		`"obtained_at":"2031-01-02T03:04:05Z",` +
 		`"pending":{"owner":"me","started_at":"1970-01-01T00:00:00Z","until":"1970-01-01T00:00:30Z"}}`
 	if got := encodeRecord(t, rec); got != want {
@@ -83,7 +85,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	if err := json.Unmarshal([]byte(data), &got); err != nil {
 		t.Fatalf("%v in %s", err, data)
 	}
-	if err := json.Unmarshal([]byte(`{"schema":1,"version":"","generation":5,"access_token":"new",`+unknown+`}`), &want); err != nil {
+	if err := json.Unmarshal([]byte(`{"schema":2,"version":"","generation":5,"access_token":"new",`+unknown+`}`), &want); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -106,6 +108,10 @@ func TestKnownFieldsAreNotKeptTwice(t *testing.T) {
 		func(r *tokens.Record) { r.Pending, r.Rejected, r.Previous = nil, nil, nil },
 		func(r *tokens.Record) { r.Generation, r.Takeovers = 1, 0 },
 		func(r *tokens.Record) {
+			r.Lineage, r.Issuer, r.RestoredAt = tokens.Lineage{}, tokens.Issuer{}, time.Time{}
+		},
+		func(r *tokens.Record) { r.Answered, r.Hold, r.Forgotten = false, nil, false },
+		func(r *tokens.Record) {
 			r.ExpiresAt, r.ObtainedAt, r.UnconfirmedSince, r.ProvenAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 		},
 	} {
@@ -118,7 +124,7 @@ func TestKnownFieldsAreNotKeptTwice(t *testing.T) {
 
 func TestDecodeRefusesNewerSchema(t *testing.T) {
 	for _, data := range []string{
-		`{"schema":2,"generation":1}`,
+		`{"schema":3,"generation":1}`,
 		`{"schema":99,"version":"v","generation":1,"access_token":"` + canary + `"}`,
 	} {
 		_, err := tokens.DecodeRecord([]byte(data))
@@ -212,4 +218,58 @@ func FuzzDecodeRecord(f *testing.F) {
 			t.Errorf("a rewrite changed the record (-before +after):\n%s", d)
 		}
 	})
+}
+
+// A record of a build before 0.1.0 knows neither lineage nor issuer.
+func TestRecordsOfTheFirstSchemaAreRead(t *testing.T) {
+	data, err := os.ReadFile("testdata/record-schema-1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := decodeRecord(t, string(data))
+	if rec.Generation != 4 || rec.AccessToken.Reveal() != "an-access-token" || rec.RefreshToken.Reveal() != "a-refresh-token" || len(rec.Seeds) != 1 {
+		t.Errorf("got %v, want the fourth generation with its tokens and its seed", rec)
+	}
+	if rec.Lineage != (tokens.Lineage{}) || rec.Issuer != (tokens.Issuer{}) {
+		t.Errorf("got lineage %v and issuer %v, want none", rec.Lineage, rec.Issuer)
+	}
+	if again := encodeRecord(t, rec); !strings.Contains(again, `"schema":2`) {
+		t.Errorf("written again as %s, want schema 2", again)
+	}
+}
+
+func TestRecordsAreOrderedByLineageThenGeneration(t *testing.T) {
+	at := time.Date(2031, 1, 2, 3, 4, 5, 0, time.UTC)
+	old, young := tokens.Lineage{BornAt: at, Random: "b"}, tokens.Lineage{BornAt: at.Add(time.Second), Random: "a"}
+	ascending := []tokens.Record{
+		{},
+		{Generation: 9},
+		{Lineage: tokens.Lineage{BornAt: at, Random: "a"}, Generation: 7},
+		{Lineage: old, Generation: 1},
+		{Lineage: old, Generation: 2},
+		{Lineage: young, Generation: 1},
+	}
+	for i, x := range ascending {
+		for j, y := range ascending {
+			if got, want := x.Compare(y), order.Compare(i, j); got != want {
+				t.Errorf("record %d against %d: got %d, want %d", i, j, got, want)
+			}
+		}
+	}
+}
+
+func TestIssuersAreComparedInOneForm(t *testing.T) {
+	want := tokens.Issuer{API: "https://api.example", TokenURL: "https://api.example/oauth2/access_token", ClientID: "Client"}
+	for _, urls := range [][2]string{
+		{"https://api.example", "https://api.example/oauth2/access_token"},
+		{"https://API.example:443/", "HTTPS://api.EXAMPLE:443/oauth2/access_token/"},
+		{"https://api.example/ignored?x", "https://api.example/oauth2/access_token"},
+	} {
+		if got := tokens.NewIssuer(urls[0], urls[1], "Client"); got != want {
+			t.Errorf("%q: got %+v, want %+v", urls, got, want)
+		}
+	}
+	if got := tokens.NewIssuer("http://api.example:443", "http://api.example:8080/x", ""); got.API != "http://api.example:443" || got.TokenURL != "http://api.example:8080/x" {
+		t.Errorf("a port that is not the scheme's default is part of the issuer: got %+v", got)
+	}
 }

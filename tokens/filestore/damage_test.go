@@ -29,7 +29,7 @@ func TestDamagedFilesAreRefusedAndLeft(t *testing.T) {
 		"zeros at the end":   {string(good[:200]) + strings.Repeat("\x00", 100), "zero bytes"},
 		"byte order mark":    {"\ufeff" + string(good), "byte order mark"},
 		"huge":               {`{"schema":1,"generation":1,"x":"` + strings.Repeat("x", 2<<20) + `"}`, "larger than"},
-		"newer schema":       {strings.Replace(string(good), `"schema":1`, `"schema":2`, 1), "newer version"},
+		"newer schema":       {strings.Replace(string(good), `"schema":2`, `"schema":3`, 1), "newer version"},
 		"no schema":          {`{"generation":1,"version":"v"}`, "schema or generation is missing"},
 		"no generation":      {`{"schema":1,"version":"v"}`, "schema or generation is missing"},
 		"no version":         {`{"schema":1,"generation":1}`, "version is missing"},

@@ -78,7 +78,9 @@ func (s Suite) handles(t *testing.T) (a, b tokens.Store) {
 func Sample() tokens.Record {
 	at := time.Date(2031, 2, 3, 4, 5, 6, 789_000_000, time.UTC)
 	return tokens.Record{
+		Lineage:          tokens.Lineage{BornAt: at.Add(-time.Hour), Random: "LINEAGE-OF-THE-SUITE"},
 		Generation:       7,
+		Issuer:           tokens.Issuer{API: "https://api.example", TokenURL: "https://api.example/oauth2/access_token", ClientID: "client"},
 		AccessToken:      tokens.NewSecret("access-token-of-the-suite"),
 		RefreshToken:     tokens.NewSecret(`refresh "token" <of> the suite & é` + "\u2028"),
 		TokenType:        "Bearer",
@@ -88,6 +90,10 @@ func Sample() tokens.Record {
 		Seeds:            []string{"00112233445566778899aabb", "ccddeeff0011223344556677"},
 		Pending:          &tokens.Pending{Owner: "host/1/abc", StartedAt: at.Add(time.Minute), Until: at.Add(2 * time.Minute)},
 		UnconfirmedSince: at.Add(3 * time.Minute),
+		Answered:         true,
+		RestoredAt:       at.Add(7 * time.Minute),
+		Hold:             &tokens.Hold{Since: at, Until: at.Add(8 * time.Minute), Failures: 2, Refused: true},
+		Forgotten:        true,
 		Rejected:         &tokens.Rejected{Generation: 6, At: at.Add(4 * time.Minute), Cause: tokens.CauseRevoked, Code: "invalid_grant"},
 		Previous: &tokens.Previous{
 			Generation: 6, ObtainedAt: at.AddDate(-1, 0, 0), ExpiresAt: at.Add(5 * time.Minute),

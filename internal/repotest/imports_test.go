@@ -14,48 +14,49 @@ var doors = map[string]struct {
 	may    []string
 	reason string
 }{
-	".":                          {[]string{"internal/cli"}, "main is a signal context, a call and an exit status: all wiring has one place"},
-	"internal/cli":               {[]string{"internal/admin", "internal/admin/client", "internal/config", "internal/doctor", "internal/listen", "internal/stores", "internal/sandbox", "proxy", "tokens"}, "cli wires everything together, and is wired by main alone"},
-	"internal/config":            {[]string{"internal/admin", "internal/listen", "internal/stores", "proxy", "tokens"}, "config fills the configurations of others and runs nothing"},
-	"internal/doctor":            {[]string{"internal/admin", "internal/admin/client", "internal/config", "internal/listen", "internal/stores", "proxy", "tokens"}, "doctor examines what the program would use"},
-	"internal/stores":            {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore"}, "this table is the one place that knows every store"},
-	"internal/listen":            {nil, "sockets and certificates know nothing of what is served on them"},
-	"internal/problem":           {nil, "the table of words knows nobody who uses it"},
-	"internal/admin":             {[]string{"internal/admin/console", "proxy", "tokens"}, "the admin side shows accounts and traffic and cannot reach into stores"},
-	"internal/admin/client":      {[]string{"internal/admin", "internal/listen", "tokens"}, "the client knows the answers of the admin listener and nothing behind it"},
-	"internal/sandbox":           {[]string{"internal/sandbox/workspace"}, "the emulator imports nothing else of ours: it must not share our misunderstandings of the API"},
-	"internal/sandbox/workspace": {nil, "the emulator imports nothing else of ours: it must not share our misunderstandings of the API"},
-	"internal/repotest":          {nil, "the rules look at source and do not run it"},
-	"internal/bench":             {[]string{"proxy", "proxy/spool", "tokens", "tokens/filestore"}, "benchmarks stand beside the program"},
-	"proxy":                      {[]string{"proxy/spool", "tokens"}, "the request path asks a TokenSource and knows neither stores nor OAuth"},
-	"proxy/spool":                {nil, "kept bodies know nothing of requests and tokens"},
-	"tokens":                     {nil, "the life cycle is the innermost: it can be understood, tested and used by itself"},
-	"tokens/filestore":           {[]string{"tokens"}, "a store knows records, and no other store"},
-	"tokens/redisstore":          {[]string{"tokens"}, "a store knows records, and no other store"},
-	"tokens/kubestore":           {[]string{"tokens"}, "a store knows records, and no other store"},
-	"tokens/storetest":           {[]string{"tokens"}, "the suite knows what a store promises, and no store"},
-	"internal/e2e/program":       {nil, "it runs the built program from outside"},
-	"internal/e2e/browser":       {nil, "it starts a browser and knows nothing of what is looked at"},
-	"internal/e2e/login":         {nil, "it signs in to the built program as people do, from outside"},
-	"internal/e2e/doctor":        {nil, "it breaks the surroundings of the built program, from outside"},
-	"internal/e2e/hazards":       {nil, "it attacks the built program from outside, and knows nothing of its inside"},
-	"internal/e2e/console":       {nil, "it uses the console of the built program from outside, in a browser"},
-	"internal/e2e/delivery":      {nil, "it tests what is shipped, where it is shipped to"},
-	"internal/e2e/clients":       {nil, "it sends what real clients send, from outside"},
-	"internal/e2e/chaos":         {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore", "tokens/storetest", "internal/e2e/chaos/model"}, "the harness stands beside the program, over the life cycle and its stores"},
-	"internal/e2e/chaos/model":   {[]string{"tokens"}, "the model restates the protocol and nothing else"},
+	".":                           {[]string{"internal/cli"}, "main is a signal context, a call and an exit status: all wiring has one place"},
+	"internal/cli":                {[]string{"internal/admin", "internal/admin/client", "internal/config", "internal/doctor", "internal/listen", "internal/stores", "internal/sandbox", "proxy", "tokens"}, "cli wires everything together, and is wired by main alone"},
+	"internal/config":             {[]string{"internal/admin", "internal/listen", "internal/stores", "proxy", "tokens"}, "config fills the configurations of others and runs nothing"},
+	"internal/doctor":             {[]string{"internal/admin", "internal/admin/client", "internal/config", "internal/listen", "internal/stores", "proxy", "tokens"}, "doctor examines what the program would use"},
+	"internal/stores":             {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore"}, "this table is the one place that knows every store"},
+	"internal/listen":             {nil, "sockets and certificates know nothing of what is served on them"},
+	"internal/problem":            {nil, "the table of words knows nobody who uses it"},
+	"internal/admin":              {[]string{"internal/admin/console", "proxy", "tokens"}, "the admin side shows accounts and traffic and cannot reach into stores"},
+	"internal/admin/client":       {[]string{"internal/admin", "internal/listen", "tokens"}, "the client knows the answers of the admin listener and nothing behind it"},
+	"internal/sandbox":            {[]string{"internal/sandbox/workspace"}, "the emulator imports nothing else of ours: it must not share our misunderstandings of the API"},
+	"internal/sandbox/workspace":  {nil, "the emulator imports nothing else of ours: it must not share our misunderstandings of the API"},
+	"internal/repotest":           {nil, "the rules look at source and do not run it"},
+	"internal/bench":              {[]string{"proxy", "proxy/spool", "tokens", "tokens/filestore"}, "benchmarks stand beside the program"},
+	"proxy":                       {[]string{"proxy/spool", "tokens"}, "the request path asks a TokenSource and knows neither stores nor OAuth"},
+	"proxy/spool":                 {nil, "kept bodies know nothing of requests and tokens"},
+	"tokens":                      {nil, "the life cycle is the innermost: it can be understood, tested and used by itself"},
+	"tokens/filestore":            {[]string{"tokens"}, "a store knows records, and no other store"},
+	"tokens/redisstore":           {[]string{"tokens"}, "a store knows records, and no other store"},
+	"tokens/kubestore":            {[]string{"tokens"}, "a store knows records, and no other store"},
+	"tokens/redisstore/redistest": {nil, "it runs a Redis server, and knows nothing of what is kept there"},
+	"tokens/storetest":            {[]string{"tokens"}, "the suite knows what a store promises, and no store"},
+	"internal/e2e/program":        {nil, "it runs the built program from outside"},
+	"internal/e2e/browser":        {nil, "it starts a browser and knows nothing of what is looked at"},
+	"internal/e2e/login":          {nil, "it signs in to the built program as people do, from outside"},
+	"internal/e2e/doctor":         {nil, "it breaks the surroundings of the built program, from outside"},
+	"internal/e2e/hazards":        {nil, "it attacks the built program from outside, and knows nothing of its inside"},
+	"internal/e2e/console":        {nil, "it uses the console of the built program from outside, in a browser"},
+	"internal/e2e/delivery":       {nil, "it tests what is shipped, where it is shipped to"},
+	"internal/e2e/clients":        {nil, "it sends what real clients send, from outside"},
+	"internal/e2e/chaos":          {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore", "tokens/storetest", "internal/e2e/chaos/model"}, "the harness stands beside the program, over the life cycle and its stores"},
+	"internal/e2e/chaos/model":    {[]string{"tokens"}, "the model restates the protocol and nothing else"},
 
 	"internal/admin/console": {nil, "the console is static: what it shows, the browser asks the admin listener for"},
 }
 
 // testDoors is what tests may import besides: the suite, and the emulator as the far side.
-var testDoors = []string{"tokens/storetest", "internal/e2e/program", "internal/e2e/browser", "internal/sandbox"}
+var testDoors = []string{"tokens/storetest", "tokens/redisstore/redistest", "internal/e2e/program", "internal/e2e/browser", "internal/sandbox"}
 
 // words is the table of what people are told. Everybody but the emulator may use it.
 const words = "internal/problem"
 
 // testPackages hold what tests share; the program contains none of them.
-var testPackages = []string{"tokens/storetest", "internal/e2e/program", "internal/e2e/browser"}
+var testPackages = []string{"tokens/storetest", "tokens/redisstore/redistest", "internal/e2e/program", "internal/e2e/browser"}
 
 // forTests says whether the source is no part of the program.
 func (s source) forTests() bool { return s.isTest() || slices.Contains(testPackages, s.dir()) }
@@ -90,7 +91,6 @@ var libraries = []struct {
 	{"github.com/gofrs/flock", []string{"tokens/filestore"}, "file locks belong to the file store"},
 	{"golang.org/x/sys", []string{"tokens/filestore", "tokens", "internal/cli", "internal/listen", "internal/doctor", "proxy", "test"}, "system calls stay where they are needed"},
 	{"github.com/redis/go-redis", []string{"tokens/redisstore", "test"}, "Redis belongs to its store"},
-	{"github.com/gomodule/redigo", []string{"tokens/redisstore", "test"}, "Redis belongs to its store"},
 	{"github.com/prometheus", []string{"internal/admin", "internal/cli", "proxy", "test"}, "the life cycle tells events and does not count"},
 	{"github.com/google/go-cmp", []string{"tokens/storetest", "test"}, "it panics where it is unsure: for tests only"},
 	{"github.com/rogpeppe/go-internal", []string{"test"}, "for tests only"},
@@ -122,7 +122,7 @@ func whereLibrariesMay(s source) (findings []string) {
 }
 
 // testOnly are packages that must not become part of the program.
-var testOnly = []string{"testing", "net/http/httptest", module + "/tokens/storetest", module + "/internal/e2e/program", module + "/internal/e2e/browser"}
+var testOnly = []string{"testing", "net/http/httptest", module + "/tokens/storetest", module + "/tokens/redisstore/redistest", module + "/internal/e2e/program", module + "/internal/e2e/browser"}
 
 func outsideOfTests(s source) (findings []string) {
 	for _, i := range s.imports() {

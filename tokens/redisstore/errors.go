@@ -1,0 +1,127 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+)
+
+var (
+	errForeign  = errors.New("the key holds something that this program did not write")
+	errReplicas = errors.New("too few replicas have the save")
+)
+
+// passing reports whether err is a fault that may be over in a moment: a broken connection, or a server that
+// is starting or being replaced.
+func passing(err error) bool {
+	switch {
+	case err == nil, errors.Is(err, tokens.ErrConflict), errors.Is(err, errForeign), errors.Is(err, errReplicas), isTLS(err):
+		return false
+	case answered(err):
+		return code(err, "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS")
+	}
+	return !errors.Is(err, context.Canceled)
+}
+
+// unproven reports whether a save that failed with err may have been done.
+func unproven(err error) bool {
+	switch {
+	case err == nil, errors.Is(err, tokens.ErrConflict), errors.Is(err, errForeign):
+		return false
+	}
+	return !answered(err)
+}
+
+// answered reports whether err is what the server said, and not a failure to ask it.
+func answered(err error) bool {
+	var said redis.Error
+	return errors.As(err, &said)
+}
+
+// code reports whether the server said one of codes, which stand first in its answer; an error of a script
+// has them inside.
+func code(err error, codes ...string) bool {
+	for _, c := range codes {
+		if text := err.Error(); strings.HasPrefix(text, c+" ") || strings.Contains(text, " "+c+" ") || strings.Contains(text, "-"+c+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+func isTLS(err error) bool {
+	var record tls.RecordHeaderError
+	var verify *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	return errors.As(err, &record) || errors.As(err, &verify) || errors.As(err, &authority)
+}
+
+func (s *Store) wrap(op, key string, err error) error {
+	return fmt.Errorf("token store: %s %s of %s: %w", op, key, s.target.name, err)
+}
+
+// fail adds to err what was tried and what a person can do.
+func (s *Store) fail(op, key string, err error) error {
+	return problem.WithHint(s.wrap(op, key, err), s.hint(err))
+}
+
+func (s *Store) foreign(account string) error { return s.fail("use", s.key(account), errForeign) }
+
+func (s *Store) saveError(account string, err error) error {
+	if errors.Is(err, tokens.ErrConflict) {
+		return err
+	}
+	return s.fail("write", s.key(account), err)
+}
+
+func (s *Store) hint(err error) string {
+	switch {
+	case errors.Is(err, errForeign), code(err, "WRONGTYPE"):
+		return "give this program a prefix of its own with ?prefix=NAME; the key is left as it is"
+	case errors.Is(err, errReplicas):
+		return "see that the replicas are connected, or lower ?wait="
+	case code(err, "NOAUTH", "WRONGPASS") || strings.Contains(err.Error(), "invalid password"):
+		return "check the user and password: in the URL of PANDADOC_STORE, or with --store-password-file"
+	case code(err, "NOPERM"):
+		return fmt.Sprintf("run: redis-cli ACL SETUSER %s %s", userName(s.target.user), Rights(s.target.prefix))
+	case code(err, "OOM"):
+		return "raise maxmemory of the server, or remove other keys; what was stored before is unharmed"
+	case code(err, "MISCONF"):
+		return "the server cannot write to its disk: make room there, or see its log"
+	case strings.Contains(err.Error(), "DB index"):
+		return "use a database that the server has: redis://HOST:PORT/0"
+	case code(err, "READONLY"):
+		return "name the master and not a replica; with Sentinel, add ?master_name=NAME"
+	case code(err, "MOVED", "ASK", "CROSSSLOT"):
+		return "the server is part of a cluster: add ?cluster=true"
+	case isTLS(err):
+		return "check that the server speaks TLS (rediss://) or does not (redis://), and name its root with --ca-file"
+	case answered(err):
+		return "see the log of the server"
+	}
+	protocol := "without TLS (else write rediss://)"
+	if s.target.tls {
+		protocol = "with TLS (else write redis://)"
+	}
+	return "check that the server runs and can be reached " + protocol + ": " + strings.Join(s.target.hosts, ", ")
+}
+
+func userName(user string) string {
+	if user == "" {
+		return "default"
+	}
+	return user
+}
+
+// Rights returns what the user of Redis must be allowed, as arguments of ACL SETUSER.
+func Rights(prefix string) string {
+	return fmt.Sprintf("~%s:* &%[1]s:* +@read +@write +@connection +@pubsub +eval +info +wait +config|get", prefix)
+}

@@ -1,0 +1,178 @@
+// Package redistest runs real Redis servers for tests, on loopback, each with a directory of its own:
+//
+//	server := redistest.Start(t, "--appendonly", "yes")
+//	server.Kill()
+//	server.Restart()
+//
+// A test is skipped where no redis-server is installed.
+package redistest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is generous, because the machine may be busy.
+const patience = time.Minute
+
+// Server is one redis-server. Its methods are called by one goroutine at a time.
+type Server struct {
+	t    *testing.T
+	port string
+	dir  string
+	args []string
+
+	process *exec.Cmd
+	ended   chan struct{}
+	log     *output
+}
+
+// Start starts a server with more arguments, and stops it at the end of the test.
+func Start(t *testing.T, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("redis-server is not installed")
+	}
+	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: args}
+	s.Restart()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Addr returns host and port.
+func (s *Server) Addr() string { return "127.0.0.1:" + s.port }
+
+// Port returns the port alone.
+func (s *Server) Port() string { return s.port }
+
+// URL returns the address of the server as a store is named, with a query that may be empty.
+func (s *Server) URL(query string) string {
+	if query != "" {
+		query = "?" + query
+	}
+	return "redis://" + s.Addr() + "/0" + query
+}
+
+// Restart starts the server again, in the same place. It returns when the server answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	args := append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no", "--save", ""}, s.args...)
+	s.log = &output{}
+	s.process = exec.Command("redis-server", args...)
+	s.process.Stdout, s.process.Stderr = s.log, s.log
+	if err := s.process.Start(); err != nil {
+		s.t.Fatalf("start redis-server: %v", err)
+	}
+	ended := make(chan struct{})
+	s.ended = ended
+	process := s.process
+	go func() {
+		_ = process.Wait() // it is killed in the end, which is an error too
+		close(ended)
+	}()
+	deadline := time.Now().Add(patience)
+	for !s.answers() {
+		select {
+		case <-ended:
+			s.t.Fatalf("redis-server ended:\n%s", s.log)
+		case <-time.After(10 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("redis-server does not answer:\n%s", s.log)
+		}
+	}
+}
+
+func (s *Server) answers() bool {
+	reply, err := s.command("PING")
+	return err == nil && reply != ""
+}
+
+// Kill ends the server as a power failure would. It may be called for a server that has ended.
+func (s *Server) Kill() {
+	_ = s.process.Process.Kill() // fails if it has ended
+	<-s.ended
+}
+
+// Do sends one command and returns the first line of the answer; an answer that is an error fails the test.
+func (s *Server) Do(words ...string) string {
+	s.t.Helper()
+	reply, err := s.command(words...)
+	if err != nil {
+		s.t.Fatalf("redis %s: %v", words[0], err)
+	}
+	return reply
+}
+
+// command speaks the protocol of Redis just far enough.
+func (s *Server) command(words ...string) (string, error) {
+	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return "", err
+	}
+	var request bytes.Buffer
+	fmt.Fprintf(&request, "*%d\r\n", len(words))
+	for _, w := range words {
+		fmt.Fprintf(&request, "$%d\r\n%s\r\n", len(w), w)
+	}
+	if _, err := conn.Write(request.Bytes()); err != nil {
+		return "", err
+	}
+	answers := bufio.NewReader(conn)
+	line, err := answers.ReadString('\n')
+	line = strings.TrimSpace(line)
+	switch {
+	case err != nil:
+		return "", err
+	case strings.HasPrefix(line, "-"):
+		return "", errors.New(line)
+	case strings.HasPrefix(line, "$") && line != "$-1":
+		text, err := answers.ReadString('\n')
+		return strings.TrimSpace(text), err
+	}
+	return strings.TrimPrefix(line, "+"), nil
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// output collects what the server prints.
+type output struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}

@@ -1,0 +1,257 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+	"pandadoc-auth-proxy/tokens/redisstore"
+	"pandadoc-auth-proxy/tokens/redisstore/redistest"
+	"pandadoc-auth-proxy/tokens/storetest"
+)
+
+const account = "acme"
+
+func open(t *testing.T, o redisstore.Options) *redisstore.Store {
+	t.Helper()
+	if o.Warn == nil {
+		o.Warn = func(text string) { t.Log(text) }
+	}
+	s, err := redisstore.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func openURL(t *testing.T, url string) *redisstore.Store {
+	t.Helper()
+	return open(t, redisstore.Options{URL: url})
+}
+
+func save(t *testing.T, s tokens.Store, rec tokens.Record) tokens.Record {
+	t.Helper()
+	saved, err := s.Save(t.Context(), account, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return saved
+}
+
+// wantError wants an error with text and with a hint that holds hint.
+func wantError(t *testing.T, err error, text, hint string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) || !strings.Contains(problem.HintOf(err), hint) {
+		t.Errorf("got %v with hint %q, want %q with hint %q", err, problem.HintOf(err), text, hint)
+	}
+}
+
+// empty returns a store that holds nothing, on a server that all tests of a suite share.
+func empty(server *redistest.Server, o redisstore.Options) func(t *testing.T) tokens.Store {
+	return func(t *testing.T) tokens.Store {
+		server.Do("FLUSHALL")
+		o.URL = server.URL("")
+		return open(t, o)
+	}
+}
+
+func TestStore(t *testing.T) {
+	server := redistest.Start(t)
+	reopen := func(t *testing.T, _ tokens.Store) tokens.Store { return openURL(t, server.URL("")) }
+	storetest.Suite{Open: empty(server, redisstore.Options{}), Reopen: reopen}.Run(t)
+}
+
+func TestEncryptedStore(t *testing.T) {
+	server := redistest.Start(t)
+	keys, err := tokens.ParseKeys([]byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reopen := func(t *testing.T, _ tokens.Store) tokens.Store {
+		return open(t, redisstore.Options{URL: server.URL(""), Codec: keys})
+	}
+	storetest.Suite{Open: empty(server, redisstore.Options{Codec: keys}), Reopen: reopen}.Run(t)
+	s := reopen(t, nil)
+	rec := storetest.Sample()
+	if _, err := s.Save(t.Context(), "sealed", rec); err != nil {
+		t.Fatal(err)
+	}
+	if stored := server.Do("HGET", "pandadoc-auth-proxy:sealed", "record"); stored == "" || strings.Contains(stored, "access-token-of-the-suite") {
+		t.Errorf("Redis holds %s", stored)
+	}
+	_, err = openURL(t, server.URL("")).Load(t.Context(), "sealed")
+	wantError(t, err, "encrypted", "--store-key-file")
+}
+
+func TestPrefixesAndDatabasesKeepInstancesApart(t *testing.T) {
+	server := redistest.Start(t)
+	first := openURL(t, server.URL("prefix=one"))
+	save(t, first, storetest.Sample())
+	for _, url := range []string{server.URL(""), server.URL("prefix=o*"), strings.Replace(server.URL("prefix=one"), "/0", "/1", 1)} {
+		other := openURL(t, url)
+		if _, err := other.Load(t.Context(), account); !errors.Is(err, tokens.ErrNotFound) {
+			t.Errorf("%s: got %v, want ErrNotFound", url, err)
+		}
+		if names, err := other.Accounts(t.Context()); err != nil || len(names) != 0 {
+			t.Errorf("%s: got accounts %v, %v", url, names, err)
+		}
+	}
+}
+
+func TestWhatOthersHaveWrittenIsLeftAlone(t *testing.T) {
+	server := redistest.Start(t)
+	s := openURL(t, server.URL(""))
+	const key = "pandadoc-auth-proxy:acme"
+	for _, row := range []struct {
+		name, error, hint string
+		write             []string
+		read              []string
+	}{
+		{"a string", "WRONGTYPE", "?prefix=", []string{"SET", key, "x"}, []string{"GET", key}},
+		{"another hash", "did not write", "?prefix=", []string{"HSET", key, "name", "x"}, []string{"HGET", key, "name"}},
+		{"a hash with a version only", "did not write", "?prefix=", []string{"HSET", key, "version", "x"}, []string{"HGET", key, "version"}},
+		{"half a record", "not a valid record", "restore the key", []string{"HSET", key, "version", "x", "record", `{"schema":1`}, []string{"HGET", key, "version"}},
+		{"a newer schema", "newer version", "update this program", []string{"HSET", key, "version", "x", "record", `{"schema":99,"generation":1}`}, []string{"HGET", key, "version"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			server.Do("FLUSHALL")
+			server.Do(row.write...)
+			before := server.Do(row.read...)
+			_, err := s.Load(t.Context(), account)
+			wantError(t, err, row.error, row.hint)
+			if _, err := s.Save(t.Context(), account, storetest.Sample()); err == nil {
+				t.Error("a save has replaced it")
+			}
+			if after := server.Do(row.read...); after != before {
+				t.Errorf("it was %q and is %q", before, after)
+			}
+		})
+	}
+}
+
+func TestAServerThatRefuses(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+@all", "-eval")
+	server.Do("CONFIG", "SET", "requirepass", "hunter2")
+	at := func(user string) string { return "redis://" + user + server.Addr() }
+	for _, row := range []struct{ name, url, error, hint string }{
+		{"no password", at(""), "NOAUTH", "--store-password-file"},
+		{"the wrong password", at(":wrong-one@"), "WRONGPASS", "--store-password-file"},
+		{"a right that is missing", at("reader:secret@"), "NOPERM", "ACL SETUSER reader"},
+		{"a database that does not exist", at(":hunter2@") + "/99", "DB index", "/0"},
+		{"no TLS", strings.Replace(at(":hunter2@"), "redis:", "rediss:", 1), "deadline exceeded", "write redis://"},
+		{"no server", "redis://:hunter2@127.0.0.1:1", "connection refused", "write rediss://): 127.0.0.1:1"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := openURL(t, row.url)
+			_, err := s.Save(t.Context(), account, storetest.Sample())
+			wantError(t, err, row.error, row.hint)
+			wantError(t, s.Check(t.Context()), row.error, row.hint)
+			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "wrong-one") || strings.Contains(err.Error(), "secret@") {
+				t.Errorf("%v shows a password", err)
+			}
+		})
+	}
+}
+
+// The rights that the hint and the documentation name are enough, for everything.
+func TestAUserWithTheDocumentedRights(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do(append(strings.Fields("ACL SETUSER proxy on >secret resetkeys resetchannels"), strings.Fields(redisstore.Rights("pandadoc-auth-proxy"))...)...)
+	reopen := func(t *testing.T, _ tokens.Store) tokens.Store {
+		return openURL(t, "redis://proxy:secret@"+server.Addr())
+	}
+	storetest.Suite{Open: func(t *testing.T) tokens.Store { server.Do("FLUSHALL"); return reopen(t, nil) }, Reopen: reopen}.Run(t)
+	if err := reopen(t, nil).(*redisstore.Store).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	watch(t, reopen(t, nil).(*redisstore.Store))
+}
+
+func TestAPasswordThatChangesIsFollowed(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "proxy", "on", ">first", "~*", "&*", "+@all")
+	password := "first"
+	s := open(t, redisstore.Options{
+		URL: "redis://proxy@" + server.Addr(), Password: func() (string, error) { return password, nil },
+	})
+	rec := save(t, s, storetest.Sample())
+	password = "second"
+	server.Do("ACL", "SETUSER", "proxy", "resetpass", ">second")
+	server.Do("CLIENT", "KILL", "USER", "proxy")
+	save(t, s, rec)
+}
+
+func TestEvictionIsRefused(t *testing.T) {
+	server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	s := openURL(t, server.URL(""))
+	_, err := s.Save(t.Context(), account, storetest.Sample())
+	wantError(t, err, "allkeys-lru", "noeviction")
+	wantError(t, s.Check(t.Context()), "allkeys-lru", "noeviction")
+	server.Do("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+	save(t, s, storetest.Sample())
+}
+
+func TestAFullMemoryIsNamed(t *testing.T) {
+	server := redistest.Start(t)
+	s := openURL(t, server.URL(""))
+	rec := save(t, s, storetest.Sample())
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	_, err := s.Save(t.Context(), account, rec)
+	wantError(t, err, "OOM", "maxmemory")
+	if _, err := s.Load(t.Context(), account); err != nil {
+		t.Errorf("what is stored cannot be read: %v", err)
+	}
+}
+
+func TestLackOfPersistenceIsAWarning(t *testing.T) {
+	for appendonly, want := range map[string]bool{"no": true, "yes": false} {
+		server := redistest.Start(t, "--appendonly", appendonly)
+		warned := false
+		s := open(t, redisstore.Options{URL: server.URL(""), Warn: func(string) { warned = true }})
+		if err := s.Check(t.Context()); err != nil || warned != want {
+			t.Errorf("appendonly %s: got %v, warned %v", appendonly, err, warned)
+		}
+	}
+}
+
+func TestAServerThatIsRestarted(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := openURL(t, server.URL(""))
+	rec := save(t, s, storetest.Sample())
+	server.Kill()
+	if _, err := s.Load(t.Context(), account); err == nil {
+		t.Error("a dead server gave a record")
+	}
+	server.Restart()
+	found, err := s.Load(t.Context(), account)
+	if err != nil || found.Version != rec.Version {
+		t.Fatalf("got %v, %v, want %v", found, err, rec)
+	}
+	save(t, s, found)
+}
+
+// A save whose answer is lost is done once: whoever tries again neither meets its own write as a conflict nor
+// makes another record.
+func TestASaveWhoseConnectionBreaksIsRecognised(t *testing.T) {
+	server := redistest.Start(t)
+	s := openURL(t, server.URL(""))
+	rec := save(t, s, storetest.Sample())
+	// The script runs while the client is paused and killed: it is not known to the client which came first.
+	server.Do("CLIENT", "PAUSE", "500", "ALL")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	rec.Generation++
+	if _, err := s.Save(ctx, account, rec); err == nil {
+		t.Fatal("a paused server has answered")
+	}
+	saved := save(t, s, rec)
+	if found, err := s.Load(t.Context(), account); err != nil || found.Version != saved.Version {
+		t.Errorf("got %v, %v, want %v", found, err, saved)
+	}
+}

@@ -1,0 +1,200 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+)
+
+const defaultPrefix = "pandadoc-auth-proxy"
+
+// Form is how a URL is written, for hints.
+const Form = "redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME&wait=N]"
+
+// Options are what a store is opened with.
+type Options struct {
+	// URL is redis://USER:PASSWORD@HOST:PORT/DB, or rediss:// for TLS. Its query may have:
+	//
+	//	prefix=NAME       begins all keys; pandadoc-auth-proxy by default
+	//	wait=N            a save has succeeded only when N replicas have it; 0 by default
+	//	master_name=NAME  the host is a Sentinel, which knows the master of this name
+	//	cluster=true      the host is a node of a Redis Cluster
+	//	addr=HOST:PORT    one more Sentinel or node; may be given several times
+	//	sentinel_auth=true  the Sentinels ask for the same user and password
+	URL string
+	// Password returns the password of the user. It is asked for every connection, so that a password
+	// that changes is followed. Nil means the password of the URL.
+	Password func() (string, error)
+	// RootCAs are trusted for rediss://. Nil means the roots of the system.
+	RootCAs *x509.CertPool
+	// Codec encrypts. Nil keeps tokens in clear.
+	Codec *tokens.Codec
+	// Warn is told what a person should know and what does not stop the store. Nil is allowed.
+	Warn func(text string)
+}
+
+// target is a URL taken apart.
+type target struct {
+	name           string // for people; holds no password
+	hosts          []string
+	user, password string
+	db             int
+	tls            bool
+	prefix         string
+	wait           int
+	master         string
+	cluster        bool
+	sentinelAuth   bool
+}
+
+// CheckURL returns what is wrong with a URL, with a hint. It never repeats the password.
+func CheckURL(text string) error {
+	_, err := parse(text)
+	return err
+}
+
+func parse(text string) (target, error) {
+	u, err := url.Parse(text)
+	if err != nil { // the error of url.Parse quotes the URL, and the password in it
+		return target{}, problem.Mistake("the URL of the store cannot be read",
+			"write "+Form+"; in a password, write @ as %40, : as %3A, / as %2F and % as %25")
+	}
+	if u.Scheme != "redis" && u.Scheme != "rediss" || u.Opaque != "" || u.Hostname() == "" || u.Fragment != "" {
+		return target{}, problem.Mistake("the URL of the store names no host", "write "+Form)
+	}
+	t := target{
+		name: u.Redacted(), hosts: []string{withPort(u.Host, u.Port())}, tls: u.Scheme == "rediss",
+		user: u.User.Username(), prefix: defaultPrefix,
+	}
+	t.password, _ = u.User.Password()
+	if db := strings.Trim(u.Path, "/"); db != "" {
+		if t.db, err = strconv.Atoi(db); err != nil || t.db < 0 {
+			return target{}, problem.Mistake(fmt.Sprintf("%q is not the number of a Redis database", db), "write "+Form)
+		}
+	}
+	if err := t.query(u.RawQuery); err != nil {
+		return target{}, err
+	}
+	if t.master != "" && u.Port() == "" {
+		t.hosts[0] = net.JoinHostPort(u.Hostname(), "26379")
+	}
+	return t, t.check()
+}
+
+func withPort(host, port string) string {
+	if port == "" {
+		return net.JoinHostPort(strings.Trim(strings.TrimSuffix(host, ":"), "[]"), "6379")
+	}
+	return host
+}
+
+// query reads what stands after the question mark. What is not known is refused: it would be without effect.
+func (t *target) query(raw string) error {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return problem.Mistake("the query of the store's URL cannot be read", "write "+Form)
+	}
+	for name, values := range q {
+		if len(values) > 1 && name != "addr" {
+			return problem.Mistake("the store's URL gives "+name+" twice", "give it once")
+		}
+		value := values[0]
+		ok := true
+		switch name {
+		case "prefix":
+			t.prefix, ok = value, value != "" && !strings.ContainsAny(value, " \t\r\n{}")
+		case "wait":
+			t.wait, err = strconv.Atoi(value)
+			ok = err == nil && t.wait >= 0
+		case "master_name":
+			t.master, ok = value, value != ""
+		case "cluster":
+			t.cluster, err = strconv.ParseBool(value)
+			ok = err == nil
+		case "sentinel_auth":
+			t.sentinelAuth, err = strconv.ParseBool(value)
+			ok = err == nil
+		case "addr":
+			t.hosts = append(t.hosts, values...)
+			ok = !slices.ContainsFunc(values, func(a string) bool { _, _, err := net.SplitHostPort(a); return err != nil })
+		case "password", "username":
+			return problem.Mistake("the store's URL gives a "+name+" in its query",
+				"write it before the host, as in "+Form+", or use --store-password-file")
+		default:
+			return problem.Mistake(fmt.Sprintf("the store's URL has a query parameter %q that does not exist", name),
+				"use prefix, wait, master_name, cluster, addr or sentinel_auth")
+		}
+		if !ok {
+			return problem.Mistake(fmt.Sprintf("%q is no value for %s in the store's URL", value, name), "write "+Form)
+		}
+	}
+	return nil
+}
+
+func (t *target) check() error {
+	switch {
+	case t.cluster && t.master != "":
+		return problem.Mistake("the store's URL asks for Sentinel and for a cluster", "give master_name or cluster, not both")
+	case t.cluster && t.db != 0:
+		return problem.Mistake("a Redis Cluster has no databases beside 0", "leave the number out, and tell instances apart with ?prefix=")
+	case len(t.hosts) > 1 && !t.cluster && t.master == "":
+		return problem.Mistake("the store's URL gives several addresses of one server", "add master_name=NAME for Sentinel, or cluster=true")
+	case t.sentinelAuth && t.master == "":
+		return problem.Mistake("sentinel_auth is without effect without Sentinel", "add master_name=NAME, or leave sentinel_auth out")
+	}
+	return nil
+}
+
+// channel is named after the database too, because channels are shared by all databases of a server.
+func (t target) channel() string { return fmt.Sprintf("%s:changes@%d", t.prefix, t.db) }
+
+func (t target) options(o Options) *redis.UniversalOptions {
+	u := &redis.UniversalOptions{
+		Addrs: t.hosts, DB: t.db, MasterName: t.master, IsClusterMode: t.cluster, Protocol: 2,
+		DialTimeout: dialTimeout, ReadTimeout: callTimeout, WriteTimeout: callTimeout, ContextTimeoutEnabled: true,
+		MaxRetries:    -1, // Save must know what was sent
+		DialerRetries: 1,
+		PoolSize:      8, PipelinePoolSize: -1, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		CredentialsProviderContext: func(context.Context) (string, string, error) {
+			if o.Password == nil {
+				return t.user, t.password, nil
+			}
+			password, err := o.Password()
+			return t.user, password, err
+		},
+	}
+	if t.sentinelAuth {
+		u.SentinelUsername, u.SentinelPassword = t.user, t.password
+		if o.Password != nil {
+			u.SentinelPassword, _ = o.Password() // what is wrong with it shows when Redis is asked
+		}
+	}
+	if t.tls {
+		u.TLSConfig = &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12}
+	}
+	return u
+}
+
+// glob returns prefix as a pattern of SCAN that matches nothing else.
+func glob(prefix string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix)
+}
+
+// unique returns names once each: SCAN may give a key twice.
+func unique(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,49 @@
+package redisstore_test
+
+import (
+	"strings"
+	"testing"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens/redisstore"
+)
+
+func TestURLs(t *testing.T) {
+	for _, row := range []struct{ name, url, want string }{
+		{"a host", "redis://host", ""},
+		{"everything", "rediss://user:pass@host:6380/3?prefix=a-b&wait=1", ""},
+		{"IPv6", "redis://[::1]:6379", ""},
+		{"sentinel", "redis://one:26379/0?master_name=m&addr=two:26379&sentinel_auth=true", ""},
+		{"cluster", "redis://one:6379?cluster=true&addr=two:6379", ""},
+		{"no host", "redis:", "names no host"},
+		{"no host but a database", "redis:///0", "names no host"},
+		{"a password with @ and /", "redis://user:hunter2@/x@host/0", "names no host"},
+		{"a percent sign in the password", "redis://user:hunter2%zz@host", "cannot be read"},
+		{"a word for a database", "redis://host/prod", "number of a Redis database"},
+		{"an unknown parameter", "redis://host?timeout=3s", `"timeout" that does not exist`},
+		{"a password in the query", "redis://host?password=hunter2", "password in its query"},
+		{"an empty prefix", "redis://host?prefix=", "no value for prefix"},
+		{"a prefix with braces", "redis://host?prefix={a}", "no value for prefix"},
+		{"a negative wait", "redis://host?wait=-1", "no value for wait"},
+		{"a parameter twice", "redis://host?wait=1&wait=2", "twice"},
+		{"two hosts", "redis://host?addr=other:6379", "several addresses"},
+		{"an address without port", "redis://host?cluster=true&addr=other", "no value for addr"},
+		{"sentinel and cluster", "redis://host?cluster=true&master_name=m", "not both"},
+		{"a database of a cluster", "redis://host/1?cluster=true", "no databases"},
+		{"sentinel_auth alone", "redis://host?sentinel_auth=true", "without effect"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			err := redisstore.CheckURL(row.url)
+			switch {
+			case row.want == "" && err == nil:
+			case row.want == "" || err == nil:
+				t.Errorf("got %v, want %q", err, row.want)
+			default:
+				all := err.Error() + ": " + problem.HintOf(err)
+				if !strings.Contains(all, row.want) || strings.Contains(all, "hunter2") || problem.HintOf(err) == "" {
+					t.Errorf("got %q, want %q, a hint and no password", all, row.want)
+				}
+			}
+		})
+	}
+}

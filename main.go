@@ -5,22 +5,19 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"pandadoc-auth-proxy/internal/cli"
 )
 
-func main() { os.Exit(run()) }
-
-func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	return cli.Run(ctx, cli.Env{
+func main() {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, cli.Signals()...)
+	os.Exit(cli.Run(context.Background(), cli.Env{
 		Args:    os.Args[1:],
 		Environ: os.Environ(),
 		Stdin:   os.Stdin,
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
-	})
+		Signals: signals,
+	}))
 }

@@ -19,8 +19,13 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// saveTimeout bounds the wait for a store that does not take a new pair, when a command ends.
-const saveTimeout = 10 * time.Second
+const (
+	// exchangeLimit is how long a command waits at its end for a token call that was sent, and for the save
+	// of its pair: a little longer than the call is listened to.
+	exchangeLimit = 130 * time.Second
+	// patience is how long it waits before it tells why.
+	patience = 300 * time.Millisecond
+)
 
 // accountFlag chooses an account.
 type accountFlag struct {
@@ -67,14 +72,14 @@ func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, err
 	if at != nil && at.Port != 0 {
 		port = int(at.Port)
 	}
-	return ownCaretaker(ctx, managerConfig(store, up, known, logger), admin.LoginConfig{
+	return p.ownCaretaker(ctx, managerConfig(store, up, known, logger), admin.LoginConfig{
 		ClientID: known.clientID.Reveal(), AuthorizeURL: up.authorize.String(),
 		RedirectURL: redirectURL(redirect, port), Scope: s.Scope,
 	}, store, at)
 }
 
 // ownCaretaker is for when no proxy runs: the same handlers over a Manager of this process.
-func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store stores.Store, at *listen.Address) (*caretaker, error) {
+func (p *program) ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store stores.Store, at *listen.Address) (*caretaker, error) {
 	c.Observe = onlyLosses(c.Observe)
 	manager, err := tokens.New(c)
 	if err != nil {
@@ -92,12 +97,20 @@ func ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig,
 	if err != nil {
 		return nil, err
 	}
-	end := func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
-		defer cancel()
-		return manager.Close(ctx)
-	}
+	p.ending.beforeTrace(func(ctx context.Context) { manager.Close(ctx) })
+	end := func() error { return p.finishExchange(manager) }
 	return &caretaker{adminClient: localAdmin(handler, end), handler: handler, redirect: login.RedirectURL, admin: at}, nil
+}
+
+// finishExchange waits for a token exchange under way and its save. Given up, it would cost a login.
+func (p *program) finishExchange(m *tokens.Manager) error {
+	ctx, cancel := p.ending.exchange(exchangeLimit)
+	defer cancel()
+	told := time.AfterFunc(patience, func() {
+		fmt.Fprintln(p.Stderr, "waiting for the end of a token exchange: cut off now, it could cost the login (another interrupt waits 10 s at most)")
+	})
+	defer told.Stop()
+	return m.Close(ctx)
 }
 
 // onlyLosses passes on what concerns tokens that are in danger. What else happens is the result of the

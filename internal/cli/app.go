@@ -43,6 +43,8 @@ type app struct {
 	certificate *listen.Certificate
 	logger      *logrus.Logger
 	stderr      io.Writer
+	// ending tells how urgent the end is. Nil knows nothing but the context of run.
+	ending *ending
 	// ready is called when requests are served, with the address of the first listener. Nil is allowed.
 	ready func(base string)
 }
@@ -64,6 +66,11 @@ type running struct {
 
 // run serves until ctx ends, then lets what runs come to its end.
 func (a *app) run(ctx context.Context) error {
+	if a.ending == nil {
+		end, stop := newEnding(ctx, nil)
+		defer stop()
+		a.ending = end
+	}
 	restore := captureStandardLog(a.logger)
 	defer restore()
 	if a.certificate != nil {
@@ -77,6 +84,7 @@ func (a *app) run(ctx context.Context) error {
 	if err := r.build(); err != nil {
 		return err
 	}
+	r.ending.beforeTrace(func(ctx context.Context) { r.manager.Close(ctx) })
 	if err := r.manager.Start(ctx); err != nil && ctx.Err() == nil {
 		return errors.Join(err, r.manager.Close(ctx))
 	}
@@ -207,12 +215,17 @@ func (r *running) checkRedirect() {
 }
 
 // stop ends in the order that loses nothing: no new work is invited, what runs may finish, and only
-// then the tokens are put away. /livez and /readyz answer until the requests are done.
+// then the tokens are put away. /livez and /readyz answer until the requests are done. A second signal
+// gives up the requests, and leaves a token exchange under way its time.
 func (r *running) stop() error {
 	r.admin.Stopping()
 	r.logger.Info("stopping")
-	time.Sleep(r.traffic.DrainMin.Duration) // clients have not heard yet that they should go elsewhere
-	ctx, cancel := context.WithTimeout(context.Background(), r.traffic.DrainTimeout.Duration)
+	begun := time.Now()
+	select { // clients have not heard yet that they should go elsewhere
+	case <-time.After(r.traffic.DrainMin.Duration):
+	case <-r.ending.hurry.Done():
+	}
+	ctx, cancel := context.WithTimeout(r.ending.hurry, r.traffic.DrainTimeout.Duration)
 	defer cancel()
 	if err := r.server.Shutdown(ctx); err != nil {
 		r.logger.Warn("some requests did not finish in time and were cut off")
@@ -226,16 +239,12 @@ func (r *running) stop() error {
 	}
 	r.serving.Wait()
 	r.transport.CloseIdleConnections()
-	reserve, cancel := context.WithTimeout(context.Background(), max(r.timeLeft(ctx), closeReserve))
+	left := r.traffic.DrainMin.Duration + r.traffic.DrainTimeout.Duration - time.Since(begun)
+	exchange, cancel := r.ending.exchange(max(left, closeReserve))
 	defer cancel()
-	if err := r.manager.Close(reserve); err != nil {
+	if err := r.manager.Close(exchange); err != nil {
 		return err
 	}
 	r.logger.Info("stopped")
 	return nil
-}
-
-func (r *running) timeLeft(ctx context.Context) time.Duration {
-	deadline, _ := ctx.Deadline()
-	return time.Until(deadline)
 }

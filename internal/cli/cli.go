@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/sirupsen/logrus"
 
+	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/problem"
 )
 
@@ -19,22 +23,42 @@ type Env struct {
 	Stdin   io.Reader
 	Stdout  io.Writer // results
 	Stderr  io.Writer // logs and everything else for people
+	// Signals delivers what Signals lists. Nil delivers none.
+	Signals <-chan os.Signal
 }
 
-// Run runs one command until it is done or ctx ends, and returns the exit status: 0 done, 1 failed,
-// 2 wrong use or configuration, 3 login required.
+// lastLines is how long the log may take at the end. A reader that is slower loses lines.
+const lastLines = time.Second
+
+// Run runs one command until it is done, or asked to end by ctx or a signal, and returns the exit status:
+// 0 done, 1 failed, 2 wrong use or configuration, 3 login required. After a third signal it returns while
+// the command still runs.
 func Run(ctx context.Context, env Env) int {
-	err := run(ctx, env)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = errors.New("interrupted")
+	log := logqueue.New(env.Stderr)
+	defer log.Close(lastLines)
+	env.Stderr = log
+	defer captureStandardLog(newLogger(log, logrus.WarnLevel, "text", newRedactor(nil)))()
+	end, stop := newEnding(ctx, env.Signals)
+	status := make(chan int, 1)
+	go func() {
+		defer stop()
+		err := run(end, env)
+		if end.drain.Err() != nil && errors.Is(err, context.Canceled) {
+			err = errors.New("interrupted")
+		}
+		report(env.Stderr, err)
+		status <- exitStatus(err)
+	}()
+	select {
+	case s := <-status:
+		return s
+	case <-end.now:
+		return exitFailed
 	}
-	report(env.Stderr, err)
-	return exitStatus(err)
 }
 
-func run(ctx context.Context, env Env) error {
-	env.Stderr = &lockedWriter{w: env.Stderr}
-	p := &program{Env: env, layers: newLayers(env.Environ), exposed: harden()}
+func run(end *ending, env Env) error {
+	p := &program{Env: env, ending: end, layers: newLayers(env.Environ), exposed: harden()}
 	helped := false
 	parser, err := kong.New(&commandLine{}, options(p, func(int) { helped = true })...)
 	if err != nil {
@@ -48,7 +72,7 @@ func run(ctx context.Context, env Env) error {
 		return withStatus(problem.WithHint(err, "\""+programName+" --help\" lists commands and flags"), exitUsage)
 	}
 	p.check(command)
-	command.BindTo(ctx, (*context.Context)(nil))
+	command.BindTo(end.drain, (*context.Context)(nil))
 	return command.Run(p)
 }
 
@@ -82,6 +106,7 @@ type commandLine struct {
 // program is what every command works with.
 type program struct {
 	Env
+	ending *ending
 	layers *layers
 	// exposed is why the system does not keep this process's memory from others of the same user. Nil if it does.
 	exposed error

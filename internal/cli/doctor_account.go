@@ -46,7 +46,7 @@ func (x *examination) caretaker(ctx context.Context) (*caretaker, error) {
 		return nil, x.storeErr
 	}
 	logger := newLogger(x.Stderr, logrus.WarnLevel, "text", newRedactor(x.app.secrets.all()))
-	return ownCaretaker(ctx, managerConfig(x.store, x.app.upstream, x.app.secrets, logger),
+	return x.ownCaretaker(ctx, managerConfig(x.store, x.app.upstream, x.app.secrets, logger),
 		admin.LoginConfig{RedirectURL: x.redirect()}, x.store, x.app.admin)
 }
 

@@ -3,15 +3,16 @@ package cli
 import (
 	"io"
 	"log"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/proxy"
 )
 
-// newLogger returns the logger of the program. What it writes has gone through r.
+// newLogger returns the logger of the program. What it writes has gone through r. If w is the program's
+// queue, the logger tells when lines are missing.
 func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *logrus.Logger {
 	logger := logrus.New()
 	logger.SetOutput(w)
@@ -21,6 +22,11 @@ func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *log
 		logger.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	} else {
 		logger.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: time.RFC3339})
+	}
+	if q, ok := w.(*logqueue.Queue); ok {
+		q.OnLoss(func(lines uint64) {
+			logger.WithField("lines", lines).Warn("log lines were dropped: nobody read them")
+		})
 	}
 	return logger
 }
@@ -35,16 +41,4 @@ func captureStandardLog(logger *logrus.Logger) (restore func()) {
 		log.SetOutput(output)
 		log.SetFlags(flags)
 	}
-}
-
-// lockedWriter makes whole lines out of writes from several goroutines.
-type lockedWriter struct {
-	mu sync.Mutex // guards w
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }

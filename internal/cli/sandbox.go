@@ -57,7 +57,7 @@ func (c *sandboxCommand) check(p *program) (*app, sandbox.Options, error) {
 		listen: v.listen(&c.listenSettings, false), admin: v.admin(&c.adminSettings),
 		redirect: v.redirect(&c.loginSettings), scope: c.Scope,
 		guard: c.listenSettings, tokens: c.tokenSettings, traffic: c.trafficSettings,
-		stderr: p.Stderr, certificate: v.certificate(&c.listenSettings), pprof: c.Pprof.On,
+		stderr: p.Stderr, ending: p.ending, certificate: v.certificate(&c.listenSettings), pprof: c.Pprof.On,
 	}
 	a.secrets.requireHeader = v.requiredHeader(&c.listenSettings)
 	v.listeners(addressesOf(a.listen), a.admin)

@@ -45,9 +45,11 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){
 		programName: func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			os.Exit(Run(ctx, Env{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
+			signals := make(chan os.Signal, 8)
+			signal.Notify(signals, Signals()...)
+			os.Exit(Run(context.Background(), Env{
+				Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
+			}))
 		},
 		"get":     exitOnError(get),
 		"consent": exitOnError(consent),

@@ -22,7 +22,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		return withStatus(err, exitUsage)
 	}
 	a.logger = newLogger(p.Stderr, level, c.LogFormat, newRedactor(a.secrets.all()))
-	a.stderr = p.Stderr
+	a.stderr, a.ending = p.Stderr, p.ending
 	p.warnStrangers(a.logger)
 	if p.exposed != nil {
 		a.logger.WithError(p.exposed).Warn("the system does not keep the memory of this process from others of the same user")

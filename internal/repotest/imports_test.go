@@ -15,7 +15,7 @@ var doors = map[string]struct {
 	reason string
 }{
 	".":                           {[]string{"internal/cli"}, "main is a signal context, a call and an exit status: all wiring has one place"},
-	"internal/cli":                {[]string{"internal/admin", "internal/admin/client", "internal/config", "internal/doctor", "internal/listen", "internal/stores", "internal/sandbox", "proxy", "tokens"}, "cli wires everything together, and is wired by main alone"},
+	"internal/cli":                {[]string{"internal/admin", "internal/admin/client", "internal/config", "internal/doctor", "internal/listen", "internal/logqueue", "internal/stores", "internal/sandbox", "proxy", "tokens"}, "cli wires everything together, and is wired by main alone"},
 	"internal/config":             {[]string{"internal/admin", "internal/listen", "internal/stores", "proxy", "tokens"}, "config fills the configurations of others and runs nothing"},
 	"internal/doctor":             {[]string{"internal/admin", "internal/admin/client", "internal/config", "internal/listen", "internal/stores", "proxy", "tokens"}, "doctor examines what the program would use"},
 	"internal/stores":             {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore"}, "this table is the one place that knows every store"},
@@ -45,6 +45,8 @@ var doors = map[string]struct {
 	"internal/e2e/clients":        {nil, "it sends what real clients send, from outside"},
 	"internal/e2e/chaos":          {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore", "tokens/storetest", "internal/e2e/chaos/model"}, "the harness stands beside the program, over the life cycle and its stores"},
 	"internal/e2e/chaos/model":    {[]string{"tokens"}, "the model restates the protocol and nothing else"},
+
+	"internal/logqueue": {nil, "a queue of lines knows nothing of what is in them"},
 
 	"internal/admin/console": {nil, "the console is static: what it shows, the browser asks the admin listener for"},
 }

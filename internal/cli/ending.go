@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// exchangeGrace is how long a token exchange under way, and its save, are waited for when the process is
+// asked to end a second time, or for its trace.
+const exchangeGrace = 10 * time.Second
+
+// Signals lists what Env.Signals must deliver. A hang-up that was ignored when the process began, as under
+// nohup, stays ignored. SIGPIPE is among them because a delivered one no longer ends the process when the
+// reader of standard error is gone; ignored, it would be so for child processes too.
+func Signals() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
+}
+
+// ending is how a process learns that it is to end. Every signal is more urgent than the one before:
+// finish what runs, give up requests, end at once.
+type ending struct {
+	// drain ends with the first signal.
+	drain context.Context
+	// hurry ends with the second: requests are given up, but not a token exchange.
+	hurry context.Context
+	// now is closed with the third.
+	now chan struct{}
+
+	mu     sync.Mutex // guards the fields below
+	settle []func(context.Context)
+}
+
+// newEnding follows signals until stop is called.
+func newEnding(ctx context.Context, signals <-chan os.Signal) (e *ending, stop func()) {
+	drain, endDrain := context.WithCancel(ctx)
+	hurry, endHurry := context.WithCancel(context.WithoutCancel(ctx))
+	e = &ending{drain: drain, hurry: hurry, now: make(chan struct{})}
+	stopped := make(chan struct{})
+	var following sync.WaitGroup
+	following.Go(func() { e.follow(signals, stopped, endDrain, endHurry) })
+	return e, func() {
+		close(stopped)
+		following.Wait()
+		endDrain()
+		endHurry()
+	}
+}
+
+func (e *ending) follow(signals <-chan os.Signal, stopped <-chan struct{}, steps ...func()) {
+	for {
+		select {
+		case <-stopped:
+			return
+		case s := <-signals:
+			switch {
+			case s == syscall.SIGPIPE:
+			case s == syscall.SIGQUIT:
+				e.settleAll()
+				dieWithTrace()
+			case len(steps) > 0:
+				steps[0]()
+				steps = steps[1:]
+			default:
+				close(e.now)
+				return
+			}
+		}
+	}
+}
+
+// beforeTrace adds a function that waits for token exchanges under way. It is called before SIGQUIT ends
+// the process.
+func (e *ending) beforeTrace(f func(context.Context)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.settle = append(e.settle, f)
+}
+
+func (e *ending) settleAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), exchangeGrace)
+	defer cancel()
+	e.mu.Lock()
+	all := e.settle
+	e.mu.Unlock()
+	var under sync.WaitGroup
+	for _, f := range all {
+		under.Go(func() { f(ctx) })
+	}
+	under.Wait()
+}
+
+// exchange returns a context for the end of token exchanges: it lasts that long, but after a second signal
+// exchangeGrace at most.
+func (e *ending) exchange(limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	stop := context.AfterFunc(e.hurry, func() {
+		timer := time.NewTimer(exchangeGrace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}

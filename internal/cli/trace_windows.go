@@ -1,0 +1,4 @@
+package cli
+
+// dieWithTrace does nothing: Windows has no SIGQUIT.
+func dieWithTrace() {}

@@ -1,0 +1,156 @@
+// Package logqueue keeps the log from holding up the work: lines go into a bounded queue, and one
+// goroutine writes them out in batches.
+//
+//	q := logqueue.New(os.Stderr)
+//	defer q.Close(time.Second)
+//	logger.SetOutput(q)
+//
+// A write never waits and never fails. If nobody reads the other end, lines are dropped and counted; if
+// the other end is gone, all of them are. When lines flow again OnLoss is told how many are missing.
+package logqueue
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// limit is how many bytes wait at most, besides the batch that is being written.
+	limit = 1 << 20
+	// pause is the longest that a line waits for others to be written with it. A line after a silence is
+	// written at once.
+	pause = 100 * time.Millisecond
+)
+
+// Queue is an io.Writer, safe for concurrent use, that expects whole lines.
+type Queue struct {
+	to      io.Writer
+	wake    chan struct{} // holds a token while lines wait
+	closing chan struct{} // closed by Close
+	close   sync.Once
+	ended   chan struct{} // closed when the goroutine has ended
+	dropped atomic.Uint64
+
+	mu      sync.Mutex // guards the fields below
+	pending []byte
+	lost    uint64 // lines dropped since OnLoss was told
+	onLoss  func(lines uint64)
+	over    bool // nothing is written any more
+}
+
+var _ io.Writer = (*Queue)(nil)
+
+// New returns a queue in front of w. Close ends its goroutine.
+func New(w io.Writer) *Queue {
+	q := &Queue{to: w, wake: make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{})}
+	go q.run()
+	return q
+}
+
+// OnLoss sets what is called when lines flow again after some were dropped, with their number. It may
+// write to the queue. Nil, as at first, tells nobody.
+func (q *Queue) OnLoss(f func(lines uint64)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.onLoss = f
+}
+
+// Dropped returns how many lines were not written, ever.
+func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
+
+// Write queues p, or drops it if the queue is full or closed. It always succeeds.
+func (q *Queue) Write(p []byte) (int, error) {
+	q.mu.Lock()
+	if q.over || len(q.pending)+len(p) > limit {
+		q.lost++
+		q.mu.Unlock()
+		q.dropped.Add(1)
+		return len(p), nil
+	}
+	q.pending = append(q.pending, p...)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+// Close writes out what waits, for at most that long. What is written later is dropped. It may be called
+// more than once. If the other end blocks, the goroutine stays behind until the process ends.
+func (q *Queue) Close(wait time.Duration) {
+	q.close.Do(func() { close(q.closing) })
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-q.ended:
+	case <-timer.C:
+	}
+}
+
+func (q *Queue) run() {
+	defer close(q.ended)
+	var batch []byte
+	for {
+		select {
+		case <-q.wake:
+			batch = q.flush(batch)
+			q.rest()
+		case <-q.closing:
+			batch = q.flush(batch)
+			q.mu.Lock()
+			q.over = true
+			q.mu.Unlock()
+			q.flush(batch) // what OnLoss has written
+			return
+		}
+	}
+}
+
+// rest lets lines gather.
+func (q *Queue) rest() {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-q.closing:
+	}
+}
+
+// flush writes what waits, and returns the memory of it for the next batch.
+func (q *Queue) flush(spare []byte) []byte {
+	q.mu.Lock()
+	batch := q.pending
+	q.pending = spare[:0]
+	q.mu.Unlock()
+	if len(batch) == 0 {
+		return batch
+	}
+	if _, err := q.to.Write(batch); err != nil {
+		// Why does not matter: there is nowhere to say so. The next batch is tried all the same.
+		lines := uint64(bytes.Count(batch, []byte{'\n'}))
+		q.dropped.Add(lines)
+		q.mu.Lock()
+		q.lost += lines
+		q.mu.Unlock()
+		return batch
+	}
+	q.tellLoss()
+	return batch
+}
+
+// tellLoss waits until there is room for the line that tells.
+func (q *Queue) tellLoss() {
+	q.mu.Lock()
+	lost, tell := q.lost, q.onLoss
+	if lost == 0 || tell == nil || len(q.pending) > limit/2 {
+		q.mu.Unlock()
+		return
+	}
+	q.lost = 0
+	q.mu.Unlock()
+	tell(lost)
+}

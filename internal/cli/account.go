@@ -10,9 +10,8 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
@@ -32,8 +31,8 @@ type accountFlag struct {
 	Account string `default:"default" placeholder:"NAME" help:"The account that is meant."`
 }
 
-// caretaker gives access to the accounts: to those of a running proxy, or else to those in the store.
-type caretaker struct {
+// accounts gives access to those of a running proxy, or else to those in the store.
+type accounts struct {
 	*adminClient
 	// handler is set if no proxy runs: it serves what a proxy's admin listener would.
 	handler http.Handler
@@ -43,23 +42,20 @@ type caretaker struct {
 	admin *listen.Address
 }
 
-// take checks the settings and finds out who looks after the accounts.
-func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, error) {
-	v := p.validator()
-	at, up, redirect := v.admin(&s.adminSettings), v.upstream(&s.upstreamSettings), v.redirect(&s.loginSettings)
-	spec := v.store(&s.storeSettings)
-	known, err := readSecrets(p.layers, &s.secretSettings)
-	if err := errors.Join(v.err(), err); err != nil {
+// accounts checks the settings and finds out which program has the accounts.
+func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*accounts, error) {
+	c, err := p.settings.Accounts(s)
+	if err != nil {
 		return nil, withStatus(err, exitUsage)
 	}
-	client, err := dialAdmin(ctx, at)
+	client, err := dialAdmin(ctx, c.Admin)
 	switch {
 	case err == nil:
-		return &caretaker{adminClient: client, admin: at}, nil
+		return &accounts{adminClient: client, admin: c.Admin}, nil
 	case !errors.Is(err, errNoProxy):
 		return nil, err
 	}
-	store, err := spec.Open(ctx, storeOptions(p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }))
+	store, err := c.Store.Open(ctx, config.StoreOptions(p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }))
 	switch {
 	case err != nil:
 		return nil, err
@@ -67,19 +63,15 @@ func (s *accountSettings) take(ctx context.Context, p *program) (*caretaker, err
 		return nil, problem.Mistake(fmt.Sprintf("no proxy is running on %s, and the store %s ends with its proxy", s.AdminListen, store.Name),
 			"start the proxy first, or name its address with --admin-listen")
 	}
-	logger := newLogger(p.Stderr, logrus.WarnLevel, "text", newRedactor(known.all()))
-	port := defaultAdminPort
-	if at != nil && at.Port != 0 {
-		port = int(at.Port)
-	}
-	return p.ownCaretaker(ctx, managerConfig(store, up, known, logger), admin.LoginConfig{
-		ClientID: known.clientID.Reveal(), AuthorizeURL: up.authorize.String(),
-		RedirectURL: redirectURL(redirect, port), Scope: s.Scope,
-	}, store, at)
+	logger := newLogger(p.Stderr, c.LogLevel, c.LogFormat, newRedactor(c.Secrets))
+	return p.ownAccounts(ctx, managerConfig(c, store, logger), admin.LoginConfig{
+		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),
+		RedirectURL: c.Login.Redirect(c.AdminPort()), Scope: c.Login.Scope,
+	}, store, c.Admin)
 }
 
-// ownCaretaker is for when no proxy runs: the same handlers over a Manager of this process.
-func (p *program) ownCaretaker(ctx context.Context, c tokens.Config, login admin.LoginConfig, store stores.Store, at *listen.Address) (*caretaker, error) {
+// ownAccounts is for when no proxy runs: the same handlers over a Manager of this process.
+func (p *program) ownAccounts(ctx context.Context, c tokens.Config, login admin.LoginConfig, store stores.Store, at *listen.Address) (*accounts, error) {
 	c.Observe = onlyLosses(c.Observe)
 	manager, err := tokens.New(c)
 	if err != nil {
@@ -99,7 +91,7 @@ func (p *program) ownCaretaker(ctx context.Context, c tokens.Config, login admin
 	}
 	p.ending.beforeTrace(func(ctx context.Context) { manager.Close(ctx) })
 	end := func() error { return p.finishExchange(manager) }
-	return &caretaker{adminClient: localAdmin(handler, end), handler: handler, redirect: login.RedirectURL, admin: at}, nil
+	return &accounts{adminClient: localAdmin(handler, end), handler: handler, redirect: login.RedirectURL, admin: at}, nil
 }
 
 // finishExchange waits for a token exchange under way and its save. Given up, it would cost a login.
@@ -146,13 +138,13 @@ func loadAll(ctx context.Context, m *tokens.Manager, c tokens.Config) error {
 }
 
 // act sends a request about one account and reads how it then stands.
-func (c *caretaker) act(ctx context.Context, method, account, verb string, in any) (admin.Account, error) {
+func (a *accounts) act(ctx context.Context, method, account, verb string, in any) (admin.Account, error) {
 	var out admin.Account
 	path := "/api/v1/accounts/" + url.PathEscape(account)
 	if verb != "" {
 		path += "/" + verb
 	}
-	_, err := c.do(ctx, method, path, in, &out)
+	_, err := a.do(ctx, method, path, in, &out)
 	return out, forPeople(err)
 }
 
@@ -169,18 +161,18 @@ func forPeople(err error) error {
 }
 
 type refreshCommand struct {
-	accountFlag     `embed:""`
-	accountSettings `embed:""`
+	accountFlag            `embed:""`
+	config.AccountSettings `embed:""`
 }
 
 // Run gets a new pair whatever the age of the present one.
 func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
-	care, err := c.take(ctx, p)
+	acc, err := p.accounts(ctx, &c.AccountSettings)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, care.close()) }()
-	s, err := care.act(ctx, http.MethodPost, c.Account, "refresh", nil)
+	defer func() { err = errors.Join(err, acc.close()) }()
+	s, err := acc.act(ctx, http.MethodPost, c.Account, "refresh", nil)
 	if err != nil {
 		return err
 	}
@@ -189,18 +181,18 @@ func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
 }
 
 type logoutCommand struct {
-	accountFlag     `embed:""`
-	accountSettings `embed:""`
+	accountFlag            `embed:""`
+	config.AccountSettings `embed:""`
 }
 
 // Run makes the account forget its tokens.
 func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
-	care, err := c.take(ctx, p)
+	acc, err := p.accounts(ctx, &c.AccountSettings)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, care.close()) }()
-	if _, err := care.act(ctx, http.MethodPost, c.Account, "logout", nil); err != nil {
+	defer func() { err = errors.Join(err, acc.close()) }()
+	if _, err := acc.act(ctx, http.MethodPost, c.Account, "logout", nil); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.Stderr, "PandaDoc knows no way to revoke a token: copies of it stay valid until they expire.")
@@ -210,38 +202,38 @@ func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
 
 type statusCommand struct {
 	Account string `placeholder:"NAME" help:"Show this account only."`
-	JSON    toggle `name:"json" default:"false" help:"Print JSON, as /api/v1/status gives it."`
+	JSON    bool   `name:"json" default:"false" help:"Print JSON, as /api/v1/status gives it."`
 
-	accountSettings `embed:""`
+	config.AccountSettings `embed:""`
 }
 
 // Run prints how the accounts stand, those that need something first.
 func (c *statusCommand) Run(ctx context.Context, p *program) (err error) {
-	care, err := c.take(ctx, p)
+	acc, err := p.accounts(ctx, &c.AccountSettings)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, care.close()) }()
+	defer func() { err = errors.Join(err, acc.close()) }()
 	var all admin.Overview
-	if _, err := care.do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
+	if _, err := acc.do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
 		return forPeople(err)
 	}
 	if c.Account != "" {
-		one, err := care.act(ctx, http.MethodGet, c.Account, "", nil)
+		one, err := acc.act(ctx, http.MethodGet, c.Account, "", nil)
 		if err != nil {
 			return err
 		}
 		all.Accounts = []admin.Account{one}
 	}
-	if err := c.print(p, care, all); err != nil {
+	if err := c.print(p, acc, all); err != nil {
 		return err
 	}
 	return withStatus(nil, statusOf(all.Accounts))
 }
 
-func (c *statusCommand) print(p *program, care *caretaker, all admin.Overview) error {
-	if !c.JSON.On {
-		return printStatus(p.Stdout, care, all)
+func (c *statusCommand) print(p *program, acc *accounts, all admin.Overview) error {
+	if !c.JSON {
+		return printStatus(p.Stdout, acc, all)
 	}
 	if c.Account != "" {
 		return printJSON(p.Stdout, all.Accounts[0])

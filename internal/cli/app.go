@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
@@ -28,21 +28,10 @@ const closeReserve = 2 * time.Second
 
 // app is a proxy that can be run, made of checked settings.
 type app struct {
-	listen   []place
-	admin    *listen.Address // nil for none
-	upstream upstream
-	secrets  secrets
-	store    stores.Store
-	redirect *url.URL // nil follows from the admin listener
-	scope    string
-	guard    listenSettings
-	tokens   tokenSettings
-	traffic  trafficSettings
-	pprof    bool
-	// certificate is that of the proxied port. Nil for plain http.
-	certificate *listen.Certificate
-	logger      *logrus.Logger
-	stderr      io.Writer
+	*config.Config
+	store  stores.Store
+	logger *logrus.Logger
+	stderr io.Writer
 	// ending tells how urgent the end is. Nil knows nothing but the context of run.
 	ending *ending
 	// ready is called when requests are served, with the address of the first listener. Nil is allowed.
@@ -73,8 +62,8 @@ func (a *app) run(ctx context.Context) error {
 	}
 	restore := captureStandardLog(a.logger)
 	defer restore()
-	if a.certificate != nil {
-		a.certificate.Changed = logCertificate(a.logger.WithField("file", a.certificate.CertFile))
+	if a.Certificate != nil {
+		a.Certificate.Changed = logCertificate(a.logger.WithField("file", a.Certificate.CertFile))
 	}
 	r := &running{app: a, failed: make(chan error, 1)}
 	defer r.closeListeners()
@@ -101,19 +90,19 @@ func (a *app) run(ctx context.Context) error {
 
 // openListeners comes first: a taken port should be found before anything is touched.
 func (r *running) openListeners(ctx context.Context) (err error) {
-	for _, p := range r.listen {
+	for _, p := range r.Listen {
 		open, err := listen.OpenAll(ctx, "listen", []listen.Address{p.Address})
 		if err != nil {
 			return err
 		}
 		for _, l := range open {
-			r.listeners = append(r.listeners, r.certificate.Secure(l, p.account))
+			r.listeners = append(r.listeners, r.Certificate.Secure(l, p.Account))
 		}
 	}
-	if r.app.admin == nil {
+	if r.Admin == nil {
 		return nil
 	}
-	r.adminListeners, err = listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.app.admin})
+	r.adminListeners, err = listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.Admin})
 	return err
 }
 
@@ -123,18 +112,14 @@ func (r *running) closeListeners() {
 }
 
 // managerConfig is what all Managers have in common: those of a proxy, and those of a command that
-// looks after an account while no proxy runs.
-func managerConfig(store stores.Store, u upstream, s secrets, logger *logrus.Logger) tokens.Config {
-	c := tokens.DefaultConfig()
-	c.Store = store.Records
-	c.Endpoint = tokens.Endpoint{
-		URL: u.token.String(), ClientID: s.clientID.Reveal(), ClientSecret: s.clientSecret,
-		Transport: u.transport(0),
-	}
-	c.Accounts = s.accounts
-	c.Observe = logEvents(logger)
-	c.EmergencyPrefix = store.Emergency
-	return c
+// works on an account while no proxy runs.
+func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) tokens.Config {
+	t := c.Tokens
+	t.Store = store.Records
+	t.Endpoint.Transport = transport(c.Upstream, 0)
+	t.Observe = logEvents(logger)
+	t.EmergencyPrefix = store.Emergency
+	return t
 }
 
 func (r *running) adminConfig() admin.Config {
@@ -144,15 +129,15 @@ func (r *running) adminConfig() admin.Config {
 	}
 	return admin.Config{
 		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
-		Pprof: r.pprof,
+		Pprof: r.Pprof,
 		Login: admin.LoginConfig{
-			ClientID: r.secrets.clientID.Reveal(), AuthorizeURL: r.upstream.authorize.String(),
-			RedirectURL: redirectURL(r.redirect, portOfListeners(r.adminListeners)), Scope: r.scope,
+			ClientID: r.Tokens.Endpoint.ClientID, AuthorizeURL: r.Upstream.Authorize.String(),
+			RedirectURL: r.Login.Redirect(portOfListeners(r.adminListeners)), Scope: r.Login.Scope,
 		},
 		Info: admin.Info{
-			Version: buildVersion().version, Listeners: listeners, Upstream: r.upstream.api.String(),
+			Version: buildVersion().version, Listeners: listeners, Upstream: r.Upstream.API.String(),
 			Store: r.store.Name, StartedAt: time.Now().UTC(),
-			CallerHeaders: r.secrets.callerHeaders(),
+			CallerHeaders: r.CallerHeaders(),
 		},
 	}
 }
@@ -181,7 +166,7 @@ func (r *running) serveOne(s *http.Server, l net.Listener) {
 func (r *running) announce() {
 	var listeners []string
 	for _, l := range r.listeners {
-		fmt.Fprintf(r.stderr, "listening on %s -> %s\n", listen.BaseURL(l), r.upstream.api)
+		fmt.Fprintf(r.stderr, "listening on %s -> %s\n", listen.BaseURL(l), r.Upstream.API)
 		listeners = append(listeners, listen.BaseURL(l))
 	}
 	var admins []string
@@ -195,7 +180,7 @@ func (r *running) announce() {
 	}
 	r.logger.WithFields(logrus.Fields{
 		"listeners": strings.Join(listeners, " "), "admin": strings.Join(admins, " "),
-		"upstream": r.upstream.api.String(), "store": r.store.Name,
+		"upstream": r.Upstream.API.String(), "store": r.store.Name,
 		"accounts": strings.Join(accounts, " "), "version": buildVersion().version,
 	}).Info("started")
 	if r.ready != nil {
@@ -205,11 +190,11 @@ func (r *running) announce() {
 
 // checkRedirect warns if PandaDoc will send browsers to a port of this machine where nobody listens.
 func (r *running) checkRedirect() {
-	if r.redirect == nil || !listen.IsLoopbackHost(r.redirect.Hostname()) || len(r.adminListeners) == 0 {
+	if r.Login.RedirectURL == nil || !listen.IsLoopbackHost(r.Login.RedirectURL.Hostname()) || len(r.adminListeners) == 0 {
 		return
 	}
-	if portOf(r.redirect) != strconv.Itoa(portOfListeners(r.adminListeners)) {
-		r.logger.WithField("redirect_url", r.redirect.String()).
+	if config.PortOf(r.Login.RedirectURL) != strconv.Itoa(portOfListeners(r.adminListeners)) {
+		r.logger.WithField("redirect_url", r.Login.RedirectURL.String()).
 			Warn("the admin listener is not where the redirect URL points: only login --paste can work")
 	}
 }
@@ -222,10 +207,10 @@ func (r *running) stop() error {
 	r.logger.Info("stopping")
 	begun := time.Now()
 	select { // clients have not heard yet that they should go elsewhere
-	case <-time.After(r.traffic.DrainMin.Duration):
+	case <-time.After(r.DrainMin):
 	case <-r.ending.hurry.Done():
 	}
-	ctx, cancel := context.WithTimeout(r.ending.hurry, r.traffic.DrainTimeout.Duration)
+	ctx, cancel := context.WithTimeout(r.ending.hurry, r.DrainTimeout)
 	defer cancel()
 	if err := r.server.Shutdown(ctx); err != nil {
 		r.logger.Warn("some requests did not finish in time and were cut off")
@@ -239,7 +224,7 @@ func (r *running) stop() error {
 	}
 	r.serving.Wait()
 	r.transport.CloseIdleConnections()
-	left := r.traffic.DrainMin.Duration + r.traffic.DrainTimeout.Duration - time.Since(begun)
+	left := r.DrainMin + r.DrainTimeout - time.Since(begun)
 	exchange, cancel := r.ending.exchange(max(left, closeReserve))
 	defer cancel()
 	if err := r.manager.Close(exchange); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -56,16 +57,11 @@ func serveFor(t *testing.T, upstream http.HandlerFunc, args ...string) *served {
 	t.Helper()
 	api := httptest.NewServer(upstream)
 	t.Cleanup(api.Close)
-	p, c := parseServe(t, []string{"PANDADOC_API_KEY=the-api-key"}, append([]string{
+	c := parseServe(t, []string{"PANDADOC_API_KEY=the-api-key"}, append([]string{
 		"--api-url=" + api.URL, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--store=memory:",
 	}, args...)...)
-	a, _, level, err := c.check(p)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &served{T: t, ended: make(chan error, 1), log: &logBuffer{}, client: &http.Client{Transport: &http.Transport{}}}
-	a.stderr = s.log
-	a.logger = newLogger(a.stderr, level, c.LogFormat, newRedactor(a.secrets.all()))
+	a := (&program{Env: Env{Stderr: s.log}}).app(c)
 	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
 	ready := make(chan string, 1)
 	a.ready = func(base string) { ready <- base }
@@ -231,10 +227,10 @@ func TestTheProbeProvesOnlyWith200(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
 		}))
-		u := upstream{}
-		u.api, _ = u.api.Parse(api.URL + "/base")
-		transport := u.transport(time.Second)
-		ask := probe(u.api, "/public/v1/members/current?x=1", transport)
+		u := config.Upstream{}
+		u.API, _ = u.API.Parse(api.URL + "/base")
+		transport := transport(u, time.Second)
+		ask := probe(u.API, "/public/v1/members/current?x=1", transport)
 		check(t, http.StatusText(status), ask(t.Context(), tokens.Token{Access: tokens.NewSecret("t")}), want)
 		check(t, "path", path, "/base/public/v1/members/current?x=1")
 		check(t, "authorization", auth, "Bearer t")
@@ -244,27 +240,6 @@ func TestTheProbeProvesOnlyWith200(t *testing.T) {
 	}
 	if probe(nil, "", nil) != nil {
 		t.Errorf("got a probe without a path, want none")
-	}
-}
-
-func TestStateHome(t *testing.T) {
-	for _, row := range []struct {
-		name, system string
-		env          map[string]string
-		want         string // empty for an error
-	}{
-		{"home", "linux", map[string]string{"HOME": "/home/u"}, "/home/u/.local/state"},
-		{"state home", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "/state"}, "/state"},
-		{"relative state home is ignored", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "state"}, "/home/u/.local/state"},
-		{"nothing", "linux", nil, ""},
-		{"relative home", "linux", map[string]string{"HOME": "."}, ""},
-		{"macOS", "darwin", map[string]string{"HOME": "/Users/u", "XDG_STATE_HOME": "/state"}, "/Users/u/Library/Application Support"},
-		{"Windows", "windows", map[string]string{"LocalAppData": `C:\Users\u\AppData\Local`}, `C:\Users\u\AppData\Local`},
-		{"Windows without", "windows", map[string]string{"HOME": "/home/u"}, ""},
-	} {
-		got, err := stateHome(row.system, func(name string) string { return row.env[name] })
-		check(t, row.name, got, row.want)
-		check(t, row.name+" fails", err != nil, row.want == "")
 	}
 }
 

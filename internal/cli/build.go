@@ -1,16 +1,17 @@
 package cli
 
 import (
+	"context"
 	"log"
 	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -20,7 +21,7 @@ const adminHeaderBytes = 64 << 10
 
 // build makes the parts and puts them together.
 func (r *running) build() (err error) {
-	r.transport = r.upstream.transport(r.traffic.UpstreamHeaderTimeout.Duration)
+	r.transport = transport(r.Upstream, r.UpstreamHeaderTimeout)
 	if r.manager, err = tokens.New(r.managerConfig()); err != nil {
 		return err
 	}
@@ -41,38 +42,27 @@ func (r *running) build() (err error) {
 }
 
 func (r *running) managerConfig() tokens.Config {
-	c := managerConfig(r.store, r.upstream, r.secrets, r.logger)
-	c.RefreshBefore = r.tokens.RefreshBefore.Duration
-	c.RefreshTimeout = r.tokens.RefreshTimeout.Duration
-	c.MaxAccounts = r.tokens.MaxAccounts.N
+	c := managerConfig(r.Config, r.store, r.logger)
 	log := c.Observe
 	c.Observe = func(e tokens.Event) {
 		log(e)
 		r.admin.ObserveEvent(e)
 	}
-	c.Probe = probe(r.upstream.api, r.tokens.ProbePath, r.transport)
+	c.Probe = probe(r.Upstream.API, r.ProbePath, r.transport)
 	return c
 }
 
 func (r *running) proxyConfig() proxy.Config {
-	c := proxy.DefaultConfig()
-	c.API, c.TokenURL, c.Tokens = r.upstream.api, r.upstream.token, r.manager
-	c.AllowHosts, c.AllowOrigins = r.guard.AllowHost, r.guard.AllowOrigin
-	c.ClientKeys, c.RequireHeader = r.secrets.clientKeys, r.secrets.requireHeader
-	c.AllowRoutes, c.ReadOnly = r.guard.AllowRoute, r.guard.ReadOnly.On
-	c.MaxConnections = fitConnections(r.traffic.MaxConnections.N, openFiles())
-	if c.MaxConnections < r.traffic.MaxConnections.N {
+	c := r.Proxy
+	c.Tokens = r.manager
+	c.MaxConnections = fitConnections(r.Proxy.MaxConnections, openFiles())
+	if c.MaxConnections < r.Proxy.MaxConnections {
 		r.logger.WithFields(logrus.Fields{"connections": c.MaxConnections, "files": openFiles()}).
 			Warn("this process may open few files: fewer connections are accepted than --max-connections allows")
 	}
-	c.HeaderTimeout, c.BodyTimeout = r.traffic.ClientHeaderTimeout.Duration, r.traffic.ClientBodyTimeout.Duration
-	c.ReplayMemory, c.ReplayDisk = r.traffic.ReplayMemory.Bytes, r.traffic.ReplayDisk.Bytes
-	c.ReplayTotal = r.traffic.ReplayTotal.Bytes
-	c.TempDir = r.traffic.TempDir
 	if c.TempDir == "" {
 		c.TempDir = r.store.ScratchDir
 	}
-	c.MaxInFlight = r.traffic.MaxInFlight.N
 	c.Transport = r.transport
 	c.Log = r.logger
 	c.LoginHint = func(account string) string { return "run: " + admin.LoginCommand(account) }
@@ -94,22 +84,31 @@ func newAdmin(c admin.Config, allowHosts ...string) (*admin.Handler, error) {
 	return admin.New(c)
 }
 
-// redirectURL returns what must be registered at PandaDoc: as configured, or the admin listener's.
-func redirectURL(configured *url.URL, adminPort int) *url.URL {
-	if configured != nil {
-		return configured
-	}
-	return &url.URL{Scheme: "http", Host: net.JoinHostPort("localhost", strconv.Itoa(adminPort)), Path: "/oauth2/callback"}
-}
-
-// defaultAdminPort is that of --admin-listen.
-const defaultAdminPort = 8081
-
 func portOfListeners(open []net.Listener) int {
 	for _, l := range open {
 		if tcp, ok := l.Addr().(*net.TCPAddr); ok {
 			return tcp.Port
 		}
 	}
-	return defaultAdminPort
+	return config.DefaultAdminPort
+}
+
+// accountOf is http.Server.BaseContext.
+func accountOf(l net.Listener) context.Context {
+	ctx := context.Background()
+	if served, ok := l.(*listen.Listener); ok && served.Account != "" {
+		return proxy.WithAccount(ctx, served.Account)
+	}
+	return ctx
+}
+
+// logCertificate returns what a certificate that has changed tells the log through.
+func logCertificate(log *logrus.Entry) func(error) {
+	return func(err error) {
+		if err != nil {
+			log.WithError(err).Warn("the changed certificate cannot be used: the former one stays in use")
+			return
+		}
+		log.Info("using the changed certificate")
+	}
 }

@@ -1,3 +1,6 @@
+// Package cli is the command line: one file for each command or for a few that belong together, and the
+// wiring of the packages that a command runs. Settings are read by package config; nothing here reads the
+// environment of the process.
 package cli
 
 import (
@@ -10,8 +13,10 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/sirupsen/logrus"
 
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
 )
 
 const programName = "pandadoc-auth-proxy"
@@ -58,7 +63,7 @@ func Run(ctx context.Context, env Env) int {
 }
 
 func run(end *ending, env Env) error {
-	p := &program{Env: env, ending: end, layers: newLayers(env.Environ), exposed: harden()}
+	p := &program{Env: env, ending: end, settings: config.NewReader(env.Environ, stores.Known()), exposed: harden()}
 	helped := false
 	parser, err := kong.New(&commandLine{}, options(p, func(int) { helped = true })...)
 	if err != nil {
@@ -71,22 +76,21 @@ func run(end *ending, env Env) error {
 	case err != nil:
 		return withStatus(problem.WithHint(err, "\""+programName+" --help\" lists commands and flags"), exitUsage)
 	}
-	p.check(command)
+	p.settings.Parsed(command)
 	command.BindTo(end.drain, (*context.Context)(nil))
 	return command.Run(p)
 }
 
 func options(p *program, exit func(int)) []kong.Option {
-	return []kong.Option{
+	return append(p.settings.Options(),
 		kong.Name(programName),
 		kong.Description(description),
 		kong.Writers(p.Stdout, p.Stderr),
 		kong.Exit(exit),
-		kong.Resolvers(p.layers),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.Help(printHelp),
-		kong.ValueFormatter(helpWithEnv),
-	}
+		kong.ValueFormatter(helpWithDefault),
+	)
 }
 
 // commandLine is what kong parses. serve is meant where no command is given.
@@ -106,35 +110,8 @@ type commandLine struct {
 // program is what every command works with.
 type program struct {
 	Env
-	ending *ending
-	layers *layers
+	ending   *ending
+	settings *config.Reader
 	// exposed is why the system does not keep this process's memory from others of the same user. Nil if it does.
 	exposed error
-	// mistakes are those of single settings, found before the command looks at them.
-	mistakes []error
-	// strangers are names in the environment that look like ours and mean nothing.
-	strangers []string
-}
-
-// check looks at every setting by itself, so that one run shows all mistakes.
-func (p *program) check(command *kong.Context) {
-	p.mistakes = append(p.mistakes, p.layers.errs...)
-	for _, flag := range command.Flags() {
-		if c, ok := flag.Target.Addr().Interface().(checker); ok && c.check() != nil {
-			p.mistakes = append(p.mistakes, located(p.layers.source(flag.Name), c.check()))
-		}
-	}
-	strangers, err := p.layers.checkNames(knownNames(command.Model))
-	p.strangers = strangers
-	p.mistakes = append(p.mistakes, problem.Each(err)...)
-}
-
-// validator returns one that already knows the mistakes of the single settings.
-func (p *program) validator() *validator {
-	return &validator{layers: p.layers, errs: p.mistakes}
-}
-
-// located puts the place of a mistake in front of it and keeps its hint.
-func located(where string, err error) error {
-	return problem.Mistake(where+": "+err.Error(), problem.HintOf(err))
 }

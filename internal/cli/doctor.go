@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -19,10 +21,10 @@ const lookTimeout = 20 * time.Second
 // It writes no record and spends no refresh token, unless --refresh asks for that.
 type doctorCommand struct {
 	Account string `placeholder:"NAME" help:"Look at this account only."`
-	Refresh toggle `default:"false" help:"Also get new tokens, to prove that it works. Without this flag no token is spent."`
-	JSON    toggle `name:"json" default:"false" help:"Print JSON."`
+	Refresh bool   `default:"false" help:"Also get new tokens, to prove that it works. Without this flag no token is spent."`
+	JSON    bool   `name:"json" default:"false" help:"Print JSON."`
 
-	settings `embed:""`
+	config.Settings `embed:""`
 }
 
 // inspection is one thing that a doctor looks at. What it finds does not depend on the others.
@@ -59,7 +61,7 @@ func inspections() []inspection {
 type examination struct {
 	*program
 	command *doctorCommand
-	app     *app
+	config  *config.Config
 
 	mistakes []error // in the configuration
 	// proxy is the running one. Nil if there is none; proxyErr then says why.
@@ -89,7 +91,7 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) error {
 		return ctx.Err()
 	}
 	r := newDiagnosis(all, x.secrets(ctx))
-	if err := r.print(p.Stdout, c.JSON.On); err != nil {
+	if err := r.print(p.Stdout, c.JSON); err != nil {
 		return err
 	}
 	return withStatus(nil, r.exitStatus())
@@ -107,10 +109,9 @@ func (x *examination) run(ctx context.Context, i inspection) []finding {
 
 // examine reads the settings, and opens what a proxy would open. Nothing that fails here ends it.
 func (c *doctorCommand) examine(ctx context.Context, p *program) *examination {
-	serve := serveCommand{c.settings}
-	a, spec, _, err := serve.check(p)
-	x := &examination{program: p, command: c, app: a, mistakes: problem.Each(err)}
-	at := a.admin
+	settings, err := p.settings.Serve(&c.Settings)
+	x := &examination{program: p, command: c, config: settings, mistakes: problem.Each(err)}
+	at := settings.Admin
 	if at != nil && at.Path == "" && at.Port == 0 {
 		at = nil // a proxy with these settings would be anywhere
 	}
@@ -118,11 +119,11 @@ func (c *doctorCommand) examine(ctx context.Context, p *program) *examination {
 	if x.proxy != nil {
 		_, x.proxyErr = x.proxy.do(ctx, "GET", "/api/v1/status", nil, &x.overview)
 	}
-	if spec.IsZero() {
+	if settings.Store.IsZero() {
 		x.storeErr = errNotConfigured
 		return x
 	}
-	x.store, x.storeErr = spec.Open(ctx, storeOptions(p.Environ, func(text string) { x.warnings = append(x.warnings, text) }))
+	x.store, x.storeErr = settings.Store.Open(ctx, config.StoreOptions(p.Environ, func(text string) { x.warnings = append(x.warnings, text) }))
 	return x
 }
 
@@ -140,7 +141,7 @@ func (x *examination) close() {
 
 // secrets are what no finding may show: those of the configuration, and those of the store.
 func (x *examination) secrets(ctx context.Context) []tokens.Secret {
-	all := x.app.secrets.all()
+	all := slices.Clone(x.config.Secrets)
 	for _, p := range x.patients(ctx) {
 		all = append(all, p.record.AccessToken, p.record.RefreshToken)
 	}

@@ -16,19 +16,19 @@ import (
 
 // refresh gets new tokens, by the running proxy or by ourselves, because that was asked for.
 func (x *examination) refresh(ctx context.Context) (found []finding) {
-	if !x.command.Refresh.On {
+	if !x.command.Refresh {
 		return []finding{skipped("no token is spent to look; --refresh tries it")}
 	}
-	care, err := x.caretaker(ctx)
+	acc, err := x.accounts(ctx)
 	if err != nil {
 		return []finding{failingAs(err, stores.Fix)}
 	}
 	if x.proxy == nil {
-		defer care.close()
+		defer acc.close()
 	}
 	for _, p := range x.patients(ctx) {
 		if p.config.APIKey.IsZero() {
-			found = append(found, refreshed(ctx, care, p.name))
+			found = append(found, refreshed(ctx, acc, p.name))
 		}
 	}
 	if len(found) == 0 {
@@ -37,21 +37,21 @@ func (x *examination) refresh(ctx context.Context) (found []finding) {
 	return found
 }
 
-// caretaker is the running proxy, or what a command uses without one.
-func (x *examination) caretaker(ctx context.Context) (*caretaker, error) {
+// accounts is the running proxy, or what a command uses without one.
+func (x *examination) accounts(ctx context.Context) (*accounts, error) {
 	switch {
 	case x.proxy != nil:
-		return &caretaker{adminClient: x.proxy}, nil
+		return &accounts{adminClient: x.proxy}, nil
 	case x.store.Records == nil:
 		return nil, x.storeErr
 	}
-	logger := newLogger(x.Stderr, logrus.WarnLevel, "text", newRedactor(x.app.secrets.all()))
-	return x.ownCaretaker(ctx, managerConfig(x.store, x.app.upstream, x.app.secrets, logger),
-		admin.LoginConfig{RedirectURL: x.redirect()}, x.store, x.app.admin)
+	logger := newLogger(x.Stderr, logrus.WarnLevel, "text", newRedactor(x.config.Secrets))
+	return x.ownAccounts(ctx, managerConfig(x.config, x.store, logger),
+		admin.LoginConfig{RedirectURL: x.redirect()}, x.store, x.config.Admin)
 }
 
-func refreshed(ctx context.Context, care *caretaker, account string) finding {
-	s, err := care.act(ctx, http.MethodPost, account, "refresh", nil)
+func refreshed(ctx context.Context, acc *accounts, account string) finding {
+	s, err := acc.act(ctx, http.MethodPost, account, "refresh", nil)
 	if err == nil {
 		return fine(fmt.Sprintf("account %s has new tokens (generation %d), %s", account, s.Generation, validity(s.ExpiresAt)))
 	}

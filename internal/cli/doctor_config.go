@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // configuration tells every mistake, each with its fix.
@@ -15,11 +17,8 @@ func (x *examination) configuration(context.Context) (found []finding) {
 	for _, err := range x.mistakes {
 		found = append(found, failingAs(err, "see \""+programName+" serve --help\""))
 	}
-	if len(x.strangers) > 0 {
-		found = append(found, worrying(
-			"variables in the environment that are no settings: "+strings.Join(x.strangers, " "),
-			"correct their names, or ignore this if Kubernetes made them",
-		))
+	for _, w := range x.config.Warnings {
+		found = append(found, worrying(w.Error(), problem.HintOf(w)))
 	}
 	if len(found) > 0 {
 		return found
@@ -33,28 +32,28 @@ func (x *examination) configuration(context.Context) (found []finding) {
 // clientCredentials looks for who we are to the token endpoint. Whether they are right shows only when a
 // token is spent.
 func (x *examination) clientCredentials(context.Context) []finding {
-	known := x.app.secrets
+	id, secret := x.config.Tokens.Endpoint.ClientID, x.config.Tokens.Endpoint.ClientSecret
 	switch {
-	case known.clientID.IsZero() && x.keysOnly():
+	case id == "" && x.keysOnly():
 		return []finding{fine("none, and none is needed: API keys are not refreshed")}
-	case known.clientID.IsZero() || known.clientSecret.IsZero():
+	case id == "" || secret.IsZero():
 		return []finding{failing("there is no client id and secret: nobody can sign in, and no token can be refreshed",
 			"register an application at PandaDoc with the redirect URL "+x.redirect().String()+
 				", and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET (or --client-id-file and --client-secret-file)")}
-	case known.lookExchanged():
+	case x.config.ClientLooksExchanged():
 		return []finding{failing("the client id has the length of a secret, and the secret that of an id", "exchange the two")}
 	}
 	return []finding{fine("there is a client id and a secret; --refresh tells whether PandaDoc accepts them")}
 }
 
-// keysOnly says whether every configured account has an API key.
+// keysOnly reports whether every configured account has an API key.
 func (x *examination) keysOnly() bool {
-	for _, a := range x.app.secrets.accounts {
+	for _, a := range x.config.Tokens.Accounts {
 		if a.APIKey.IsZero() {
 			return false
 		}
 	}
-	return len(x.app.secrets.accounts) > 0
+	return len(x.config.Tokens.Accounts) > 0
 }
 
 // role is what a host of PandaDoc serves, and where.
@@ -62,10 +61,10 @@ type role struct{ region, serves string }
 
 func knownHosts() map[string]role {
 	all := map[string]role{}
-	for name, r := range regions() {
-		for serves, text := range map[string]string{"API": r.api, "consent page": r.authorize} {
+	for _, r := range config.Regions() {
+		for serves, text := range map[string]string{"API": r.API, "consent page": r.Authorize} {
 			if u, err := url.Parse(text); err == nil {
-				all[u.Hostname()] = role{name, serves}
+				all[u.Hostname()] = role{r.Name, serves}
 			}
 		}
 	}
@@ -112,9 +111,9 @@ type endpoint struct {
 func (x *examination) endpoints() []endpoint {
 	var all []endpoint
 	for _, e := range []endpoint{
-		{x.app.upstream.api, "--api-url", "API"},
-		{x.app.upstream.token, "--token-url", "API"},
-		{x.app.upstream.authorize, "--authorize-url", "consent page"},
+		{x.config.Upstream.API, "--api-url", "API"},
+		{x.config.Upstream.Token, "--token-url", "API"},
+		{x.config.Upstream.Authorize, "--authorize-url", "consent page"},
 	} {
 		if e.Host != "" {
 			all = append(all, e)
@@ -137,26 +136,22 @@ func (x *examination) placesText(hosts map[string]role) string {
 
 // redirect is where PandaDoc sends browsers back to.
 func (x *examination) redirect() *url.URL {
-	port := defaultAdminPort
-	if a := x.app.admin; a != nil && a.Port != 0 {
-		port = int(a.Port)
-	}
-	return redirectURL(x.app.redirect, port)
+	return x.config.Login.Redirect(x.config.AdminPort())
 }
 
 // redirectURL looks whether a browser that comes back finds us.
 func (x *examination) redirectURL(context.Context) []finding {
-	u, at := x.redirect(), x.app.admin
+	u, at := x.redirect(), x.config.Admin
 	register := u.String() + " must be the one registered at PandaDoc, to the letter"
 	switch {
 	case at == nil || at.Path != "":
 		return []finding{worrying("no proxy listens where "+u.String()+" points", "sign in while no proxy runs, or with login --paste")}
-	case at.Port == 0 && x.app.redirect == nil:
+	case at.Port == 0 && x.config.Login.RedirectURL == nil:
 		return []finding{worrying("--admin-listen picks another port at every start, and with it another redirect URL",
 			"give --admin-listen a fixed port, or sign in with login --paste")}
-	case listen.IsLoopbackHost(u.Hostname()) && !at.Reaches(u.Hostname(), portOf(u)):
+	case listen.IsLoopbackHost(u.Hostname()) && !at.Reaches(u.Hostname(), config.PortOf(u)):
 		return []finding{worrying(fmt.Sprintf("PandaDoc sends browsers to %s, and the admin listener is %s", u, at),
-			"set --admin-listen to "+u.Hostname()+":"+portOf(u)+", or register "+redirectURL(nil, int(at.Port)).String()+
+			"set --admin-listen to "+u.Hostname()+":"+config.PortOf(u)+", or register "+config.Login{}.Redirect(int(at.Port)).String()+
 				" at PandaDoc and set --redirect-url to it; login --paste works in any case")}
 	case !listen.IsLoopbackHost(u.Hostname()):
 		return []finding{fine(register + ", and lead to the admin listener " + at.String())}
@@ -166,7 +161,7 @@ func (x *examination) redirectURL(context.Context) []finding {
 
 // runningProxy compares a proxy that runs with what is looked at here.
 func (x *examination) runningProxy(context.Context) []finding {
-	at := x.app.admin
+	at := x.config.Admin
 	switch {
 	case at == nil:
 		return []finding{skipped("there is no admin listener to ask")}
@@ -177,7 +172,7 @@ func (x *examination) runningProxy(context.Context) []finding {
 	}
 	found := []finding{fine(fmt.Sprintf("version %s runs on %s since %s", x.overview.Version, at, x.overview.StartedAt.Local().Format("2006-01-02 15:04:05")))}
 	for _, d := range []struct{ what, runs, here string }{
-		{"PandaDoc at", x.overview.Upstream, x.app.upstream.api.String()},
+		{"PandaDoc at", x.overview.Upstream, x.config.Upstream.API.String()},
 		{"the store", x.overview.Store, x.store.Name},
 		{"the redirect URL", x.overview.RedirectURL, x.redirect().String()},
 	} {

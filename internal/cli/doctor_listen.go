@@ -12,10 +12,10 @@ import (
 
 // listeners looks whether a proxy can listen, or listens already.
 func (x *examination) listeners(ctx context.Context) (found []finding) {
-	for _, a := range x.app.listen {
+	for _, a := range x.config.Listen {
 		found = append(found, x.listener(ctx, "listen", a.Address))
 	}
-	if at := x.app.admin; at != nil && x.proxy == nil {
+	if at := x.config.Admin; at != nil && x.proxy == nil {
 		found = append(found, x.listener(ctx, "admin-listen", *at))
 	}
 	if len(found) == 0 {

@@ -49,7 +49,7 @@ func (x *examination) member(ctx context.Context, p patient) finding {
 	if err != nil {
 		return skipped("account " + p.name + ": " + err.Error())
 	}
-	if x.app.upstream.api.Host == "" {
+	if x.config.Upstream.API.Host == "" {
 		return skipped("no URL could be read: see configuration")
 	}
 	var who member
@@ -84,7 +84,7 @@ func (x *examination) unauthorized(ctx context.Context, p patient, t tokens.Toke
 		return failing("account "+p.name+": what was given as an API key is an access token",
 			"set it as PANDADOC_ACCESS_TOKEN (or --access-token-file) instead of PANDADOC_API_KEY")
 	}
-	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", p.name, x.app.upstream.api.Host, credentialName(t))
+	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", p.name, x.config.Upstream.API.Host, credentialName(t))
 	region := "check that the account is in this region (--region is " + x.command.Region + ")"
 	switch {
 	case t.Scheme == tokens.APIKey:
@@ -104,9 +104,9 @@ func credentialName(t tokens.Token) string {
 
 // ask sends a GET with a token to the API, and to nobody else: redirects are not followed.
 func (x *examination) ask(ctx context.Context, t tokens.Token, path string, into any) (status int, err error) {
-	transport := x.app.upstream.transport(lookTimeout / 2)
+	transport := transport(x.config.Upstream, lookTimeout/2)
 	defer transport.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(x.app.upstream.api.String(), "/")+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(x.config.Upstream.API.String(), "/")+path, nil)
 	if err != nil {
 		return 0, err
 	}

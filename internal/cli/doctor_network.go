@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 )
 
@@ -56,7 +57,7 @@ func (x *examination) reach(ctx context.Context) []*reached {
 }
 
 func (x *examination) knock(ctx context.Context, target *url.URL) *reached {
-	t := x.app.upstream.transport(lookTimeout / 2)
+	t := transport(x.config.Upstream, lookTimeout/2)
 	r := &reached{URL: target, close: t.CloseIdleConnections}
 	ask, err := http.NewRequestWithContext(ctx, http.MethodHead, target.Scheme+"://"+target.Host+"/", nil)
 	if err != nil {
@@ -104,7 +105,7 @@ func proxyURL(u *url.URL) bool {
 
 // tryForwardProxy names the proxy by its host: its URL may hold a password.
 func tryForwardProxy(ctx context.Context, r *reached) finding {
-	address := net.JoinHostPort(r.via.Hostname(), portOf(r.via))
+	address := net.JoinHostPort(r.via.Hostname(), config.PortOf(r.via))
 	conn, err := (&net.Dialer{Timeout: lookTimeout / 4}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return failing(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY), which does not answer: %v", r.Host, address, listen.Bare(err)),

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -23,20 +24,11 @@ func (x *examination) tokenStore(context.Context) (found []finding) {
 		return append(found, failingAs(x.storeErr, stores.Fix))
 	case x.store.Limited != nil:
 		return append(found, failingAs(x.store.Limited, stores.Fix))
-	case !x.store.Persistent && x.hasRefreshSeed():
-		return append(found, worrying(x.store.Name+" forgets the tokens that a refresh gives, and the refresh token of the configuration works once",
-			"use --store file: (or file:DIR) so that a restart needs no login"))
+	}
+	if w := x.config.SpentSeed(x.store); w != nil {
+		return append(found, worrying(w.Error(), problem.HintOf(w)))
 	}
 	return append(found, fine(x.store.Name+" can be read, written and locked"))
-}
-
-func (x *examination) hasRefreshSeed() bool {
-	for _, a := range x.app.secrets.accounts {
-		if !a.RefreshToken.IsZero() {
-			return true
-		}
-	}
-	return false
 }
 
 // patient is one account.
@@ -59,7 +51,7 @@ func (x *examination) patients(ctx context.Context) []patient {
 }
 
 func (x *examination) patient(ctx context.Context, name string) patient {
-	p := patient{name: name, config: x.app.secrets.accounts[name]}
+	p := patient{name: name, config: x.config.Tokens.Accounts[name]}
 	switch {
 	case x.store.Records == nil:
 		p.unseen = "the store cannot be opened"
@@ -82,7 +74,7 @@ func (x *examination) accountNames(ctx context.Context) []string {
 	if x.command.Account != "" {
 		return []string{x.command.Account}
 	}
-	names := slices.Collect(maps.Keys(x.app.secrets.accounts))
+	names := slices.Collect(maps.Keys(x.config.Tokens.Accounts))
 	if l, ok := x.store.Records.(tokens.Lister); ok {
 		stored, _ := l.Accounts(ctx) // an error shows in the check of the store
 		names = append(names, stored...)

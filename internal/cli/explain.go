@@ -11,31 +11,27 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
 )
 
 // explainCommand asks a running proxy what happened to a request: only that one remembers it.
 type explainCommand struct {
 	RequestID string `arg:"" optional:"" placeholder:"REQUEST_ID" help:"From the X-Request-Id of the answer, or from the log. Without one: the newest request."`
-	JSON      toggle `name:"json" default:"false" help:"Print JSON, as /api/v1/requests gives it."`
+	JSON      bool   `name:"json" default:"false" help:"Print JSON, as /api/v1/requests gives it."`
 
-	fileSettings  `embed:""`
-	adminSettings `embed:""`
+	config.ProxySettings `embed:""`
 }
 
 // Run prints what happened in words.
 func (c *explainCommand) Run(ctx context.Context, p *program) error {
-	v := p.validator()
-	at := v.admin(&c.adminSettings)
-	if err := v.err(); err != nil {
+	settings, err := p.settings.RunningProxy(&c.ProxySettings)
+	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	if at == nil {
-		return withStatus(problem.Mistake("there is no admin listener to ask", "give its address with --admin-listen"), exitUsage)
-	}
-	client, err := dialAdmin(ctx, at)
+	client, err := dialAdmin(ctx, settings.Admin)
 	if err != nil {
-		return problem.WithHint(named(err, at), "only a running proxy remembers its requests: name its address with --admin-listen")
+		return problem.WithHint(named(err, settings.Admin), "only a running proxy remembers its requests: name its address with --admin-listen")
 	}
 	defer client.close()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
@@ -44,7 +40,7 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return forPeople(err)
 	}
-	if c.JSON.On {
+	if c.JSON {
 		return printJSON(p.Stdout, r)
 	}
 	return printRequest(p.Stdout, r, time.Now())

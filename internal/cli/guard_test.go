@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -72,13 +73,11 @@ func TestTheManagerSeesTheLocksOfTheStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := spec.Open(t.Context(), storeOptions(nil, func(string) {}))
+	store, err := spec.Open(t.Context(), config.StoreOptions(nil, func(string) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, u := parseServe(t, nil)
-	v := &validator{layers: newLayers(nil)}
-	c := managerConfig(store, v.upstream(&u.upstreamSettings), secrets{}, nil)
+	c := managerConfig(parseServe(t, nil), store, nil)
 	if _, ok := c.Store.(tokens.Locker); !ok {
 		t.Errorf("got a store without its refresh lock: another process would take over from a live owner")
 	}

@@ -7,30 +7,25 @@ import (
 	"net/http"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
-	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
 // healthcheckCommand asks for readiness, for containers that have no shell and no curl.
 type healthcheckCommand struct {
-	fileSettings  `embed:""`
-	adminSettings `embed:""`
+	config.ProxySettings `embed:""`
 }
 
 // Run prints one line and ends with 0, 1, or 3 if only a login helps.
 func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
-	v := p.validator()
-	at := v.admin(&c.adminSettings)
-	if err := v.err(); err != nil {
+	settings, err := p.settings.RunningProxy(&c.ProxySettings)
+	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	if at == nil {
-		return withStatus(problem.Mistake("there is no admin listener to ask", "give its address with --admin-listen"), exitUsage)
-	}
-	client, err := dialAdmin(ctx, at)
+	client, err := dialAdmin(ctx, settings.Admin)
 	if err != nil {
-		return fmt.Errorf("not ready: %w", named(err, at))
+		return fmt.Errorf("not ready: %w", named(err, settings.Admin))
 	}
 	defer client.close()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)

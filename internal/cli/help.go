@@ -36,9 +36,9 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	return kong.DefaultHelpPrinter(options, serve)
 }
 
-// helpWithEnv adds the default to the help of a flag. The names in the environment follow from a rule
+// helpWithDefault adds the default to the help of a flag. The names in the environment follow from a rule
 // that the description gives.
-func helpWithEnv(value *kong.Value) string {
+func helpWithDefault(value *kong.Value) string {
 	if value.Flag == nil || value.Default == "" || value.Default == "false" {
 		return value.Help
 	}

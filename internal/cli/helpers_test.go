@@ -1,38 +1,22 @@
 package cli
 
 import (
-	"io"
 	"reflect"
 	"testing"
 
 	"github.com/alecthomas/kong"
 
-	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/stores"
 )
 
-// settingNames lists the variables in the environment that mean something.
-func settingNames() []string {
-	parser, err := kong.New(&commandLine{}, kong.Exit(func(int) {}))
+// variables lists the variables in the environment that mean something.
+func variables() []string {
+	parser, err := kong.New(&commandLine{}, append(config.NewReader(nil, stores.Known()).Options(), kong.Exit(func(int) {}))...)
 	if err != nil {
 		panic(err)
 	}
-	var names []string
-	for name := range knownNames(parser.Model) {
-		names = append(names, name)
-	}
-	for _, name := range secretNames {
-		names = append(names, envName(name)+"_FILE")
-	}
-	return names
-}
-
-// errorTexts returns the errors that were joined, each as it is reported.
-func errorTexts(err error) []string {
-	var all []string
-	for _, e := range problem.Each(err) {
-		all = append(all, e.Error())
-	}
-	return all
+	return config.Variables(parser.Model)
 }
 
 // check fails unless got is want.
@@ -44,11 +28,10 @@ func check[T any](t *testing.T, what string, got, want T) {
 }
 
 // parseServe reads a command line for serve as the program would.
-func parseServe(t *testing.T, environ []string, args ...string) (*program, *serveCommand) {
+func parseServe(t *testing.T, environ []string, args ...string) *config.Config {
 	t.Helper()
-	p := &program{Env: Env{Environ: environ, Stdout: io.Discard, Stderr: io.Discard}, layers: newLayers(environ)}
-	var line commandLine
-	parser, err := kong.New(&line, options(p, func(int) {})...)
+	r, line := config.NewReader(environ, stores.Known()), commandLine{}
+	parser, err := kong.New(&line, options(&program{settings: r}, func(int) {})...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +39,10 @@ func parseServe(t *testing.T, environ []string, args ...string) (*program, *serv
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.check(command)
-	return p, &line.Serve
+	r.Parsed(command)
+	c, err := r.Serve(&line.Serve.Settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
@@ -29,10 +30,10 @@ const (
 
 type loginCommand struct {
 	accountFlag `embed:""`
-	Paste       toggle `default:"false" help:"Open the address anywhere and paste the address of the page where it ends, or the code in it, here. For machines without a browser."`
-	NoBrowser   toggle `default:"false" help:"Only print the address."`
+	Paste       bool `default:"false" help:"Open the address anywhere and paste the address of the page where it ends, or the code in it, here. For machines without a browser."`
+	NoBrowser   bool `default:"false" help:"Only print the address."`
 
-	accountSettings `embed:""`
+	config.AccountSettings `embed:""`
 }
 
 // Run signs an account in within five minutes.
@@ -40,21 +41,21 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 	if err := tokens.CheckAccount(c.Account); err != nil {
 		return withStatus(err, exitUsage)
 	}
-	care, err := c.take(ctx, p)
+	acc, err := p.accounts(ctx, &c.AccountSettings)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, care.close()) }()
+	defer func() { err = errors.Join(err, acc.close()) }()
 	limited, cancel := context.WithTimeoutCause(ctx, loginLimit, errLoginLimit)
 	defer cancel()
 	way := c.byBrowser
-	if c.Paste.On {
+	if c.Paste {
 		way = c.byHand
 	}
-	if err := way(limited, p, care); err != nil {
+	if err := way(limited, p, acc); err != nil {
 		return err
 	}
-	s, err := care.act(ctx, http.MethodGet, c.Account, "", nil)
+	s, err := acc.act(ctx, http.MethodGet, c.Account, "", nil)
 	if err != nil {
 		return err
 	}
@@ -65,9 +66,9 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 var errLoginLimit = problem.Mistake("nobody signed in within 5 minutes", "run the command again")
 
 // byHand prints the address and reads what a person brings back.
-func (c *loginCommand) byHand(ctx context.Context, p *program, care *caretaker) error {
+func (c *loginCommand) byHand(ctx context.Context, p *program, acc *accounts) error {
 	var begun admin.BegunLogin
-	if _, err := care.do(ctx, http.MethodPost, "/api/v1/accounts/"+c.Account+"/login", nil, &begun); err != nil {
+	if _, err := acc.do(ctx, http.MethodPost, "/api/v1/accounts/"+c.Account+"/login", nil, &begun); err != nil {
 		return forPeople(err)
 	}
 	fmt.Fprintf(p.Stderr, "Open this address in a browser and allow the access:\n\n  %s\n\n", begun.AuthorizeURL)
@@ -80,7 +81,7 @@ func (c *loginCommand) byHand(ctx context.Context, p *program, care *caretaker) 
 	if err != nil {
 		return err
 	}
-	_, err = care.act(ctx, http.MethodPost, c.Account, "code", end)
+	_, err = acc.act(ctx, http.MethodPost, c.Account, "code", end)
 	return err
 }
 
@@ -127,27 +128,27 @@ func readLine(ctx context.Context, r io.Reader) (string, error) {
 }
 
 // byBrowser prints the address, tries to open it, and waits until the browser has come back.
-func (c *loginCommand) byBrowser(ctx context.Context, p *program, care *caretaker) error {
-	start, stop, err := care.loginPage(ctx)
+func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts) error {
+	start, stop, err := acc.loginPage(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	before, err := care.lastLogin(ctx, c.Account)
+	before, err := acc.lastLogin(ctx, c.Account)
 	if err != nil {
 		return err
 	}
 	start.Path = "/connect/" + c.Account
 	fmt.Fprintf(p.Stderr, "Open this address in a browser on this machine to sign in account %s:\n\n  %s\n\n", c.Account, start)
-	if !c.NoBrowser.On {
+	if !c.NoBrowser {
 		openBrowser(start.String(), p.Environ)
 	}
-	return care.await(ctx, c.Account, before)
+	return acc.await(ctx, c.Account, before)
 }
 
 // loginPage returns where a login can begin: at the running proxy, or at a listener of our own on the
 // port that PandaDoc sends the browser back to.
-func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(), err error) {
+func (c *accounts) loginPage(ctx context.Context) (start *url.URL, stop func(), err error) {
 	if c.handler != nil {
 		return c.serveLogin(ctx)
 	}
@@ -159,7 +160,7 @@ func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(),
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.admin.Path != "" || listen.IsLoopbackHost(redirect.Hostname()) && !c.admin.Reaches(redirect.Hostname(), portOf(redirect)) {
+	if c.admin.Path != "" || listen.IsLoopbackHost(redirect.Hostname()) && !c.admin.Reaches(redirect.Hostname(), config.PortOf(redirect)) {
 		return nil, nil, problem.Mistake("PandaDoc sends the browser to "+all.RedirectURL+", where the running proxy does not listen",
 			"use login --paste, or start the proxy with an --admin-listen that fits the redirect URL")
 	}
@@ -167,8 +168,8 @@ func (c *caretaker) loginPage(ctx context.Context) (start *url.URL, stop func(),
 }
 
 // serveLogin serves the handler that a proxy would, as long as the login takes.
-func (c *caretaker) serveLogin(ctx context.Context) (start *url.URL, stop func(), err error) {
-	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), portOf(c.redirect)))
+func (c *accounts) serveLogin(ctx context.Context) (start *url.URL, stop func(), err error) {
+	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), config.PortOf(c.redirect)))
 	if err != nil || !at.Loopback() || c.redirect.Scheme != "http" {
 		return nil, nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
 	}
@@ -199,14 +200,14 @@ func (c *caretaker) serveLogin(ctx context.Context) (start *url.URL, stop func()
 }
 
 // lastLogin returns how the last login of an account ended, or nil if there was none.
-func (c *caretaker) lastLogin(ctx context.Context, account string) (*admin.LoginResult, error) {
+func (c *accounts) lastLogin(ctx context.Context, account string) (*admin.LoginResult, error) {
 	var out admin.LastLogin
 	_, err := c.do(ctx, http.MethodGet, "/api/v1/accounts/"+account+"/login-result", nil, &out)
 	return out.LastLogin, forPeople(err)
 }
 
 // await asks until a login has ended that is another than before.
-func (c *caretaker) await(ctx context.Context, account string, before *admin.LoginResult) error {
+func (c *accounts) await(ctx context.Context, account string, before *admin.LoginResult) error {
 	tick := time.NewTicker(loginPause)
 	defer tick.Stop()
 	for {
@@ -237,7 +238,7 @@ func openBrowser(address string, environ []string) {
 		command = exec.Command("open", address)
 	case runtime.GOOS == "windows":
 		command = exec.Command("rundll32", "url.dll,FileProtocolHandler", address)
-	case lookup(environ, "DISPLAY") != "" || lookup(environ, "WAYLAND_DISPLAY") != "":
+	case config.Lookup(environ, "DISPLAY") != "" || config.Lookup(environ, "WAYLAND_DISPLAY") != "":
 		command = exec.Command("xdg-open", address)
 	default:
 		return // without a screen it could only be a browser in the terminal

@@ -5,17 +5,6 @@ import (
 	"pandadoc-auth-proxy/proxy"
 )
 
-// callerHeaders are the header fields that clients must send.
-func (s secrets) callerHeaders() (names []string) {
-	if len(s.clientKeys) > 0 {
-		names = append(names, proxy.KeyHeader)
-	}
-	if s.requireHeader.Name != "" {
-		names = append(names, s.requireHeader.Name)
-	}
-	return names
-}
-
 // requestOf shows the admin side what happened on the proxied port. The two do not know each other.
 func requestOf(x proxy.Exchange) admin.Request {
 	return admin.Request{

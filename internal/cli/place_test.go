@@ -11,26 +11,3 @@ func TestConnectionsFitTheOpenFiles(t *testing.T) {
 		check(t, "connections", fitConnections(row.wanted, row.files), row.want)
 	}
 }
-
-func TestPlaces(t *testing.T) {
-	for _, row := range []struct {
-		text, account, address string
-		ok                     bool
-	}{
-		{"localhost:1", "", "localhost:1", true},
-		{"acme=127.0.0.1:1", "acme", "127.0.0.1:1", true},
-		{"acme=unix:/run/a=b", "acme", "unix:/run/a=b", true},
-		{"unix:/run/a=b", "", "unix:/run/a=b", true},
-		{"=127.0.0.1:1", "", "", false},
-		{"Acme=127.0.0.1:1", "", "", false},
-		{"acme=", "", "", false},
-	} {
-		p, err := parsePlace(row.text)
-		if !row.ok {
-			check(t, row.text, err != nil, true)
-			continue
-		}
-		check(t, row.text, err, nil)
-		check(t, row.text, p.account+" "+p.String(), row.account+" "+row.address)
-	}
-}

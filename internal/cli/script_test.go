@@ -250,7 +250,7 @@ func environ(ts *testscript.TestScript) []string {
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_STATE_HOME"} {
 		all = append(all, name+"="+ts.Getenv(name))
 	}
-	for _, name := range append(settingNames(), "PANDADOC_AUTH_PROXY_PORT_8080_TCP", "PANDADOC_LISTENN") {
+	for _, name := range append(variables(), "PANDADOC_AUTH_PROXY_PORT_8080_TCP", "PANDADOC_LISTENN") {
 		if value := ts.Getenv(name); value != "" {
 			all = append(all, name+"="+value)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -48,8 +49,8 @@ func probe(api *url.URL, path string, transport http.RoundTripper) func(context.
 
 // transport returns one for the API, and for the token endpoint, which limits the wait for an answer in
 // its own way.
-func (u upstream) transport(headerTimeout time.Duration) *http.Transport {
+func transport(u config.Upstream, headerTimeout time.Duration) *http.Transport {
 	return proxy.NewTransport(proxy.TransportOptions{
-		HeaderTimeout: headerTimeout, RootCAs: u.roots, Proxy: http.ProxyFromEnvironment,
+		HeaderTimeout: headerTimeout, RootCAs: u.Roots, Proxy: http.ProxyFromEnvironment,
 	})
 }

@@ -1,22 +1,71 @@
-package cli
+package config
 
 import (
-	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
 
 	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
 )
 
-// settingsOf checks serve's settings given as flags.
-func settingsOf(t *testing.T, args ...string) (*app, error) {
+// line is a command line with the commands that settings differ for.
+type line struct {
+	Serve  struct{ Settings } `cmd:"" default:"withargs"`
+	Status struct {
+		Account         string
+		AccountSettings `embed:""`
+	} `cmd:""`
+	Sandbox struct {
+		TokenTTL        time.Duration `name:"token-ttl" default:"1h"`
+		SandboxSettings `embed:""`
+	} `cmd:""`
+}
+
+// parse reads a command line as the program would.
+func parse(t *testing.T, environ []string, args ...string) (*Reader, *line) {
 	t.Helper()
-	p, c := parseServe(t, nil, args...)
-	a, _, _, err := c.check(p)
-	return a, err
+	r, l := NewReader(environ, stores.Known()), &line{}
+	parser, err := kong.New(l, append(r.Options(), kong.Exit(func(int) {}))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Parsed(command)
+	return r, l
+}
+
+// serve checks serve's settings.
+func serve(t *testing.T, environ []string, args ...string) (*Config, error) {
+	t.Helper()
+	r, l := parse(t, environ, append([]string{"serve"}, args...)...)
+	return r.Serve(&l.Serve.Settings)
+}
+
+// errorTexts returns the errors that were joined, each as it is reported.
+func errorTexts(err error) []string {
+	var all []string
+	for _, e := range problem.Each(err) {
+		all = append(all, e.Error())
+	}
+	return all
+}
+
+// check fails unless got is want.
+func check[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: got %#v, want %#v", what, got, want)
+	}
 }
 
 func TestFixesAreNamedForEveryMistake(t *testing.T) {
@@ -74,7 +123,7 @@ func TestFixesAreNamedForEveryMistake(t *testing.T) {
 		{"directory of a memory store", []string{"--store=memory:x"}, "memory: takes nothing"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			_, err := settingsOf(t, row.args...)
+			_, err := serve(t, nil, row.args...)
 			if row.want == "" {
 				check(t, "errors", errorTexts(err), nil)
 				return
@@ -100,18 +149,18 @@ func TestRegionsSetAllThreeURLs(t *testing.T) {
 		{[]string{"--region=eu", "--api-url=https://gateway.example/pandadoc"}, "https://gateway.example/pandadoc", "https://app.pandadoc.eu/oauth2/authorize", "https://api.pandadoc.eu/oauth2/access_token"},
 		{[]string{"--api-url=https://api.pandadoc.com/"}, "https://api.pandadoc.com", "https://app.pandadoc.com/oauth2/authorize", "https://api.pandadoc.com/oauth2/access_token"},
 	} {
-		a, err := settingsOf(t, row.args...)
+		a, err := serve(t, nil, row.args...)
 		check(t, "error", err, nil)
-		check(t, "api", a.upstream.api.String(), row.api)
-		check(t, "authorize", a.upstream.authorize.String(), row.authorize)
-		check(t, "token", a.upstream.token.String(), row.token)
+		check(t, "api", a.Upstream.API.String(), row.api)
+		check(t, "authorize", a.Upstream.Authorize.String(), row.authorize)
+		check(t, "token", a.Upstream.Token.String(), row.token)
 	}
 }
 
 func TestRedirectURLFollowsTheAdminPort(t *testing.T) {
-	check(t, "default", redirectURL(nil, 1234).String(), "http://localhost:1234/oauth2/callback")
+	check(t, "default", Login{}.Redirect(1234).String(), "http://localhost:1234/oauth2/callback")
 	own := &url.URL{Scheme: "https", Host: "proxy.example", Path: "/back"}
-	check(t, "configured", redirectURL(own, 1234), own)
+	check(t, "configured", Login{RedirectURL: own}.Redirect(1234), own)
 }
 
 func TestSecretsOfOneLayerExcludeEachOther(t *testing.T) {
@@ -149,10 +198,8 @@ func TestSecretsOfOneLayerExcludeEachOther(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			write(t, config, row.file)
-			p, c := parseServe(t, row.environ, append(row.args, "--config="+config)...)
-			check(t, "mistakes", errorTexts(errors.Join(p.mistakes...)), nil)
-			got, err := readSecrets(p.layers, &c.secretSettings)
-			check(t, "token", got.accounts["default"].RefreshToken.Reveal(), row.want)
+			got, err := serve(t, row.environ, append(row.args, "--config="+config)...)
+			check(t, "token", got.Tokens.Accounts["default"].RefreshToken.Reveal(), row.want)
 			if text := strings.Join(errorTexts(err), "; "); (row.err == "") != (err == nil) || !strings.Contains(text, row.err) {
 				t.Errorf("got error %q, want %q", text, row.err)
 			}
@@ -165,20 +212,16 @@ func TestAccountsOfTheFile(t *testing.T) {
 	write(t, filepath.Join(dir, "acme"), "acme-token")
 	config := filepath.Join(dir, "c.yaml")
 	write(t, config, "accounts:\n  acme:\n    refresh-token-file: "+dir+"/acme\n  widgets:\n    api-key: |\n      widgets-key\n  later:\nrefresh-token: own\n")
-	p, c := parseServe(t, nil, "--config="+config)
-	check(t, "mistakes", errorTexts(errors.Join(p.mistakes...)), nil)
-	got, err := readSecrets(p.layers, &c.secretSettings)
-	check(t, "acme", got.accounts["acme"].RefreshToken.Reveal(), "acme-token")
-	check(t, "default", got.accounts["default"].RefreshToken.Reveal(), "own")
-	check(t, "number of accounts", len(got.accounts), 4)
+	got, err := serve(t, nil, "--config="+config)
+	check(t, "acme", got.Tokens.Accounts["acme"].RefreshToken.Reveal(), "acme-token")
+	check(t, "default", got.Tokens.Accounts["default"].RefreshToken.Reveal(), "own")
+	check(t, "number of accounts", len(got.Tokens.Accounts), 4)
 	// A block keeps its line break, which no key has.
 	check(t, "errors", len(problem.Each(err)), 1)
 }
 
 func TestBinaryAndHugeSecretFilesAreRefused(t *testing.T) {
-	_, c := parseServe(t, nil, "--access-token-file=/dev/zero")
-	p, _ := parseServe(t, nil)
-	_, err := readSecrets(p.layers, &c.secretSettings)
+	_, err := serve(t, nil, "--access-token-file=/dev/zero")
 	if text := strings.Join(errorTexts(err), ""); !strings.Contains(text, "/dev/zero is too large for a secret") {
 		t.Errorf("got %q, want a refusal", text)
 	}
@@ -193,6 +236,51 @@ func write(t *testing.T, path, text string) {
 
 // A list whose entries hold spaces is written in lines in the environment.
 func TestRoutesInTheEnvironment(t *testing.T) {
-	_, c := parseServe(t, []string{"PANDADOC_ALLOW_ROUTE=GET /a*\n\nPOST,PATCH /b, c\n"})
-	check(t, "routes", c.AllowRoute, []string{"GET /a*", "POST,PATCH /b, c"})
+	c, err := serve(t, []string{"PANDADOC_ALLOW_ROUTE=GET /a*\n\nPOST,PATCH /b\n"})
+	check(t, "error", err, nil)
+	check(t, "routes", c.Proxy.AllowRoutes, []string{"GET /a*", "POST,PATCH /b"})
+}
+
+func TestPlaces(t *testing.T) {
+	for _, row := range []struct {
+		text, account, address string
+		ok                     bool
+	}{
+		{"localhost:1", "", "localhost:1", true},
+		{"acme=127.0.0.1:1", "acme", "127.0.0.1:1", true},
+		{"acme=unix:/run/a=b", "acme", "unix:/run/a=b", true},
+		{"unix:/run/a=b", "", "unix:/run/a=b", true},
+		{"=127.0.0.1:1", "", "", false},
+		{"Acme=127.0.0.1:1", "", "", false},
+		{"acme=", "", "", false},
+	} {
+		p, err := parsePlace(row.text)
+		if !row.ok {
+			check(t, row.text, err != nil, true)
+			continue
+		}
+		check(t, row.text, err, nil)
+		check(t, row.text, p.Account+" "+p.String(), row.account+" "+row.address)
+	}
+}
+
+func TestStateHome(t *testing.T) {
+	for _, row := range []struct {
+		name, system string
+		env          map[string]string
+		want         string // empty for an error
+	}{
+		{"home", "linux", map[string]string{"HOME": "/home/u"}, "/home/u/.local/state"},
+		{"state home", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "/state"}, "/state"},
+		{"relative state home is ignored", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "state"}, "/home/u/.local/state"},
+		{"nothing", "linux", nil, ""},
+		{"relative home", "linux", map[string]string{"HOME": "."}, ""},
+		{"macOS", "darwin", map[string]string{"HOME": "/Users/u", "XDG_STATE_HOME": "/state"}, "/Users/u/Library/Application Support"},
+		{"Windows", "windows", map[string]string{"LocalAppData": `C:\Users\u\AppData\Local`}, `C:\Users\u\AppData\Local`},
+		{"Windows without", "windows", map[string]string{"HOME": "/home/u"}, ""},
+	} {
+		got, err := stateHome(row.system, func(name string) string { return row.env[name] })
+		check(t, row.name, got, row.want)
+		check(t, row.name+" fails", err != nil, row.want == "")
+	}
 }

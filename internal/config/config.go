@@ -1,0 +1,269 @@
+// Package config makes of flags, environment, file and secrets the configurations of the packages that the
+// program consists of.
+//
+//	r := config.NewReader(environ, stores.Known())
+//	parser, err := kong.New(&line, r.Options()...)
+//	command, err := parser.Parse(args)
+//	r.Parsed(command)
+//	c, err := r.Serve(&line.Settings)
+//
+// A field in settings.go gives a setting its flag, its name in the environment, its key in the file, its
+// default and its help. Flags beat the environment, the environment beats the file, the file beats the
+// defaults. A text is read once, into the type that uses it. Every mistake is reported in one go, each with
+// its fix, and what is accepted is in force: a name in another spelling is refused.
+//
+// # Secrets
+//
+// Secrets are no flags, because other users of the machine can read the process list. They come from the
+// environment, from files that flags name, or from the configuration file. Files that others can change are
+// refused.
+//
+// # Accounts
+//
+// The secrets outside of "accounts:" are those of the account "default". Others are named in the file:
+//
+//	client-id-file: /run/secrets/client-id
+//	client-secret-file: /run/secrets/client-secret
+//	accounts:
+//	  acme:
+//	    refresh-token-file: /run/secrets/acme
+//	  widgets:
+//	    api-key-file: /run/secrets/widgets
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
+	"pandadoc-auth-proxy/proxy"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// Config is what one run of the program is made of. A command fills in the parts that it uses.
+type Config struct {
+	Listen      []Place
+	Admin       *listen.Address // nil for none
+	Certificate *listen.Certificate
+	Upstream    Upstream
+	Store       stores.Spec
+	Login       Login
+	// Tokens lacks what is made at the start: the store, the transport, the probe and the observer.
+	Tokens tokens.Config
+	// ProbePath is asked with a refused token. Empty turns the probe off.
+	ProbePath string
+	// Proxy lacks what is made at the start: the token source, the transport, the log and the observer.
+	Proxy proxy.Config
+	// UpstreamHeaderTimeout is how long the API may take to begin its answer.
+	UpstreamHeaderTimeout time.Duration
+	DrainMin              time.Duration
+	DrainTimeout          time.Duration
+	LogLevel              logrus.Level
+	LogFormat             string // "text" or "json"
+	Pprof                 bool
+	// Secrets are all secret values, for the log to know what it must never show.
+	Secrets []tokens.Secret
+	// Warnings are for a person to look at, each with its hint. They do not stop the program.
+	Warnings []error
+}
+
+// Login is the authorization request.
+type Login struct {
+	RedirectURL *url.URL // nil follows from the admin listener
+	Scope       string
+}
+
+// DefaultAdminPort is that of --admin-listen.
+const DefaultAdminPort = 8081
+
+// Redirect returns the redirect URL that must be registered at PandaDoc: as configured, or that of an admin
+// listener on the port.
+func (l Login) Redirect(adminPort int) *url.URL {
+	if l.RedirectURL != nil {
+		return l.RedirectURL
+	}
+	return &url.URL{Scheme: "http", Host: net.JoinHostPort("localhost", strconv.Itoa(adminPort)), Path: "/oauth2/callback"}
+}
+
+// AdminPort returns the port of the admin listener as far as the configuration decides it.
+func (c *Config) AdminPort() int {
+	if c.Admin != nil && c.Admin.Port != 0 {
+		return int(c.Admin.Port)
+	}
+	return DefaultAdminPort
+}
+
+// ClientLooksExchanged reports whether the client id has the length that PandaDoc gives to secrets, 40 hex
+// digits, and the secret that of ids, 20.
+func (c *Config) ClientLooksExchanged() bool {
+	return len(c.Tokens.Endpoint.ClientID) == 40 && len(c.Tokens.Endpoint.ClientSecret.Reveal()) == 20
+}
+
+// CallerHeaders are the header fields that clients must send.
+func (c *Config) CallerHeaders() (names []string) {
+	if len(c.Proxy.ClientKeys) > 0 {
+		names = append(names, proxy.KeyHeader)
+	}
+	if c.Proxy.RequireHeader.Name != "" {
+		names = append(names, c.Proxy.RequireHeader.Name)
+	}
+	return names
+}
+
+// checker fills a Config and collects what is wrong with the settings.
+type checker struct {
+	*Reader
+	Config
+	errs []error
+}
+
+// checker returns one that already knows the mistakes of the single settings.
+func (r *Reader) checker() *checker {
+	return &checker{
+		Reader: r, errs: r.errs,
+		Config: Config{Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(), Warnings: r.warnings},
+	}
+}
+
+// fail notes a mistake in a setting, named as it was written: as a flag, a variable or a line of the file.
+func (c *checker) fail(flag, what, fix string) {
+	c.errs = append(c.errs, problem.Mistake(c.source(flag)+": "+what, fix))
+}
+
+func (c *checker) warn(what, fix string) {
+	c.Warnings = append(c.Warnings, problem.Mistake(what, fix))
+}
+
+func (c *checker) done() (*Config, error) { return &c.Config, errors.Join(c.errs...) }
+
+// Serve checks what serve takes. The Config is usable as far as it goes also if there are mistakes.
+func (r *Reader) Serve(s *Settings) (*Config, error) {
+	c := r.checker()
+	c.secrets(&s.SecretSettings)
+	c.listen(&s.ListenSettings)
+	c.admin(&s.AdminSettings)
+	c.upstream(&s.UpstreamSettings)
+	c.listeners()
+	c.store(&s.StoreSettings)
+	c.tokens(&s.TokenSettings)
+	c.login(&s.LoginSettings)
+	c.traffic(&s.TrafficSettings)
+	c.log(&s.LogSettings)
+	return c.done()
+}
+
+// Accounts checks what the commands take that look after accounts.
+func (r *Reader) Accounts(s *AccountSettings) (*Config, error) {
+	c := r.checker()
+	c.secrets(&s.SecretSettings)
+	c.admin(&s.AdminSettings)
+	c.upstream(&s.UpstreamSettings)
+	c.store(&s.StoreSettings)
+	c.login(&s.LoginSettings)
+	c.LogLevel, c.LogFormat = logrus.WarnLevel, "text"
+	return c.done()
+}
+
+// RunningProxy checks what the commands take that only ask a running proxy.
+func (r *Reader) RunningProxy(s *ProxySettings) (*Config, error) {
+	c := r.checker()
+	c.admin(&s.AdminSettings)
+	if len(c.errs) == 0 && c.Admin == nil {
+		c.fail("admin-listen", "there is no admin listener to ask", "give its address with --admin-listen")
+	}
+	return c.done()
+}
+
+// Sandbox checks what the sandbox takes. Client keys of the file are in force, its other secrets are not.
+func (r *Reader) Sandbox(s *SandboxSettings) (*Config, error) {
+	c := r.checker()
+	c.readClientKeys()
+	c.listen(&s.ListenSettings)
+	c.admin(&s.AdminSettings)
+	c.listeners()
+	c.tokens(&s.TokenSettings)
+	c.login(&s.LoginSettings)
+	c.traffic(&s.TrafficSettings)
+	c.log(&s.LogSettings)
+	c.ignoreReal()
+	return c.done()
+}
+
+// ignoreReal warns that what belongs to a real account is not used, for those who have it in their
+// environment all the time. The names are shown, never the values.
+func (c *checker) ignoreReal() {
+	var found []string
+	for _, name := range []string{
+		"client-id", "client-secret", "refresh-token", "access-token", "api-key", "store",
+		"region", "api-url", "authorize-url", "token-url", accountsKey,
+	} {
+		for _, n := range []string{name, name + "-file"} {
+			if c.env[envName(n)] != "" {
+				found = append(found, envName(n))
+			}
+			if where := c.file.where(n); where != "" {
+				found = append(found, where)
+			}
+		}
+	}
+	if len(found) > 0 {
+		c.warn("the sandbox uses no real account and ignores "+strings.Join(found, ", "), "nothing to do")
+	}
+}
+
+func (c *checker) tokens(s *TokenSettings) {
+	c.Tokens.RefreshBefore, c.Tokens.RefreshTimeout = s.RefreshBefore, s.RefreshTimeout
+	c.Tokens.MaxAccounts, c.ProbePath = s.MaxAccounts, s.ProbePath
+	c.positive("refresh-timeout", s.RefreshTimeout, "no request could wait for a refresh", "20s")
+	if p := s.ProbePath; p != "" && (!strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//")) {
+		c.fail("probe-path", fmt.Sprintf("%q is not a path of the API", p), "begin it with a single /, or give an empty text to turn the probe off")
+	}
+}
+
+// positive reports a duration of zero, unless its text could not be read at all.
+func (c *checker) positive(flag string, d time.Duration, what, example string) {
+	if d == 0 && c.mistakes[flag] == nil {
+		c.fail(flag, what, "give more than 0s, like "+example)
+	}
+}
+
+func (c *checker) traffic(s *TrafficSettings) {
+	p := &c.Proxy
+	p.ReplayMemory, p.ReplayDisk, p.ReplayTotal, p.TempDir = s.ReplayMemory, s.ReplayDisk, s.ReplayTotal, s.TempDir
+	p.MaxInFlight, p.MaxConnections = s.MaxInFlight, s.MaxConnections
+	p.HeaderTimeout, p.BodyTimeout = s.ClientHeaderTimeout, s.ClientBodyTimeout
+	c.UpstreamHeaderTimeout, c.DrainMin, c.DrainTimeout = s.UpstreamHeaderTimeout, s.DrainMin, s.DrainTimeout
+	c.positive("upstream-header-timeout", s.UpstreamHeaderTimeout, "the API could never answer in time", "120s")
+	c.positive("client-header-timeout", s.ClientHeaderTimeout, "no request could come in time", "10s")
+	c.positive("client-body-timeout", s.ClientBodyTimeout, "no request could come in time", "60s")
+	if s.TempDir == "" {
+		return
+	}
+	if info, err := os.Stat(s.TempDir); err != nil {
+		c.fail("temp-dir", err.Error(), "name a directory that exists")
+	} else if !info.IsDir() {
+		c.fail("temp-dir", s.TempDir+" is not a directory", "name a directory")
+	}
+}
+
+func (c *checker) log(s *LogSettings) {
+	c.LogFormat, c.Pprof = s.LogFormat, s.Pprof
+	if s.LogFormat != "text" && s.LogFormat != "json" {
+		c.fail("log-format", fmt.Sprintf("%q is not a format", s.LogFormat), "write text or json")
+	}
+	level, err := logrus.ParseLevel(s.LogLevel)
+	if err != nil || level < logrus.ErrorLevel {
+		c.fail("log-level", fmt.Sprintf("%q is not a level", s.LogLevel), "write error, warning, info, debug or trace")
+	}
+	c.LogLevel = level
+}

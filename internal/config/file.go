@@ -1,0 +1,250 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"pandadoc-auth-proxy/internal/problem"
+)
+
+// file is a YAML file with settings, as texts: the file must be able to say "30s" and 64KiB and true without
+// caring how YAML types them.
+type file struct {
+	path string
+	// readable means that other users can read the file.
+	readable bool
+
+	entries map[string]entry
+	keys    []string                // in the order of the file
+	named   map[string][]namedEntry // by the setting above them
+	errs    []error
+}
+
+// entry is what the file says for one key.
+type entry struct {
+	values []string
+	list   bool   // written as a list
+	where  string // "FILE:LINE: KEY"
+	err    error
+}
+
+// namedEntry is one entry below "accounts:" or "client-keys:".
+type namedEntry struct {
+	name  string
+	where string
+	keys  map[string]entry
+}
+
+const (
+	accountsKey   = "accounts"
+	clientKeysKey = "client-keys"
+)
+
+// namedKeys are the settings of the file that hold names, and what can be said of each of these.
+var namedKeys = map[string]struct {
+	keys []string
+	of   string // what a name stands for
+	try  string // an example of what can be said
+}{
+	accountsKey: {
+		[]string{"refresh-token", "refresh-token-file", "access-token", "access-token-file", "api-key", "api-key-file"},
+		"account", "refresh-token-file: FILE",
+	},
+	clientKeysKey: {
+		[]string{"key", "key-file", "account"},
+		"client key", "key-file: FILE",
+	},
+}
+
+// readFile reads the configuration file that source, a flag or a variable, names.
+func readFile(source, path string) (*file, error) {
+	f, err := openPrivate(source, path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data := new(bytes.Buffer)
+	if _, err := data.ReadFrom(f); err != nil {
+		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), "name a file with settings")
+	}
+	r := &file{path: path, readable: readableByOthers(f), entries: map[string]entry{}, named: map[string][]namedEntry{}}
+	tree, err := parser.ParseBytes(plainYAML(data.Bytes()), 0)
+	if err != nil {
+		return nil, r.syntaxError(err)
+	}
+	return r, r.readDocuments(tree.Docs)
+}
+
+// plainYAML takes out what makes good settings bad YAML: the byte order mark that some editors put first,
+// and the colon at the end of a store's name, as in "store: memory:".
+func plainYAML(data []byte) []byte {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	return regexp.MustCompile(`(?m)^([\w-]+:[ \t]+)([a-z]+:)([ \t]*(?:#.*)?\r?)$`).ReplaceAll(data, []byte(`$1"$2"$3`))
+}
+
+// syntaxError names the place and the kind. The parser's own text quotes the lines around, which may
+// hold secrets.
+func (f *file) syntaxError(err error) error {
+	var syntax yaml.Error
+	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
+		return problem.Mistake(f.path+": not valid YAML", "check the indentation, and save the file as UTF-8")
+	}
+	line := syntax.GetToken().Position.Line
+	return problem.Mistake(fmt.Sprintf("%s:%d: not valid YAML: %s", f.path, line, syntax.GetMessage()), "check this line and its indentation")
+}
+
+func (f *file) readDocuments(docs []*ast.DocumentNode) error {
+	docs = slices.DeleteFunc(slices.Clone(docs), func(d *ast.DocumentNode) bool { return d.Body == nil })
+	switch {
+	case len(docs) == 0:
+		return nil
+	case len(docs) > 1:
+		return problem.Mistake(f.path+": more than one YAML document", "keep one, without --- in between")
+	}
+	entries, ok := mapping(docs[0].Body)
+	if !ok {
+		return problem.Mistake(f.path+": not a list of settings", "write one setting a line, like listen: localhost:8080")
+	}
+	for _, e := range entries {
+		key := keyOf(e)
+		f.keys = append(f.keys, key)
+		f.entries[key] = f.read(key, e)
+		if _, named := namedKeys[key]; named {
+			f.readNamed(key, e)
+		}
+	}
+	return nil
+}
+
+func (f *file) readNamed(setting string, node *ast.MappingValueNode) {
+	is := namedKeys[setting]
+	names, ok := mapping(node.Value)
+	if !ok {
+		f.errs = append(f.errs, problem.Mistake(f.at(setting, node)+": "+is.of+" names are expected below it", "write NAME: below it, indented, and "+is.try+" below that"))
+		return
+	}
+	for _, n := range names {
+		e := namedEntry{name: keyOf(n), where: f.at(setting+"."+keyOf(n), n), keys: map[string]entry{}}
+		settings, ok := mapping(n.Value)
+		if !ok && n.Value.Type() != ast.NullType {
+			f.errs = append(f.errs, problem.Mistake(e.where+": settings are expected below it", "write "+is.try+" below it, indented"))
+		}
+		for _, s := range settings {
+			key := keyOf(s)
+			one := f.read(e.name+"."+key, s)
+			switch {
+			case !slices.Contains(is.keys, key):
+				f.errs = append(f.errs, unknownName(one.where, key, is.keys))
+			case one.list:
+				f.errs = append(f.errs, problem.Mistake(one.where+": one value is expected, not a list", "write "+key+": VALUE"))
+			case one.err != nil:
+				f.errs = append(f.errs, one.err)
+			default:
+				e.keys[key] = one
+			}
+		}
+		f.named[setting] = append(f.named[setting], e)
+	}
+}
+
+func unknownName(where, key string, known []string) error {
+	if name, ok := nearest(settingOf(key), known); ok {
+		return problem.Mistake(where+": unknown name", "write "+name+":")
+	}
+	return problem.Mistake(where+": unknown name", "use one of "+strings.Join(known, ", "))
+}
+
+func (f *file) at(key string, node *ast.MappingValueNode) string {
+	return fmt.Sprintf("%s:%d: %s", f.path, node.Key.GetToken().Position.Line, key)
+}
+
+// read reads a scalar or a list of scalars as text.
+func (f *file) read(key string, node *ast.MappingValueNode) entry {
+	e := entry{where: f.at(key, node)}
+	nodes := []ast.Node{node.Value}
+	if list, ok := node.Value.(*ast.SequenceNode); ok {
+		nodes, e.list = list.Values, true
+	}
+	for _, n := range nodes {
+		text, ok := scalar(n)
+		if !ok {
+			e.err = problem.Mistake(e.where+": a plain value is expected", "write it on the same line, like listen: localhost:8080")
+			return e
+		}
+		e.values = append(e.values, text)
+	}
+	return e
+}
+
+// scalar returns the text of a node as it was written, without quotes.
+func scalar(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+// mapping returns the entries of a mapping; the parser gives one with a single entry another type.
+func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	}
+	return nil, false
+}
+
+func keyOf(n *ast.MappingValueNode) string { return n.Key.GetToken().Value }
+
+// entry returns what the file says for a key. It may be called on nil.
+func (f *file) entry(key string) (entry, bool) {
+	if f == nil {
+		return entry{}, false
+	}
+	e, ok := f.entries[key]
+	return e, ok
+}
+
+// where returns the place of a key, or "". It may be called on nil.
+func (f *file) where(key string) string {
+	e, _ := f.entry(key)
+	return e.where
+}
+
+// checkKeys reports every key that is not one of names to the letter, with the right name where it can be
+// guessed. It may be called on nil.
+func (f *file) checkKeys(names []string) []error {
+	if f == nil {
+		return nil
+	}
+	errs := slices.Clone(f.errs)
+	for _, key := range f.keys {
+		_, named := namedKeys[key]
+		switch e := f.entries[key]; {
+		case named || slices.Contains(names, key):
+		case settingOf(key) == "config":
+			errs = append(errs, problem.Mistake(e.where+": a file cannot name another", "remove the line"))
+		default:
+			if name, ok := nearest(settingOf(key), append(names, accountsKey, clientKeysKey)); ok {
+				errs = append(errs, problem.Mistake(e.where+": unknown name", "write "+name+":"))
+			} else {
+				errs = append(errs, problem.Mistake(e.where+": unknown name", "\""+problem.Program+" serve --help\" lists the names, without the dashes in front"))
+			}
+		}
+	}
+	return errs
+}

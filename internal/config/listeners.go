@@ -1,0 +1,159 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/proxy"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// noListener turns the admin listener off.
+const noListener = "none"
+
+// Place is an address of the proxied port, which may be for one account only.
+type Place struct {
+	listen.Address
+	Account string // empty: the request chooses
+}
+
+// parsePlace reads an address, or NAME= and an address.
+func parsePlace(text string) (Place, error) {
+	account, at, named := strings.Cut(text, "=")
+	if !named || strings.ContainsAny(account, ":/") { // a path may hold a "="
+		a, err := listen.Parse(text)
+		return Place{Address: a}, err
+	}
+	if err := tokens.CheckAccount(account); err != nil {
+		return Place{}, err
+	}
+	a, err := listen.Parse(at)
+	return Place{a, account}, err
+}
+
+// Addresses returns the addresses of the proxied port.
+func (c *Config) Addresses() (all []listen.Address) {
+	for _, p := range c.Listen {
+		all = append(all, p.Address)
+	}
+	return all
+}
+
+// listen needs to know whether clients are asked for keys.
+func (c *checker) listen(s *ListenSettings) {
+	for _, text := range s.Listen {
+		p, err := parsePlace(text)
+		switch {
+		case err != nil:
+			c.fail("listen", fmt.Sprintf("%q: %v", text, err), "write localhost:8080, 127.0.0.1:0, unix:/path, or one of them after ACCOUNT=")
+		case !p.Loopback() && len(c.Proxy.ClientKeys) == 0 && !s.AllowUnauthenticated:
+			c.fail("listen", fmt.Sprintf("%q is reachable from other machines, and whoever reaches it uses the accounts", text),
+				"listen on localhost:8080, or configure client-keys:, or set --allow-unauthenticated where something else keeps strangers out")
+		case slices.Contains(c.Addresses(), p.Address) && (p.Port != 0 || p.Path != ""):
+			c.fail("listen", fmt.Sprintf("%q is given twice", text), "keep one of them")
+		default:
+			c.Listen = append(c.Listen, p)
+		}
+	}
+	if len(s.Listen) == 0 && c.mistakes["listen"] == nil {
+		c.fail("listen", "no address is given", "write localhost:8080, 127.0.0.1:0 or unix:/path")
+	}
+	c.guard(s)
+	c.requireHeader(s.RequireHeader)
+	c.certificate(s)
+}
+
+// guard asks the proxy itself what it can work with.
+func (c *checker) guard(s *ListenSettings) {
+	for _, host := range s.AllowHost {
+		if _, err := proxy.NewGuard(proxy.GuardConfig{AllowHosts: []string{host}}); err != nil {
+			c.fail("allow-host", err.Error(), "write the name alone, like proxy.example.com, or with a port")
+		}
+	}
+	for _, origin := range s.AllowOrigin {
+		if _, err := proxy.NewGuard(proxy.GuardConfig{AllowOrigins: []string{origin}}); err != nil {
+			c.fail("allow-origin", err.Error(), "write it like https://app.example.com, without a path")
+		}
+	}
+	for _, route := range s.AllowRoute {
+		if err := proxy.CheckRoute(route); err != nil {
+			c.fail("allow-route", err.Error(), "write it like 'GET /public/v1/documents*', with the path decoded")
+		}
+	}
+	c.Proxy.AllowHosts, c.Proxy.AllowOrigins = s.AllowHost, s.AllowOrigin
+	c.Proxy.AllowRoutes, c.Proxy.ReadOnly = s.AllowRoute, s.ReadOnly
+}
+
+func (c *checker) requireHeader(text string) {
+	if text == "" {
+		return
+	}
+	name, value, _ := strings.Cut(text, ":")
+	h := proxy.RequiredHeader{Name: strings.TrimSpace(name), Value: tokens.NewSecret(strings.TrimSpace(value))}
+	if h.Name == "" && h.Value.IsZero() {
+		c.fail("require-header", "it has neither name nor value", "write it like X-From-App: a value that only the application knows")
+		return
+	}
+	if err := h.Check(); err != nil {
+		c.fail("require-header", err.Error(), "write it like X-From-App: a value that only the application knows")
+	}
+	c.Proxy.RequireHeader = h
+	c.Secrets = append(c.Secrets, h.Value)
+}
+
+func (c *checker) certificate(s *ListenSettings) {
+	switch {
+	case s.TLSCert == "" && s.TLSKey == "":
+		return
+	case s.TLSKey == "":
+		c.fail("tls-cert", "there is no key for the certificate", "name its file with --tls-key")
+		return
+	case s.TLSCert == "":
+		c.fail("tls-key", "there is no certificate for the key", "name its file with --tls-cert")
+		return
+	}
+	c.Certificate = &listen.Certificate{CertFile: s.TLSCert, KeyFile: s.TLSKey}
+	if err := c.Certificate.Load(); err != nil {
+		c.fail("tls-cert", err.Error(), "name two PEM files that belong together and that this user can read")
+	}
+}
+
+// admin leaves Admin nil if there is to be no admin listener.
+func (c *checker) admin(s *AdminSettings) {
+	if s.AdminListen == noListener {
+		return
+	}
+	a, err := listen.Parse(s.AdminListen)
+	if err != nil {
+		c.fail("admin-listen", fmt.Sprintf("%q: %v", s.AdminListen, err), "write localhost:8081, unix:/path, or none")
+		return
+	}
+	c.Admin = &a
+}
+
+// listeners refuses addresses that get in each other's way, and an upstream that is one of our own
+// listeners: every request would come back for ever.
+func (c *checker) listeners() {
+	all := c.Addresses()
+	if admin := c.Admin; admin != nil {
+		for _, a := range all {
+			if a == *admin && (a.Path != "" || a.Port != 0) || a.Path == "" && a.Port != 0 && a.Reaches(admin.Host, fmt.Sprint(admin.Port)) {
+				c.fail("admin-listen", fmt.Sprintf("%s is taken by --listen", admin), "choose another port, or none")
+			}
+		}
+		all = append(all, *admin)
+	}
+	for _, target := range []struct {
+		flag string
+		*url.URL
+	}{{"api-url", c.Upstream.API}, {"token-url", c.Upstream.Token}} {
+		for _, a := range all {
+			if target.URL != nil && target.Host != "" && a.Port != 0 && a.Reaches(target.Hostname(), PortOf(target.URL)) {
+				c.fail(target.flag, target.Host+" is this proxy's own listener "+a.String(), "give the URL of the API, or listen on another port")
+			}
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+const envPrefix = "PANDADOC_"
+
+// envName returns the name in the environment of a setting. A setting has one name for flags and file, and
+// this is the only other one that is accepted.
+func envName(setting string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
+}
+
+// settingOf returns the setting that a name may have been meant for, whatever its spelling.
+func settingOf(name string) string {
+	name = strings.ToLower(strings.TrimLeft(strings.TrimPrefix(name, envPrefix), "-"))
+	return strings.NewReplacer("_", "-", " ", "-").Replace(name)
+}
+
+// settingNames lists what the file may hold: the settings of serve and of the command that runs, so that one
+// file serves all commands, and the secrets that are no flags.
+func settingNames(app *kong.Application, selected *kong.Node) []string {
+	var names []string
+	for _, node := range app.Children {
+		if node.Name == "serve" || node == selected {
+			for _, flag := range node.Flags {
+				if flag.Name != "help" && flag.Name != "config" {
+					names = append(names, flag.Name)
+				}
+			}
+		}
+	}
+	return append(names, secretNames[:]...)
+}
+
+// flagNames lists the flags of all commands: in the environment, they may be for another one.
+func flagNames(app *kong.Application) []string {
+	var names []string
+	for _, node := range app.Children {
+		for _, flag := range node.Flags {
+			if flag.Name != "help" {
+				names = append(names, flag.Name)
+			}
+		}
+	}
+	return names
+}
+
+// Variables lists the variables in the environment that mean something to some command.
+func Variables(app *kong.Application) []string {
+	var all []string
+	for _, name := range append(flagNames(app), secretNames[:]...) {
+		all = append(all, envName(name))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// nearest returns the known name that a mistyped one was probably meant to be.
+func nearest(name string, known []string) (string, bool) {
+	if slices.Contains(known, name) {
+		return name, true
+	}
+	best, least := "", 1+len(name)/4 // so many letters may be wrong
+	for _, k := range known {
+		if d := distance(name, k); d <= least {
+			best, least = k, d-1
+		}
+	}
+	return best, best != ""
+}
+
+// distance counts the letters to insert, remove or replace on the way from a to b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,57 @@
+package config
+
+import (
+	"errors"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
+)
+
+// Lookup returns the value of a variable, as os.Getenv does, of an environment that was handed over.
+func Lookup(environ []string, name string) string {
+	for _, entry := range environ {
+		if key, value, _ := strings.Cut(entry, "="); key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// StoreOptions is what a store may need besides its URL.
+func StoreOptions(environ []string, warn func(string)) stores.Options {
+	return stores.Options{
+		StateDir: func() (string, error) { return StateDir(environ) },
+		Getenv:   func(name string) string { return Lookup(environ, name) },
+		Warn:     warn,
+	}
+}
+
+// StateDir returns the program's directory for what must outlive it and is no configuration.
+func StateDir(environ []string) (string, error) {
+	base, err := stateHome(runtime.GOOS, func(name string) string { return Lookup(environ, name) })
+	return filepath.Join(base, problem.Program), err
+}
+
+func stateHome(system string, env func(string) string) (string, error) {
+	if system == "windows" {
+		if dir := env("LocalAppData"); dir != "" {
+			return dir, nil
+		}
+		return "", errors.New("LocalAppData is not set, so there is no state directory")
+	}
+	// The base directory specification ignores a relative path.
+	if dir := env("XDG_STATE_HOME"); filepath.IsAbs(dir) && system != "darwin" {
+		return dir, nil
+	}
+	home := env("HOME")
+	switch {
+	case !filepath.IsAbs(home):
+		return "", errors.New("HOME is not set, so there is no state directory")
+	case system == "darwin":
+		return filepath.Join(home, "Library", "Application Support"), nil
+	}
+	return filepath.Join(home, ".local", "state"), nil
+}

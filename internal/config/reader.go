@@ -1,0 +1,200 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
+)
+
+// Reader reads the settings of one run. It answers kong for every flag that the command line did not give:
+// from the environment, else from the file. (kong's own reading of the environment would be weaker than a
+// resolver for the file.)
+type Reader struct {
+	env    map[string]string // the PANDADOC_ part of the environment
+	stores stores.Table
+	file   *file // nil without one
+	loaded bool
+
+	sources  map[string]string // setting to where its value was written, unless on the command line
+	given    map[string]bool   // settings on the command line
+	mistakes map[string]error  // setting to what is wrong with its text
+	errs     []error           // of the file, and then those of mistakes with their places
+	warnings []error
+}
+
+// NewReader returns a Reader of an environment, as os.Environ gives it, that knows the stores of a table.
+func NewReader(environ []string, table stores.Table) *Reader {
+	r := &Reader{
+		env: map[string]string{}, stores: table,
+		sources: map[string]string{}, given: map[string]bool{}, mistakes: map[string]error{},
+	}
+	for _, entry := range environ {
+		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, envPrefix) {
+			r.env[name] = value
+		}
+	}
+	return r
+}
+
+// Options makes a kong parser read settings.
+func (r *Reader) Options() []kong.Option {
+	return append(r.mappers(), kong.Resolvers(r), kong.Vars{"stores": r.stores.Help()})
+}
+
+// Parsed must be called with what kong has parsed, before the settings are checked: it looks at every
+// setting by itself, and at names that mean nothing, so that one run shows all mistakes.
+func (r *Reader) Parsed(command *kong.Context) {
+	for _, p := range command.Path {
+		if p.Flag != nil && !p.Resolved {
+			r.given[p.Flag.Name] = true
+		}
+	}
+	for _, flag := range command.Flags() {
+		if err := r.mistakes[flag.Name]; err != nil {
+			r.errs = append(r.errs, problem.Mistake(r.source(flag.Name)+": "+err.Error(), problem.HintOf(err)))
+		}
+	}
+	r.checkNames(command)
+}
+
+// Mistakes are those of single settings, for commands that check nothing else.
+func (r *Reader) Mistakes() []error { return slices.Clone(r.errs) }
+
+// Validate implements kong.Resolver.
+func (r *Reader) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver.
+func (r *Reader) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if flag.Name == "help" || flag.Name == "version" {
+		return nil, nil
+	}
+	r.load(ctx)
+	if value := r.fromEnv(flag); value != nil {
+		return value, nil
+	}
+	if entry, ok := r.file.entry(flag.Name); ok {
+		return r.fromFile(flag, entry), nil
+	}
+	return nil, nil
+}
+
+// fromEnv returns nil for a variable that is not set.
+func (r *Reader) fromEnv(flag *kong.Flag) any {
+	name := envName(flag.Name)
+	text, set := r.env[name]
+	switch blank := strings.TrimSpace(text) == ""; {
+	case !set, blank && !flag.Tag.Has("empty") && !flag.Tag.Has("narrows"):
+		return nil
+	case blank && flag.Tag.Has("narrows"):
+		r.errs = append(r.errs, problem.Mistake(name+": the value is empty, which would allow everything", "give a value, or unset "+name))
+		return nil
+	}
+	r.sources[flag.Name] = name
+	if !flag.IsSlice() {
+		return text
+	}
+	if flag.Tag.Has("lines") {
+		return list(slices.DeleteFunc(strings.Split(text, "\n"), func(s string) bool { return strings.TrimSpace(s) == "" }))
+	}
+	return list(strings.Fields(text))
+}
+
+// fromFile returns nil for an entry that cannot be used.
+func (r *Reader) fromFile(flag *kong.Flag, e entry) any {
+	r.sources[flag.Name] = e.where
+	err := e.err
+	switch {
+	case err != nil:
+	case !flag.IsSlice() && e.list:
+		err = problem.Mistake(e.where+": one value is expected, not a list", "write "+flag.Name+": VALUE")
+	case len(e.values) == 0 && flag.Tag.Has("narrows"):
+		err = problem.Mistake(e.where+": the list is empty, which would allow everything", "list what is allowed, or remove the line")
+	case len(e.values) == 0:
+		err = problem.Mistake(e.where+": the list is empty", "give a value, or remove the line")
+	case flag.IsSlice():
+		return list(e.values)
+	default:
+		return e.values[0]
+	}
+	r.errs = append(r.errs, err)
+	return nil
+}
+
+// list returns values in the form that kong's decoders take without splitting them.
+func list(values []string) []any {
+	items := make([]any, len(values))
+	for i, s := range values {
+		items[i] = s
+	}
+	return items
+}
+
+// load reads the file, once, when the command is known.
+func (r *Reader) load(ctx *kong.Context) {
+	if r.loaded {
+		return
+	}
+	r.loaded = true
+	for _, flag := range ctx.Flags() {
+		if flag.Name != "config" {
+			continue
+		}
+		path, source := r.env[envName("config")], envName("config")
+		if given, _ := ctx.FlagValue(flag).(string); given != "" {
+			path, source = given, "--config"
+		}
+		if path == "" {
+			return
+		}
+		var err error
+		if r.file, err = readFile(source, path); err != nil {
+			r.errs = append(r.errs, err)
+		}
+	}
+}
+
+// source returns where the value of a setting was written, for messages about it.
+func (r *Reader) source(setting string) string {
+	if s, ok := r.sources[setting]; ok {
+		return s
+	}
+	return "--" + setting
+}
+
+// inFile reports whether the value of a setting was taken from the configuration file.
+func (r *Reader) inFile(setting string) bool {
+	e, ok := r.file.entry(setting)
+	return ok && r.sources[setting] == e.where
+}
+
+// checkNames reports what is set but means nothing: an error for the file, whose author we are talking to,
+// and a warning for the environment, where Kubernetes puts the addresses of every service whose name begins
+// with pandadoc.
+func (r *Reader) checkNames(command *kong.Context) {
+	names := settingNames(command.Model, command.Selected())
+	r.errs = append(r.errs, r.file.checkKeys(names)...)
+	known := map[string]bool{}
+	for _, name := range append(names, flagNames(command.Model)...) {
+		known[envName(name)] = true
+	}
+	var unknown []string
+	for name := range r.env {
+		if !known[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	if len(unknown) == 0 {
+		return
+	}
+	fix := "correct their names, or ignore this if Kubernetes made them for services"
+	if name, ok := nearest(settingOf(unknown[0]), names); ok {
+		fix = fmt.Sprintf("did you mean %s? %s", envName(name), fix)
+	}
+	r.warnings = append(r.warnings, problem.Mistake("these variables in the environment are no settings and are ignored: "+strings.Join(unknown, " "), fix))
+}

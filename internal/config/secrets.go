@@ -1,0 +1,283 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
+	"pandadoc-auth-proxy/proxy"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// secretNames are the settings that are secret (the client id is treated like one). Each can be given
+// as a value in the environment or in the file, or as NAME-file.
+var secretNames = [...]string{"client-id", "client-secret", "refresh-token", "access-token", "api-key"}
+
+const (
+	// maxSecretFile bounds a file with a secret. Real ones have less than a hundred bytes; more is
+	// another file, or a device that never ends.
+	maxSecretFile = 64 << 10
+	// minClientKey is the least length of a client key: a shorter one can be guessed by trying.
+	minClientKey = 16
+)
+
+// secrets reads the secrets of the environment, of the files that flags name, and of the file.
+func (c *checker) secrets(s *SecretSettings) {
+	before := len(c.errs)
+	files := map[string]string{
+		"client-id": s.ClientIDFile, "client-secret": s.ClientSecretFile, "refresh-token": s.RefreshTokenFile,
+		"access-token": s.AccessTokenFile, "api-key": s.APIKeyFile,
+	}
+	values := map[string]tokens.Secret{}
+	for _, name := range secretNames {
+		values[name] = c.secret(name, files[name])
+	}
+	c.Tokens.Endpoint.ClientID = values["client-id"].Reveal()
+	c.Tokens.Endpoint.ClientSecret = values["client-secret"]
+	c.readAccounts(tokens.AccountConfig{
+		RefreshToken: values["refresh-token"], AccessToken: values["access-token"], APIKey: values["api-key"],
+	})
+	c.readClientKeys()
+	if len(c.errs) == before { // else one of the two may be missing only because it could not be read
+		c.checkClient()
+	}
+	c.checkFile()
+}
+
+// secret resolves one secret: the value and the file of one layer exclude each other, and what the
+// command line and the environment say beats the configuration file.
+func (c *checker) secret(name, path string) tokens.Secret {
+	pathSource, pathInFile := c.source(name+"-file"), c.inFile(name+"-file")
+	value := c.env[envName(name)]
+	e, inFile := c.file.entry(name)
+	switch {
+	case value != "" && path != "" && !pathInFile:
+		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", envName(name), pathSource), "keep one of them"))
+	case value != "":
+		return c.clean(envName(name), value)
+	case path != "" && pathInFile && inFile:
+		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", e.where, pathSource), "keep one of them"))
+	case path != "":
+		return c.readSecret(pathSource, path)
+	case inFile:
+		return c.fromEntry(e)
+	}
+	return tokens.Secret{}
+}
+
+func (c *checker) fromEntry(e entry) tokens.Secret {
+	switch {
+	case e.err != nil:
+		c.errs = append(c.errs, e.err)
+	case e.list || e.values[0] == "":
+		c.errs = append(c.errs, problem.Mistake(e.where+": one value is expected", "write the secret on the same line, or remove the line"))
+	default:
+		return c.clean(e.where, e.values[0])
+	}
+	return tokens.Secret{}
+}
+
+// readSecret reads a file that holds one secret and nothing else.
+func (c *checker) readSecret(source, path string) tokens.Secret {
+	const fix = "name a file that holds the secret and nothing else"
+	f, err := openPrivate(source, path)
+	if err != nil {
+		c.errs = append(c.errs, err)
+		return tokens.Secret{}
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	switch {
+	case err != nil:
+		c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %w", source, err), fix))
+	case len(data) > maxSecretFile:
+		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s: %s is too large for a secret", source, path), fix))
+	case text == "":
+		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s: %s is empty", source, path), "write the secret into it, or unset the setting"))
+	default:
+		if readableByOthers(f) {
+			c.warnReadable(source, path)
+		}
+		return c.clean(source+": "+path, text)
+	}
+	return tokens.Secret{}
+}
+
+// clean refuses what no credential holds and what would break a header, without showing it.
+func (c *checker) clean(source, text string) tokens.Secret {
+	const fix = "copy it again, alone, without quotes and without Bearer or API-Key in front"
+	const quotes = "\"'`"
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		c.errs = append(c.errs, problem.Mistake(source+": the secret holds a space, a line break or another character that no secret has", fix))
+		return tokens.Secret{}
+	}
+	if strings.Trim(text, quotes) != text {
+		c.errs = append(c.errs, problem.Mistake(source+": the secret has quotes around it, which would become part of it", fix))
+		return tokens.Secret{}
+	}
+	secret := tokens.NewSecret(text)
+	c.Secrets = append(c.Secrets, secret)
+	return secret
+}
+
+// readAccounts reads what stands below "accounts:" in the file. own is what stands outside.
+func (c *checker) readAccounts(own tokens.AccountConfig) {
+	all := map[string]tokens.AccountConfig{}
+	for _, a := range c.namedEntries(accountsKey) {
+		if err := tokens.CheckAccount(a.name); err != nil {
+			c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %w", a.where, err), "rename the account"))
+			continue
+		}
+		all[a.name] = tokens.AccountConfig{
+			RefreshToken: c.within(a, "refresh-token"),
+			AccessToken:  c.within(a, "access-token"),
+			APIKey:       c.within(a, "api-key"),
+		}
+	}
+	if own != (tokens.AccountConfig{}) {
+		if _, twice := all[tokens.DefaultAccount]; twice {
+			c.errs = append(c.errs, problem.Mistake("account \"default\" is configured twice: below accounts: and by the secrets outside of it", "keep one of them"))
+		}
+		all[tokens.DefaultAccount] = own
+	}
+	c.Tokens.Accounts = all
+	owners := map[string]string{} // by fingerprint
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		a := all[name]
+		if !a.APIKey.IsZero() && (!a.RefreshToken.IsZero() || !a.AccessToken.IsZero()) {
+			c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("account %q has an API key and a token", name), "keep one of them: a key is used as it is and never refreshed"))
+		}
+		print := a.RefreshToken.Fingerprint("refresh_token")
+		if other := owners[print]; print != "" && other != "" {
+			c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("accounts %q and %q have the same refresh token, which works once", other, name),
+				"keep it for one of them, and sign the other in with a token of its own"))
+		}
+		owners[print] = name
+	}
+}
+
+// readClientKeys reads what stands below "client-keys:" in the file.
+func (c *checker) readClientKeys() {
+	var all []proxy.ClientKey
+	for _, e := range c.namedEntries(clientKeysKey) {
+		before := len(c.errs)
+		k := proxy.ClientKey{Name: e.name, Key: c.within(e, "key"), Account: strings.Join(e.keys["account"].values, " ")}
+		switch {
+		case len(c.errs) > before:
+		case k.Key.IsZero():
+			c.errs = append(c.errs, problem.Mistake(e.where+": no key", "write below it, indented, key-file: FILE"))
+		case len(k.Key.Reveal()) < minClientKey:
+			c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s: the key is shorter than %d characters", e.where, minClientKey), "make one with: openssl rand -hex 32"))
+		default:
+			all = append(all, k)
+		}
+	}
+	for _, err := range problem.Each(proxy.CheckClientKeys(all)) {
+		c.errs = append(c.errs, problem.WithHint(err, "give every client a key of its own, and an account that exists or none"))
+	}
+	c.Proxy.ClientKeys = all
+}
+
+func (c *checker) namedEntries(setting string) []namedEntry {
+	if c.file == nil {
+		return nil
+	}
+	return c.file.named[setting]
+}
+
+// within reads one secret below a name in the file.
+func (c *checker) within(a namedEntry, name string) tokens.Secret {
+	value, inline := a.keys[name]
+	path, byFile := a.keys[name+"-file"]
+	switch {
+	case inline && byFile:
+		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", value.where, path.where), "keep one of them"))
+	case inline:
+		return c.fromEntry(value)
+	case byFile:
+		return c.readSecret(path.where, path.values[0])
+	}
+	return tokens.Secret{}
+}
+
+// checkClient looks at what fits together.
+func (c *checker) checkClient() {
+	id, secret := c.Tokens.Endpoint.ClientID, c.Tokens.Endpoint.ClientSecret
+	switch {
+	case id != "" && secret.IsZero():
+		c.errs = append(c.errs, problem.Mistake("there is a client id but no client secret", "set PANDADOC_CLIENT_SECRET or --client-secret-file"))
+	case id == "" && !secret.IsZero():
+		c.errs = append(c.errs, problem.Mistake("there is a client secret but no client id", "set PANDADOC_CLIENT_ID or --client-id-file"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Tokens.Accounts)) {
+		if id == "" && !c.Tokens.Accounts[name].RefreshToken.IsZero() {
+			c.warn(fmt.Sprintf("account %q has a refresh token, which cannot be used without a client id", name),
+				"set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET")
+		}
+	}
+}
+
+// checkFile warns if the configuration file holds secrets and other users can read it.
+func (c *checker) checkFile() {
+	if c.file == nil || !c.file.readable {
+		return
+	}
+	holds := c.file.where("require-header") != ""
+	for _, name := range secretNames {
+		holds = holds || c.file.where(name) != ""
+	}
+	for _, entries := range c.file.named {
+		for _, e := range entries {
+			for key := range e.keys {
+				holds = holds || key != "account" && !strings.HasSuffix(key, "-file")
+			}
+		}
+	}
+	if holds {
+		c.warnReadable("the configuration file", c.file.path)
+	}
+}
+
+func (c *checker) warnReadable(what, path string) {
+	c.warn(fmt.Sprintf("%s: other users of this machine can read %s", what, path), "run: chmod o-r "+path)
+}
+
+// openPrivate opens a file that holds settings or secrets. One that other users can change is refused: they
+// would decide where the tokens go. Only regular files have a mode that means this.
+func openPrivate(source, path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), "mount or create the file, readable for this user, or correct its name")
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o022 != 0 && runtime.GOOS != "windows" {
+		f.Close()
+		return nil, problem.Mistake(fmt.Sprintf("%s: other users can write to %s (mode %04o)", source, path, info.Mode().Perm()), "run: chmod go-w "+path)
+	}
+	return f, nil
+}
+
+// readableByOthers reports whether users outside of the file's group can read it.
+func readableByOthers(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows"
+}
+
+// SpentSeed returns a warning if a refresh token of the configuration would be spent for a pair that the store
+// does not keep, else nil.
+func (c *Config) SpentSeed(store stores.Store) error {
+	for _, a := range c.Tokens.Accounts {
+		if !a.RefreshToken.IsZero() && !store.Persistent {
+			return problem.Mistake(store.Name+" forgets the tokens that a refresh gives, and the refresh token of the configuration works once",
+				"use --store file: (or file:DIR) so that a restart needs no login")
+		}
+	}
+	return nil
+}

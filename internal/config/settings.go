@@ -1,0 +1,139 @@
+package config
+
+import (
+	"time"
+)
+
+// Settings are fields with kong's tags: one field gives the flag, its default, its help, the name in the
+// environment (PANDADOC_ and the flag's name in capitals) and the key in the file. mappers reads each text
+// into the type that uses it.
+//
+// Tags of our own: `empty` marks a setting for which an empty text is a value. `narrows` marks one that
+// limits what clients may do: an empty one would mean "everything" and is refused, also in the environment,
+// where an empty variable otherwise counts as not set, as compose files and charts make such variables.
+// `lines` marks a list that the environment separates by line breaks instead of spaces.
+
+// Settings are what serve takes.
+type Settings struct {
+	FileSettings     `embed:"" group:"Configuration"`
+	ListenSettings   `embed:"" group:"Listening"`
+	AdminSettings    `embed:"" group:"Listening"`
+	UpstreamSettings `embed:"" group:"PandaDoc"`
+	SecretSettings   `embed:"" group:"Secrets"`
+	StoreSettings    `embed:"" group:"Tokens"`
+	TokenSettings    `embed:"" group:"Tokens"`
+	LoginSettings    `embed:"" group:"Signing in"`
+	TrafficSettings  `embed:"" group:"Traffic"`
+	LogSettings      `embed:"" group:"Log"`
+}
+
+// AccountSettings are what the commands take that look after accounts.
+type AccountSettings struct {
+	FileSettings     `embed:"" group:"Configuration"`
+	AdminSettings    `embed:"" group:"Listening"`
+	UpstreamSettings `embed:"" group:"PandaDoc"`
+	SecretSettings   `embed:"" group:"Secrets"`
+	StoreSettings    `embed:"" group:"Tokens"`
+	LoginSettings    `embed:"" group:"Signing in"`
+}
+
+// ProxySettings are what the commands take that only ask a running proxy.
+type ProxySettings struct {
+	FileSettings  `embed:"" group:"Configuration"`
+	AdminSettings `embed:"" group:"Listening"`
+}
+
+// SandboxSettings are what the sandbox takes: no upstream, no store and no secrets, because the sandbox must
+// not come near a real account.
+type SandboxSettings struct {
+	FileSettings    `embed:"" group:"Configuration"`
+	ListenSettings  `embed:"" group:"Listening"`
+	AdminSettings   `embed:"" group:"Listening"`
+	LoginSettings   `embed:"" group:"Signing in"`
+	TokenSettings   `embed:"" group:"Tokens"`
+	TrafficSettings `embed:"" group:"Traffic"`
+	LogSettings     `embed:"" group:"Log"`
+}
+
+// FileSettings name the configuration file.
+type FileSettings struct {
+	Config string `placeholder:"FILE" help:"YAML file with the same settings, named as the flags without the dashes in front. Unknown names in it are an error."`
+}
+
+// ListenSettings say where clients connect and who they may be.
+type ListenSettings struct {
+	Listen               []string `sep:"none" default:"localhost:8080" placeholder:"ADDRESS" help:"Where to serve: HOST:PORT or unix:/PATH, or NAME=HOST:PORT for the account of that name only. localhost means both loopback families, port 0 any free port. May be repeated (in the environment: separated by spaces)."`
+	TLSCert              string   `name:"tls-cert" placeholder:"FILE" help:"Serve https with the certificate chain in this PEM file, which is read again when it changes. Not on unix sockets."`
+	TLSKey               string   `name:"tls-key" placeholder:"FILE" help:"The certificate's private key, as PEM."`
+	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name besides the loopback names. May be repeated."`
+	AllowOrigin          []string `sep:"none" placeholder:"ORIGIN" help:"Accept browser requests from pages of this origin, like https://app.example.com. May be repeated."`
+	AllowUnauthenticated bool     `default:"false" help:"Listen beyond loopback without client keys, although anybody who reaches the port then uses the accounts."`
+	RequireHeader        string   `placeholder:"NAME:VALUE" narrows:"" help:"Refuse requests without this header, which is not forwarded. An application that can be made to fetch any URL does not send it along."`
+	AllowRoute           []string `sep:"none" lines:"" narrows:"" placeholder:"ROUTE" help:"Forward nothing but this, like 'GET /public/v1/documents*': methods (or *) and a path, where * stands for the rest at the end and elsewhere for one part. May be repeated (in the environment: one a line)."`
+	ReadOnly             bool     `default:"false" narrows:"" help:"Forward GET, HEAD and OPTIONS only."`
+}
+
+// AdminSettings say where the admin listener is.
+type AdminSettings struct {
+	AdminListen string `default:"localhost:8081" placeholder:"ADDRESS" help:"Where health, status and browser login are served; \"none\" for nowhere."`
+}
+
+// UpstreamSettings say where PandaDoc is.
+type UpstreamSettings struct {
+	Region                string `default:"global" placeholder:"global|eu" help:"Which PandaDoc the account is at. Sets the three URLs that follow."`
+	APIURL                string `name:"api-url" placeholder:"URL" help:"The API, instead of the region's."`
+	AuthorizeURL          string `placeholder:"URL" help:"The consent page, instead of the region's."`
+	TokenURL              string `placeholder:"URL" help:"The token endpoint, instead of the region's."`
+	AllowInsecureUpstream bool   `default:"false" help:"Allow plain http to a host that is not loopback. Credentials then travel in clear."`
+	CAFile                string `name:"ca-file" placeholder:"FILE" help:"PEM file with certificate authorities to trust besides the system's."`
+}
+
+// SecretSettings are files. The values themselves are never flags: the process list would show them.
+type SecretSettings struct {
+	ClientIDFile     string `name:"client-id-file" placeholder:"FILE" help:"File with the client id of the application at PandaDoc. The value itself: PANDADOC_CLIENT_ID."`
+	ClientSecretFile string `placeholder:"FILE" help:"File with the client secret. The value itself: PANDADOC_CLIENT_SECRET."`
+	RefreshTokenFile string `placeholder:"FILE" help:"File with a first refresh token. The value itself: PANDADOC_REFRESH_TOKEN."`
+	AccessTokenFile  string `placeholder:"FILE" help:"File with a first access token. The value itself: PANDADOC_ACCESS_TOKEN."`
+	APIKeyFile       string `name:"api-key-file" placeholder:"FILE" help:"File with an API key, used instead of tokens. The value itself: PANDADOC_API_KEY."`
+}
+
+// StoreSettings say where tokens are kept.
+type StoreSettings struct {
+	Store string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: ${stores}."`
+}
+
+// LoginSettings shape the authorization request.
+type LoginSettings struct {
+	RedirectURL string `name:"redirect-url" placeholder:"URL" help:"The redirect URL registered at PandaDoc. Default: http://localhost:ADMIN-PORT/oauth2/callback."`
+	Scope       string `default:"read+write" help:"What a login asks for."`
+}
+
+// TokenSettings say when and how tokens are refreshed.
+type TokenSettings struct {
+	RefreshBefore  time.Duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before expiry, but at most a tenth of the token's life. 0s: only after a refusal."`
+	RefreshTimeout time.Duration `default:"20s" placeholder:"TIME" help:"How long a request waits for a refresh. The refresh itself goes on."`
+	ProbePath      string        `default:"/public/v1/members/current" placeholder:"PATH" empty:"" help:"What is asked with a refused token to see whether the refusal was about the token. Empty: do not ask."`
+	MaxAccounts    int           `default:"10000" placeholder:"N" help:"Accounts kept in memory."`
+}
+
+// TrafficSettings bound what clients and the API may use.
+type TrafficSettings struct {
+	ReplayMemory          int64         `type:"size" default:"64KiB" placeholder:"SIZE" help:"How much of a request's body is kept in memory for a replay."`
+	ReplayDisk            int64         `type:"size" default:"128MiB" placeholder:"SIZE" help:"How much of a request's body is kept in a temporary file, in all."`
+	ReplayTotal           int64         `type:"size" default:"1GiB" placeholder:"SIZE" help:"How much is kept for all requests together."`
+	TempDir               string        `placeholder:"DIR" help:"Where those temporary files lie. Default: the store's directory, else the system's."`
+	MaxInFlight           int           `default:"1024" placeholder:"N" help:"Requests at once; more are refused with 503."`
+	MaxConnections        int           `default:"4096" placeholder:"N" help:"Connections of clients at once, as far as the process may open so many files; more are refused with 503."`
+	ClientHeaderTimeout   time.Duration `default:"10s" placeholder:"TIME" help:"How long a client may take to send the header of a request."`
+	ClientBodyTimeout     time.Duration `default:"60s" placeholder:"TIME" help:"How long a client's body may make no progress (a kilobyte) before it is refused with 408."`
+	UpstreamHeaderTimeout time.Duration `default:"120s" placeholder:"TIME" help:"How long the API may take to begin its answer."`
+	DrainMin              time.Duration `default:"0s" placeholder:"TIME" help:"After SIGTERM, keep accepting requests this long."`
+	DrainTimeout          time.Duration `default:"25s" placeholder:"TIME" help:"After that, wait this long for what still runs."`
+}
+
+// LogSettings shape the log.
+type LogSettings struct {
+	LogLevel  string `default:"info" placeholder:"LEVEL" help:"error, warning, info, debug or trace."`
+	LogFormat string `default:"text" placeholder:"text|json" help:"text for people, json for machines."`
+	Pprof     bool   `default:"false" help:"Serve profiles of the running program at /debug/pprof/ on the admin listener."`
+}

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"os"
+
+	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
+)
+
+// Region is where a PandaDoc account lives.
+type Region struct{ Name, API, Authorize, Token string }
+
+// Regions returns PandaDoc's regions, the default first.
+func Regions() []Region {
+	return []Region{
+		{"global", "https://api.pandadoc.com", "https://app.pandadoc.com/oauth2/authorize", "https://api.pandadoc.com/oauth2/access_token"},
+		{"eu", "https://api.pandadoc.eu", "https://app.pandadoc.eu/oauth2/authorize", "https://api.pandadoc.eu/oauth2/access_token"},
+	}
+}
+
+// Upstream is where PandaDoc is. A URL that could not be read is the empty one, never nil.
+type Upstream struct {
+	Region    string
+	API       *url.URL // scheme and host, and a base path where a gateway stands before the API
+	Authorize *url.URL
+	Token     *url.URL
+	Roots     *x509.CertPool // nil means the system's
+}
+
+func (c *checker) upstream(s *UpstreamSettings) {
+	var region Region
+	for _, r := range Regions() {
+		if r.Name == s.Region {
+			region = r
+		}
+	}
+	if region.Name == "" {
+		c.fail("region", fmt.Sprintf("%q is not a region", s.Region), "write global or eu")
+	}
+	c.Upstream = Upstream{
+		Region:    region.Name,
+		API:       c.url(s, "api-url", s.APIURL, region.API),
+		Authorize: c.url(s, "authorize-url", s.AuthorizeURL, region.Authorize),
+		Token:     c.url(s, "token-url", s.TokenURL, region.Token),
+		Roots:     c.roots(s.CAFile),
+	}
+	api := c.Upstream.API
+	if api.RawQuery != "" || api.ForceQuery {
+		c.fail("api-url", "a query has no place in it", "write it like https://api.pandadoc.com")
+	}
+	if api.Path == "/" {
+		api.Path = ""
+	}
+	c.Proxy.API, c.Proxy.TokenURL = api, c.Upstream.Token
+	c.Tokens.Endpoint.URL = c.Upstream.Token.String()
+}
+
+// url reads the URL of a flag, or else the region's. The result is never nil.
+func (c *checker) url(s *UpstreamSettings, flag, text, otherwise string) *url.URL {
+	if text == "" {
+		text = otherwise
+	}
+	u, err := url.Parse(text)
+	switch {
+	case text == "":
+		return &url.URL{} // the region is unknown, which was reported
+	case err != nil || !isWeb(u) || u.User != nil || u.Fragment != "":
+		c.fail(flag, "not an http or https URL without user and fragment", "write it like "+Regions()[0].API)
+		return &url.URL{}
+	case !s.AllowInsecureUpstream && u.Scheme == "http" && !listen.IsLoopbackHost(u.Hostname()):
+		c.fail(flag, "plain http would send credentials in clear to "+u.Host, "use https, or set --allow-insecure-upstream")
+	}
+	return u
+}
+
+func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" }
+
+// PortOf returns the port of u, also if it is the scheme's own.
+func PortOf(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
+}
+
+func (c *checker) roots(path string) *x509.CertPool {
+	if path == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		c.fail("ca-file", err.Error(), "name a readable PEM file")
+		return nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // a machine without system roots: the file alone counts
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		c.fail("ca-file", path+" holds no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
+	}
+	return pool
+}
+
+func (c *checker) login(s *LoginSettings) {
+	c.Login.Scope = s.Scope
+	if s.RedirectURL == "" {
+		return
+	}
+	u, err := url.Parse(s.RedirectURL)
+	if err != nil || !isWeb(u) || u.Path == "" || u.Path == "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		c.fail("redirect-url", "not an http or https URL with a path and without query", "write it exactly as it is registered at PandaDoc, like http://localhost:8081/oauth2/callback")
+		return
+	}
+	c.Login.RedirectURL = u
+}
+
+// store reads --store. What was written is not shown: it may hold a password.
+func (c *checker) store(s *StoreSettings) {
+	spec, err := c.stores.Parse(s.Store)
+	switch {
+	case err != nil:
+		c.fail("store", err.Error(), problem.HintOf(err))
+		spec = stores.Spec{}
+	case c.given["store"] && spec.HasPassword():
+		c.fail("store", "it holds a password, which other users of the machine can read in the list of processes",
+			"set the URL as PANDADOC_STORE or in the configuration file")
+		spec = stores.Spec{}
+	}
+	c.Store = spec
+}

@@ -37,7 +37,9 @@ type account struct {
 
 	refreshAt time.Time // when the background refresh is due; zero means never
 	rereadAt  time.Time
-	told      Status // as last told to the observer
+	stale     bool          // the store may hold another version than the one that was read last
+	heard     chan struct{} // tells a flight the same; holds at most one
+	told      Status        // as last told to the observer
 }
 
 // current is what the hot path needs of an account.
@@ -48,7 +50,7 @@ type current struct {
 }
 
 func newAccount(m *Manager, name, owner string) *account {
-	a := &account{m: m, name: name, config: m.config.Accounts[name], owner: owner}
+	a := &account{m: m, name: name, config: m.config.Accounts[name], owner: owner, heard: make(chan struct{}, 1)}
 	a.told = Status{Account: name, State: Unknown}
 	a.publish()
 	return a
@@ -284,6 +286,9 @@ func (a *account) meet(n need) error {
 // look asks the store for the record, lets the configured seeds act on it, and adopts what is newer than
 // what we hold. It returns the record as we hold it now. ErrNotFound means that nobody ever signed in.
 func (a *account) look() (Record, error) {
+	a.mu.Lock()
+	a.stale = false // what changes from here on is reported again
+	a.mu.Unlock()
 	rec, err := a.m.load(a.name)
 	if err == nil || errors.Is(err, ErrNotFound) {
 		rec, err = a.settle(rec, err)

@@ -78,7 +78,10 @@ func (a *account) schedule(now time.Time) {
 	if !a.config.APIKey.IsZero() || !(a.expected() || a.rec.Generation > 0) {
 		return
 	}
-	a.rereadAt = now.Add(rereadMin + rand.N(rereadMax-rereadMin))
+	a.rereadAt = now.Add(a.m.watch.reread())
+	if a.stale {
+		a.rereadAt = now
+	}
 	a.refreshAt = a.nextRefresh(now)
 }
 

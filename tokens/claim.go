@@ -173,12 +173,16 @@ func (c *claim) listen() (Pair, error) {
 	})
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for ticks := 0; ; ticks++ {
+	for ticks := 0; ; {
 		select {
 		case reply := <-answered:
 			c.note(began, started, reply.err)
 			return reply.pair, reply.err
+		case <-c.a.heard:
+			c.answer()
+			continue
 		case <-tick.C:
+			ticks++
 		}
 		if ticks == patience {
 			cancel() // closes the connection; the goroutine then answers at once

@@ -42,6 +42,9 @@ type Manager struct {
 	ctx    context.Context // ends when flights must stop
 	cancel context.CancelFunc
 
+	watch    *watching
+	watchers sync.WaitGroup // the goroutine that follows the store
+
 	closing chan struct{} // closed when closed is set
 	poke    chan struct{} // wakes the background goroutine
 }
@@ -57,7 +60,7 @@ func New(c Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{
-		config: c, caller: newCaller(c.Endpoint), owner: newOwner(), lru: cache,
+		config: c, caller: newCaller(c.Endpoint), owner: newOwner(), lru: cache, watch: newWatching(c.Store),
 		closing: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
@@ -86,6 +89,9 @@ func (m *Manager) Start(ctx context.Context) error {
 		m.account(name).load(ctx)
 	}
 	m.begin(m.runBackground)
+	if m.watch.watcher != nil {
+		m.watchers.Go(m.runWatch)
+	}
 	return ctx.Err()
 }
 
@@ -244,6 +250,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 	m.cancel()
 	<-idle
+	m.watchers.Wait()
 	return m.unsavedError()
 }
 

@@ -67,6 +67,9 @@ func (a *account) attempt(from uint64) (wait time.Duration, err error) {
 	case err != nil:
 		return 0, a.failed(ErrStoreUnavailable, err, 0)
 	}
+	if err := c.announced(); err != nil {
+		return pollMin, c.withdraw(err)
+	}
 	handedOver = true
 	return 0, c.run()
 }

@@ -34,6 +34,7 @@ const (
 	CauseRefreshInDoubt  = "refresh-in-doubt"         // a refresh was cut off: waiting before the token is tried again
 	CauseUnsavedRotation = "unsaved-rotation"         // the newest pair is in memory only
 	CauseStore           = "store-unavailable"        // the store cannot be read or written
+	CauseStoreNotWatched = "store-not-watched"        // the store does not report changes now
 )
 
 // Status is how one account stands, for people and probes.
@@ -195,6 +196,8 @@ func (a *account) state(now time.Time) (State, string, string) {
 	works = works || a.works(now)
 	cause, detail := a.trouble(now)
 	switch {
+	case works && cause == "" && a.m.watch.trouble() != "":
+		return Degraded, CauseStoreNotWatched, a.m.watch.trouble()
 	case works && cause == "":
 		return Ready, "", ""
 	case works:

@@ -2,8 +2,14 @@ package tokens
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
+
+// rereadWatched is how often a record is read although its store reports changes: hardly ever.
+const rereadWatched = 24 * time.Hour
 
 // Watcher is a Store that reports changes, so that nobody has to ask for them.
 type Watcher interface {
@@ -29,4 +35,156 @@ type Watch struct {
 type Forgetful interface {
 	// Settle returns how long the others need to hear of a save and to answer.
 	Settle() time.Duration
+}
+
+// watching is how the Manager hears of changes.
+type watching struct {
+	watcher Watcher       // nil if the store reports none
+	settle  time.Duration // zero if the store loses no saves
+	// connected means that every change is reported now.
+	connected atomic.Bool
+	// broken is why changes may be missed now. It is nil also before the first connection.
+	broken atomic.Pointer[string]
+}
+
+func newWatching(s Store) *watching {
+	w := &watching{}
+	w.watcher, _ = s.(Watcher)
+	if f, ok := s.(Forgetful); ok {
+		w.settle = f.Settle()
+	}
+	return w
+}
+
+// trouble says why changes may be missed; empty if they are not.
+func (w *watching) trouble() string {
+	if text := w.broken.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
+// reread returns when a record is read again if nothing is reported before.
+func (w *watching) reread() time.Duration {
+	if w.connected.Load() {
+		return rereadWatched
+	}
+	return rereadMin + rand.N(rereadMax-rereadMin)
+}
+
+// runWatch follows the store until the Manager has ended. It goes on while flights end, because they may have
+// to answer an announcement.
+func (m *Manager) runWatch() {
+	m.watch.watcher.Watch(m.ctx, Watch{
+		Connected: func() {
+			m.watch.connected.Store(true)
+			m.watch.broken.Store(nil)
+			m.each((*account).mayHaveChanged)
+		},
+		Broken: func(err error) {
+			text := err.Error()
+			m.watch.connected.Store(false)
+			if m.watch.broken.Swap(&text) == nil {
+				m.each((*account).unwatched)
+			}
+		},
+		Changed: func(name, version string) {
+			if v, ok := m.accounts.Load(name); ok {
+				v.(*account).changed(version)
+				m.wake()
+			}
+		},
+	})
+}
+
+// each runs f for every account in memory, and lets the background goroutine see what has become due.
+func (m *Manager) each(f func(*account)) {
+	m.accounts.Range(func(_, v any) bool {
+		f(v.(*account))
+		return true
+	})
+	m.wake()
+}
+
+// changed is told that the store holds version now.
+func (a *account) changed(version string) {
+	a.mu.Lock()
+	known := version != "" && version == a.rec.Version
+	a.mu.Unlock()
+	if !known {
+		a.mayHaveChanged()
+	}
+}
+
+// mayHaveChanged has the record read soon. If a flight is under way, it is told, and the record is read after it.
+func (a *account) mayHaveChanged() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.config.APIKey.IsZero() || a.lookedAt.IsZero() && a.flight == nil {
+		return // it needs no record, or will be read at its first use
+	}
+	a.stale, a.rereadAt = true, time.Now()
+	select {
+	case a.heard <- struct{}{}:
+	default:
+	}
+}
+
+// unwatched has the record read from time to time, because no change is reported any more.
+func (a *account) unwatched() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if at := time.Now().Add(a.m.watch.reread()); a.rereadAt.After(at) {
+		a.rereadAt = at
+	}
+}
+
+// announced waits until everybody who holds a newer pair than ours, or has our refresh token under way, had
+// the time to say so. It is nil if our marker still stands; errOvertaken if it does not.
+func (c *claim) announced() error {
+	if c.a.m.watch.settle == 0 {
+		return nil
+	}
+	if !c.a.sleep(c.a.m.closing, c.a.m.watch.settle) {
+		return errClosed
+	}
+	found, err := c.a.look()
+	switch {
+	case err != nil:
+		return err
+	case found.Compare(c.rec) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
+		return errOvertaken
+	}
+	c.rec = found
+	return nil
+}
+
+// withdraw ends a refresh that was announced and not begun. It returns what callers are told; nil means that the
+// store is to be looked at again.
+func (c *claim) withdraw(err error) error {
+	if errors.Is(err, errOvertaken) {
+		return nil
+	}
+	c.release(nil)
+	if errors.Is(err, errClosed) {
+		return c.a.unavailable(ErrRefreshUnavailable, err)
+	}
+	return c.a.failed(ErrStoreUnavailable, err, 0)
+}
+
+var errOvertaken = errors.New("another process has answered the announcement of this refresh")
+
+// answer tells a process that is about to send the refresh token which we have sent: it writes our
+// marker anew. It also replaces a marker that the engine has lost.
+func (c *claim) answer() {
+	if c.a.m.watch.settle == 0 {
+		return
+	}
+	found, err := c.a.m.load(c.a.name)
+	if err != nil || found.Compare(c.rec) != 0 || found.Pending != nil && found.Pending.Owner == c.a.owner {
+		return
+	}
+	started := c.rec.Pending.StartedAt
+	c.rec, c.lost = c.learnt(found), false
+	_ = c.renew(started) // if it fails, the store has more to say, or cannot be asked by the other one either
 }

@@ -1,0 +1,295 @@
+package tokens_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// engine is a store of several machines: it reports changes, and may lose saves.
+type engine struct {
+	*tokens.Memory
+	mu      sync.Mutex // guards the fields below
+	watches map[int]tokens.Watch
+	next    int
+	loads   int
+	away    error
+}
+
+func newEngine() *engine { return &engine{Memory: tokens.NewMemory(), watches: map[int]tokens.Watch{}} }
+
+func (e *engine) Load(ctx context.Context, account string) (tokens.Record, error) {
+	e.mu.Lock()
+	e.loads++
+	err := e.away
+	e.mu.Unlock()
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	return e.Memory.Load(ctx, account)
+}
+
+func (e *engine) Save(ctx context.Context, account string, rec tokens.Record) (tokens.Record, error) {
+	e.mu.Lock()
+	err := e.away
+	e.mu.Unlock()
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	saved, err := e.Memory.Save(ctx, account, rec)
+	if err == nil {
+		e.report(func(w tokens.Watch) { w.Changed(account, saved.Version) })
+	}
+	return saved, err
+}
+
+func (e *engine) report(f func(tokens.Watch)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, w := range e.watches {
+		f(w)
+	}
+}
+
+func (e *engine) Watch(ctx context.Context, w tokens.Watch) {
+	e.mu.Lock()
+	e.next++
+	id := e.next
+	if e.away == nil {
+		w.Connected()
+	}
+	e.watches[id] = w
+	e.mu.Unlock()
+	<-ctx.Done()
+	e.mu.Lock()
+	delete(e.watches, id)
+	e.mu.Unlock()
+}
+
+// goAway breaks every connection; an empty text brings the engine back.
+func (e *engine) goAway(err error) {
+	e.mu.Lock()
+	e.away = err
+	e.mu.Unlock()
+	e.report(func(w tokens.Watch) {
+		if err != nil {
+			w.Broken(err)
+		} else {
+			w.Connected()
+		}
+	})
+}
+
+func (e *engine) counted() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.loads
+}
+
+// lossy is an engine like Redis: a failover can take saves back.
+type lossy struct{ *engine }
+
+func (lossy) Settle() time.Duration { return 2 * time.Second }
+
+// lose makes the engine hold rec instead of what it has acknowledged. Nobody is told.
+func (e *engine) lose(t *testing.T, rec tokens.Record) {
+	t.Helper()
+	now, err := e.Memory.Load(t.Context(), tokens.DefaultAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Version = now.Version
+	if _, err := e.Memory.Save(t.Context(), tokens.DefaultAccount, rec); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (e *engine) holds(t *testing.T) tokens.Record {
+	t.Helper()
+	rec, err := e.Memory.Load(t.Context(), tokens.DefaultAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+func on(s tokens.Store) func(*tokens.Config) { return func(c *tokens.Config) { c.Store = s } }
+
+func TestAWatchedStoreIsNotPolled(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := newEngine()
+		w.signedIn(on(e))
+		time.Sleep(time.Minute)
+		before := e.counted()
+		time.Sleep(time.Hour)
+		if polled := e.counted() - before; polled != 0 {
+			t.Errorf("%d reads in an idle hour", polled)
+		}
+	})
+}
+
+func TestALogoutElsewhereIsSeenAtOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := newEngine()
+		one := w.signedIn(on(e))
+		two := w.manager(on(e))
+		token(t, two)
+		time.Sleep(time.Minute)
+		if _, err := one.Logout(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		wantState(t, two, "login-required: logged-out")
+		w.login(one)
+		time.Sleep(time.Second)
+		wantState(t, two, "ready")
+	})
+}
+
+func TestABrokenWatchIsReportedAndMadeUpFor(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := newEngine()
+		m := w.signedIn(on(e))
+		time.Sleep(time.Minute)
+		e.report(func(w tokens.Watch) { w.Broken(errors.New("connection reset")) })
+		wantState(t, m, "degraded: store-not-watched")
+		before := e.counted()
+		time.Sleep(5 * time.Minute)
+		if polled := e.counted() - before; polled < 10 || polled > 20 {
+			t.Errorf("%d reads in five minutes, want one each 20 to 30 s", polled)
+		}
+		e.report(func(w tokens.Watch) { w.Connected() })
+		synctest.Wait()
+		wantState(t, m, "ready")
+		before = e.counted()
+		time.Sleep(time.Hour)
+		if polled := e.counted() - before; polled > 1 {
+			t.Errorf("%d reads in an hour after the watch came back", polled)
+		}
+	})
+}
+
+func TestAfterAReconnectALostPairIsPutBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		m := w.signedIn(on(e))
+		old := e.holds(t)
+		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		fresh := e.holds(t)
+		e.goAway(errors.New("no master"))
+		e.lose(t, old)
+		e.goAway(nil)
+		time.Sleep(time.Second)
+		if got := e.holds(t); got.Compare(fresh) != 0 {
+			t.Errorf("the engine holds %v, want %v", got, fresh)
+		}
+	})
+}
+
+// A pod that starts after a failover finds the old pair. It must not send its refresh token, which is spent,
+// while another process holds the new pair: the marker is an announcement, and that process answers.
+func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e))
+		old := e.holds(t)
+		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		e.lose(t, old) // nobody hears of it
+		newcomer := w.manager(on(e))
+		stale := token(t, newcomer)
+		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(stale))
+		if err != nil || !w.server.accepts(t.Context(), fresh) {
+			t.Errorf("Renew = %v, %v", fresh, err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+// The same while the token call of the survivor is still under way: its marker was lost with the failover.
+func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
+		old := e.holds(t)
+		stale := token(t, survivor)
+		w.server.kill(stale)
+		w.server.next(takes(20 * time.Second))
+		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(5 * time.Second) // announced, and sent
+		e.lose(t, old)
+		newcomer := w.manager(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
+		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
+		if err != nil || !w.server.accepts(t.Context(), fresh) {
+			t.Errorf("Renew = %v, %v", fresh, err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+// Nobody answers where nobody holds anything newer.
+func TestAnAnnouncedRefreshGoesOn(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		one := w.signedIn(on(e))
+		two := w.manager(on(e))
+		token(t, two)
+		begin := time.Now()
+		if _, err := one.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); took < 2*time.Second || took > 5*time.Second {
+			t.Errorf("it took %v, want the two seconds of the announcement", took)
+		}
+		synctest.Wait()
+		if got := token(t, two); !w.server.accepts(t.Context(), got) {
+			t.Error("the other process does not use the new pair")
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+func TestAnEngineThatIsAwayStopsRefreshesAndNothingElse(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		m := w.signedIn(on(e))
+		tok := token(t, m)
+		e.goAway(errors.New("connection refused"))
+		time.Sleep(time.Minute)
+		if got := token(t, m); !got.Same(tok) {
+			t.Error("the token that is known is not served")
+		}
+		wantState(t, m, "degraded: store-unavailable")
+		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrStoreUnavailable) {
+			t.Errorf("Refresh = %v", err)
+		}
+		w.wantCalls(0, 0, 0)
+		e.goAway(nil)
+		time.Sleep(time.Second)
+		wantState(t, m, "ready")
+	})
+}
+
+func TestAShutdownDuringAnAnnouncementSendsNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		m := w.signedIn(on(e))
+		go m.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(time.Second)
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if rec := e.holds(t); rec.Pending != nil || !rec.UnconfirmedSince.IsZero() {
+			t.Errorf("a marker is left: %+v", rec.Pending)
+		}
+		w.wantCalls(0, 0, 0)
+	})
+}

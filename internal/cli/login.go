@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -243,7 +244,16 @@ func openBrowser(address string, environ []string) {
 	default:
 		return // without a screen it could only be a browser in the terminal
 	}
+	command.Env = withoutOurs(environ)
 	if command.Start() == nil {
 		go command.Wait() // only so that no zombie is left; a browser may run for days
 	}
+}
+
+// withoutOurs returns the environment for another program, which has no business with our settings: some
+// of them are secrets, or may hold one in a URL.
+func withoutOurs(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		return strings.HasPrefix(strings.ToUpper(entry), "PANDADOC_")
+	})
 }

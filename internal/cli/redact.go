@@ -22,7 +22,7 @@ type redactor struct {
 
 var _ logrus.Hook = (*redactor)(nil)
 
-// newRedactor knows the given secrets by value, and others by the words in front of them.
+// newRedactor knows the given secrets by value, and others by the name of their field.
 func newRedactor(known []tokens.Secret) *redactor {
 	var values []string
 	for _, s := range known {
@@ -32,8 +32,11 @@ func newRedactor(known []tokens.Secret) *redactor {
 	}
 	return &redactor{
 		values: values,
-		shapes: regexp.MustCompile(`(?i)\b(?:((?:bearer|api-key|basic)\s+)|` +
-			`((?:access_token|refresh_token|client_secret|api_key|code|state)["']?[=:]\s*["']?))[^\s"'&,;]+`),
+		shapes: regexp.MustCompile(`(?i)(?:` +
+			`(\bauthorization["']?[=:]\s*["']?(?:(?:bearer|api-key|basic)\s+)?|` +
+			`\b(?:access_token|refresh_token|client_secret|api_key)["']?[=:]\s*["']?|` +
+			`[?&](?:code|state)=)[^\s"'&,;]+|` +
+			`(\b(?:bearer|api-key|basic)\s+)[^\s"'&,;]{20,})`), // no word of the language is as long
 	}
 }
 

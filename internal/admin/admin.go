@@ -66,6 +66,8 @@ type Config struct {
 	Guard func(http.Handler) http.Handler
 	// Info is shown by /api/v1/status.
 	Info Info
+	// DroppedLogLines returns how many lines of the log nobody took. Nil leaves the metric out.
+	DroppedLogLines func() uint64
 }
 
 // Info says what runs here.
@@ -121,7 +123,7 @@ func New(c Config) (*Handler, error) {
 	if c.Guard == nil {
 		c.Guard = func(next http.Handler) http.Handler { return next }
 	}
-	h := &Handler{config: c, logins: newLogins(), metrics: newMetrics(c.Accounts, c.Proxy), tests: make(chan struct{}, testsAtOnce)}
+	h := &Handler{config: c, logins: newLogins(), metrics: newMetrics(c), tests: make(chan struct{}, testsAtOnce)}
 	h.handler = h.guard(h.routes())
 	return h, nil
 }

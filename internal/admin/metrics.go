@@ -39,7 +39,7 @@ var (
 	refreshBuckets = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60, 120}
 )
 
-func newMetrics(accounts StatusSource, proxy Proxy) *metrics {
+func newMetrics(c Config) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(), accounts: newAccountLabels(),
 		requests:        counters("requests_total", "Requests on the proxied port, by account, method and status of the answer (499: the client went away).", "account", "method", "code"),
@@ -52,11 +52,16 @@ func newMetrics(accounts StatusSource, proxy Proxy) *metrics {
 	}
 	m.registry.MustRegister(
 		m.requests, m.duration, m.upstream, m.retries, m.refused, m.refreshes, m.refreshDuration,
-		&accountCollector{accounts, m.accounts},
+		&accountCollector{c.Accounts, m.accounts},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	if proxy != nil {
-		m.registry.MustRegister(newTrafficCollector(proxy))
+	if c.Proxy != nil {
+		m.registry.MustRegister(newTrafficCollector(c.Proxy))
+	}
+	if c.DroppedLogLines != nil {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: metricsPrefix + "log_lines_dropped_total", Help: "Lines of the log that were dropped because nobody read them.",
+		}, func() float64 { return float64(c.DroppedLogLines()) }))
 	}
 	return m
 }

@@ -17,6 +17,7 @@ import (
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
@@ -134,12 +135,20 @@ func (r *running) adminConfig() admin.Config {
 			ClientID: r.Tokens.Endpoint.ClientID, AuthorizeURL: r.Upstream.Authorize.String(),
 			RedirectURL: r.Login.Redirect(portOfListeners(r.adminListeners)), Scope: r.Login.Scope,
 		},
+		DroppedLogLines: r.droppedLines,
 		Info: admin.Info{
 			Version: buildVersion().version, Listeners: listeners, Upstream: r.Upstream.API.String(),
 			Store: r.store.Name, StartedAt: time.Now().UTC(),
 			CallerHeaders: r.CallerHeaders(),
 		},
 	}
+}
+
+func (r *running) droppedLines() uint64 {
+	if q, ok := r.stderr.(*logqueue.Queue); ok {
+		return q.Dropped()
+	}
+	return 0
 }
 
 func (r *running) serve() {

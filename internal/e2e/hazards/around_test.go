@@ -59,7 +59,7 @@ func TestTokenEndpointThatRedirects(t *testing.T) {
 func TestBrowserIsOpenedWithoutAShell(t *testing.T) {
 	dir := t.TempDir()
 	told := filepath.Join(dir, "told")
-	opener := "#!/bin/sh\nprintf '%s\\n' \"$#\" \"$1\" >" + told + ".new && mv " + told + ".new " + told + "\n"
+	opener := "#!/bin/sh\nenv >" + told + ".env\nprintf '%s\\n' \"$#\" \"$1\" >" + told + ".new && mv " + told + ".new " + told + "\n"
 	if err := os.WriteFile(filepath.Join(dir, "xdg-open"), []byte(opener), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +93,10 @@ func TestBrowserIsOpenedWithoutAShell(t *testing.T) {
 	}
 	if strings.Contains(printed+string(text), "canary") {
 		t.Errorf("K10: %q shows a secret", printed)
+	}
+	environment, err := os.ReadFile(told + ".env")
+	if err != nil || !strings.Contains(string(environment), "DISPLAY=:0") || strings.Contains(string(environment), "PANDADOC_") {
+		t.Errorf("U11: the browser's environment is %q (%v), want one without our settings", environment, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "owned")); err == nil {
 		t.Error("K9: a shell ran a part of the address")

@@ -18,7 +18,7 @@ func configurationFaults() []fault {
 				w.signIn()
 				w.args = []string{"--config", w.fileIn("pandadoc.yaml", "log-level: info\nlissten: localhost:1\n")}
 			},
-			check: "configuration", seen: "pandadoc.yaml:2: lissten: unknown name", fix: "--help", exit: 1,
+			check: "configuration", seen: "pandadoc.yaml:2: lissten: unknown name", fix: "write listen:", exit: 1,
 		},
 		{
 			name:  "a duration without a unit",
@@ -48,6 +48,7 @@ func configurationFaults() []fault {
 			name:  "no client id",
 			plant: func(w *ward) { w.signIn(); w.env["CLIENT_ID"], w.env["CLIENT_SECRET"] = "", "" },
 			check: "client", seen: "no client id and secret", fix: "set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET", exit: 1,
+			also: []string{"configuration"},
 		},
 		{
 			name: "client id and secret exchanged",

@@ -9,6 +9,10 @@ import (
 	"pandadoc-auth-proxy/internal/cli"
 )
 
+// version is set by the linker (-X main.version=0.1.0) where the program is built for others. Otherwise the
+// Go toolchain knows it.
+var version = ""
+
 func main() {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, cli.Signals()...)
@@ -19,5 +23,6 @@ func main() {
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
 		Signals: signals,
+		Version: version,
 	}))
 }

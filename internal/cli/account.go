@@ -83,7 +83,7 @@ func (p *program) ownAccounts(ctx context.Context, c tokens.Config, login admin.
 	handler, err := newAdmin(admin.Config{
 		Accounts: manager, Keeper: manager, Authorizer: manager, Login: login,
 		Info: admin.Info{
-			Version: buildVersion().version, Listeners: []string{}, Upstream: "", Store: store.Name, StartedAt: time.Now().UTC(),
+			Version: buildVersion(p.Version).version, Listeners: []string{}, Upstream: "", Store: store.Name, StartedAt: time.Now().UTC(),
 		},
 	})
 	if err != nil {

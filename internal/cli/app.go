@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/logqueue"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
@@ -33,6 +35,9 @@ type app struct {
 	store  stores.Store
 	logger *logrus.Logger
 	stderr io.Writer
+	// environ is where systemd says which sockets it opened and where it wants to hear from us.
+	environ []string
+	version string
 	// ending tells how urgent the end is. Nil knows nothing but the context of run.
 	ending *ending
 	// ready is called when requests are served, with the address of the first listener. Nil is allowed.
@@ -91,6 +96,38 @@ func (a *app) run(ctx context.Context) error {
 
 // openListeners comes first: a taken port should be found before anything is touched.
 func (r *running) openListeners(ctx context.Context) (err error) {
+	inherited, err := r.inherit()
+	if err != nil {
+		return err
+	}
+	if len(inherited) > 0 {
+		r.listeners = inherited
+	} else if err := r.openProxied(ctx); err != nil {
+		return err
+	}
+	if r.Admin == nil {
+		return nil
+	}
+	r.adminListeners, err = listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.Admin})
+	return err
+}
+
+// inherit takes the sockets that systemd opened, which replace those of --listen. They are held to the same
+// rule: without client keys nothing beyond loopback.
+func (r *running) inherit() ([]net.Listener, error) {
+	open, err := listen.Inherited(r.environ, os.Getpid())
+	for i, l := range open {
+		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && len(r.Proxy.ClientKeys) == 0 && !r.AllowUnauthenticated {
+			listen.CloseAll(open)
+			return nil, problem.WithHint(fmt.Errorf("systemd listens on %s, which other machines reach, and whoever reaches it uses the accounts", l.Addr()),
+				"write ListenStream=127.0.0.1:8080 in the .socket unit, or configure client-keys:")
+		}
+		open[i] = r.Certificate.Secure(l, "")
+	}
+	return open, err
+}
+
+func (r *running) openProxied(ctx context.Context) error {
 	for _, p := range r.Listen {
 		open, err := listen.OpenAll(ctx, "listen", []listen.Address{p.Address})
 		if err != nil {
@@ -100,11 +137,7 @@ func (r *running) openListeners(ctx context.Context) (err error) {
 			r.listeners = append(r.listeners, r.Certificate.Secure(l, p.Account))
 		}
 	}
-	if r.Admin == nil {
-		return nil
-	}
-	r.adminListeners, err = listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.Admin})
-	return err
+	return nil
 }
 
 func (r *running) closeListeners() {
@@ -137,7 +170,7 @@ func (r *running) adminConfig() admin.Config {
 		},
 		DroppedLogLines: r.droppedLines,
 		Info: admin.Info{
-			Version: buildVersion().version, Listeners: listeners, Upstream: r.Upstream.API.String(),
+			Version: r.version, Listeners: listeners, Upstream: r.Upstream.API.String(),
 			Store: r.store.Name, StartedAt: time.Now().UTC(),
 			CallerHeaders: r.CallerHeaders(),
 		},
@@ -190,10 +223,18 @@ func (r *running) announce() {
 	r.logger.WithFields(logrus.Fields{
 		"listeners": strings.Join(listeners, " "), "admin": strings.Join(admins, " "),
 		"upstream": r.Upstream.API.String(), "store": r.store.Name,
-		"accounts": strings.Join(accounts, " "), "version": buildVersion().version,
+		"accounts": strings.Join(accounts, " "), "version": r.version,
 	}).Info("started")
+	r.notify("READY=1")
 	if r.ready != nil {
 		r.ready(listen.BaseURL(r.listeners[0]))
+	}
+}
+
+// notify tells systemd about the state. That it cannot be reached is its own business: requests are served.
+func (r *running) notify(state string) {
+	if err := listen.Notify(r.environ, state); err != nil {
+		r.logger.WithError(err).Warn("systemd was not told: " + state)
 	}
 }
 
@@ -212,6 +253,7 @@ func (r *running) checkRedirect() {
 // then the tokens are put away. /livez and /readyz answer until the requests are done. A second signal
 // gives up the requests, and leaves a token exchange under way its time.
 func (r *running) stop() error {
+	r.notify("STOPPING=1")
 	r.admin.Stopping()
 	r.logger.Info("stopping")
 	begun := time.Now()

@@ -28,6 +28,8 @@ type Env struct {
 	Stdin   io.Reader
 	Stdout  io.Writer // results
 	Stderr  io.Writer // logs and everything else for people
+	// Version is that of a release. Empty means what the Go toolchain put into the program.
+	Version string
 	// Signals delivers what Signals lists. Nil delivers none.
 	Signals <-chan os.Signal
 }

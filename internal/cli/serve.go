@@ -33,7 +33,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 
 // app returns one that has a log and no store yet. What a person should look at is logged.
 func (p *program) app(c *config.Config) *app {
-	a := &app{Config: c, stderr: p.Stderr, ending: p.ending, logger: newLogger(p.Stderr, c.LogLevel, c.LogFormat, newRedactor(c.Secrets))}
+	a := &app{Config: c, stderr: p.Stderr, environ: p.Environ, version: buildVersion(p.Version).version, ending: p.ending, logger: newLogger(p.Stderr, c.LogLevel, c.LogFormat, newRedactor(c.Secrets))}
 	for _, w := range c.Warnings {
 		logProblem(a.logger, logrus.WarnLevel, "", w)
 	}

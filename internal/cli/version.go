@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
 )
@@ -9,7 +10,7 @@ type versionCommand struct{}
 
 // Run prints one line on standard output.
 func (*versionCommand) Run(p *program) error {
-	v := buildVersion()
+	v := buildVersion(p.Version)
 	_, err := fmt.Fprintf(p.Stdout, "%s %s (%s)\n", programName, v.version, v.toolchain)
 	return err
 }
@@ -17,14 +18,14 @@ func (*versionCommand) Run(p *program) error {
 // version is what the binary knows about itself.
 type version struct{ version, toolchain string }
 
-// buildVersion reads what the Go toolchain put into the binary: the module's version, or, of a build
-// from a checkout, the commit.
-func buildVersion() version {
+// buildVersion returns the version of a release, or what the Go toolchain put into the binary: the module's
+// version, or, of a build from a checkout, the commit.
+func buildVersion(release string) version {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return version{version: "unknown", toolchain: "unknown"}
 	}
-	v := version{version: info.Main.Version, toolchain: info.GoVersion}
+	v := version{version: cmp.Or(release, info.Main.Version), toolchain: info.GoVersion}
 	if v.version != "" && v.version != "(devel)" {
 		return v
 	}

@@ -52,12 +52,14 @@ import (
 
 // Config is what one run of the program is made of. A command fills in the parts that it uses.
 type Config struct {
-	Listen      []Place
-	Admin       *listen.Address // nil for none
-	Certificate *listen.Certificate
-	Upstream    Upstream
-	Store       stores.Spec
-	Login       Login
+	Listen []Place
+	// AllowUnauthenticated lets listeners beyond loopback do without client keys.
+	AllowUnauthenticated bool
+	Admin                *listen.Address // nil for none
+	Certificate          *listen.Certificate
+	Upstream             Upstream
+	Store                stores.Spec
+	Login                Login
 	// Tokens lacks what is made at the start: the store, the transport, the probe and the observer.
 	Tokens tokens.Config
 	// ProbePath is asked with a refused token. Empty turns the probe off.

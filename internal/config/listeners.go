@@ -61,6 +61,7 @@ func (c *checker) listen(s *ListenSettings) {
 	if len(s.Listen) == 0 && c.mistakes["listen"] == nil {
 		c.fail("listen", "no address is given", "write localhost:8080, 127.0.0.1:0 or unix:/path")
 	}
+	c.AllowUnauthenticated = s.AllowUnauthenticated
 	c.guard(s)
 	c.requireHeader(s.RequireHeader)
 	c.certificate(s)

@@ -1,12 +1,17 @@
 package delivery
 
 import (
+	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
@@ -46,4 +51,60 @@ func TestTheServiceIsExposedToLittle(t *testing.T) {
 	if err != nil || level > most {
 		t.Errorf("got the exposure level %s, want at most %.1f", found[1], most)
 	}
+}
+
+// systemd opens the port and waits until the proxy says that it is ready.
+func TestTheServiceTakesSocketsAndSaysWhenItIsReady(t *testing.T) {
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	file, err := socket.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	path := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+
+	e := program.Emulate(t)
+	p := e.ServeAs(func(cmd *exec.Cmd) {
+		// A shell puts its own number into LISTEN_PID and becomes the program, as systemd does after its fork.
+		cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path)
+		cmd.ExtraFiles = []*os.File{file}
+	}, "memory:")
+	p.Want("/public/v1/documents", http.StatusOK)
+	if want := "http://" + socket.Addr().String(); p.URL != want {
+		t.Errorf("the proxy listens on %s, want the socket of systemd, %s", p.URL, want)
+	}
+	if got := notified(t, manager); got != "READY=1" {
+		t.Errorf("got %q, want READY=1", got)
+	}
+	p.Signal(syscall.SIGTERM)
+	if got := notified(t, manager); got != "STOPPING=1" {
+		t.Errorf("got %q, want STOPPING=1", got)
+	}
+	if state := p.Wait(); state.ExitCode() != 0 {
+		t.Errorf("got %v, want exit status 0", state)
+	}
+}
+
+func notified(t *testing.T, manager *net.UnixConn) string {
+	t.Helper()
+	if err := manager.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 256)
+	n, err := manager.Read(buffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(buffer[:n])
 }

@@ -177,7 +177,13 @@ func Emulate(t *testing.T, args ...string) Emulator {
 // Serve starts a proxy that is signed in to the emulator.
 func (e Emulator) Serve(store string, args ...string) *Process {
 	e.t.Helper()
-	return Start(e.t, []string{
+	return e.ServeAs(func(*exec.Cmd) {}, store, args...)
+}
+
+// ServeAs is Serve for a command that prepare may change first.
+func (e Emulator) ServeAs(prepare func(*exec.Cmd), store string, args ...string) *Process {
+	e.t.Helper()
+	return StartAs(e.t, prepare, []string{
 		"PANDADOC_CLIENT_ID=" + e.Info["client_id"], "PANDADOC_CLIENT_SECRET=" + e.Info["client_secret"],
 		"PANDADOC_REFRESH_TOKEN=" + e.Info["refresh_token"],
 	}, append([]string{

@@ -55,7 +55,7 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 	case !errors.Is(err, errNoProxy):
 		return nil, err
 	}
-	store, err := c.Store.Open(ctx, config.StoreOptions(p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }))
+	store, err := c.Store.Open(ctx, c.StoreOptions(p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }))
 	switch {
 	case err != nil:
 		return nil, err

@@ -123,7 +123,7 @@ func (c *doctorCommand) examine(ctx context.Context, p *program) *examination {
 		x.storeErr = errNotConfigured
 		return x
 	}
-	x.store, x.storeErr = settings.Store.Open(ctx, config.StoreOptions(p.Environ, func(text string) { x.warnings = append(x.warnings, text) }))
+	x.store, x.storeErr = settings.Store.Open(ctx, settings.StoreOptions(p.Environ, func(text string) { x.warnings = append(x.warnings, text) }))
 	return x
 }
 

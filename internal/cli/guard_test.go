@@ -73,7 +73,7 @@ func TestTheManagerSeesTheLocksOfTheStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := spec.Open(t.Context(), config.StoreOptions(nil, func(string) {}))
+	store, err := spec.Open(t.Context(), (&config.Config{}).StoreOptions(nil, func(string) {}))
 	if err != nil {
 		t.Fatal(err)
 	}

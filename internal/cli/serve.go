@@ -23,7 +23,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if p.exposed != nil {
 		a.logger.WithError(p.exposed).Warn("the system does not keep the memory of this process from others of the same user")
 	}
-	if a.store, err = settings.Store.Open(ctx, config.StoreOptions(p.Environ, func(text string) { a.logger.Warn(text) })); err != nil {
+	if a.store, err = settings.Store.Open(ctx, settings.StoreOptions(p.Environ, func(text string) { a.logger.Warn(text) })); err != nil {
 		return err
 	}
 	logProblem(a.logger, logrus.ErrorLevel, "the token store cannot be used in full", a.store.Limited)

@@ -59,6 +59,7 @@ type Config struct {
 	Certificate          *listen.Certificate
 	Upstream             Upstream
 	Store                stores.Spec
+	storeNeeds           stores.Options // what configuration gives of them; see StoreOptions
 	Login                Login
 	// Tokens lacks what is made at the start: the store, the transport, the probe and the observer.
 	Tokens tokens.Config

@@ -20,13 +20,13 @@ func Lookup(environ []string, name string) string {
 	return ""
 }
 
-// StoreOptions is what a store may need besides its URL.
-func StoreOptions(environ []string, warn func(string)) stores.Options {
-	return stores.Options{
-		StateDir: func() (string, error) { return StateDir(environ) },
-		Getenv:   func(name string) string { return Lookup(environ, name) },
-		Warn:     warn,
-	}
+// StoreOptions is what the store may need besides its URL.
+func (c *Config) StoreOptions(environ []string, warn func(string)) stores.Options {
+	o := c.storeNeeds
+	o.StateDir = func() (string, error) { return StateDir(environ) }
+	o.Getenv = func(name string) string { return Lookup(environ, name) }
+	o.Roots, o.Warn = c.Upstream.Roots, warn
+	return o
 }
 
 // StateDir returns the program's directory for what must outlive it and is no configuration.

@@ -85,29 +85,38 @@ func (c *checker) fromEntry(e entry) tokens.Secret {
 
 // readSecret reads a file that holds one secret and nothing else.
 func (c *checker) readSecret(source, path string) tokens.Secret {
-	const fix = "name a file that holds the secret and nothing else"
-	f, err := openPrivate(source, path)
-	if err != nil {
-		c.errs = append(c.errs, err)
-		return tokens.Secret{}
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	data, err := c.readPrivate(source, path)
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {
 	case err != nil:
-		c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %w", source, err), fix))
-	case len(data) > maxSecretFile:
-		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s: %s is too large for a secret", source, path), fix))
+		c.errs = append(c.errs, err)
 	case text == "":
 		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s: %s is empty", source, path), "write the secret into it, or unset the setting"))
 	default:
-		if readableByOthers(f) {
-			c.warnReadable(source, path)
-		}
 		return c.clean(source+": "+path, text)
 	}
 	return tokens.Secret{}
+}
+
+// readPrivate reads a file of secrets, and warns if other users can read it too.
+func (c *checker) readPrivate(source, path string) ([]byte, error) {
+	const fix = "name a file that holds the secret and nothing else"
+	f, err := openPrivate(source, path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	switch {
+	case err != nil:
+		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), fix)
+	case len(data) > maxSecretFile:
+		return nil, problem.Mistake(fmt.Sprintf("%s: %s is too large for a secret", source, path), fix)
+	}
+	if readableByOthers(f) {
+		c.warnReadable(source, path)
+	}
+	return data, nil
 }
 
 // clean refuses what no credential holds and what would break a header, without showing it.

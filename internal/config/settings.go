@@ -99,7 +99,9 @@ type SecretSettings struct {
 
 // StoreSettings say where tokens are kept.
 type StoreSettings struct {
-	Store string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: ${stores}."`
+	Store             string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: ${stores}."`
+	StorePasswordFile string `placeholder:"FILE" help:"File with the password of the store's user, which is read again for each connection."`
+	StoreKeyFile      string `placeholder:"FILE" help:"File with keys that encrypt tokens at rest, one a line: 32 random bytes in base64. The first encrypts, all decrypt."`
 }
 
 // LoginSettings shape the authorization request.

@@ -8,13 +8,14 @@ import (
 
 // reveals are the files in which a secret becomes a plain string, and why it must.
 var reveals = map[string]string{
-	"tokens/token.go":            "the Authorization header is what a token is for; secrets compare and hash themselves",
-	"tokens/codec.go":            "the stored form, which only stores ask for",
-	"tokens/seal.go":             "it encrypts them",
-	"tokens/endpoint.go":         "the form that goes to the token endpoint; a new token must fit into a header",
-	"internal/config/secrets.go": "the client id, which is in every authorization URL anyway, and the length of a client key, which must be too long to be guessed",
-	"internal/config/config.go":  "the lengths of client id and secret, which get exchanged",
-	"internal/cli/redact.go":     "looks for the secrets in what is logged, to take them out",
+	"tokens/token.go":             "the Authorization header is what a token is for; secrets compare and hash themselves",
+	"tokens/codec.go":             "the stored form, which only stores ask for",
+	"tokens/seal.go":              "it encrypts them",
+	"tokens/redisstore/target.go": "the password of Redis, which goes to Redis",
+	"tokens/endpoint.go":          "the form that goes to the token endpoint; a new token must fit into a header",
+	"internal/config/secrets.go":  "the client id, which is in every authorization URL anyway, and the length of a client key, which must be too long to be guessed",
+	"internal/config/config.go":   "the lengths of client id and secret, which get exchanged",
+	"internal/cli/redact.go":      "looks for the secrets in what is logged, to take them out",
 }
 
 func revealed(s source) (findings []string) {

@@ -14,6 +14,7 @@ package stores
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net/url"
 	"strings"
@@ -58,8 +59,12 @@ type Options struct {
 	StateDir func() (string, error)
 	// Getenv looks a variable up, as os.Getenv does: a store in a cluster is found by it.
 	Getenv func(name string) string
-	// PasswordFile holds the password of the store's user. Empty for none.
-	PasswordFile string
+	// Keys encrypt tokens at rest. Nil keeps them in clear.
+	Keys *tokens.Codec
+	// Password returns the password of the store's user, as it is now. Nil if none is configured.
+	Password func() (tokens.Secret, error)
+	// Roots are trusted where the store speaks TLS. Nil means those of the system.
+	Roots *x509.CertPool
 	// Warn is told what a person should know and what does not stop the store.
 	Warn func(text string)
 }
@@ -72,6 +77,8 @@ type Kind struct {
 	Forms []string
 	// About says in a few words what such a store is, for help and docs.
 	About string
+	// TakesPassword means that a store of this kind can ask for a user's password.
+	TakesPassword bool
 	// Check returns what is wrong with the text after the scheme's colon, with a hint. Nothing is opened.
 	Check func(rest string) error
 	// Open opens the store. It leaves Listable and Lockable alone. A store that can be read but not written is opened all the same, with Limited set.
@@ -131,6 +138,9 @@ func (s Spec) String() string {
 	}
 	return text
 }
+
+// TakesPassword reports whether a store of this kind can ask for a user's password.
+func (s Spec) TakesPassword() bool { return s.kind.TakesPassword }
 
 // HasPassword reports whether the text that named the store holds a password.
 func (s Spec) HasPassword() bool {

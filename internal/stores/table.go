@@ -7,17 +7,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 	"pandadoc-auth-proxy/tokens/filestore"
+	"pandadoc-auth-proxy/tokens/redisstore"
 )
 
 // Known returns the kinds of store of this program, the default first.
 func Known() Table {
 	return Table{
-		{"file", []string{"file:", "file:DIR"}, "in the user's state directory, or in DIR", checkFile, openFile},
-		{"memory", []string{"memory:"}, "lost when the program ends", checkMemory, openMemory},
+		{Scheme: "file", Forms: []string{"file:", "file:DIR"}, About: "in the user's state directory, or in DIR", Check: checkFile, Open: openFile},
+		{Scheme: "memory", Forms: []string{"memory:"}, About: "lost when the program ends", Check: checkMemory, Open: openMemory},
+		{Scheme: "redis", Forms: []string{"redis://HOST"}, About: "in Redis or Valkey, for many machines", TakesPassword: true, Check: checkRedis("redis"), Open: openRedis("redis")},
+		{Scheme: "rediss", Forms: []string{"rediss://HOST"}, About: "the same over TLS", TakesPassword: true, Check: checkRedis("rediss"), Open: openRedis("rediss")},
 	}
 }
 
@@ -50,7 +54,7 @@ func openFile(ctx context.Context, rest string, o Options) (Store, error) {
 	if err != nil {
 		return Store{}, problem.WithHint(err, "name a directory with --store file:DIR (PANDADOC_STORE), or use --store memory:")
 	}
-	records, err := filestore.Open(dir, filestore.Warn(o.Warn))
+	records, err := filestore.Open(dir, filestore.Warn(o.Warn), filestore.Codec(o.Keys))
 	if err != nil {
 		return Store{}, Explain(err)
 	}
@@ -59,6 +63,33 @@ func openFile(ctx context.Context, rest string, o Options) (Store, error) {
 		Abilities: Abilities{Persistent: true, ScratchDir: records.Dir()},
 		Limited:   Explain(records.Check(ctx)), Emergency: emergencyPrefix(dir),
 	}, nil
+}
+
+func checkRedis(scheme string) func(string) error {
+	return func(rest string) error { return redisstore.CheckURL(scheme + ":" + rest) }
+}
+
+func openRedis(scheme string) func(context.Context, string, Options) (Store, error) {
+	return func(ctx context.Context, rest string, o Options) (Store, error) {
+		records, err := redisstore.Open(redisstore.Options{
+			URL: scheme + ":" + rest, Password: o.Password, RootCAs: o.Roots, Codec: o.Keys, Warn: o.Warn,
+		})
+		if err != nil {
+			return Store{}, err
+		}
+		return Store{
+			Records: records, Name: records.Name(), Abilities: Abilities{Persistent: true, Shared: true},
+			Limited: checkSoon(ctx, records.Check), Emergency: emergencyPrefix(records.Name()),
+		}, nil
+	}
+}
+
+// checkSoon gives an engine a moment to prove that it can be used. One that is away may come later, and
+// the program does not wait for it.
+func checkSoon(ctx context.Context, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return check(ctx)
 }
 
 // emergencyPrefix tells stores apart that share one temporary directory.

@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -22,15 +24,15 @@ const maxRecord = 1 << 20
 
 // encode returns the stored form of rec and the record as it will be read. What Load would refuse is
 // refused here, before it takes the place of something better.
-func encode(rec tokens.Record) (data []byte, written tokens.Record, err error) {
-	data, err = tokens.EncodeRecord(rec)
+func (s *Store) encode(account string, rec tokens.Record) (data []byte, written tokens.Record, err error) {
+	data, err = s.codec.Encode(account, rec)
 	if err != nil {
 		return nil, tokens.Record{}, err
 	}
 	if len(data) >= maxRecord {
 		return nil, tokens.Record{}, fmt.Errorf("token store: the record is too large (%d bytes)", len(data))
 	}
-	if written, err = tokens.DecodeRecord(data); err != nil {
+	if written, err = s.codec.Decode(account, data); err != nil {
 		return nil, tokens.Record{}, fmt.Errorf("token store: the record could not be read back: %w", err)
 	}
 	return append(data, '\n'), written, nil
@@ -45,10 +47,12 @@ func (s *Store) read(path string) (tokens.Record, error) {
 	if err != nil {
 		return tokens.Record{}, err
 	}
-	rec, err := tokens.DecodeRecord(data)
+	rec, err := s.codec.Decode(strings.TrimSuffix(filepath.Base(path), recordSuffix), data)
 	switch {
 	case errors.Is(err, tokens.ErrNewerSchema):
 		return tokens.Record{}, &Error{"read", path, err, "use the newer version; the file is left as it is"}
+	case problem.HintOf(err) != "": // about its encryption
+		return tokens.Record{}, &Error{"read", path, err, problem.HintOf(err)}
 	case err != nil:
 		return tokens.Record{}, refuseRecord(path, explain(data, err))
 	case rec.Version == "":

@@ -6,7 +6,7 @@
 //
 // # Files
 //
-//	ACCOUNT.json      the record (tokens.EncodeRecord), mode 0600, replaced as a whole
+//	ACCOUNT.json      the record (tokens.Codec), mode 0600, replaced as a whole
 //	ACCOUNT.lock      held for the moment of a compare-and-swap
 //	ACCOUNT.refresh   held by whoever refreshes the account (Store.TryLock)
 //	ACCOUNT.tmp-NNN   a record that is being written
@@ -18,7 +18,7 @@
 //
 // # Security
 //
-// The records hold tokens in clear; the modes of the files protect them. The directory has mode 0700 and
+// The records hold tokens in clear unless there is a Codec; the modes of the files protect them. The directory has mode 0700 and
 // belongs to the user that runs the program. Where the given directory is open to others (a mounted
 // volume often is), a private directory of our own is made and used below it; records that exist are used
 // where they are. Modes of our own files that something widened are narrowed again, with a warning.
@@ -65,6 +65,7 @@ type Store struct {
 	root     string                 // as given, absolute
 	last     atomic.Pointer[string] // where records were found last; nil before
 	warn     func(string)           // never nil
+	codec    *tokens.Codec          // nil keeps tokens in clear
 	lockWait time.Duration          // how long one compare-and-swap waits for another
 }
 
@@ -80,6 +81,9 @@ type Option func(*Store)
 // Warn makes the store call f with one line, without secrets, for everything that it finds and corrects. f may
 // be called concurrently.
 func Warn(f func(string)) Option { return func(s *Store) { s.warn = f } }
+
+// Codec makes the store encrypt tokens with the keys of c. Nil keeps them in clear.
+func Codec(c *tokens.Codec) Option { return func(s *Store) { s.codec = c } }
 
 // Open returns the store in dir, which is made if it is missing. It removes what writers left that died in
 // the middle of a save, and narrows modes. A directory that is read-only is no error here: records can be
@@ -137,7 +141,7 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	}
 	base := rec.Version
 	rec.Version = rand.Text() // not a counter: it must differ also after a backup was restored
-	data, written, err := encode(rec)
+	data, written, err := s.encode(account, rec)
 	if err != nil {
 		return tokens.Record{}, err
 	}

@@ -178,7 +178,7 @@ func TestAPasswordThatChangesIsFollowed(t *testing.T) {
 	server.Do("ACL", "SETUSER", "proxy", "on", ">first", "~*", "&*", "+@all")
 	password := "first"
 	s := open(t, redisstore.Options{
-		URL: "redis://proxy@" + server.Addr(), Password: func() (string, error) { return password, nil },
+		URL: "redis://proxy@" + server.Addr(), Password: func() (tokens.Secret, error) { return tokens.NewSecret(password), nil },
 	})
 	rec := save(t, s, storetest.Sample())
 	password = "second"

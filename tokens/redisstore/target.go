@@ -36,7 +36,7 @@ type Options struct {
 	URL string
 	// Password returns the password of the user. It is asked for every connection, so that a password
 	// that changes is followed. Nil means the password of the URL.
-	Password func() (string, error)
+	Password func() (tokens.Secret, error)
 	// RootCAs are trusted for rediss://. Nil means the roots of the system.
 	RootCAs *x509.CertPool
 	// Codec encrypts. Nil keeps tokens in clear.
@@ -173,13 +173,14 @@ func (t target) options(o Options) *redis.UniversalOptions {
 				return t.user, t.password, nil
 			}
 			password, err := o.Password()
-			return t.user, password, err
+			return t.user, password.Reveal(), err
 		},
 	}
 	if t.sentinelAuth {
 		u.SentinelUsername, u.SentinelPassword = t.user, t.password
 		if o.Password != nil {
-			u.SentinelPassword, _ = o.Password() // what is wrong with it shows when Redis is asked
+			password, _ := o.Password() // what is wrong with it shows when Redis is asked
+			u.SentinelPassword = password.Reveal()
 		}
 	}
 	if t.tls {

@@ -31,6 +31,8 @@ type Config struct {
 	Probe func(ctx context.Context, t Token) bool
 	// MaxAccounts bounds the accounts kept in memory. An evicted one is loaded again when it is asked for.
 	MaxAccounts int
+	// Codec encrypts the tokens of an emergency file as the store does. Nil keeps them in clear.
+	Codec *Codec
 	// EmergencyPrefix begins the path of the file that takes a rotation which could not be saved before
 	// the end of the process; the account's name and ".json" follow. It must name the store as well as
 	// a directory, because such a file is adopted when the account is next loaded. Empty turns this off.

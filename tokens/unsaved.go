@@ -67,15 +67,15 @@ func (a *account) leaveEmergency(u *unsaved) {
 		a.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Err: u.err, Detail: "the newest tokens could not be saved anywhere"})
 		return
 	}
-	if err := writeEmergency(path, u.rec); err != nil {
+	if err := a.writeEmergency(path, u.rec); err != nil {
 		a.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Err: err, Detail: "the newest tokens could not be saved anywhere: " + err.Error()})
 		return
 	}
 	a.tell(Event{Kind: EventEmergency, Generation: u.rec.Generation, Detail: "the newest tokens are in " + path + "; they are taken from there at the next start"})
 }
 
-func writeEmergency(path string, rec Record) error {
-	data, err := EncodeRecord(rec)
+func (a *account) writeEmergency(path string, rec Record) error {
+	data, err := a.m.config.Codec.Encode(a.name, rec)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (a *account) emergencyPath() string {
 // emergency returns the record of an emergency file if it follows found, the record in the store (zero if
 // there is none).
 func (a *account) emergency(found Record) (Record, bool) {
-	kept, err := readEmergency(a.emergencyPath())
+	kept, err := a.readEmergency(a.emergencyPath())
 	if err != nil || kept.Generation <= found.Generation {
 		return Record{}, false
 	}
@@ -112,7 +112,7 @@ func (a *account) emergency(found Record) (Record, bool) {
 
 // discardEmergency removes an emergency file that the store has caught up with.
 func (a *account) discardEmergency(rec Record) {
-	if kept, err := readEmergency(a.emergencyPath()); err == nil && kept.Generation <= rec.Generation {
+	if kept, err := a.readEmergency(a.emergencyPath()); err == nil && kept.Generation <= rec.Generation {
 		_ = os.Remove(a.emergencyPath())
 	}
 }
@@ -121,7 +121,7 @@ var errNotOurs = errors.New("not a private file of ours")
 
 // readEmergency reads an emergency file. The directory may be everybody's, so a file that another
 // user may have put there is not read.
-func readEmergency(path string) (Record, error) {
+func (a *account) readEmergency(path string) (Record, error) {
 	if path == "" {
 		return Record{}, fs.ErrNotExist
 	}
@@ -136,5 +136,5 @@ func readEmergency(path string) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	return DecodeRecord(data)
+	return a.m.config.Codec.Decode(a.name, data)
 }

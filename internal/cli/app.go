@@ -152,7 +152,7 @@ func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) 
 	t.Store = store.Records
 	t.Endpoint.Transport = transport(c.Upstream, 0)
 	t.Observe = logEvents(logger)
-	t.EmergencyPrefix = store.Emergency
+	t.EmergencyPrefix, t.Codec = store.Emergency, store.Keys
 	return t
 }
 

@@ -36,6 +36,8 @@ type Store struct {
 	// Limited is why the store cannot be used in full, although it could be opened: a token in it that is
 	// still good is worth serving. Nil if nothing is known to be wrong.
 	Limited error
+	// Keys encrypt what the store keeps, and the emergency files beside it. Nil keeps tokens in clear.
+	Keys *tokens.Codec
 	// Emergency begins the paths of files for pairs that the store did not take. Empty for none.
 	Emergency string
 }
@@ -158,6 +160,7 @@ func (s Spec) Open(ctx context.Context, o Options) (Store, error) {
 	if err != nil {
 		return Store{}, err
 	}
+	open.Keys = o.Keys
 	_, open.Listable = open.Records.(tokens.Lister)
 	_, open.Lockable = open.Records.(tokens.Locker)
 	return open, nil

@@ -16,6 +16,34 @@ import (
 	"pandadoc-auth-proxy/tokens/storetest"
 )
 
+func TestEncryptedStore(t *testing.T) {
+	keys, err := tokens.ParseKeys([]byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := ""
+	reopen := func(t *testing.T, _ tokens.Store) tokens.Store {
+		s, err := filestore.Open(dir, filestore.Codec(keys))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	create := func(t *testing.T) tokens.Store {
+		dir = filepath.Join(t.TempDir(), "store")
+		return reopen(t, nil)
+	}
+	storetest.Suite{Open: create, Reopen: reopen}.Run(t)
+	if _, err := create(t).Save(t.Context(), "acme", storetest.Sample()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = open(t, dir).Load(t.Context(), "acme")
+	var e *filestore.Error
+	if !errors.As(err, &e) || !errors.Is(err, tokens.ErrSealed) || !strings.Contains(e.Hint(), "--store-key-file") {
+		t.Errorf("without the key: got %v", err)
+	}
+}
+
 func TestStore(t *testing.T) {
 	storetest.Suite{
 		Open: func(t *testing.T) tokens.Store { return open(t, filepath.Join(t.TempDir(), "store")) },

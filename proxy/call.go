@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"encoding/hex"
 	"maps"
@@ -218,8 +217,12 @@ func (c *call) resetUndelimited() {
 	if c.req.ProtoAtLeast(1, 1) {
 		return
 	}
-	conn := c.req.Context().Value(connKey{})
-	if over, ok := conn.(*tls.Conn); ok {
+	conn, _ := c.req.Context().Value(connKey{}).(net.Conn)
+	for {
+		over, ok := conn.(interface{ NetConn() net.Conn }) // TLS, or a listener's own layer
+		if !ok {
+			break
+		}
 		conn = over.NetConn()
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {

@@ -55,8 +55,10 @@ type running struct {
 	server         *http.Server
 	adminServer    *http.Server
 	transport      *http.Transport // to the API
-	serving        sync.WaitGroup  // one for each listener
-	failed         chan error      // of a listener that broke
+	memory         int64           // that this process may use; zero for no limit
+	budget         *listen.Budget
+	serving        sync.WaitGroup // one for each listener
+	failed         chan error     // of a listener that broke
 }
 
 // run serves until ctx ends, then lets what runs come to its end.
@@ -71,7 +73,8 @@ func (a *app) run(ctx context.Context) error {
 	if a.Certificate != nil {
 		a.Certificate.Changed = logCertificate(a.logger.WithField("file", a.Certificate.CertFile))
 	}
-	r := &running{app: a, failed: make(chan error, 1)}
+	r := &running{app: a, failed: make(chan error, 1), memory: boundMemory()}
+	r.budget = r.newBudget()
 	defer r.closeListeners()
 	if err := r.openListeners(ctx); err != nil {
 		return err
@@ -108,8 +111,18 @@ func (r *running) openListeners(ctx context.Context) (err error) {
 	if r.Admin == nil {
 		return nil
 	}
-	r.adminListeners, err = listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.Admin})
+	open, err := listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.Admin})
+	for _, l := range open {
+		r.adminListeners = append(r.adminListeners, r.budget.Listen(l, listen.Admin))
+	}
 	return err
+}
+
+// proxied returns l as a listener of the proxied port, with TLS below the budget.
+func (r *running) proxied(l net.Listener, account string) net.Listener {
+	served := r.Certificate.Secure(l, account)
+	served.Listener = r.budget.Listen(served.Listener, listen.Proxied)
+	return served
 }
 
 // inherit takes the sockets that systemd opened, which replace those of --listen. They are held to the same
@@ -122,7 +135,7 @@ func (r *running) inherit() ([]net.Listener, error) {
 			return nil, problem.WithHint(fmt.Errorf("systemd listens on %s, which other machines reach, and whoever reaches it uses the accounts", l.Addr()),
 				"write ListenStream=127.0.0.1:8080 in the .socket unit, or configure client-keys:")
 		}
-		open[i] = r.Certificate.Secure(l, "")
+		open[i] = r.proxied(l, "")
 	}
 	return open, err
 }
@@ -134,7 +147,7 @@ func (r *running) openProxied(ctx context.Context) error {
 			return err
 		}
 		for _, l := range open {
-			r.listeners = append(r.listeners, r.Certificate.Secure(l, p.Account))
+			r.listeners = append(r.listeners, r.proxied(l, p.Account))
 		}
 	}
 	return nil

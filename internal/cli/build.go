@@ -38,6 +38,8 @@ func (r *running) build() (err error) {
 		MaxHeaderBytes: adminHeaderBytes,
 		ErrorLog:       log.New(proxy.NewLogWriter(r.logger, logrus.WarnLevel), "", 0),
 	}
+	r.budget.Watch(r.server)
+	r.budget.Watch(r.adminServer)
 	return nil
 }
 
@@ -55,14 +57,11 @@ func (r *running) managerConfig() tokens.Config {
 func (r *running) proxyConfig() proxy.Config {
 	c := r.Proxy
 	c.Tokens = r.manager
-	c.MaxConnections = fitConnections(r.Proxy.MaxConnections, openFiles())
-	if c.MaxConnections < r.Proxy.MaxConnections {
-		r.logger.WithFields(logrus.Fields{"connections": c.MaxConnections, "files": openFiles()}).
-			Warn("this process may open few files: fewer connections are accepted than --max-connections allows")
-	}
+	c.MaxConnections = 0 // the budget bounds them
 	if c.TempDir == "" {
 		c.TempDir = r.store.ScratchDir
 	}
+	c.ReplayTotal = r.replayTotal(c.TempDir)
 	c.Transport = r.transport
 	c.Log = r.logger
 	c.LoginHint = func(account string) string { return "run: " + admin.LoginCommand(account) }

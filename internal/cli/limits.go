@@ -1,30 +1,62 @@
 package cli
 
 import (
+	"cmp"
+	"math"
 	"net/http"
+	"os"
+	"runtime/debug"
 
+	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/proxy"
 )
 
 const (
-	// reservedFiles are kept for what is not a client's: the store and its locks, the token endpoint, the
-	// admin listener, logs. A proxy that cannot save a rotated token loses a login.
-	reservedFiles = 96
-	// filesPerConnection: its own, one to the API, and a temporary file for the body.
-	filesPerConnection = 3
-	leastConnections   = 8
+	// shareOfLimit is the part of a control group's memory, in percent, that the Go runtime tries to stay
+	// within. The rest is for what it does not count: stacks of threads, buffers of the system.
+	shareOfLimit = 80
+	// shareOfReplay is the part of memory that copies of bodies may take where their files are in memory:
+	// one part of four.
+	shareOfReplay = 4
 )
 
-// fitConnections returns how many connections of clients may be open, if so many are wanted and the
-// process can have so many files open. Zero files means that there is no limit, or none that is known.
-func fitConnections(wanted int, files uint64) int {
-	if files == 0 || files >= uint64(wanted)*filesPerConnection+reservedFiles {
-		return wanted
+// boundMemory fits the process to the memory that it may use, unless GOMEMLIMIT did, and returns that
+// limit. Zero means that there is none.
+func boundMemory() int64 {
+	limit := memoryLimit()
+	if given := debug.SetMemoryLimit(-1); given < math.MaxInt64 {
+		if limit == 0 || given < limit {
+			limit = given
+		}
+		return limit
 	}
-	if files < reservedFiles+leastConnections*filesPerConnection {
-		return leastConnections
+	if limit > 0 {
+		debug.SetMemoryLimit(limit / 100 * shareOfLimit)
 	}
-	return int(files-reservedFiles) / filesPerConnection
+	return limit
+}
+
+// newBudget returns the budget of all connections.
+func (r *running) newBudget() *listen.Budget {
+	wanted := r.Proxy.MaxConnections
+	limits := listen.Fit(wanted, openFiles(), r.memory)
+	if n := limits.Connections[listen.Proxied]; n < listen.Fit(wanted, 0, r.memory).Connections[listen.Proxied] {
+		r.logger.WithFields(logrus.Fields{"connections": n, "files": openFiles()}).
+			Warn("this process may open few files: fewer connections are accepted than --max-connections allows")
+	}
+	return listen.NewBudget(limits)
+}
+
+// replayTotal is what copies of bodies may take, with files in dir.
+func (r *running) replayTotal(dir string) int64 {
+	total := r.Proxy.ReplayTotal
+	memory := cmp.Or(r.memory, machineMemory())
+	if inMemory(cmp.Or(dir, os.TempDir())) && memory > 0 {
+		total = min(total, memory/shareOfReplay)
+	}
+	return total
 }
 
 // insideProxy is the proxied port for the admin listener's own requests.

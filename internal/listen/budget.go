@@ -1,0 +1,343 @@
+package listen
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// mostBytes is what unfinished headers may cost where more memory is there.
+	mostBytes = 32 << 20
+	// shareOfMemory is the part of the memory limit that they may take, if that is less: one part of eight.
+	shareOfMemory = 8
+	// connectionCost is what a connection takes in memory: two buffers and the stacks of two goroutines.
+	connectionCost = 16 << 10
+	// lineCost is what net/http's form of a header line takes besides its bytes. A thousand connections
+	// with 29 MiB of lines like "a:" together took 490 MiB.
+	lineCost = 400
+
+	// adminConnections belong to the admin listener, whatever happens on the proxied port.
+	adminConnections = 32
+	// reservedFiles are kept for what is not a client's: the store and its locks, the token endpoint, logs.
+	// A proxy that cannot save a rotated token loses a login.
+	reservedFiles = 96
+	// filesPerConnection of the proxied port: its own, one to the API, and a temporary file for the body.
+	filesPerConnection = 3
+	leastConnections   = 8
+)
+
+// Class tells the two sides apart, so that neither can take the other's connections.
+type Class int
+
+// The proxied port, and the admin listener.
+const (
+	Proxied Class = iota
+	Admin
+)
+
+// Limits are what connections may take, of all listeners together.
+type Limits struct {
+	Bytes       int64  // of unfinished headers
+	Connections [2]int // by Class
+}
+
+// Fit returns the limits for a process that may have so many files open and so much memory, in bytes, and
+// for so many connections wanted on the proxied port. Zero files, or zero memory, means that there is no
+// limit, or none that is known.
+func Fit(wanted int, files uint64, memory int64) Limits {
+	l := Limits{Bytes: mostBytes}
+	if memory > 0 {
+		l.Bytes = min(l.Bytes, memory/shareOfMemory)
+	}
+	proxied := min(wanted, int(l.Bytes/connectionCost)-adminConnections)
+	if files > 0 {
+		free := int64(min(files, 1<<40)) - reservedFiles - adminConnections
+		proxied = min(proxied, int(free/filesPerConnection))
+	}
+	l.Connections = [2]int{max(proxied, leastConnections), adminConnections}
+	return l
+}
+
+// Budget bounds what connections cost before anybody has been asked for a key. A connection waits from when
+// it is accepted, or its last answer has ended, until the whole header of its next request has come. Where a
+// limit is reached, the connection that has waited longest is closed; if all are at work, accepting waits.
+// A Budget is safe for concurrent use.
+type Budget struct {
+	limits Limits
+
+	mu      sync.Mutex // guards the fields below, and those of connections that say so
+	room    sync.Cond  // is told when a connection ends or begins to wait
+	bytes   int64      // that unfinished headers cost now
+	open    [2]int
+	waiting [2]queue // without a byte of the next header, the longest first
+	begun   [2]queue // with an unfinished header, the longest first
+	turn    uint64   // orders waiting connections of different queues
+}
+
+// NewBudget returns a budget for all listeners of a process.
+func NewBudget(l Limits) *Budget {
+	b := &Budget{limits: l}
+	b.room.L = &b.mu
+	return b
+}
+
+// Listen returns a listener whose connections count against b. TLS must lie below it, in l, because the
+// lines of a header are counted.
+func (b *Budget) Listen(l net.Listener, class Class) net.Listener {
+	return &budgeted{Listener: l, budget: b, class: class}
+}
+
+type budgeted struct {
+	net.Listener
+	budget *Budget
+	class  Class
+	closed bool // guarded by budget.mu
+}
+
+// Accept waits while as many connections are at work as the class may have.
+func (l *budgeted) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: raw, budget: l.budget, class: l.class}
+	if !l.budget.admit(c, l) {
+		raw.Close()
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (l *budgeted) Close() error {
+	l.budget.mu.Lock()
+	l.closed = true
+	l.budget.room.Broadcast()
+	l.budget.mu.Unlock()
+	return l.Listener.Close()
+}
+
+// admit makes room for c, and reports false if the listener is closed meanwhile.
+func (b *Budget) admit(c *conn, l *budgeted) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.open[c.class] >= b.limits.Connections[c.class] && !l.closed {
+		if oldest := older(b.waiting[c.class].first, b.begun[c.class].first); oldest != nil {
+			b.evictLocked(oldest)
+			continue
+		}
+		b.room.Wait()
+	}
+	if l.closed {
+		return false
+	}
+	b.open[c.class]++
+	b.waitLocked(c, &b.waiting[c.class])
+	return true
+}
+
+// Watch makes a server tell b what its connections do. It must be called before the server is used.
+func (b *Budget) Watch(s *http.Server) {
+	connContext, connState, handler := s.ConnContext, s.ConnState, s.Handler
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if connContext != nil {
+			ctx = connContext(ctx, c)
+		}
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		if counted, ok := c.(*conn); ok && state == http.StateIdle {
+			b.wait(counted)
+		}
+		if connState != nil {
+			connState(c, state)
+		}
+	}
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			b.work(c)
+			if over, ok := c.Conn.(*tls.Conn); ok { // net/http sees only what wraps it
+				state := over.ConnectionState()
+				r.TLS = &state
+			}
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+type connKey struct{}
+
+// work ends the wait of c: the header of a request is complete.
+func (b *Budget) work(c *conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leaveLocked(c)
+	c.counting.Store(false)
+}
+
+// wait begins the wait of c for its next request.
+func (b *Budget) wait(c *conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.ended {
+		return
+	}
+	b.leaveLocked(c)
+	b.waitLocked(c, &b.waiting[c.class])
+	b.room.Broadcast()
+}
+
+func (b *Budget) waitLocked(c *conn, q *queue) {
+	b.turn++
+	c.turn = b.turn
+	q.push(c)
+	c.counting.Store(true)
+}
+
+// leaveLocked takes c out of its queue and gives back what its header cost.
+func (b *Budget) leaveLocked(c *conn) {
+	if c.in != nil {
+		c.in.remove(c)
+	}
+	b.bytes -= c.cost
+	c.cost = 0
+}
+
+// arrived counts a part of a header that c has read.
+func (b *Budget) arrived(c *conn, part []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.ended || c.in == nil {
+		return
+	}
+	if c.cost == 0 {
+		b.leaveLocked(c)
+		b.waitLocked(c, &b.begun[c.class])
+	}
+	cost := int64(len(part) + lineCost*bytes.Count(part, []byte{'\n'}))
+	c.cost += cost
+	b.bytes += cost
+	for b.bytes > b.limits.Bytes {
+		b.evictLocked(older(b.begun[Proxied].first, b.begun[Admin].first))
+	}
+}
+
+// evictLocked closes c, at once and without a farewell: TLS would wait for the peer to take one.
+func (b *Budget) evictLocked(c *conn) {
+	b.endLocked(c)
+	if over, ok := c.Conn.(*tls.Conn); ok {
+		over.NetConn().Close()
+		return
+	}
+	c.Conn.Close()
+}
+
+func (b *Budget) endLocked(c *conn) {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	b.leaveLocked(c)
+	c.counting.Store(false)
+	b.open[c.class]--
+	b.room.Broadcast()
+}
+
+// conn is a connection that counts against a budget.
+type conn struct {
+	net.Conn
+	budget   *Budget
+	class    Class
+	counting atomic.Bool // what is read belongs to a header
+
+	// Guarded by budget.mu:
+	in         *queue // nil while it is at work
+	prev, next *conn  // in that queue
+	turn       uint64
+	cost       int64 // of its unfinished header
+	ended      bool
+}
+
+// NetConn returns the connection below, as tls.Conn does.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.counting.Load() {
+		c.budget.arrived(c, p[:n])
+	}
+	if err != nil {
+		answerPlainHTTP(err)
+	}
+	return n, err
+}
+
+// CloseWrite lets net/http end an answer to a client that still sends without a reset.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// answerPlainHTTP tells a client that it must use https, as net/http does where it makes the handshake.
+func answerPlainHTTP(err error) {
+	var record tls.RecordHeaderError
+	if !errors.As(err, &record) || record.Conn == nil {
+		return
+	}
+	switch string(record.RecordHeader[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "PATCH", "DELET", "OPTIO":
+		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nThis port serves https: begin the address with https://\n")
+		record.Conn.Close()
+	}
+}
+
+// Close implements net.Conn. It may be called more than once.
+func (c *conn) Close() error {
+	c.budget.mu.Lock()
+	c.budget.endLocked(c)
+	c.budget.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// queue is a list of connections through their own fields, so that a request costs no memory here.
+type queue struct{ first, last *conn }
+
+func (q *queue) push(c *conn) {
+	c.in, c.prev, c.next = q, q.last, nil
+	if q.last == nil {
+		q.first = c
+	} else {
+		q.last.next = c
+	}
+	q.last = c
+}
+
+func (q *queue) remove(c *conn) {
+	if c.prev == nil {
+		q.first = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next == nil {
+		q.last = c.prev
+	} else {
+		c.next.prev = c.prev
+	}
+	c.in, c.prev, c.next = nil, nil, nil
+}
+
+// older returns the one that has waited longer. Nil has not waited.
+func older(a, b *conn) *conn {
+	if a == nil || b != nil && b.turn < a.turn {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,259 @@
+package listen
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+const patience = 30 * time.Second
+
+func TestLimitsFitTheProcess(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		wanted  int
+		files   uint64
+		memory  int64
+		proxied int
+		bytes   int64
+	}{
+		{"no limit is known", 4096, 0, 0, 2016, 32 << 20},
+		{"many files", 4096, 1 << 20, 8 << 30, 2016, 32 << 20},
+		{"no limit of files", 1 << 40, ^uint64(0), 0, 2016, 32 << 20},
+		{"ulimit -n 1024", 4096, 1024, 0, 298, 32 << 20},
+		{"few files", 4096, 100, 0, leastConnections, 32 << 20},
+		{"a container of 128 MiB", 4096, 1 << 20, 128 << 20, 992, 16 << 20},
+		{"few are wanted", 10, 1 << 20, 0, 10, 32 << 20},
+	} {
+		got := Fit(row.wanted, row.files, row.memory)
+		if want := (Limits{row.bytes, [2]int{row.proxied, adminConnections}}); got != want {
+			t.Errorf("%s: got %+v, want %+v", row.name, got, want)
+		}
+	}
+}
+
+// door is a server behind a budget. /wait answers when something is sent to release.
+type door struct {
+	*testing.T
+	budget  *Budget
+	addr    string
+	arrived chan string
+	release chan bool
+}
+
+func open(t *testing.T, l Limits, class Class) *door {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{T: t, budget: NewBudget(l), addr: listener.Addr().String(), arrived: make(chan string, 100), release: make(chan bool)}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		d.arrived <- r.URL.Path
+		if r.URL.Path == "/wait" {
+			<-d.release
+		}
+		io.WriteString(w, r.URL.Path)
+	})}
+	d.budget.Watch(s)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(d.budget.Listen(listener, class)) }()
+	t.Cleanup(func() {
+		s.Close()
+		<-served
+		d.budget.mu.Lock()
+		defer d.budget.mu.Unlock()
+		if d.budget.bytes != 0 {
+			t.Errorf("%d bytes are still counted", d.budget.bytes)
+		}
+	})
+	return d
+}
+
+func (d *door) dial() *client {
+	d.Helper()
+	c, err := net.Dial("tcp", d.addr)
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return &client{c, bufio.NewReader(c)}
+}
+
+type client struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c *client) send(path string) {
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
+}
+
+// answer returns the body of the next answer, or "closed".
+func (c *client) answer() string {
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return "closed"
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	return string(body)
+}
+
+func (d *door) want(c *client, what, want string) {
+	d.Helper()
+	if got := c.answer(); got != want {
+		d.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+// await waits until the budget is as ok says.
+func (d *door) await(what string, ok func(b *Budget) bool) {
+	d.Helper()
+	for end := time.Now().Add(patience); ; {
+		d.budget.mu.Lock()
+		done := ok(d.budget)
+		d.budget.mu.Unlock()
+		switch {
+		case done:
+			return
+		case time.Now().After(end):
+			d.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
+
+func TestTheConnectionThatIsIdleLongestMakesRoom(t *testing.T) {
+	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{2, 1}}, Proxied)
+	first, second := d.dial(), d.dial()
+	first.send("/a")
+	d.want(first, "first", "/a")
+	second.send("/b")
+	d.want(second, "second", "/b")
+	first.send("/c") // now the second is idle longest
+	d.want(first, "first", "/c")
+	d.await("both to be idle", func(b *Budget) bool { return b.waiting[Proxied].first != nil && b.waiting[Proxied].first.next != nil })
+	third := d.dial()
+	third.send("/d")
+	d.want(third, "third", "/d")
+	d.want(second, "second", "closed")
+	first.send("/e")
+	d.want(first, "first", "/e")
+}
+
+func TestAcceptingWaitsWhileAllAreAtWork(t *testing.T) {
+	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{2, 1}}, Proxied)
+	first, second := d.dial(), d.dial()
+	for _, c := range []*client{first, second} {
+		c.send("/wait")
+		<-d.arrived
+	}
+	third := d.dial()
+	third.send("/late")
+	d.release <- true
+	if got := <-d.arrived; got != "/late" {
+		t.Errorf("got %q, want the third to take the place of one that is done", got)
+	}
+	d.release <- true
+	d.want(third, "third", "/late")
+}
+
+func TestUnfinishedHeadersShareOneBudget(t *testing.T) {
+	for _, row := range []struct{ name, piece string }{
+		{"one long line", "GET / HTTP/1.1\r\nA: " + strings.Repeat("a", 60_000)},
+		{"many short lines", "GET / HTTP/1.1\r\n" + strings.Repeat("a:\r\n", 149) + "a:"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			d := open(t, Limits{Bytes: 600_000, Connections: [2]int{100, 1}}, Proxied)
+			attackers := make([]*client, 20)
+			for i := range attackers {
+				attackers[i] = d.dial()
+				io.WriteString(attackers[i], row.piece)
+				d.await("the header", func(b *Budget) bool { return b.bytes > 0 && b.begun[Proxied].last.cost >= int64(len(row.piece)) })
+			}
+			d.await("the budget", func(b *Budget) bool { return b.bytes <= b.limits.Bytes })
+			d.want(attackers[0], "the oldest", "closed")
+			honest := d.dial()
+			honest.send("/honest")
+			d.want(honest, "an honest client", "/honest")
+			last := attackers[len(attackers)-1]
+			io.WriteString(last, "\r\nHost: localhost\r\n\r\n")
+			d.want(last, "the newest", "/")
+		})
+	}
+}
+
+func TestBodiesCostNothing(t *testing.T) {
+	d := open(t, Limits{Bytes: 10_000, Connections: [2]int{10, 1}}, Proxied)
+	c := d.dial()
+	body := strings.Repeat("a\n", 100_000)
+	fmt.Fprintf(c, "POST /up HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", len(body))
+	if got := d.continued(c, body); got != "/up" {
+		t.Errorf("got %q, want the upload served", got)
+	}
+}
+
+// continued sends the body when the header has been taken for complete.
+func (d *door) continued(c *client, body string) string {
+	d.await("the handler", func(b *Budget) bool {
+		return b.open[Proxied] == 1 && b.waiting[Proxied].first == nil && b.begun[Proxied].first == nil
+	})
+	io.WriteString(c, body)
+	return c.answer()
+}
+
+func TestABrokenServerEndsWhileAcceptingWaits(t *testing.T) {
+	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{1, 1}}, Proxied)
+	c := d.dial()
+	c.send("/wait")
+	<-d.arrived
+	d.dial().send("/never")
+	t.Cleanup(func() { d.release <- true }) // the server is closed first, and must not hang
+}
+
+func TestTLSBehindTheBudget(t *testing.T) {
+	certificate := &Certificate{}
+	certificate.CertFile, certificate.KeyFile = writePair(t, t.TempDir(), 1)
+	if err := certificate.Load(); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := NewBudget(Fit(100, 0, 0))
+	l := certificate.Secure(raw, "")
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.TLS != nil && r.TLS.HandshakeComplete)
+	})}
+	b.Watch(s)
+	go s.Serve(b.Listen(l, Proxied))
+	t.Cleanup(func() { s.Close() })
+	over, err := tls.Dial("tcp", raw.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer over.Close()
+	c := &client{over, bufio.NewReader(over)}
+	c.send("/")
+	if got := c.answer(); got != "true" {
+		t.Errorf("got %q, want the handler told that this is TLS", got)
+	}
+	plain, err := net.Dial("tcp", raw.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	io.WriteString(plain, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	if got, _ := io.ReadAll(plain); !strings.Contains(string(got), "https") {
+		t.Errorf("got %q for plain http, want a word about https", got)
+	}
+}

@@ -4,26 +4,32 @@ package model
 type kind uint8
 
 const (
-	Crash  kind = iota // kill -9 of one owner
-	Pause              // one owner stands still while time goes by
-	Cut                // one owner does not reach the store
-	Torn               // a save that wrote reports an error
-	Lose               // the connection breaks after the request was sent
-	Unsent             // the connection is refused
-	Login
-	Logout
-	Reseed // a restart with a seed that is new
+	crashed  kind = iota // kill -9 of one owner
+	stopped              // one owner stands still while time goes by
+	cutOff               // one owner does not reach the store
+	torn                 // a save that wrote reports an error
+	lostCall             // the connection breaks after the request was sent
+	unsent               // the connection is refused
+	login
+	logout
+	reseed  // a restart with a seed that is new
+	vanish  // the record is deleted
+	restore // an older record takes its place: a backup, or a failover that loses the newest writes
+	abroad  // a restart with another issuer in the configuration
 	kinds
 )
 
 func (k kind) String() string {
-	return [...]string{"crash", "pause", "store cut off", "torn save", "lost answer", "refused connection", "login", "logout", "new seed"}[k]
+	return [...]string{
+		"crash", "pause", "store cut off", "torn save", "lost answer", "refused connection", "login", "logout", "new seed",
+		"record deleted", "older record", "other issuer",
+	}[k]
 }
 
 // does returns f as a fault: it is possible as often as the bounds allow.
 func does(k kind, f move) move {
 	return func(w world, s *state, i int) bool {
-		if s.used[k] >= w.Limits[k] || s.faults() >= w.Faults || !f(w, s, i) {
+		if s.used[k] >= w.limits[k] || s.faults() >= w.faults || !f(w, s, i) {
 			return false
 		}
 		s.used[k]++
@@ -34,21 +40,23 @@ func does(k kind, f move) move {
 // faultsOf lists what can befall one owner.
 func faultsOf() []named {
 	return []named{
-		{"crash", does(Crash, crash)}, {"pause", does(Pause, pause)}, {"cut", does(Cut, cut)},
-		{"torn claim", does(Torn, tornClaim)}, {"torn renewal", does(Torn, tornRenewal)}, {"torn save", does(Torn, tornSave)},
-		{"lose", does(Lose, lose)}, {"unsent", does(Unsent, unsent)},
-		{"login while cut", does(Login, loginWhileCut)}, {"reseed", does(Reseed, reseed)},
+		{"crash", does(crashed, crash)}, {"pause", does(stopped, pause)}, {"cut", does(cutOff, cut)},
+		{"torn claim", does(torn, tornClaim)}, {"torn renewal", does(torn, tornRenewal)}, {"torn save", does(torn, tornSave)},
+		{"lose", does(lostCall, lose)}, {"unsent", does(unsent, refuse)},
+		{"login while cut", does(login, loginWhileCut)}, {"reseed", does(reseed, restartWithSeed)},
+		{"restart elsewhere", does(abroad, restartElsewhere)},
 	}
 }
 
-// mends lists what ends a fault. It is always possible and counts for nothing.
-func mends() []named {
+// repairs lists what ends a fault. It is always possible and counts for nothing.
+func repairs() []named {
 	return []named{
 		{"restart", func(_ world, s *state, i int) bool {
-			if s.owners[i].step != gone {
+			o := &s.owners[i]
+			if o.step != gone && !(o.step == idle && o.elsewhere) {
 				return false
 			}
-			s.owners[i] = owner{step: idle, seed: s.owners[i].seed}
+			*o = owner{step: idle, seed: o.seed, file: o.file}
 			return true
 		}},
 		{"resume", func(_ world, s *state, i int) bool {
@@ -61,7 +69,11 @@ func mends() []named {
 			s.owners[i].cut = false
 			return was
 		}},
-		{"terminate", terminate},
+		{"back up", func(w world, s *state, i int) bool {
+			was := s.behind
+			s.behind = s.store
+			return i == 0 && w.mayLose(s) && w.limits[restore] > 0 && s.behind != was
+		}},
 	}
 }
 
@@ -79,20 +91,30 @@ func crash(w world, s *state, i int) bool {
 			s.allow(o.claim.token, true)
 		}
 	}
-	if o.hasPair() {
+	if o.hasPair() && (o.step != unsaved || o.claim.login) { // of an unsaved pair there must be a file
 		s.history.excused[o.claim.pair.grant] = true
 	}
-	if s.store.pending == uint8(i+1) && w.Flaw != OldName {
-		s.store.pending = ghost
-	}
-	*o = owner{seed: o.seed}
+	s.leave(w, i)
+	*o = owner{seed: o.seed, file: o.file}
 	return true
+}
+
+// leave gives the marker of an owner that ends to nobody.
+func (s *state) leave(w world, i int) {
+	if w.flaw == oldName {
+		return
+	}
+	for _, r := range []*record{&s.store, &s.behind} {
+		if r.pending == uint8(i+1) {
+			r.pending = ghost
+		}
+	}
 }
 
 // abandon leaves the request of owner i on its way, with nobody to listen.
 func (s *state) abandon(i int) {
 	c := s.owners[i].claim
-	if c.answer != underWay || c.sent == full {
+	if c.answer != underWay || c.sent >= full {
 		return
 	}
 	for j := range s.orphans {
@@ -123,7 +145,7 @@ func cut(_ world, s *state, i int) bool {
 
 // tornClaim writes the marker, and the flight ends because the store said no.
 func tornClaim(w world, s *state, i int) bool {
-	if !attempt(w, s, i, true) {
+	if !attempt(w, s, i, true, false) {
 		return false
 	}
 	s.end(i)
@@ -142,12 +164,13 @@ func tornRenewal(w world, s *state, i int) bool {
 
 // tornSave writes the pair, and the owner goes on trying.
 func tornSave(w world, s *state, i int) bool {
-	if !s.acts(i, got, true) || s.store.generation > s.owners[i].claim.from {
+	if !s.acts(i, got, true) || s.store.after(s.owners[i].claim.from) {
 		return false
 	}
 	c := s.owners[i].claim
 	s.storePair(w, i)
 	s.owners[i].claim, s.owners[i].step = c, unsaved
+	s.keepFile(w, i)
 	return true
 }
 
@@ -163,35 +186,17 @@ func lose(_ world, s *state, i int) bool {
 	s.abandon(i)
 	s.allow(o.claim.token, true)
 	o.claim.unconfirmed, o.step = o.claim.sent, releasing
-	if s.store.generation == o.claim.from {
+	if s.store.place == o.claim.from {
 		o.own = o.claim.sent
 	}
 	return true
 }
 
-func unsent(_ world, s *state, i int) bool {
+func refuse(_ world, s *state, i int) bool {
 	if !s.acts(i, checked, false) {
 		return false
 	}
 	s.owners[i].step = releasing
-	return true
-}
-
-// terminate is a graceful end while the pair cannot be saved.
-func terminate(w world, s *state, i int) bool {
-	o := &s.owners[i]
-	if w.Lease || !s.acts(i, unsaved, false) || !o.cut || o.claim.login {
-		return false
-	}
-	c := o.claim
-	s.file = emergency{
-		rec:      record{generation: c.from + 1, pair: c.pair, epoch: c.epoch, refreshed: true},
-		previous: c.token,
-	}
-	if s.store.pending == uint8(i+1) {
-		s.store.pending = ghost
-	}
-	*o = owner{seed: o.seed}
 	return true
 }
 
@@ -200,35 +205,72 @@ func loginWhileCut(_ world, s *state, i int) bool {
 	if !s.acts(i, idle, false) || !s.owners[i].cut {
 		return false
 	}
+	s.born++
 	s.owners[i].step = unsaved
-	s.owners[i].claim = claim{from: s.store.generation, epoch: s.store.epoch + 1, pair: pair{grant: loginGrant}, login: true}
+	s.owners[i].claim = claim{from: place{s.born, 1}, pair: pair{grant: loginGrant}, login: true}
 	return true
 }
 
-// reseed restarts an owner with a seed in its configuration that the record has not seen.
-func reseed(_ world, s *state, i int) bool {
+// restartWithSeed restarts an owner with a seed in its configuration that the record has not seen.
+func restartWithSeed(w world, s *state, i int) bool {
 	if s.owners[i].step != idle || s.owners[i].seed != 0 {
 		return false
 	}
-	if s.store.pending == uint8(i+1) {
-		s.store.pending = ghost
+	s.leave(w, i)
+	s.owners[i] = owner{step: idle, seed: 2, file: s.owners[i].file}
+	return true
+}
+
+// restartElsewhere restarts an owner with another region, token endpoint or client id.
+func restartElsewhere(w world, s *state, i int) bool {
+	if s.owners[i].step != idle {
+		return false
 	}
-	s.owners[i] = owner{step: idle, seed: 2}
+	s.leave(w, i)
+	s.owners[i] = owner{step: idle, seed: s.owners[i].seed, elsewhere: true, file: s.owners[i].file}
 	return true
 }
 
 // people lists what happens to the record from outside.
 func people() []named {
 	return []named{
-		{"login", does(Login, func(_ world, s *state, _ int) bool {
-			s.write(nobody, userAct, succeed(s.store, pair{grant: loginGrant}, s.store.epoch+1))
+		{"login", does(login, func(_ world, s *state, _ int) bool {
+			s.write(nobody, userAct, s.begin(s.store, pair{grant: loginGrant}))
 			return true
 		})},
-		{"logout", does(Logout, func(_ world, s *state, _ int) bool {
-			s.write(nobody, userAct, succeed(s.store, pair{}, s.store.epoch+1))
+		{"logout", does(logout, func(_ world, s *state, _ int) bool {
+			s.write(nobody, userAct, s.begin(s.store, pair{}))
 			return true
+		})},
+		{"delete the record", does(vanish, func(_ world, s *state, _ int) bool {
+			if s.store.rejected {
+				s.allow(s.store.pair, false) // the refusal is forgotten with it
+			}
+			return s.lower(record{})
+		})},
+		{"restore the backup", does(restore, func(_ world, s *state, _ int) bool {
+			return s.behind.lineage > 0 && s.store.after(s.behind.place) && s.lower(s.behind)
+		})},
+		{"restore the marks", does(restore, func(_ world, s *state, _ int) bool {
+			return s.behind.place == s.store.place && s.lower(s.behind)
 		})},
 	}
+}
+
+// lower puts a record into the store that nobody wrote.
+func (s *state) lower(rec record) bool {
+	if s.store == rec || s.store.lineage == 0 {
+		return false
+	}
+	for i := range s.owners {
+		o := &s.owners[i]
+		o.claim.current, o.watched = false, never
+		if s.store.place != rec.place {
+			o.own = never // whoever puts its record back puts it back in doubt
+		}
+	}
+	s.store = rec
+	return true
 }
 
 func clock() []named { return []named{{"half a lease goes by", tick}} }
@@ -241,37 +283,112 @@ func tick(w world, s *state, _ int) bool {
 		}
 	}
 	before := *s
-	s.store.started, s.store.unconfirmed = s.store.started.older(), s.store.unconfirmed.older()
+	for _, r := range []*record{&s.store, &s.behind} {
+		r.started, r.unconfirmed, r.hold = r.started.older(), r.unconfirmed.older(), r.hold.older()
+	}
+	if s.history.useless = s.history.useless.older(); s.history.useless >= full {
+		s.history.held, s.history.useless = place{}, never
+	}
 	for i := range s.owners {
 		o := &s.owners[i]
-		o.watched, o.own = o.watched.older(), o.own.older()
+		o.watched, o.own, o.hold = o.watched.older(), o.own.older(), o.hold.older()
+		o.seen.hold, o.file.hold = o.seen.hold.older(), o.file.hold.older()
 		c := &o.claim
 		c.unconfirmed, c.sent, c.watch = c.unconfirmed.older(), c.sent.older(), c.watch.older()
 		c.lease = c.lease.older()
+		if o.step == idle && s.behindOf(w, i) {
+			o.late = max(o.late.older(), fresh+1)
+		}
 	}
 	for j := range s.orphans {
-		if s.orphans[j].sent = s.orphans[j].sent.older(); s.orphans[j].sent == full {
+		if s.orphans[j].sent = s.orphans[j].sent.older(); s.orphans[j].sent >= full {
 			s.orphans[j] = orphan{} // it was lost
 		}
 	}
 	return *s != before
 }
 
-// urgent says whether owner i does something within half a lease.
+// behindOf reports whether the store holds something older than owner i knows, and the owner would say so.
+func (s *state) behindOf(w world, i int) bool {
+	o := &s.owners[i]
+	probe := *s
+	return !o.paused && !o.cut && w.newer(o.seen, s.store.place) && probe.putBack(w, i)
+}
+
+// urgent reports whether owner i does something within half a lease.
 func (s *state) urgent(w world, i int) bool {
 	o := &s.owners[i]
 	if o.paused {
 		return false
 	}
+	if s.mustRespond(w, i) {
+		return true
+	}
 	switch o.step {
-	case claimed, checked, got, rejecting, releasing:
+	case idle: // a store that is a directory is read every 30 s, another tells of changes
+		return s.behindOf(w, i) && (w.lease || o.late >= full)
+	case claimed, checked, announced, got, rejecting, releasing:
 		return true
 	case awaiting:
 		return o.claim.answer != underWay || s.mustRenew(w, i)
 	case watching:
-		return o.claim.watch == full || s.mustRenew(w, i)
+		return o.claim.watch >= full || s.mustRenew(w, i)
 	case unsaved:
 		return !o.cut
 	}
 	return false
+}
+
+// network lists what the server and the network do with the requests of owners, and with those of owners
+// that are gone.
+func network() []named { return []named{{"serve", serve}} }
+
+func orphanage() []named {
+	return []named{{"serve an abandoned request", serveOrphan}, {"drop an abandoned request", dropOrphan}}
+}
+
+// serve lets the server take the request of owner i.
+func serve(w world, s *state, i int) bool {
+	o := &s.owners[i]
+	if o.step != awaiting || o.claim.answer != underWay {
+		return false
+	}
+	o.claim.answer = refused
+	if p, ok := s.grant(w, o.claim.token); ok {
+		o.claim.answer, o.claim.pair = granted, p
+	}
+	return true
+}
+
+// serveOrphan lets the server take a request that nobody listens to.
+func serveOrphan(w world, s *state, j int) bool {
+	if j >= len(s.orphans) || s.orphans[j].pair.none() {
+		return false
+	}
+	p := s.orphans[j].pair
+	s.orphans[j] = orphan{}
+	if _, ok := s.grant(w, p); ok {
+		s.history.excused[p.grant] = true
+	}
+	return true
+}
+
+// dropOrphan loses it on its way.
+func dropOrphan(_ world, s *state, j int) bool {
+	if j >= len(s.orphans) || s.orphans[j].pair.none() {
+		return false
+	}
+	s.orphans[j] = orphan{}
+	return true
+}
+
+// grant rotates, or refuses what is spent.
+func (s *state) grant(w world, p pair) (pair, bool) {
+	g := p.grant
+	if s.server.killed[g] || p.n != s.server.live[g] {
+		s.server.killed[g] = s.server.killed[g] || w.kill
+		return pair{}, false
+	}
+	s.server.live[g]++
+	return pair{g, s.server.live[g]}, true
 }

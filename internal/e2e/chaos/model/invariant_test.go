@@ -7,39 +7,41 @@ const nobody = -1
 type writing uint8
 
 const (
-	marker   writing = iota // a claim or its renewal
-	mark                    // the end of a flight without a pair
-	rotation                // a new pair by refresh
-	adoption                // an emergency file
-	userAct                 // a login, a logout, a seed
+	marker     writing = iota // a claim or its renewal
+	mark                      // the end of a flight without a pair
+	rotation                  // a new pair by refresh
+	adoption                  // an emergency file
+	correction                // a record that is put back
+	userAct                   // a login, a logout, a seed
 )
 
 // What can be found wrong with a state.
 const (
 	backwards uint8 = iota + 1
 	replaced
-	undone
-	resurrected
 	doubtForgotten
 	rejectionForgotten
 	wronglyRejected
 	doubtUnknown
 	usedEarly
 	sentAgain
+	sentElsewhere
+	heldAndSent
 	loginDropped
 	loginLost
 )
 
 func violationText(v uint8) string {
 	return [...]string{
-		"", "the generation went back", "a pair was replaced by another of the same generation",
-		"a login, a logout or a seed was undone by a refresh", "a logout was undone",
+		"", "a record was replaced by an older one", "a pair was replaced by another of the same generation",
 		"unconfirmed_since was cleared without a new pair", "a rejection was cleared without a new pair",
 		"a generation was marked rejected whose token is good",
 		"a lost request has left no trace in the record",
 		"a pair is used before a save of it was tried",
 		"a refresh token was sent again without a crash or a lost answer to explain it",
-		"a login that was kept in memory was dropped for a refresh",
+		"a refresh token was sent to another issuer",
+		"a second refresh because of a 401 was sent while the first one's hold lasts",
+		"a login that was kept in memory was dropped",
 		"a login is needed that could have been avoided",
 	}[v]
 }
@@ -53,46 +55,41 @@ func (s *state) violate(v uint8) {
 // write replaces the record, as tokens.Store.Save does, and holds what must be true of every write.
 func (s *state) write(by int, what writing, next record) {
 	old := s.store
-	same := next.generation == old.generation
+	same := next.place == old.place
 	switch {
-	case next.generation < old.generation:
+	case old.after(next.place):
 		s.violate(backwards)
-	case next.epoch < old.epoch, what == rotation && next.epoch != old.epoch:
-		s.violate(undone)
-	case what != userAct && old.pair.none() && !next.pair.none():
-		s.violate(resurrected)
 	case same && next.pair != old.pair:
 		s.violate(replaced)
 	case same && old.unconfirmed != never && next.unconfirmed == never:
 		s.violate(doubtForgotten)
 	case same && old.rejected && !next.rejected:
 		s.violate(rejectionForgotten)
-	case next.rejected && s.good(next.pair):
+	case what == mark && next.rejected && s.good(next.pair):
 		s.violate(wronglyRejected)
 	}
 	s.store = next
-	if s.file.rec.generation <= next.generation {
-		s.file = emergency{}
+	if by != nobody {
+		s.see(by)
 	}
-	s.noticed(by, what, same)
-}
-
-// noticed brings what owners know of the record to what is true of it now. They learn of it at their next
-// look, which every use of that knowledge begins with.
-func (s *state) noticed(by int, what writing, same bool) {
 	for i := range s.owners {
 		o := &s.owners[i]
+		// What owners know of the record follows what is true of it now. They learn of it at their next look,
+		// which every use of that knowledge begins with.
 		o.claim.current = o.claim.current && i == by
-		if what == marker || s.store.pending == 0 {
+		if what == marker || next.pending == 0 {
 			o.watched = never
 		}
 		if !same {
 			o.own = never
 		}
+		if !o.file.after(next.place) {
+			o.file = memory{}
+		}
 	}
 }
 
-// good says whether the server still takes p.
+// good reports whether the server still takes p.
 func (s *state) good(p pair) bool { return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] }
 
 // spend counts a refresh token that is sent.
@@ -101,14 +98,20 @@ func (s *state) spend(w world, p pair) {
 	switch {
 	case *credit > 0:
 		*credit--
-	case !w.leaseBroken(s):
+	case !w.broken(s) && !(s.used[vanish]+s.used[restore] > 0 && s.server.killed[p.grant]): // what was known of a dead grant may be lost
 		s.violate(sentAgain)
 	}
 }
 
-// leaseBroken says whether something has happened that a lease does not bear.
-func (w world) leaseBroken(s *state) bool {
-	return w.Lease && s.used[Pause]+s.used[Cut]+s.used[Torn] > 0
+// broken reports whether something has happened that the store does not bear: with leases, an owner that stands still or
+// cannot reach the store; in a directory, an older record put there while proxies run; in both, a record that is lost while
+// whoever holds the newest is gone or cannot reach the store.
+func (w world) broken(s *state) bool {
+	gone := s.used[crashed]+s.used[reseed]+s.used[stopped]+s.used[cutOff] > 0
+	if w.lease {
+		return s.used[stopped]+s.used[cutOff]+s.used[torn] > 0 || s.used[restore] > 0 && gone
+	}
+	return s.used[restore] > 0 || s.used[vanish] > 0 && gone
 }
 
 // allow lets p be sent once more; open says that a request with it is not accounted for.
@@ -120,7 +123,7 @@ func (s *state) allow(p pair, open bool) {
 // inspect holds what must be true of every state.
 func (s *state) inspect() {
 	p := s.store.pair
-	if !p.none() && s.history.open[p.grant][p.n] && !s.doubted() {
+	if !p.none() && s.history.open[p.grant][p.n] && !s.doubted() && s.used[vanish]+s.used[restore] == 0 {
 		s.violate(doubtUnknown)
 	}
 	for i := range s.owners {
@@ -128,12 +131,12 @@ func (s *state) inspect() {
 			s.violate(usedEarly)
 		}
 	}
-	if s.lost() && !s.history.excused[p.grant] {
+	if s.lost() && !s.history.excused[s.newest().grant] {
 		s.violate(loginLost)
 	}
 }
 
-// doubted says whether whoever reads the record is warned, or whoever lost the answer knows.
+// doubted reports whether whoever reads the record is warned, or whoever lost the answer knows.
 func (s *state) doubted() bool {
 	if s.store.pending != 0 || s.store.unconfirmed != never || s.store.rejected {
 		return true
@@ -146,28 +149,46 @@ func (s *state) doubted() bool {
 	return false
 }
 
-// lost says whether nothing but a login helps: the server has killed the grant, or its good pair is held by
-// nobody.
-func (s *state) lost() bool {
-	p := s.store.pair
-	if p.none() {
-		return false
+// newest is the pair of the youngest record that anybody has: the store, a process, or an emergency file.
+func (s *state) newest() pair {
+	at, p := s.store.place, s.store.pair
+	see := func(other place, q pair) {
+		if other.after(at) {
+			at, p = other, q
+		}
 	}
-	p.n = s.server.live[p.grant]
-	if s.server.killed[p.grant] {
-		return true
-	}
-	held := s.store.pair == p || (s.file.rec.pair == p && s.file.previous == s.store.pair)
 	for i := range s.owners {
-		held = held || (s.owners[i].hasPair() && s.owners[i].claim.pair == p)
+		o := &s.owners[i]
+		see(o.file.place, o.file.pair)
+		if o.step != gone {
+			see(o.seen.place, o.seen.pair)
+		}
+		if o.hasPair() {
+			see(o.claim.next(), o.claim.pair)
+		}
 	}
-	return !held
+	return p
 }
 
-// settled says whether the account is at rest, for good or for bad: the pair in the store is the good one
+// lost reports whether nothing but a login helps: the server has killed the grant of the newest pair, or its good
+// pair is held by nobody.
+func (s *state) lost() bool {
+	p := s.newest()
+	return !p.none() && !s.good(p)
+}
+
+// settled reports whether the account is at rest, for good or for bad: the pair in the store is the good one
 // and nothing is in doubt, or it is known that a login is needed.
 func (s *state) settled(w world) bool {
 	p := s.store.pair
+	if s.store.lineage == 0 {
+		for i := range s.owners {
+			if o := &s.owners[i]; !o.seen.pair.none() && !o.seen.rejected || !o.file.pair.none() || o.hasPair() {
+				return false
+			}
+		}
+		return true
+	}
 	if p.none() || s.store.rejected {
 		return true
 	}

@@ -10,97 +10,151 @@ import (
 	"time"
 )
 
-// The bounds of the searches that run by default are those that take seconds. For a larger one:
+// The bounds of the searches that run by default are those that take seconds. The full sizes:
 //
-//	go test ./internal/e2e/chaos/model -run Search -v -timeout 2h -model.faults 4
-var (
-	owners = flag.Int("model.owners", 3, "owners in the searches, at most 3")
-	faults = flag.Int("model.faults", 0, "faults in all; 0 means 3 with a lock and 2 with leases")
-)
+//	go test ./internal/e2e/chaos/model -run Search -v -timeout 2h -model.full
+var fullSize = flag.Bool("model.full", false, "search with three owners and one fault more")
 
 const lostLogin = "a login is needed that could have been avoided"
 
-// What no rule of the protocol saves, as the least sets of faults that cost an avoidable login at a server
-// that kills a grant for the second use of a refresh token. Whoever changes the protocol sees here
-// what that costs or gains. Crashes and lost answers alone are not in the list: the pair that they lose
-// nobody could have kept.
-var (
-	// The quiet time counts from the marker, and the owner stood still between its last look at the marker
-	// and the request.
-	costsWithLock = []string{"crash + pause", "pause + store cut off + lost answer"}
-	// An owner that cannot renew its lease looks like a dead one.
-	costsWithLease = []string{"pause", "store cut off"}
-)
+// common are the faults and deeds of every day: each of them once.
+func common(more ...kind) (limits [kinds]uint8) {
+	for _, k := range append(more, crashed, stopped, cutOff, torn, lostCall, unsent, login, logout, reseed) {
+		limits[k] = 1
+	}
+	return limits
+}
 
+// only allows the faults that are named, each as often as it is named.
+func only(allowed ...kind) (limits [kinds]uint8) {
+	for _, k := range allowed {
+		limits[k]++
+	}
+	return limits
+}
+
+// TestSearch visits every state and names what no rule of the protocol saves, as the least sets of faults that cost an
+// avoidable login. Whoever changes the protocol sees here what that costs or gains. Crashes and lost
+// answers alone are not in the list: the pair that they lose nobody could have kept.
 func TestSearch(t *testing.T) {
 	for _, row := range []struct {
 		name   string
-		bounds Bounds
+		bounds bounds
 		costs  []string
 	}{
-		{"lock, server that kills the grant, first pair by login", Bounds{Kill: true}, costsWithLock},
-		{"lock, server that kills the grant, first pair by seed", Bounds{Kill: true, Seeded: true}, costsWithLock},
-		{"lock, server that forgets a spent token", Bounds{}, nil},
-		{"lease, server that kills the grant", Bounds{Lease: true, Kill: true}, costsWithLease},
-		{"lease, server that forgets a spent token", Bounds{Lease: true, Seeded: true}, nil},
+		{
+			"lock, server that kills the grant, first pair by login",
+			bounds{owners: 3, faults: 3, kill: true, limits: common(), rotations: 2},
+			// The quiet time counts from the marker, and the owner stood still between its last look at the marker
+			// and the request.
+			[]string{"crash + pause", "pause + store cut off + lost answer"},
+		},
+		{
+			"lock, server that kills the grant, first pair by seed",
+			bounds{owners: 2, faults: 3, kill: true, seeded: true, limits: common(), rotations: 2},
+			[]string{"crash + pause", "pause + store cut off + lost answer"},
+		},
+		{
+			"lock, server that forgets a spent token",
+			bounds{owners: 2, faults: 3, limits: common(), rotations: 2}, nil,
+		},
+		{
+			"lease, server that kills the grant",
+			bounds{owners: 2, faults: 2, lease: true, kill: true, limits: common(), rotations: 2},
+			[]string{"pause", "store cut off"}, // an owner that cannot renew its lease looks like a dead one
+		},
+		{
+			"lease, server that forgets a spent token",
+			bounds{owners: 2, faults: 2, lease: true, seeded: true, limits: common(), rotations: 2}, nil,
+		},
+		{
+			"lock, the record is deleted at any moment",
+			bounds{owners: 3, faults: 1, kill: true, limits: common(vanish), rotations: 3}, nil,
+		},
+		{
+			"lock, the record is deleted twice, beside other faults",
+			bounds{owners: 2, faults: 2, kill: true, limits: only(vanish, vanish, crashed, cutOff, login, logout, lostCall), rotations: 3},
+			[]string{"crash + record deleted", "store cut off + record deleted"}, // the process that had the newest pair cannot say so
+		},
+		{
+			"lock, an older record takes its place at any moment",
+			bounds{owners: 2, faults: 1, kill: true, limits: only(restore), rotations: 3},
+			// Whoever has not seen the newest pair takes the older one for the newest: stop the proxies before a backup is restored.
+			[]string{"older record"},
+		},
+		{
+			"lease, a failover loses the newest writes at any moment",
+			bounds{owners: 3, faults: 1, lease: true, kill: true, limits: only(restore), rotations: 3}, nil,
+		},
+		{
+			"lease, a failover beside other faults",
+			bounds{owners: 2, faults: 2, lease: true, kill: true, limits: only(restore, crashed, lostCall, unsent, login, logout, reseed), rotations: 3},
+			[]string{"crash + older record", "new seed + older record"}, // the process that had the newest pair has ended
+		},
+		{
+			"lock, a process has another issuer",
+			bounds{owners: 2, faults: 3, kill: true, limits: only(abroad, abroad, crashed, cutOff, lostCall, login), rotations: 2}, nil,
+		},
+		{
+			"lock, the API refuses everything",
+			bounds{owners: 2, faults: 2, kill: true, useless: true, limits: only(crashed, cutOff, login, lostCall), rotations: 4}, nil,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := row.bounds
-			b.Owners, b.Faults, b.Limits, b.Rotations = *owners, bound(b.Lease), EachOnce(), 2
+			b.faults -= lessFaults
+			if *fullSize {
+				b.owners, b.faults = 3, b.faults+1
+			}
 			r := run(t, b)
 			var costs []string
-			for _, p := range r.Broken {
-				if p.What != lostLogin {
+			for _, p := range r.broken {
+				if p.what != lostLogin {
 					t.Error(p)
 				}
-				costs = append(costs, p.Cause)
+				costs = append(costs, p.cause)
 			}
 			slices.Sort(costs)
-			want := slices.DeleteFunc(slices.Clone(row.costs), func(c string) bool { return strings.Count(c, "+") >= b.Faults })
+			want := slices.DeleteFunc(slices.Clone(row.costs), func(c string) bool { return strings.Count(c, "+") >= b.faults })
 			if !slices.Equal(costs, want) {
 				t.Errorf("what costs a login: got %q, want %q", costs, want)
-				for _, p := range r.Broken {
+				for _, p := range r.broken {
 					t.Log(p)
 				}
 			}
-			if r.Stuck != nil {
-				t.Error(r.Stuck)
+			if r.stuck != nil {
+				t.Error(r.stuck)
 			}
 		})
 	}
 }
 
-func bound(lease bool) int {
-	switch {
-	case *faults > 0:
-		return *faults
-	case lease:
-		return 2 - lessFaults
-	}
-	return 3 - lessFaults
-}
-
 // run searches and prints what there was to see.
-func run(t *testing.T, b Bounds) Report {
+func run(t *testing.T, b bounds) report {
 	t.Helper()
 	began := time.Now()
-	r := Search(b)
+	r := explore(b)
 	t.Logf("%d states, %d steps between them, at most %d from the start (%d owners, %d faults), in %.1f s",
-		r.States, r.Steps, r.Deepest, b.Owners, b.Faults, time.Since(began).Seconds())
+		r.states, r.steps, r.deepest, b.owners, b.faults, time.Since(began).Seconds())
 	return r
 }
 
-// A search that takes no notice of some moves would find nothing wrong with them.
+// A search that never takes some moves would find nothing wrong with them.
 func TestEveryMoveIsTaken(t *testing.T) {
+	all := common(vanish, restore, abroad)
 	taken := map[string]int{}
-	for _, lease := range []bool{false, true} {
-		b := Bounds{Owners: 2, Lease: lease, Kill: true, Faults: 2, Limits: EachOnce(), Rotations: 2}
-		for name, n := range Search(b).Taken {
+	for _, b := range []bounds{
+		{owners: 2, kill: true, faults: 2, limits: common(vanish, abroad), rotations: 2},
+		{owners: 2, faults: 1, useless: true, limits: only(crashed), rotations: 2},
+		{owners: 2, faults: 1, limits: only(restore), lease: true, rotations: 3},
+		{owners: 2, faults: 2, limits: only(torn, restore, stopped), lease: true, rotations: 2},
+	} {
+		for name, n := range explore(b).taken {
 			taken[name] += n
 		}
 	}
-	for _, g := range (Bounds{Owners: 2}).moves() {
+	for _, g := range (bounds{owners: 2, limits: all}).moves() {
 		for _, m := range g.moves {
 			if taken[m.name] == 0 {
 				t.Errorf("no owner ever took the move %q", m.name)
@@ -114,34 +168,63 @@ func TestEveryMoveIsTaken(t *testing.T) {
 
 // Each planted error breaks an invariant, and the search shows how.
 func TestPlantedErrorIsFound(t *testing.T) {
+	const (
+		lock  = false
+		lease = true
+		twice = "a refresh token was sent again without a crash or a lost answer to explain it"
+	)
+	every := common()
 	for _, row := range []struct {
-		flaw  Flaw
-		lease bool
-		what  string
-		cause string
+		flaw   flaw
+		lease  bool
+		limits [kinds]uint8
+		what   string
+		cause  string
 	}{
-		{Takeover, false, "a refresh token was sent again without a crash or a lost answer to explain it", "no fault"},
-		{Takeover, true, "a refresh token was sent again without a crash or a lost answer to explain it", "no fault"},
-		{SilentTakeover, false, "a lost request has left no trace in the record", "crash + refused connection"},
-		{BlindSave, false, "a login, a logout or a seed was undone by a refresh", "login"},
-		{NoQuiet, false, lostLogin, "crash"},
-		{EarlyUse, false, "a pair is used before a save of it was tried", "no fault"},
-		{OldName, false, lostLogin, "crash"},
-		{BrittleLease, true, "a refresh token was sent again without a crash or a lost answer to explain it", "new seed"},
-		{BrittleLease, true, lostLogin, "torn save"},
-		{ForgetfulRelease, true, "unconfirmed_since was cleared without a new pair", "pause + lost answer"},
-		{ForgetfulRelease, true, "a rejection was cleared without a new pair", "crash + pause"},
-		{MeekLogin, false, "a login that was kept in memory was dropped for a refresh", "store cut off + login"},
+		{takeover, lock, every, twice, "no fault"},
+		{takeover, lease, every, twice, "no fault"},
+		{silentTakeover, lock, every, "a lost request has left no trace in the record", "crash + refused connection"},
+		{blindSave, lock, every, "a record was replaced by an older one", "login"},
+		{noQuiet, lock, every, lostLogin, "crash"},
+		{earlyUse, lock, every, "a pair is used before a save of it was tried", "no fault"},
+		{oldName, lock, every, lostLogin, "crash"},
+		{brittleLease, lease, every, twice, "new seed"},
+		{brittleLease, lease, every, lostLogin, "torn save"},
+		{forgetfulRelease, lease, every, "unconfirmed_since was cleared without a new pair", "pause + lost answer"},
+		{forgetfulRelease, lease, every, "a rejection was cleared without a new pair", "crash + pause"},
+		{unordered, lock, every, "a login that was kept in memory was dropped", "store cut off + login"},
+		{rashPutBack, lock, only(vanish), twice, "record deleted"},
+		{rashReplace, lock, only(vanish), twice, "record deleted"},
+		{shortPutBack, lock, only(vanish), twice, "record deleted"},
+		{otherIssuer, lock, only(abroad), "a refresh token was sent to another issuer", "other issuer"},
+		{localHold, lock, only(crashed), "a second refresh because of a 401 was sent while the first one's hold lasts", "no fault"},
+		{lateFile, lock, only(cutOff, crashed), lostLogin, "crash + store cut off"},
+		{noAnnouncement, lease, only(restore), twice, "older record"},
+		{deafOwner, lease, only(restore), twice, "older record"},
+		{silentDoubt, lease, only(restore, lostCall), lostLogin, "lost answer + older record"},
+		{idleRelease, lock, only(vanish, lostCall), twice, "lost answer + record deleted"},
+		{holdForgotten, lock, only(cutOff), "a second refresh because of a 401 was sent while the first one's hold lasts", "store cut off"},
 	} {
 		t.Run(fmt.Sprintf("%s, %s", row.flaw, storeName(row.lease)), func(t *testing.T) {
-			r := run(t, Bounds{Owners: 2, Lease: row.lease, Kill: true, Faults: 2, Limits: EachOnce(), Rotations: 2, Flaw: row.flaw})
-			at := slices.IndexFunc(r.Broken, func(p Path) bool { return p.What == row.what && p.Cause == row.cause })
+			t.Parallel()
+			b := bounds{
+				owners: 2, lease: row.lease, kill: true, limits: row.limits, rotations: 2, flaw: row.flaw,
+				useless: row.flaw == localHold || row.flaw == holdForgotten,
+			}
+			if row.cause != "no fault" {
+				b.faults = 1 + strings.Count(row.cause, "+")
+			}
+			if row.flaw == rashReplace {
+				b.owners, b.rotations = 3, 3
+			}
+			r := run(t, b)
+			at := slices.IndexFunc(r.broken, func(p path) bool { return p.what == row.what && p.cause == row.cause })
 			if at >= 0 {
-				t.Log(r.Broken[at])
+				t.Log(r.broken[at])
 				return
 			}
 			t.Errorf("not found: %s, after %s", row.what, row.cause)
-			for _, p := range r.Broken {
+			for _, p := range r.broken {
 				t.Log(p)
 			}
 		})

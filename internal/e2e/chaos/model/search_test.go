@@ -7,49 +7,80 @@ import (
 	"strings"
 )
 
-// Bounds is what is searched.
-type Bounds struct {
-	Owners int          // processes, at most three
-	Lease  bool         // the store has leases; otherwise it has a lock that dies with its holder
-	Kill   bool         // the server answers the second use of a refresh token by killing the grant
-	Seeded bool         // the first record has used a seed; otherwise a login has made it
-	Faults int          // in all
-	Limits [kinds]uint8 // of each kind
-	// Rotations is how often the server may rotate a grant, at most three.
-	Rotations uint8
-	Flaw      Flaw
+// bounds is what is searched.
+type bounds struct {
+	owners  int          // processes, at most three
+	lease   bool         // the store has leases; otherwise it has a lock that dies with its holder
+	kill    bool         // the server answers the second use of a refresh token by killing the grant
+	seeded  bool         // the first record has used a seed; otherwise a login has made it
+	useless bool         // the API refuses every token, so that no refresh helps
+	faults  int          // in all
+	limits  [kinds]uint8 // of each kind
+	// rotations is how often the server may rotate a grant, at most four.
+	rotations uint8
+	flaw      flaw
 }
 
-// EachOnce allows one fault of each kind.
-func EachOnce() (limits [kinds]uint8) {
-	for k := range limits {
-		limits[k] = 1
-	}
-	return limits
+// flaw is an error that can be planted, to see that the search would find it.
+type flaw uint8
+
+const (
+	sound            flaw = iota
+	takeover              // a marker is replaced although its owner lives
+	silentTakeover        // a takeover does not set unconfirmed_since in its own swap
+	blindSave             // a late pair is saved over whatever is there
+	noQuiet               // the token is sent again while an earlier request may be under way
+	earlyUse              // a pair is used before its save is tried
+	brittleLease          // any conflict ends a lease, also one with a harmless write
+	forgetfulRelease      // the end of a flight writes an older copy over what another owner left
+	oldName               // a restarted process takes the marker of the dead one for its own
+	unordered             // generations are compared across lineages
+	rashPutBack           // what is put back is not in doubt
+	rashReplace           // the same only where an older record is replaced, not where there is none
+	shortPutBack          // what is put back is in doubt for a lease only
+	otherIssuer           // a token is sent to an issuer that did not give it
+	localHold             // the hold after a refresh that did not help is kept in memory
+	lateFile              // no emergency file is written when a save fails
+	noAnnouncement        // a token from a store that can lose a write is sent without asking the others
+	deafOwner             // an owner in the middle of an exchange does not answer an announcement
+	silentDoubt           // whoever lost an answer does not answer an announcement
+	idleRelease           // the end of a flight leaves a record that was lost meanwhile to the next look
+	holdForgotten         // an emergency file does not keep the hold
+)
+
+func (f flaw) String() string {
+	return [...]string{
+		"none", "takeover from a living owner", "takeover without unconfirmed_since", "late save over a newer record",
+		"no quiet time", "use before save", "lease lost to a harmless write", "release over what another left",
+		"a name that outlives its process", "generations compared across lineages", "put back without doubt",
+		"replaced by memory without doubt", "put back with too short a doubt",
+		"a token for another issuer", "hold in one process only", "no emergency file", "no announcement",
+		"an announcement not answered", "a lost answer kept to oneself", "a lost record left lost", "a hold that no emergency file keeps",
+	}[f]
 }
 
-// Path is how the world came to a state.
-type Path struct {
-	What  string // that is wrong with it
-	Cause string // the faults on the way, sorted
-	Steps []string
+// path is how the world came to a state.
+type path struct {
+	what  string // that is wrong with it
+	cause string // the faults on the way
+	steps []string
 }
 
-func (p Path) String() string {
-	return fmt.Sprintf("%s, after %s:\n\t%s", p.What, p.Cause, strings.Join(p.Steps, "\n\t"))
+func (p path) String() string {
+	return fmt.Sprintf("%s, after %s:\n\t%s", p.what, p.cause, strings.Join(p.steps, "\n\t"))
 }
 
-// Report is what a search has found.
-type Report struct {
-	States, Steps int
-	// Deepest is the greatest number of steps from the start to any state.
-	Deepest int
-	// Taken counts how often each move was possible.
-	Taken map[string]int
-	// Broken are the shortest paths to broken invariants, one for each invariant and least set of faults.
-	Broken []Path
-	// Stuck is a path to a state from which no way leads to rest, if there is one.
-	Stuck *Path
+// report is what a search has found.
+type report struct {
+	states, steps int
+	// deepest is the greatest number of steps from the start to any state.
+	deepest int
+	// taken counts how often each move was possible.
+	taken map[string]int
+	// broken are the shortest paths to broken invariants, one for each invariant and least set of faults.
+	broken []path
+	// stuck is a path to a state from which no way leads to rest, if there is one.
+	stuck *path
 }
 
 // key is the hash of a state. With 128 bits, two of a billion states share one with a chance below 1e-20.
@@ -67,22 +98,22 @@ type search struct {
 	queue    []state
 	calm     [][]uint32 // the states that each state leads to without a fault
 	settled  []bool
-	report   Report
+	report   report
 	broken   []state
 	brokenAt []uint32
 }
 
-// Search visits every state within b, nearest first.
-func Search(b Bounds) Report {
+// explore visits every state within b, nearest first.
+func explore(b bounds) report {
 	s := &search{world: world{b}, groups: b.moves(), index: map[key]uint32{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
-	s.report.Taken = map[string]int{}
+	s.report.taken = map[string]int{}
 	s.visit(start(b), 0)
 	for at := uint32(0); len(s.queue) > 0; at++ {
 		from := s.queue[0]
 		s.queue = s.queue[1:]
 		s.leave(from, at)
 	}
-	s.report.States = len(s.keys)
+	s.report.states = len(s.keys)
 	s.explain()
 	s.findStuck()
 	return s.report
@@ -93,8 +124,8 @@ func (s *search) leave(from state, at uint32) {
 	var calm []uint32
 	if from.violation == 0 {
 		s.each(from, func(l label, next state, fault bool) {
-			s.report.Steps++
-			s.report.Taken[l.name]++
+			s.report.steps++
+			s.report.taken[l.name]++
 			to := s.visit(next, at)
 			if !fault {
 				calm = append(calm, to)
@@ -106,7 +137,7 @@ func (s *search) leave(from state, at uint32) {
 
 // visit notes a state, if it is new, and returns its index.
 func (s *search) visit(next state, from uint32) uint32 {
-	next = next.canonical(s.Owners)
+	next = next.canonical(s.bounds)
 	k := s.key(next)
 	if at, known := s.index[k]; known {
 		return at
@@ -119,7 +150,7 @@ func (s *search) visit(next state, from uint32) uint32 {
 		depth = s.depths[from] + 1
 	}
 	s.depths = append(s.depths, depth)
-	s.report.Deepest = max(s.report.Deepest, int(depth))
+	s.report.deepest = max(s.report.deepest, int(depth))
 	s.settled = append(s.settled, next.violation != 0 || next.settled(s.world))
 	s.queue = append(s.queue, next)
 	if next.violation != 0 {
@@ -147,10 +178,10 @@ type group struct {
 	fault bool
 }
 
-func (b Bounds) moves() []group {
+func (b bounds) moves() []group {
 	return []group{
-		{works(), b.Owners, false}, {mends(), b.Owners, false}, {network(), b.Owners, false},
-		{orphanage(), maxOrphans, false}, {clock(), 1, false}, {faultsOf(), b.Owners, true}, {people(), 1, true},
+		{works(), b.owners, false}, {repairs(), b.owners, false}, {network(), b.owners, false},
+		{orphanage(), maxOrphans, false}, {clock(), 1, false}, {faultsOf(), b.owners, true}, {people(), 1, true},
 	}
 }
 
@@ -172,12 +203,12 @@ func (s *search) each(from state, f func(l label, next state, fault bool)) {
 // explain gives the shortest path for each broken invariant and each least set of faults.
 func (s *search) explain() {
 	for i, st := range s.broken {
-		p := Path{What: violationText(st.violation), Cause: st.cause()}
+		p := path{what: violationText(st.violation), cause: st.cause()}
 		if slices.ContainsFunc(s.broken[:i], func(b state) bool { return b.violation == st.violation && within(b.used, st.used) }) {
 			continue
 		}
-		p.Steps = s.trace(s.brokenAt[i])
-		s.report.Broken = append(s.report.Broken, p)
+		p.steps = s.trace(s.brokenAt[i])
+		s.report.broken = append(s.report.broken, p)
 	}
 }
 
@@ -211,12 +242,12 @@ func (s *search) trace(to uint32) []string {
 		way = append(way, at)
 	}
 	slices.Reverse(way)
-	now := start(s.Bounds)
+	now := start(s.bounds)
 	var steps []string
 	for _, at := range way {
 		found := false
 		s.each(now, func(l label, next state, _ bool) {
-			if !found && s.key(next.canonical(s.Owners)) == s.keys[at] {
+			if !found && s.key(next.canonical(s.bounds)) == s.keys[at] {
 				found = true
 				steps = append(steps, l.String())
 				defer func() { now = next }()
@@ -237,6 +268,6 @@ func (s *search) findStuck() {
 		}
 	}
 	if at := slices.Index(s.settled, false); at >= 0 {
-		s.report.Stuck = &Path{What: "no way leads to rest", Steps: s.trace(uint32(at))}
+		s.report.stuck = &path{what: "no way leads to rest", steps: s.trace(uint32(at))}
 	}
 }

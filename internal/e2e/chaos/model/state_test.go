@@ -5,7 +5,7 @@ import "bytes"
 const (
 	maxOwners  = 3
 	maxOrphans = 2
-	maxPairs   = 4 // of one grant, the first included
+	maxPairs   = 5 // of one grant, the first included
 	grants     = 4 // one more than there are, so that zero is none
 )
 
@@ -27,10 +27,11 @@ const (
 	fresh     // less than half a lease ago
 	half
 	full // a lease ago or longer
+	over // a lease and a half ago or longer: every process has looked at the store since
 )
 
 func (a age) older() age {
-	if a == never || a == full {
+	if a == never || a == over {
 		return a
 	}
 	return a + 1
@@ -52,18 +53,36 @@ type pair struct{ grant, n uint8 }
 
 func (p pair) none() bool { return p.grant == 0 }
 
+// place is where a record stands in the one order of all records: the younger lineage first, and within a
+// lineage the higher generation. The zero place is that of no record.
+type place struct {
+	lineage    uint8 // logins, logouts and seeds so far: who comes later has the higher number
+	generation uint8
+}
+
 // record is tokens.Record.
 type record struct {
-	generation  uint8
-	pair        pair
-	epoch       uint8 // counts logins, logouts and seeds used: history, not stored
+	place
+	pair        pair  // none for a tombstone
 	pending     uint8 // Pending.Owner: 0 for none, owner i is i+1
 	started     age   // Pending.StartedAt
 	unconfirmed age   // UnconfirmedSince
+	putBack     bool  // unconfirmed is because a process put the record back
 	rejected    bool  // Rejected, of this generation
+	hold        age   // since a refresh because of a 401 gave this pair
 	seeds       uint8 // fingerprints, one bit each
-	refreshed   bool  // a refresh gave the pair: ProvenAt is ObtainedAt
 }
+
+// memory is what a process or an emergency file holds of a record.
+type memory struct {
+	place
+	pair     pair
+	rejected bool
+	hold     age
+	seeds    uint8
+}
+
+func (r record) memory() memory { return memory{r.place, r.pair, r.rejected, r.hold, r.seeds} }
 
 // step is where an owner stands.
 type step uint8
@@ -73,6 +92,7 @@ const (
 	idle                  // no flight, or one that waits: it has written nothing
 	claimed               // the marker is written
 	checked               // and found to be fresh: the request may leave
+	announced             // and the others were told
 	awaiting              // the request is sent
 	got                   // the answer is a pair
 	unsaved               // whose save failed; the flight is over
@@ -92,39 +112,52 @@ const (
 
 // claim is tokens.claim with its request, and of an unsaved pair what is kept of it.
 type claim struct {
-	from        uint8
+	from        place
 	token       pair // that is sent
-	epoch       uint8
 	lease       age  // since claim.fresh
 	current     bool // the record in the store is still the one of our last save
 	lost        bool
 	doubtful    bool
-	unconfirmed age // claim.rec.UnconfirmedSince
-	sent        age // since the request left
+	useless     bool // the refresh is because of a 401 that no refresh cures
+	unconfirmed age  // claim.rec.UnconfirmedSince
+	sent        age  // since the request left
 	answer      answer
 	pair        pair // the new pair
 	watch       age  // since watchStore began
 	login       bool // not a refresh but a login that the store did not take; it has no lock
 }
 
-// owner is one process with one keeper.
+// owner is one process with one account.
 type owner struct {
-	step    step
-	paused  bool
-	cut     bool
-	early   bool  // it uses a pair that no save was tried of
-	seed    uint8 // in its configuration
-	watched age   // doubt.since: the marker in the store is unchanged since then
-	own     age   // doubt.own
-	claim   claim
+	step      step
+	paused    bool
+	cut       bool
+	early     bool   // it uses a pair that no save was tried of
+	elsewhere bool   // its configuration names another issuer
+	seed      uint8  // in its configuration
+	seen      memory // the record that it saw last
+	late      age    // since the store holds something older than seen
+	watched   age    // the marker in the store is unchanged since then
+	own       age    // since its own last request whose outcome it does not know
+	hold      age    // with LocalHold: since its last refresh because of a 401
+	claim     claim
+	file      memory // its emergency file, which outlives it
 }
 
-// holds says whether the owner holds the refresh lock of a store that has one.
-func (o *owner) holds() bool { return o.step > idle }
+// holds reports whether the owner holds the refresh lock of a store that has one.
+func (o *owner) holds() bool { return o.step > idle && !o.claim.login }
 
-// hasPair says whether the owner holds a pair that is not in the store yet.
+// hasPair reports whether the owner holds a pair that is not in the store yet.
 func (o *owner) hasPair() bool {
 	return o.step == got || o.step == unsaved || (o.step == awaiting && o.claim.answer == granted)
+}
+
+// next is the place of the record that the owner's pair will get.
+func (c *claim) next() place {
+	if c.login {
+		return c.from
+	}
+	return place{c.from.lineage, c.from.generation + 1}
 }
 
 // server is the authorization server.
@@ -149,33 +182,31 @@ type history struct {
 	open [grants][maxPairs]bool
 	// excused says that a pair of this grant was given and reached nobody, or died with its owner.
 	excused [grants]bool
-}
-
-// emergency is the emergency file.
-type emergency struct {
-	rec      record // of generation 0 if there is no file
-	previous pair   // Previous.RefreshFingerprint
+	// held is the record that a refresh because of a 401 gave last, and useless the time since.
+	held    place
+	useless age
 }
 
 // state is the whole world at one moment.
 type state struct {
 	store     record
-	file      emergency
+	behind    record // a backup, or what a replica holds: what a restore or a failover brings back
 	owners    [maxOwners]owner
 	orphans   [maxOrphans]orphan
 	server    server
 	history   history
+	born      uint8        // lineages so far
 	used      [kinds]uint8 // faults so far
 	violation uint8        // index into violations; a state with one is not left
 }
 
-func start(b Bounds) state {
-	s := state{store: record{generation: 1, pair: pair{grant: firstGrant}}}
-	if b.Seeded {
+func start(b bounds) state {
+	s := state{store: record{place: place{1, 1}, pair: pair{grant: firstGrant}}, born: 1}
+	if b.seeded {
 		s.store.seeds = 1
 	}
-	for i := range b.Owners {
-		s.owners[i].step = idle
+	for i := range b.owners {
+		s.owners[i].step, s.owners[i].seen = idle, s.store.memory()
 	}
 	for g := range s.history.credit {
 		for n := range s.history.credit[g] {
@@ -193,10 +224,18 @@ func (s *state) faults() (sum int) {
 	return sum
 }
 
-// canonical returns the state with its owners in a fixed order: which of them is called the first makes
-// no difference.
-func (s state) canonical(n int) state {
-	for i := 1; i < n; i++ {
+// canonical returns the state with its owners in a fixed order, because which of them is called the first
+// makes no difference, and without what cannot matter any more.
+func (s state) canonical(b bounds) state {
+	if !b.mayLose(&s) {
+		s.behind = record{}
+		for i := range s.owners {
+			if o := &s.owners[i]; !o.seen.after(s.store.place) {
+				o.seen, o.late = memory{}, never
+			}
+		}
+	}
+	for i := 1; i < b.owners; i++ {
 		for j := i; j > 0 && bytes.Compare(s.rank(j), s.rank(j-1)) < 0; j-- {
 			s.swap(j, j-1)
 		}
@@ -207,12 +246,20 @@ func (s state) canonical(n int) state {
 	return s
 }
 
+// mayLose reports whether the store can still lose what it holds.
+func (b bounds) mayLose(s *state) bool {
+	return s.faults() < b.faults && (s.used[vanish] < b.limits[vanish] || s.used[restore] < b.limits[restore])
+}
+
 func (s *state) rank(i int) []byte {
 	o, c := &s.owners[i], &s.owners[i].claim
+	flags := bit(s.store.pending == uint8(i+1)) | bit(s.behind.pending == uint8(i+1))<<1 | bit(o.paused)<<2 | bit(o.cut)<<3 |
+		bit(o.early)<<4 | bit(o.elsewhere)<<5 | bit(o.seen.rejected)<<6 | bit(c.useless)<<7
 	return []byte{
-		byte(o.step), bit(s.store.pending == uint8(i+1)), bit(o.paused)<<4 | bit(o.cut)<<3 | bit(o.early)<<2, o.seed, byte(o.watched), byte(o.own),
-		c.from, c.token.grant, c.token.n, c.epoch, byte(c.lease), bit(c.current)<<2 | bit(c.lost)<<1 | bit(c.doubtful),
+		byte(o.step), flags, o.seed, o.seen.lineage, o.seen.generation, o.seen.pair.n, o.seen.seeds, byte(o.seen.hold), byte(o.late), byte(o.watched), byte(o.own), byte(o.hold),
+		c.from.lineage, c.from.generation, c.token.grant, c.token.n, byte(c.lease), bit(c.current)<<2 | bit(c.lost)<<1 | bit(c.doubtful),
 		byte(c.unconfirmed), byte(c.sent), byte(c.answer), c.pair.grant, c.pair.n, byte(c.watch), bit(c.login),
+		o.file.lineage, o.file.generation,
 	}
 }
 
@@ -225,10 +272,12 @@ func bit(b bool) byte {
 
 func (s *state) swap(i, j int) {
 	s.owners[i], s.owners[j] = s.owners[j], s.owners[i]
-	switch s.store.pending {
-	case uint8(i + 1):
-		s.store.pending = uint8(j + 1)
-	case uint8(j + 1):
-		s.store.pending = uint8(i + 1)
+	for _, r := range []*record{&s.store, &s.behind} {
+		switch r.pending {
+		case uint8(i + 1):
+			r.pending = uint8(j + 1)
+		case uint8(j + 1):
+			r.pending = uint8(i + 1)
+		}
 	}
 }

@@ -5,75 +5,127 @@ package model
 type move func(w world, s *state, i int) bool
 
 // world is what does not change: the bounds.
-type world struct{ Bounds }
-
-// works lists what a process does by itself when it neither rests nor fails.
-func works() []named {
-	return []named{
-		{"look", look}, {"attempt", attemptWorking}, {"attempt, access token dead", attemptDead},
-		{"check", check}, {"send", send}, {"read", read}, {"renew", renew},
-		{"save", save}, {"resave", resave}, {"watch", watch}, {"release", release},
-	}
-}
+type world struct{ bounds }
 
 type named struct {
 	name string
 	move move
 }
 
-// acts says whether owner i can do anything at all, and reaches the store where that is asked for.
+// works lists what a process does by itself when it neither rests nor fails.
+func works() []named {
+	return []named{
+		{"look", look}, {"attempt", attemptWorking}, {"attempt, access token dead", attemptDead},
+		{"attempt, API refuses everything", attemptUseless}, {"check", check}, {"announce", announce},
+		{"answer an announcement", respond}, {"send", send}, {"read", read}, {"renew", renew},
+		{"save", save}, {"resave", resave}, {"watch", watch}, {"release", release},
+	}
+}
+
+// acts reports whether owner i can do anything at all, and reaches the store where that is asked for.
 func (s *state) acts(i int, at step, needsStore bool) bool {
 	o := &s.owners[i]
 	return o.step == at && !o.paused && !(needsStore && o.cut)
 }
 
-// foreign says whether another owner's marker stands: keeper.foreign.
+// foreign reports whether another owner's marker stands.
 func (s *state) foreign(i int) bool { return s.store.pending != 0 && s.store.pending != uint8(i+1) }
 
-// lockFree says whether nobody else holds the refresh lock: Locker.TryLock.
+// lockFree reports whether nobody else holds the refresh lock: Locker.TryLock.
 func (s *state) lockFree(i int) bool {
 	for j := range s.owners {
-		if j != i && s.owners[j].holds() && !s.owners[j].claim.login {
+		if j != i && s.owners[j].holds() {
 			return false
 		}
 	}
 	return true
 }
 
-// look reads the record, off the request path or in a flight: the emergency file and seeds act on it, and
-// the age of another's marker begins to count.
+// see is what an owner keeps of the record that it has read or written.
+func (s *state) see(i int) { s.owners[i].seen, s.owners[i].late = s.store.memory(), never }
+
+// look reads the record, off the request path or in a flight. A process puts back what it knows to be newer,
+// emergency files and seeds act on the record, and the age of another's marker begins to count.
 func look(w world, s *state, i int) bool {
 	if !s.acts(i, idle, true) {
 		return false
 	}
-	if s.settle(i) {
+	if s.settle(w, i) {
 		return true
 	}
-	if o := &s.owners[i]; !w.Lease || !s.foreign(i) || o.watched != never {
-		return false
+	o := &s.owners[i]
+	news := o.seen != s.store.memory() && w.mayLose(s)
+	s.see(i)
+	if !w.lease || !s.foreign(i) || o.watched != never {
+		return news
 	}
-	s.owners[i].watched = fresh
+	o.watched = fresh
 	return true
 }
 
-// settle is keeper.settle: it writes what the record should be, if it is not.
-func (s *state) settle(i int) bool {
-	if f := s.file; f.rec.generation > s.store.generation && f.previous == s.store.pair {
-		next := f.rec
-		next.seeds = s.store.seeds
-		s.write(i, adoption, next)
-		s.file = emergency{}
+// settle writes what the record should be, if it is not.
+func (s *state) settle(w world, i int) bool {
+	o := &s.owners[i]
+	if w.newer(o.seen, s.store.place) && s.putBack(w, i) {
 		return true
 	}
-	next, changed := sow(s.store, s.owners[i].seed)
+	for j := range s.owners {
+		f := s.owners[j].file
+		if (w.lease && j != i) || f.pair.none() || !w.newer(f, s.store.place) {
+			continue // with leases the others are on other machines
+		}
+		next := record{place: f.place, pair: f.pair, hold: f.hold, seeds: f.seeds | s.store.seeds}
+		if s.store.lineage == 0 {
+			next.unconfirmed, next.putBack = fresh, true
+		}
+		s.write(i, adoption, next)
+		return true
+	}
+	next, changed := s.sow(s.store, o.seed)
 	if changed {
 		s.write(i, userAct, next)
 	}
 	return changed
 }
 
-// sow is tokens.sow.
-func sow(rec record, seed uint8) (record, bool) {
+// newer is the one order of all records.
+func (w world) newer(m memory, than place) bool {
+	if w.flaw == unordered && m.lineage > 0 && than.lineage > 0 {
+		return m.generation > than.generation
+	}
+	return m.after(than)
+}
+
+func (p place) after(q place) bool {
+	if p.lineage != q.lineage {
+		return p.lineage > q.lineage
+	}
+	return p.generation > q.generation
+}
+
+// putBack writes the record that owner i saw last. It is in doubt: another process may have seen a newer one, and gets
+// its look before anybody sends this refresh token.
+func (s *state) putBack(w world, i int) bool {
+	m, lost := s.owners[i].seen, s.store.lineage == 0
+	if m.lineage == 0 || m.rejected || (m.pair.none() && lost) {
+		return false
+	}
+	next := record{
+		place: m.place, pair: m.pair, seeds: m.seeds | s.store.seeds, hold: m.hold, rejected: m.rejected,
+		unconfirmed: fresh, putBack: true,
+	}
+	if m.pair.none() || w.flaw == rashPutBack || (w.flaw == rashReplace && !lost) {
+		next.unconfirmed, next.putBack = never, false
+	}
+	if o := &s.owners[i]; o.step > announced && o.step != unsaved { // a request of its own with that token is not over
+		next.pending, next.started, o.claim.lost = uint8(i+1), youngest(o.claim.sent, fresh), false
+	}
+	s.write(i, correction, next)
+	return true
+}
+
+// sow lets a seed of the configuration act on a record.
+func (s *state) sow(rec record, seed uint8) (record, bool) {
 	if seed == 0 || rec.seeds&seed != 0 {
 		return rec, false
 	}
@@ -82,22 +134,32 @@ func sow(rec record, seed uint8) (record, bool) {
 	if !rec.pair.none() && rec.seeds == 0 {
 		return noted, true
 	}
-	return succeed(noted, pair{grant: seedGrant}, rec.epoch+1), true
+	return s.begin(noted, pair{grant: seedGrant}), true
 }
 
-// succeed is tokens.succeed.
-func succeed(rec record, p pair, epoch uint8) record {
-	return record{generation: rec.generation + 1, pair: p, epoch: epoch, seeds: rec.seeds}
+// begin returns the first record of a new lineage.
+func (s *state) begin(old record, p pair) record {
+	s.born = max(s.born, old.lineage) + 1
+	return record{place: place{s.born, 1}, pair: p, seeds: old.seeds}
 }
 
-func attemptWorking(w world, s *state, i int) bool { return attempt(w, s, i, false) }
+func attemptWorking(w world, s *state, i int) bool { return attempt(w, s, i, false, false) }
 
 // attemptDead is the attempt of an owner that knows the access token to be refused or expired.
 func attemptDead(w world, s *state, i int) bool {
-	return s.uncertain(i) != never && attempt(w, s, i, true) // without doubt it makes no difference
+	return s.uncertain(i) != never && attempt(w, s, i, true, false) // without doubt it makes no difference
 }
 
-// uncertain is keeper.uncertain: the age of the last request whose outcome the record leaves open.
+// attemptUseless is a refresh because the API answers 401 whatever it is sent.
+func attemptUseless(w world, s *state, i int) bool {
+	held := s.store.hold
+	if w.flaw == localHold {
+		held = s.owners[i].hold
+	}
+	return w.useless && (held == never || held >= full) && attempt(w, s, i, true, true)
+}
+
+// uncertain is the age of the last request whose outcome the record leaves open.
 func (s *state) uncertain(i int) age {
 	start := youngest(s.store.unconfirmed, s.owners[i].own)
 	if s.foreign(i) {
@@ -106,38 +168,47 @@ func (s *state) uncertain(i int) age {
 	return start
 }
 
-// attempt is keeper.attempt up to the marker in the store.
-func attempt(w world, s *state, i int, dead bool) bool {
+// attempt is an attempt up to the marker in the store.
+func attempt(w world, s *state, i int, dead, useless bool) bool {
 	if !s.acts(i, idle, true) || !s.mayStart(w, i, dead) {
 		return false
 	}
 	takeover, doubt := s.foreign(i), s.uncertain(i)
 	next := s.store
 	next.pending, next.started = uint8(i+1), fresh
-	if next.unconfirmed = doubt; w.Flaw == SilentTakeover && takeover {
+	if next.unconfirmed = doubt; w.flaw == silentTakeover && takeover {
 		next.unconfirmed = s.store.unconfirmed
 	}
 	s.write(i, marker, next)
 	o := &s.owners[i]
 	o.step = claimed
 	o.claim = claim{
-		from: next.generation, token: next.pair, epoch: next.epoch, lease: fresh, current: true,
+		from: next.place, token: next.pair, lease: fresh, current: true, useless: useless,
 		doubtful: next.unconfirmed != never, unconfirmed: next.unconfirmed,
 	}
 	return true
 }
 
-// mayStart is keeper.hopeless and keeper.mayStart. Seeds and emergency files come first: look has them.
+// mayStart says no where nothing can come of an attempt, and where an earlier one is not over. What a look would
+// write comes first.
 func (s *state) mayStart(w world, i int, dead bool) bool {
-	if probe := *s; s.store.pair.none() || s.store.rejected || w.exhausted(s.store.pair, s) || probe.settle(i) {
+	probe := *s
+	switch {
+	case s.store.pair.none(), s.store.rejected, w.exhausted(s.store.pair, s), probe.settle(w, i):
+		return false
+	case s.owners[i].elsewhere && w.flaw != otherIssuer:
 		return false
 	}
-	atWork := !w.Lease && !s.lockFree(i)
-	if w.Lease {
-		atWork = s.foreign(i) && s.owners[i].watched != full
+	atWork := !w.lease && !s.lockFree(i)
+	if w.lease {
+		atWork = s.foreign(i) && s.owners[i].watched < full
 	}
-	if w.Flaw == Takeover {
+	if w.flaw == takeover {
 		atWork = false
+	}
+	quiet := full
+	if s.store.putBack && w.flaw != shortPutBack {
+		quiet = over
 	}
 	start := s.uncertain(i)
 	switch {
@@ -145,19 +216,19 @@ func (s *state) mayStart(w world, i int, dead bool) bool {
 		return false
 	case start == never:
 		return true
-	case w.Flaw == NoQuiet:
+	case w.flaw == noQuiet:
 		return dead
 	}
-	return dead && start == full
+	return dead && start >= quiet
 }
 
-// exhausted says whether the bound on rotations keeps a good token from being sent.
+// exhausted reports whether the bound on rotations keeps a good token from being sent.
 func (w world) exhausted(p pair, s *state) bool {
-	return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] && p.n == w.Rotations
+	return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] && p.n == w.rotations
 }
 
-// check is what claim.call does before it sends: claim.isFresh, and a renewal if the marker does not tell any
-// more when the request begins.
+// check is what comes before the request: the marker is renewed if it does not tell any more when the request
+// begins.
 func check(w world, s *state, i int) bool {
 	if !s.acts(i, claimed, false) {
 		return false
@@ -174,163 +245,26 @@ func check(w world, s *state, i int) bool {
 	return true
 }
 
-// rewrite is claim.renew: a swap on the record of the last save, and on a conflict on the record that is
+// rewrite writes the marker anew: a swap on the record of the last save, and on a conflict on the record that is
 // found, if it still has our marker.
 func (s *state) rewrite(w world, i int, started age) bool {
 	c := &s.owners[i].claim
-	ours := s.store.generation == c.from && s.store.pending == uint8(i+1)
-	if c.lost || (!c.current && (!ours || w.Flaw == BrittleLease)) {
+	ours := s.store.place == c.from && s.store.pending == uint8(i+1)
+	if c.lost || (!c.current && (!ours || w.flaw == brittleLease)) {
 		c.lost = true
 		return false
 	}
+	s.mark(i, started)
+	return true
+}
+
+// mark writes our marker over whatever marker stands in the record.
+func (s *state) mark(i int, started age) {
+	c := &s.owners[i].claim
 	next := s.store
-	next.started = started
-	next.unconfirmed = youngest(next.unconfirmed, c.unconfirmed) // claim.learnt
+	next.pending, next.started = uint8(i+1), started
+	next.unconfirmed = youngest(next.unconfirmed, c.unconfirmed)
 	c.unconfirmed = next.unconfirmed
 	s.write(i, marker, next)
-	c.current, c.lease = true, fresh
-	return true
-}
-
-// send lets the request leave. From here on it can reach the server.
-func send(w world, s *state, i int) bool {
-	if !s.acts(i, checked, false) {
-		return false
-	}
-	o := &s.owners[i]
-	o.step, o.claim.sent, o.claim.answer = awaiting, fresh, underWay
-	if !w.Lease {
-		o.claim.lease = never // the lock holds as long as its owner lives
-	}
-	s.spend(w, o.claim.token)
-	return true
-}
-
-// read takes the answer.
-func read(w world, s *state, i int) bool {
-	if !s.acts(i, awaiting, false) || s.owners[i].claim.answer == underWay {
-		return false
-	}
-	o := &s.owners[i]
-	switch {
-	case o.claim.answer == granted:
-		o.step, o.early = got, w.Flaw == EarlyUse
-	case o.claim.doubtful || o.claim.unconfirmed != never:
-		o.step, o.claim.watch = watching, fresh
-	default:
-		o.step = rejecting
-	}
-	return true
-}
-
-// renew is claim.keepAlive.
-func renew(w world, s *state, i int) bool {
-	if !s.mustRenew(w, i) {
-		return false
-	}
-	s.rewrite(w, i, s.store.started) // a conflict makes it lost, and that is remembered
-	return true
-}
-
-// mustRenew says whether a third of the lease has passed and a renewal is to be tried.
-func (s *state) mustRenew(w world, i int) bool {
-	o := &s.owners[i]
-	listens := s.acts(i, awaiting, true) || s.acts(i, watching, true)
-	return w.Lease && listens && !o.claim.lost && o.claim.lease >= half
-}
-
-// save is claim.succeed. Where the store is not reached, the pair is unsaved: rule 10.
-func save(w world, s *state, i int) bool {
-	if !s.acts(i, got, false) {
-		return false
-	}
-	s.owners[i].early = false
-	if s.owners[i].cut {
-		s.owners[i].step = unsaved
-		return true
-	}
-	s.storePair(w, i)
-	return true
-}
-
-// resave is what the saver does, or a look with a pair in hand that is newer than the store's.
-func resave(w world, s *state, i int) bool {
-	if !s.acts(i, unsaved, true) {
-		return false
-	}
-	s.storePair(w, i)
-	return true
-}
-
-// storePair is keeper.store: rule 4. The claim ends with it.
-func (s *state) storePair(w world, i int) {
-	c := s.owners[i].claim
-	moved := s.store.generation > c.from
-	if c.login && s.store.refreshed && w.Flaw != MeekLogin {
-		moved = false // a login gives way to what people did, not to a refresh
-	}
-	switch {
-	case moved && w.Flaw != BlindSave:
-		if c.login && s.store.epoch < c.epoch {
-			s.violate(loginDropped)
-		}
-	case c.login:
-		s.write(i, userAct, succeed(s.store, c.pair, max(c.epoch, s.store.epoch)))
-	default:
-		next := succeed(s.store, c.pair, c.epoch)
-		next.refreshed = true
-		s.write(i, rotation, next)
-	}
-	s.end(i)
-}
-
-// end lets go of claim and lock.
-func (s *state) end(i int) {
-	s.owners[i].step, s.owners[i].claim, s.owners[i].early = idle, claim{}, false
-}
-
-// watch is claim.watchStore: a look that finds another pair, or the end of the time.
-func watch(_ world, s *state, i int) bool {
-	switch {
-	case s.acts(i, watching, true) && s.store.generation != s.owners[i].claim.from:
-		s.end(i)
-	case s.acts(i, watching, false) && s.owners[i].claim.watch == full:
-		s.owners[i].step = rejecting
-	default:
-		return false
-	}
-	return true
-}
-
-// release is claim.release: the flight brought no pair, and ends with a save all the same.
-func release(w world, s *state, i int) bool {
-	refusal := s.acts(i, rejecting, false)
-	if !refusal && !s.acts(i, releasing, false) {
-		return false
-	}
-	o := &s.owners[i]
-	if o.cut {
-		s.keepMark(i, refusal)
-		return true
-	}
-	if o.claim.current || (s.store.generation == o.claim.from && !s.foreign(i)) {
-		next := s.store
-		next.pending, next.started = 0, never
-		next.unconfirmed = youngest(next.unconfirmed, o.claim.unconfirmed) // claim.learnt
-		next.rejected = next.rejected || refusal
-		if w.Flaw == ForgetfulRelease {
-			next.unconfirmed, next.rejected = o.claim.unconfirmed, refusal
-		}
-		s.write(i, mark, next)
-	}
-	s.end(i)
-	return true
-}
-
-// keepMark ends a flight whose last save failed: our own marker stays.
-func (s *state) keepMark(i int, refusal bool) {
-	if refusal { // nobody else can know of it
-		s.allow(s.owners[i].claim.token, false)
-	}
-	s.end(i)
+	c.current, c.lost, c.lease = true, false, fresh
 }

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
@@ -63,22 +65,23 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 		return nil, problem.Mistake(fmt.Sprintf("no proxy is running on %s, and the store %s ends with its proxy", s.AdminListen, store.Name),
 			"start the proxy first, or name its address with --admin-listen")
 	}
-	logger := newLogger(p.Stderr, c.LogLevel, c.LogFormat, newRedactor(c.Secrets))
-	return p.ownAccounts(ctx, managerConfig(c, store, logger), admin.LoginConfig{
-		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),
-		RedirectURL: c.Login.Redirect(c.AdminPort()), Scope: c.Login.Scope,
-	}, store, c.Admin)
+	return p.ownAccounts(ctx, c, store)
 }
 
 // ownAccounts is for when no proxy runs: the same handlers over a Manager of this process.
-func (p *program) ownAccounts(ctx context.Context, c tokens.Config, login admin.LoginConfig, store stores.Store, at *listen.Address) (*accounts, error) {
-	c.Observe = onlyLosses(c.Observe)
-	manager, err := tokens.New(c)
+func (p *program) ownAccounts(ctx context.Context, c *config.Config, store stores.Store) (*accounts, error) {
+	m := managerConfig(c, store, newLogger(p.Stderr, logrus.WarnLevel, "text", newRedactor(c.Secrets)))
+	m.Observe = onlyLosses(m.Observe)
+	manager, err := tokens.New(m)
 	if err != nil {
 		return nil, err
 	}
-	if err := loadAll(ctx, manager, c); err != nil {
-		return nil, problem.WithHint(err, "mend the store, or name another with --store")
+	if err := loadAll(ctx, manager, m); err != nil {
+		return nil, problem.WithHint(err, stores.Fix)
+	}
+	login := admin.LoginConfig{
+		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),
+		RedirectURL: c.Login.Redirect(c.AdminPort()), Scope: c.Login.Scope,
 	}
 	handler, err := newAdmin(admin.Config{
 		Accounts: manager, Keeper: manager, Authorizer: manager, Login: login,
@@ -91,7 +94,7 @@ func (p *program) ownAccounts(ctx context.Context, c tokens.Config, login admin.
 	}
 	p.ending.beforeTrace(func(ctx context.Context) { manager.Close(ctx) })
 	end := func() error { return p.finishExchange(manager) }
-	return &accounts{adminClient: localAdmin(handler, end), handler: handler, redirect: login.RedirectURL, admin: at}, nil
+	return &accounts{adminClient: localAdmin(handler, end), handler: handler, redirect: login.RedirectURL, admin: c.Admin}, nil
 }
 
 // finishExchange waits for a token exchange under way and its save. Given up, it would cost a login.

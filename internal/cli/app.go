@@ -163,7 +163,7 @@ func (r *running) closeListeners() {
 func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) tokens.Config {
 	t := c.Tokens
 	t.Store = store.Records
-	t.Endpoint.Transport = transport(c.Upstream, 0)
+	t.Endpoint.Transport = c.Upstream.Transport(0)
 	t.Observe = logEvents(logger)
 	t.EmergencyPrefix, t.Codec = store.Emergency, store.Keys
 	return t

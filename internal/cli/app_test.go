@@ -229,7 +229,7 @@ func TestTheProbeProvesOnlyWith200(t *testing.T) {
 		}))
 		u := config.Upstream{}
 		u.API, _ = u.API.Parse(api.URL + "/base")
-		transport := transport(u, time.Second)
+		transport := u.Transport(time.Second)
 		ask := probe(u.API, "/public/v1/members/current?x=1", transport)
 		check(t, http.StatusText(status), ask(t.Context(), tokens.Token{Access: tokens.NewSecret("t")}), want)
 		check(t, "path", path, "/base/public/v1/members/current?x=1")

@@ -21,7 +21,7 @@ const adminHeaderBytes = 64 << 10
 
 // build makes the parts and puts them together.
 func (r *running) build() (err error) {
-	r.transport = transport(r.Upstream, r.UpstreamHeaderTimeout)
+	r.transport = r.Upstream.Transport(r.UpstreamHeaderTimeout)
 	if r.manager, err = tokens.New(r.managerConfig()); err != nil {
 		return err
 	}

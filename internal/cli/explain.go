@@ -68,7 +68,7 @@ func printRequest(w io.Writer, r admin.RequestReport, now time.Time) error {
 	fmt.Fprintf(&text, "request %s\n", r.ID)
 	for _, line := range []struct{ name, value string }{
 		{"request", r.Method + " " + r.Route},
-		{"at", when(r.At, now)},
+		{"at", problem.When(r.At, now)},
 		{"account", r.Account},
 	} {
 		if line.value != "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -42,11 +43,11 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 		a.Scheme = "" // with nothing, at present
 	}
 	for _, line := range []struct{ name, value string }{
-		{"since", when(a.Since, now)},
+		{"since", problem.When(a.Since, now)},
 		{"detail", a.Detail},
 		{"signed in with", a.Scheme},
-		{"token expires", when(a.ExpiresAt, now)},
-		{"last new token", when(a.ObtainedAt, now)},
+		{"token expires", problem.When(a.ExpiresAt, now)},
+		{"last new token", problem.When(a.ObtainedAt, now)},
 		{"refresh proven", proven(a, now)},
 		{"next", a.Hint},
 	} {
@@ -56,43 +57,18 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 	}
 }
 
-// proven says when a refresh last worked. A token lives a year, so it is good to know before it ends.
+// proven reports when a refresh last worked. A token lives a year, so it is good to know before it ends.
 func proven(a admin.Account, now time.Time) string {
 	if a.ProvenAt.IsZero() && a.Scheme == tokens.Bearer {
 		return "never; \"" + programName + " refresh\" tries it"
 	}
-	return when(a.ProvenAt, now)
+	return problem.When(a.ProvenAt, now)
 }
 
-// when writes a moment as a date and as a distance from now. The zero time is "".
-func when(t, now time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	date := t.Local().Format("2006-01-02 15:04:05 MST")
-	if d := t.Sub(now); d >= 0 {
-		return date + " (in " + span(d) + ")"
-	}
-	return date + " (" + span(now.Sub(t)) + " ago)"
-}
-
-// span is a duration in its largest unit that fits twice.
-func span(d time.Duration) string {
-	for _, unit := range []struct {
-		name string
-		of   time.Duration
-	}{{"days", 24 * time.Hour}, {"hours", time.Hour}, {"minutes", time.Minute}} {
-		if d >= 2*unit.of {
-			return fmt.Sprintf("%d %s", d/unit.of, unit.name)
-		}
-	}
-	return fmt.Sprintf("%d seconds", d/time.Second)
-}
-
-// validity says until when new tokens last.
+// validity reports until when new tokens last.
 func validity(expires time.Time) string {
 	if expires.IsZero() {
 		return "valid until the API refuses them"
 	}
-	return "valid until " + when(expires, time.Now())
+	return "valid until " + problem.When(expires, time.Now())
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"pandadoc-auth-proxy/internal/config"
-	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -45,12 +43,4 @@ func probe(api *url.URL, path string, transport http.RoundTripper) func(context.
 		io.Copy(io.Discard, io.LimitReader(answer.Body, probeBody))
 		return answer.StatusCode == http.StatusOK
 	}
-}
-
-// transport returns one for the API, and for the token endpoint, which limits the wait for an answer in
-// its own way.
-func transport(u config.Upstream, headerTimeout time.Duration) *http.Transport {
-	return proxy.NewTransport(proxy.TransportOptions{
-		HeaderTimeout: headerTimeout, RootCAs: u.Roots, Proxy: http.ProxyFromEnvironment,
-	})
 }

@@ -4,12 +4,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
+	"time"
 
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -180,4 +183,12 @@ func (c *checker) storeKeys(path string) {
 		return
 	}
 	c.storeNeeds.Keys = keys
+}
+
+// Transport returns one for the API, and for the token endpoint, which limits the wait for an answer in its
+// own way.
+func (u Upstream) Transport(headerTimeout time.Duration) *http.Transport {
+	return proxy.NewTransport(proxy.TransportOptions{
+		HeaderTimeout: headerTimeout, RootCAs: u.Roots, Proxy: http.ProxyFromEnvironment,
+	})
 }

@@ -11,12 +11,12 @@ func accountFaults() []fault {
 		{
 			name:  "nobody has signed in",
 			plant: func(w *ward) { delete(w.env, "REFRESH_TOKEN") },
-			check: "token", seen: "account default: nobody has signed in", fix: "run: pandadoc-auth-proxy login", exit: 3,
+			check: "token", seen: "nobody has signed in to account default", fix: "run: pandadoc-auth-proxy login", exit: 3,
 		},
 		{
 			name:  "somebody has logged out",
 			plant: func(w *ward) { w.signIn(); w.run("logout") },
-			check: "token", seen: "account default: logged out", fix: "run: pandadoc-auth-proxy login", exit: 3,
+			check: "token", seen: "account default was logged out", fix: "run: pandadoc-auth-proxy login", exit: 3,
 		},
 		{
 			name: "an account of its own that nobody signed in",
@@ -24,7 +24,7 @@ func accountFaults() []fault {
 				w.signIn()
 				w.args = []string{"--account", "acme"}
 			},
-			check: "token", seen: "account acme: nobody has signed in", fix: "login --account acme", exit: 3,
+			check: "token", seen: "nobody has signed in to account acme", fix: "login --account acme", exit: 3,
 		},
 		{
 			name: "an expired token",
@@ -48,12 +48,12 @@ func accountFaults() []fault {
 				w.signIn()
 				w.rewrite(map[string]any{"expires_at": time.Now().Add(-time.Hour), "refresh_token": ""})
 			},
-			check: "token", seen: "there is no refresh token", fix: "login", exit: 3,
+			check: "token", seen: "it came without a refresh token", fix: "login", exit: 3,
 		},
 		{
 			name:  "a refresh token that was spent elsewhere",
 			plant: func(w *ward) { w.signIn(); w.spendElsewhere(); w.run("refresh") },
-			check: "token", seen: "PandaDoc refused its refresh token", fix: "run: pandadoc-auth-proxy login", exit: 3,
+			check: "token", seen: "the token endpoint refused the refresh token", fix: "run: pandadoc-auth-proxy login", exit: 3,
 			also: []string{"api"},
 		},
 		{

@@ -124,10 +124,10 @@ func TestReportForPeople(t *testing.T) {
 			t.Errorf("line %d is %q", i+1, line)
 		}
 	}
-	if want := "1 failed, 2 not looked at, 15 ok; an account needs a login"; lines[len(lines)-1] != want {
+	if want := "1 failed, 2 skipped, 17 ok; an account needs a login"; lines[len(lines)-1] != want {
 		t.Errorf("got summary %q, want %q", lines[len(lines)-1], want)
 	}
-	if want := "fail  token          account default: nobody has signed in\n                     fix: run: pandadoc-auth-proxy login\n"; !strings.Contains(out, want) {
+	if want := "fail  token          nobody has signed in to account default\n                     fix: run: pandadoc-auth-proxy login\n"; !strings.Contains(out, want) {
 		t.Errorf("%q is not in\n%s", want, out)
 	}
 }

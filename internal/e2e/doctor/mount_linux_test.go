@@ -12,7 +12,7 @@ func readOnlyStore() []fault {
 		{
 			name:  "the store cannot be written",
 			plant: func(w *ward) { w.signIn(); w.mountReadOnly() },
-			check: "store", seen: "read-only file system", fix: "mount it writable", exit: 1,
+			check: "store", seen: "read-only file system", fix: "mount it writable", exit: 1, also: []string{"files"},
 		},
 	}
 }

@@ -1,15 +1,17 @@
-package cli
+package doctor
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -37,17 +39,21 @@ func (m member) String() string {
 }
 
 // members asks the API who each account is. This is the cheapest call, and changes nothing.
-func (x *examination) members(ctx context.Context) (found []finding) {
-	for _, p := range x.patients(ctx) {
-		found = append(found, x.member(ctx, p))
+func (x *examination) members(ctx context.Context) (found []Finding) {
+	all := x.accounts(ctx)
+	for _, a := range all[:min(len(all), manyAccounts)] {
+		found = append(found, x.member(ctx, a))
+	}
+	if n := len(all) - manyAccounts; n > 0 {
+		found = append(found, skipped(fmt.Sprintf("%d more accounts were not asked about; --account NAME asks about one", n)))
 	}
 	return found
 }
 
-func (x *examination) member(ctx context.Context, p patient) finding {
-	t, err := p.token(time.Now())
+func (x *examination) member(ctx context.Context, a account) Finding {
+	t, err := x.token(a, time.Now())
 	if err != nil {
-		return skipped("account " + p.name + ": " + err.Error())
+		return skipped("account " + a.name + ": " + err.Error())
 	}
 	if x.config.Upstream.API.Host == "" {
 		return skipped("no URL could be read: see configuration")
@@ -56,43 +62,43 @@ func (x *examination) member(ctx context.Context, p patient) finding {
 	status, err := x.ask(ctx, t, "/public/v1/members/current", &who)
 	switch {
 	case err != nil:
-		return skipped(fmt.Sprintf("account %s: no answer: see connection and tls", p.name))
+		return skipped(fmt.Sprintf("account %s: no answer: see connection and tls", a.name))
 	case status == http.StatusOK:
-		return fine(fmt.Sprintf("account %s is %s", p.name, who))
+		return fine(fmt.Sprintf("account %s is %s", a.name, who))
 	case status == http.StatusUnauthorized:
-		return x.unauthorized(ctx, p, t)
+		return x.unauthorized(ctx, a, t)
 	case status == http.StatusTooManyRequests:
-		return worrying(fmt.Sprintf("account %s: PandaDoc limits the rate of requests (HTTP 429)", p.name),
+		return warning(fmt.Sprintf("account %s: PandaDoc limits the rate of requests (HTTP 429)", a.name),
 			"wait a minute; a sandbox key is good for 10 requests a minute in all")
 	case status == http.StatusForbidden:
-		return failing(fmt.Sprintf("account %s: PandaDoc knows the token and refuses it (HTTP 403)", p.name),
+		return failing(fmt.Sprintf("account %s: PandaDoc knows the token and refuses it (HTTP 403)", a.name),
 			"check in PandaDoc that the user is active and the plan includes the API")
 	}
-	return failing(fmt.Sprintf("account %s: the API answers HTTP %d", p.name, status), "check --api-url; try again later if it is right")
+	return failing(fmt.Sprintf("account %s: the API answers HTTP %d", a.name, status), "check --api-url; try again later if it is right")
 }
 
 // unauthorized finds out whether the credential was given as what it is: a token and an API key look the
 // same. It is shown to nobody who has not just seen it.
-func (x *examination) unauthorized(ctx context.Context, p patient, t tokens.Token) finding {
+func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Token) Finding {
 	other := t
 	other.Scheme = map[string]string{tokens.Bearer: tokens.APIKey, tokens.APIKey: tokens.Bearer}[t.Scheme]
 	if status, err := x.ask(ctx, other, "/public/v1/members/current", &member{}); err == nil && status == http.StatusOK {
 		if other.Scheme == tokens.APIKey {
-			return failing("account "+p.name+": what was given as an access token is an API key",
+			return failing("account "+a.name+": what was given as an access token is an API key",
 				"set it as PANDADOC_API_KEY (or --api-key-file) instead of PANDADOC_ACCESS_TOKEN")
 		}
-		return failing("account "+p.name+": what was given as an API key is an access token",
+		return failing("account "+a.name+": what was given as an API key is an access token",
 			"set it as PANDADOC_ACCESS_TOKEN (or --access-token-file) instead of PANDADOC_API_KEY")
 	}
-	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", p.name, x.config.Upstream.API.Host, credentialName(t))
-	region := "check that the account is in this region (--region is " + x.command.Region + ")"
+	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", a.name, x.config.Upstream.API.Host, credentialName(t))
+	region := "check that the account is in this region (--region is " + x.config.Upstream.Region + ")"
 	switch {
 	case t.Scheme == tokens.APIKey:
 		return failing(where, "get a new key from the developer dashboard, where the old one ends with it; "+region)
-	case p.record.IsRejected() || p.record.RefreshToken.IsZero() && p.config.RefreshToken.IsZero():
-		return needsLogin(where, region+"; then "+loginFix(p.name))
+	case a.record.IsRejected() || a.record.RefreshToken.IsZero() && a.config.RefreshToken.IsZero():
+		return needsLogin(where, region+"; then "+loginFix(a.name))
 	}
-	return failing(where, region+"; if it is, the token was revoked: \""+programName+" doctor --refresh\" tries to replace it, else "+loginFix(p.name))
+	return failing(where, region+"; if it is, the token was revoked: \""+problem.Program+" doctor --refresh\" tries to replace it, else "+loginFix(a.name))
 }
 
 func credentialName(t tokens.Token) string {
@@ -102,9 +108,33 @@ func credentialName(t tokens.Token) string {
 	return "access token"
 }
 
+// token is what the account signs requests in with now, or an error that says why there is nothing to ask with.
+// A token that belongs to another API is not sent here.
+func (x *examination) token(a account, now time.Time) (tokens.Token, error) {
+	t := tokens.Token{Account: a.name, Scheme: tokens.Bearer, ExpiresAt: a.record.ExpiresAt}
+	here := tokens.NewIssuer(x.config.Upstream.API.String(), "", "")
+	seeds := a.freshSeeds()
+	switch {
+	case !a.config.APIKey.IsZero():
+		t.Scheme, t.Access = tokens.APIKey, a.config.APIKey
+	case a.unseen != "":
+		return t, errors.New(a.unseen)
+	case seeds != (tokens.AccountConfig{}):
+		t.Access = seeds.AccessToken
+	case a.record.Issuer.API != "" && a.record.Issuer.API != here.API:
+		return t, errors.New("its tokens belong to " + a.record.Issuer.API + ", and are not sent elsewhere")
+	case !a.expired(now):
+		t.Access = a.record.AccessToken
+	}
+	if t.Access.IsZero() {
+		return t, errors.New("there is no token to ask with")
+	}
+	return t, nil
+}
+
 // ask sends a GET with a token to the API, and to nobody else: redirects are not followed.
 func (x *examination) ask(ctx context.Context, t tokens.Token, path string, into any) (status int, err error) {
-	transport := transport(x.config.Upstream, lookTimeout/2)
+	transport := x.config.Upstream.Transport(checkTimeout / 2)
 	defer transport.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(x.config.Upstream.API.String(), "/")+path, nil)
 	if err != nil {
@@ -112,7 +142,7 @@ func (x *examination) ask(ctx context.Context, t tokens.Token, path string, into
 	}
 	r.Header.Set("Authorization", t.Authorization())
 	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", programName)
+	r.Header.Set("User-Agent", problem.Program)
 	answer, err := transport.RoundTrip(r)
 	if err != nil {
 		return 0, err
@@ -124,25 +154,25 @@ func (x *examination) ask(ctx context.Context, t tokens.Token, path string, into
 	return answer.StatusCode, json.NewDecoder(io.LimitReader(answer.Body, maxMember)).Decode(into)
 }
 
-// sandboxKeys tells whose API key is one for trying things out, by the mark that PandaDoc puts in front
+// sandboxKeys reports whose API key is one for trying things out, by the mark that PandaDoc puts in front
 // of the names of its documents.
-func (x *examination) sandboxKeys(ctx context.Context) (found []finding) {
+func (x *examination) sandboxKeys(ctx context.Context) (found []Finding) {
 	keys := 0
-	for _, p := range x.patients(ctx) {
-		if p.config.APIKey.IsZero() {
+	for _, a := range x.accounts(ctx) {
+		if a.config.APIKey.IsZero() {
 			continue
 		}
 		keys++
-		if t, err := p.token(time.Now()); err == nil && x.isSandboxKey(ctx, t) {
-			found = append(found, worrying("account "+p.name+": a sandbox key: 10 requests a minute in all, documents are marked [DEV], protected downloads always answer 401",
+		if t, err := x.token(a, time.Now()); err == nil && x.isSandboxKey(ctx, t) {
+			found = append(found, warning("account "+a.name+": a sandbox key: 10 requests a minute in all, documents are marked [DEV], protected downloads always answer 401",
 				"use a production key, or sign in with an application, when this is not for trying out"))
 		}
 	}
 	switch {
 	case keys == 0:
-		return []finding{fine("no API key is in use")}
+		return []Finding{fine("no API key is in use")}
 	case len(found) == 0:
-		return []finding{fine("no API key is a sandbox key, as far as its documents show")}
+		return []Finding{fine("no API key is a sandbox key, as far as its documents show")}
 	}
 	return found
 }

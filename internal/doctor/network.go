@@ -1,4 +1,4 @@
-package cli
+package doctor
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // How far this machine's clock may be from PandaDoc's. A Date header counts whole seconds, and an
@@ -51,20 +52,20 @@ func (x *examination) reach(ctx context.Context) []*reached {
 			continue
 		}
 		asked[e.Scheme+e.Host] = true
-		x.reached = append(x.reached, x.knock(ctx, e.URL))
+		x.reached = append(x.reached, x.probe(ctx, e.URL))
 	}
 	return x.reached
 }
 
-func (x *examination) knock(ctx context.Context, target *url.URL) *reached {
-	t := transport(x.config.Upstream, lookTimeout/2)
+func (x *examination) probe(ctx context.Context, target *url.URL) *reached {
+	t := x.config.Upstream.Transport(checkTimeout / 2)
 	r := &reached{URL: target, close: t.CloseIdleConnections}
 	ask, err := http.NewRequestWithContext(ctx, http.MethodHead, target.Scheme+"://"+target.Host+"/", nil)
 	if err != nil {
 		r.err = err
 		return r
 	}
-	ask.Header.Set("User-Agent", programName)
+	ask.Header.Set("User-Agent", problem.Program)
 	if r.via, r.viaErr = t.Proxy(ask); r.viaErr != nil {
 		r.err = r.viaErr
 		return r
@@ -82,8 +83,8 @@ func (x *examination) knock(ctx context.Context, target *url.URL) *reached {
 	return r
 }
 
-// forwardProxy looks at HTTPS_PROXY and NO_PROXY.
-func (x *examination) forwardProxy(ctx context.Context) (found []finding) {
+// forwardProxy checks HTTPS_PROXY and NO_PROXY.
+func (x *examination) forwardProxy(ctx context.Context) (found []Finding) {
 	for _, r := range x.reach(ctx) {
 		switch {
 		case r.viaErr != nil || r.via != nil && !proxyURL(r.via):
@@ -93,20 +94,20 @@ func (x *examination) forwardProxy(ctx context.Context) (found []finding) {
 		}
 	}
 	if len(found) == 0 {
-		return []finding{fine("none: PandaDoc is reached directly")}
+		return []Finding{fine("none: PandaDoc is reached directly")}
 	}
 	return found
 }
 
-// proxyURL says whether net/http can use u as a forward proxy. It takes many texts for URLs.
+// proxyURL reports whether net/http can use u as a forward proxy. It takes many texts for URLs.
 func proxyURL(u *url.URL) bool {
 	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) && u.Hostname() != ""
 }
 
 // tryForwardProxy names the proxy by its host: its URL may hold a password.
-func tryForwardProxy(ctx context.Context, r *reached) finding {
+func tryForwardProxy(ctx context.Context, r *reached) Finding {
 	address := net.JoinHostPort(r.via.Hostname(), config.PortOf(r.via))
-	conn, err := (&net.Dialer{Timeout: lookTimeout / 4}).DialContext(ctx, "tcp", address)
+	conn, err := (&net.Dialer{Timeout: checkTimeout / 4}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return failing(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY), which does not answer: %v", r.Host, address, listen.Bare(err)),
 			"correct HTTPS_PROXY, or add "+r.Hostname()+" to NO_PROXY")
@@ -115,15 +116,15 @@ func tryForwardProxy(ctx context.Context, r *reached) finding {
 	return fine(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY)", r.Host, address))
 }
 
-// names looks whether hosts are known.
-func (x *examination) names(ctx context.Context) (found []finding) {
+// names reports whether hosts are known.
+func (x *examination) names(ctx context.Context) (found []Finding) {
 	for _, r := range x.reach(ctx) {
 		found = append(found, lookUp(ctx, r))
 	}
 	return orNoURL(found)
 }
 
-func lookUp(ctx context.Context, r *reached) finding {
+func lookUp(ctx context.Context, r *reached) Finding {
 	host := r.Hostname()
 	switch {
 	case r.via != nil:
@@ -142,8 +143,8 @@ func lookUp(ctx context.Context, r *reached) finding {
 	return failing(fmt.Sprintf("%s cannot be found: %v", host, err), fix)
 }
 
-// connections looks whether there is an answer at all.
-func (x *examination) connections(ctx context.Context) (found []finding) {
+// connections reports whether there is an answer at all.
+func (x *examination) connections(ctx context.Context) (found []Finding) {
 	for _, r := range x.reach(ctx) {
 		found = append(found, connection(r))
 	}
@@ -151,7 +152,7 @@ func (x *examination) connections(ctx context.Context) (found []finding) {
 }
 
 // connection leaves to other checks what they tell better.
-func connection(r *reached) finding {
+func connection(r *reached) Finding {
 	call, name := (*net.OpError)(nil), (*net.DNSError)(nil)
 	isCall := errors.As(r.err, &call)
 	switch {
@@ -171,20 +172,20 @@ func connection(r *reached) finding {
 		"check that the URL's scheme (http or https) and port are right, and what stands in between")
 }
 
-// certificates looks whom a TLS connection ends at.
-func (x *examination) certificates(ctx context.Context) (found []finding) {
+// certificates reports where each TLS connection ends.
+func (x *examination) certificates(ctx context.Context) (found []Finding) {
 	for _, r := range x.reach(ctx) {
 		found = append(found, leafOf(r))
 	}
 	return orNoURL(found)
 }
 
-func leafOf(r *reached) finding {
+func leafOf(r *reached) Finding {
 	switch {
 	case r.Scheme == "http" && listen.IsLoopbackHost(r.Hostname()):
 		return fine(r.Host + " is on this machine, without TLS")
 	case r.Scheme == "http":
-		return worrying(r.Host+" is asked without TLS: everybody on the way can read the tokens", "use https, and drop --allow-insecure-upstream")
+		return warning(r.Host+" is asked without TLS: everybody on the way can read the tokens", "use https, and drop --allow-insecure-upstream")
 	case certificateError(r.err):
 		return failing(fmt.Sprintf("the certificate of %s is not accepted: %v", r.Host, rootCause(r.err)), certificateFix(r.err))
 	case r.tls == nil || len(r.tls.PeerCertificates) == 0:
@@ -220,22 +221,22 @@ func certificateFix(err error) string {
 }
 
 // clock compares ours with PandaDoc's: expiry is judged by it, and certificates are.
-func (x *examination) clock(ctx context.Context) []finding {
+func (x *examination) clock(ctx context.Context) []Finding {
 	for _, r := range x.reach(ctx) {
 		if r.date.IsZero() {
 			continue
 		}
-		seen := fmt.Sprintf("this machine's clock is %s %s that of %s", span(r.skew.Abs()), aheadOrBehind(r.skew), r.Host)
+		seen := fmt.Sprintf("this machine's clock is %s %s that of %s", problem.Span(r.skew.Abs()), aheadOrBehind(r.skew), r.Host)
 		const fix = "set the clock (timedatectl set-ntp true); in a container, that of the host"
 		switch {
 		case r.skew.Abs() > skewTooMuch:
-			return []finding{failing(seen, fix)}
+			return []Finding{failing(seen, fix)}
 		case r.skew.Abs() > skewNoticed:
-			return []finding{worrying(seen, fix)}
+			return []Finding{warning(seen, fix)}
 		}
-		return []finding{fine("agrees with " + r.Host + " within " + skewNoticed.String())}
+		return []Finding{fine("agrees with " + r.Host + " within " + skewNoticed.String())}
 	}
-	return []finding{skipped("no server has told the time")}
+	return []Finding{skipped("no server sent a Date header")}
 }
 
 func aheadOrBehind(skew time.Duration) string {
@@ -245,9 +246,9 @@ func aheadOrBehind(skew time.Duration) string {
 	return "ahead of"
 }
 
-func orNoURL(found []finding) []finding {
+func orNoURL(found []Finding) []Finding {
 	if len(found) == 0 {
-		return []finding{skipped("no URL could be read: see configuration")}
+		return []Finding{skipped("no URL could be read: see configuration")}
 	}
 	return found
 }

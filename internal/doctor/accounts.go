@@ -1,0 +1,298 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// account is one account, as the configuration and the store know it.
+type account struct {
+	name   string
+	config tokens.AccountConfig
+	record tokens.Record
+	err    error  // of reading the record; nil also if nobody ever signed in
+	unseen string // why it is not known what the record holds
+}
+
+// accounts are those of the store and of the configuration, with their records as they are now. The records
+// are read and not acted on, as a Manager would do.
+func (x *examination) accounts(ctx context.Context) []account {
+	if x.known == nil {
+		for _, name := range x.accountNames(ctx) {
+			x.known = append(x.known, x.load(ctx, name))
+		}
+	}
+	return x.known
+}
+
+func (x *examination) load(ctx context.Context, name string) account {
+	a := account{name: name, config: x.config.Tokens.Accounts[name]}
+	switch {
+	case x.store.Records == nil:
+		a.unseen = "the store cannot be opened"
+		return a
+	case !x.store.Persistent && x.in.Proxy != nil:
+		a.unseen = "its tokens are in the memory of the running proxy"
+		return a
+	}
+	if a.record, a.err = x.store.Records.Load(ctx, name); errors.Is(a.err, tokens.ErrNotFound) {
+		a.err = nil
+	}
+	if a.err != nil {
+		a.unseen = "its record cannot be read"
+	}
+	return a
+}
+
+// accountNames leaves out the account "default" where others are in use and nobody has it.
+func (x *examination) accountNames(ctx context.Context) []string {
+	if x.in.Account != "" {
+		return []string{x.in.Account}
+	}
+	names := slices.Collect(maps.Keys(x.config.Tokens.Accounts))
+	if l, ok := x.store.Records.(tokens.Lister); ok {
+		stored, _ := l.Accounts(ctx) // an error shows in the check of the store
+		names = append(names, stored...)
+	}
+	if len(names) == 0 {
+		names = []string{tokens.DefaultAccount}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// manyAccounts is how many accounts are listed although they are in order, and asked about at the API.
+const manyAccounts = 20
+
+// each makes a finding about every account. Where there are many, those in order are only counted.
+func (x *examination) each(ctx context.Context, find func(account) Finding) (found []Finding) {
+	all := x.accounts(ctx)
+	counted := 0
+	for _, a := range all {
+		f := find(a)
+		if f.Result == OK && len(all) > manyAccounts {
+			counted++
+			continue
+		}
+		found = append(found, f)
+	}
+	if counted > 0 {
+		found = append(found, fine(fmt.Sprintf("%d of %d accounts are in order", counted, len(all))))
+	}
+	return found
+}
+
+// records reports whether each can be understood.
+func (x *examination) records(ctx context.Context) (found []Finding) {
+	if x.store.Records == nil {
+		return []Finding{skipped("the store cannot be opened")}
+	}
+	read := 0
+	for _, a := range x.accounts(ctx) {
+		switch {
+		case a.err != nil:
+			found = append(found, failingAs(stores.Explain(a.err), stores.Fix))
+		case a.record.Generation > 0:
+			read++
+		}
+	}
+	if len(found) > 0 {
+		return found
+	}
+	return []Finding{fine(fmt.Sprintf("records that are stored and understood: %d", read))}
+}
+
+// refresh gets new tokens, because that was asked for.
+func (x *examination) refresh(ctx context.Context) (found []Finding) {
+	switch {
+	case x.in.Refresh == nil:
+		return []Finding{skipped("not tried, because it spends a token; --refresh tries it")}
+	case x.in.Proxy == nil && x.store.Records == nil:
+		return []Finding{failingAs(x.storeErr, stores.Fix)}
+	}
+	for _, a := range x.accounts(ctx) {
+		if a.config.APIKey.IsZero() {
+			found = append(found, x.refreshed(ctx, a.name))
+		}
+	}
+	x.known = nil // the records are others now
+	if len(found) == 0 {
+		return []Finding{fine("there are API keys only: nothing is refreshed")}
+	}
+	return found
+}
+
+func (x *examination) refreshed(ctx context.Context, name string) Finding {
+	s, err := x.in.Refresh(ctx, name)
+	if err == nil {
+		return fine(fmt.Sprintf("account %s has new tokens (generation %d), %s", name, s.Generation, validity(s.ExpiresAt, time.Now())))
+	}
+	f := failingAs(err, loginFix(name))
+	f.Seen = "account " + name + ": " + f.Seen
+	f.Login = strings.Contains(f.Fix, problem.LoginCommand(name))
+	return f
+}
+
+// tokens looks at what is stored or configured, and asks nobody.
+func (x *examination) tokens(ctx context.Context) []Finding {
+	here := tokens.NewIssuer(x.config.Upstream.API.String(), x.config.Upstream.Token.String(), x.config.Tokens.Endpoint.ClientID)
+	return x.each(ctx, func(a account) Finding { return a.state(here, time.Now()) })
+}
+
+// refreshFix is for an account without an access token that works.
+const refreshFix = "nothing, if a refresh works: the next request makes one, and \"" + problem.Program + " doctor --refresh\" tries it now"
+
+// state is what the record says of an account, by the wall clock.
+func (a account) state(here tokens.Issuer, now time.Time) Finding {
+	name := "account " + a.name + ": "
+	switch expires := a.record.ExpiresAt; {
+	case !a.config.APIKey.IsZero():
+		return fine(name + "an API key, which is used as it is and never refreshed")
+	case a.unseen != "":
+		return skipped(name + a.unseen)
+	case a.freshSeeds() != (tokens.AccountConfig{}):
+		return fine(name + "a token of the configuration that was not used yet takes over at the next start")
+	case a.record.Generation == 0:
+		return a.needsLogin(problem.NotSignedIn, "")
+	case !a.record.HasTokens():
+		return a.needsLogin(problem.LoggedOut, problem.When(a.record.ObtainedAt, now))
+	case a.otherIssuer(here) != "":
+		return a.foreign(here)
+	case a.record.IsRejected():
+		return a.rejected(now)
+	case a.expired(now) && a.record.RefreshToken.IsZero():
+		return a.needsLogin(problem.NoRefreshToken, "it ended "+problem.When(expires, now))
+	case a.record.AccessToken.IsZero():
+		return warning(name+"there is a refresh token, and no access token yet", refreshFix)
+	case a.expired(now):
+		return warning(name+"its token expired "+problem.When(expires, now), refreshFix)
+	case !a.record.UnconfirmedSince.IsZero():
+		p := a.problem(problem.RefreshInDoubt)
+		return warning(a.says(p)+", "+problem.When(a.record.UnconfirmedSince, now), p.Hint)
+	case a.record.RefreshToken.IsZero():
+		return warning(name+"there is no refresh token: "+age(a.record, now), loginFix(a.name)+" before the token ends")
+	}
+	return fine(name + age(a.record, now))
+}
+
+// problem returns the row of a cause for this account.
+func (a account) problem(code problem.Code, values ...string) problem.Problem {
+	return problem.Of(code, append([]string{"account", a.name, "login", problem.LoginCommand(a.name)}, values...)...)
+}
+
+// needsLogin is a failure by the words of a cause, with more about it.
+func (a account) needsLogin(code problem.Code, more string) Finding {
+	p := a.problem(code)
+	seen := a.says(p)
+	if more != "" {
+		seen += ", " + more
+	}
+	return needsLogin(seen, p.Hint)
+}
+
+// says is the detail of a problem, with the account's name.
+func (a account) says(p problem.Problem) string {
+	if text := sentence(p.Detail); strings.Contains(text, "account "+a.name) {
+		return text
+	}
+	return "account " + a.name + ": " + sentence(p.Detail)
+}
+
+// sentence is a sentence of the table as a part of a longer one.
+func sentence(detail string) string {
+	detail = strings.TrimSuffix(detail, ".")
+	first, _, _ := strings.Cut(detail, " ")
+	if len(detail) > 1 && strings.ToLower(detail[1:len(first)]) == detail[1:len(first)] && first != "PandaDoc" {
+		return strings.ToLower(detail[:1]) + detail[1:]
+	}
+	return detail
+}
+
+// otherIssuer names where the tokens may go to, if that is not where the configuration would send them.
+func (a account) otherIssuer(here tokens.Issuer) string {
+	is := a.record.Issuer
+	if is == (tokens.Issuer{}) || is.API == here.API && is.TokenURL == here.TokenURL &&
+		(is.ClientID == "" || here.ClientID == "" || is.ClientID == here.ClientID) {
+		return ""
+	}
+	if is.API != here.API {
+		return is.API
+	}
+	return cmp.Or(is.TokenURL, "another token endpoint") + " (client id " + cmp.Or(is.ClientID, "unknown") + ")"
+}
+
+// foreign is about tokens of another issuer: the access token is bound to the API, the refresh token to the
+// token endpoint and the client.
+func (a account) foreign(here tokens.Issuer) Finding {
+	configured := here.API
+	if a.record.Issuer.API == here.API {
+		configured = here.TokenURL + " (client id " + cmp.Or(here.ClientID, "unknown") + ")"
+	}
+	p := a.problem(problem.OtherIssuer, "stored", a.otherIssuer(here), "configured", configured)
+	seen := a.says(p)
+	if a.record.Issuer.API == here.API {
+		return warning(seen+"; requests work as long as the access token does", p.Hint)
+	}
+	return needsLogin(seen, p.Hint)
+}
+
+// rejected is about a refresh token that the token endpoint has refused. The access token may still work.
+func (a account) rejected(now time.Time) Finding {
+	code := problem.RevokedOrSpent
+	if problem.Known(problem.Code(a.record.Rejected.Cause)) {
+		code = problem.Code(a.record.Rejected.Cause)
+	}
+	f := a.needsLogin(code, problem.When(a.record.Rejected.At, now))
+	if a.record.AccessToken.IsZero() || a.expired(now) {
+		return f
+	}
+	return warning(f.Seen+"; requests work as long as the access token does", f.Fix)
+}
+
+// freshSeeds are those of the configuration that take over at the next start, by the rules of
+// tokens.AccountConfig: they were never used, and the record was not made by a login that knew of none.
+func (a account) freshSeeds() (fresh tokens.AccountConfig) {
+	if a.record.HasTokens() && len(a.record.Seeds) == 0 {
+		return tokens.AccountConfig{}
+	}
+	if s := a.config.RefreshToken; !s.IsZero() && !a.record.HasSeed(s.Fingerprint("refresh_token")) {
+		fresh.RefreshToken = s
+	}
+	if s := a.config.AccessToken; !s.IsZero() && !a.record.HasSeed(s.Fingerprint("access_token")) {
+		fresh.AccessToken = s
+	}
+	return fresh
+}
+
+// expired compares wall clocks.
+func (a account) expired(now time.Time) bool {
+	return a.record.AccessToken.IsZero() || !a.record.ExpiresAt.IsZero() && !now.Round(0).Before(a.record.ExpiresAt)
+}
+
+func age(r tokens.Record, now time.Time) string {
+	text := fmt.Sprintf("tokens of generation %d, obtained %s, %s", r.Generation, problem.When(r.ObtainedAt, now), validity(r.ExpiresAt, now))
+	if !r.ProvenAt.IsZero() {
+		text += ", a refresh last worked " + problem.When(r.ProvenAt, now)
+	}
+	return text
+}
+
+func validity(expires, now time.Time) string {
+	if expires.IsZero() {
+		return "valid until the API refuses them"
+	}
+	return "valid until " + problem.When(expires, now)
+}
+
+// loginFix is the command that signs an account in.
+func loginFix(name string) string { return "run: " + problem.LoginCommand(name) }

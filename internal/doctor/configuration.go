@@ -1,0 +1,245 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// configuration repeats every mistake, each with its fix.
+func (x *examination) configuration(context.Context) (found []Finding) {
+	for _, err := range x.in.Mistakes {
+		found = append(found, failingAs(err, "see \""+problem.Program+" serve --help\""))
+	}
+	for _, w := range x.config.Warnings {
+		found = append(found, warningAs(w))
+	}
+	if len(found) > 0 {
+		return found
+	}
+	if x.in.File != "" {
+		return []Finding{fine("flags, environment and " + x.in.File + " are in order")}
+	}
+	return []Finding{fine("flags and environment are in order; there is no file")}
+}
+
+// clientCredentials finds out who we are to the token endpoint. Whether they are right shows only when a
+// token is spent.
+func (x *examination) clientCredentials(context.Context) []Finding {
+	id, secret := x.config.Tokens.Endpoint.ClientID, x.config.Tokens.Endpoint.ClientSecret
+	switch {
+	case id == "" && x.keysOnly():
+		return []Finding{fine("none, and none is needed: API keys are not refreshed")}
+	case id == "" || secret.IsZero():
+		return []Finding{failing("there is no client id and secret: nobody can sign in, and no token can be refreshed",
+			"register an application at PandaDoc with the redirect URL "+x.redirect().String()+
+				", and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET (or --client-id-file and --client-secret-file)")}
+	case x.config.ClientLooksExchanged():
+		return []Finding{failing("the client id has the length of a secret, and the secret that of an id", "exchange the two")}
+	}
+	return []Finding{fine("there is a client id and a secret; --refresh shows whether PandaDoc accepts them")}
+}
+
+// keysOnly reports whether every configured account has an API key.
+func (x *examination) keysOnly() bool {
+	for _, a := range x.config.Tokens.Accounts {
+		if a.APIKey.IsZero() {
+			return false
+		}
+	}
+	return len(x.config.Tokens.Accounts) > 0
+}
+
+// role is what a host of PandaDoc serves, and where.
+type role struct{ region, serves string }
+
+func knownHosts() map[string]role {
+	all := map[string]role{}
+	for _, r := range config.Regions() {
+		for serves, text := range map[string]string{"API": r.API, "consent page": r.Authorize} {
+			if u, err := url.Parse(text); err == nil {
+				all[u.Hostname()] = role{r.Name, serves}
+			}
+		}
+	}
+	return all
+}
+
+// region finds URLs that do not belong together: a token of one region is worth nothing in the other.
+func (x *examination) region(context.Context) (found []Finding) {
+	hosts, seen := knownHosts(), map[string]bool{}
+	for _, u := range x.endpoints() {
+		r, known := hosts[u.Hostname()]
+		switch {
+		case known && r.serves != u.needs:
+			found = append(found, failing(fmt.Sprintf("%s is %s, where PandaDoc has its %s", u.flag, u.Host, r.serves),
+				"drop "+u.flag+": --region sets it"))
+		case !known && isPandaDocs(u.Hostname()):
+			found = append(found, failing(fmt.Sprintf("%s is %s, which is no host of PandaDoc's that is known", u.flag, u.Host),
+				"use --region global or --region eu instead of "+u.flag))
+		}
+		seen[r.region] = true // "" for a host that is not PandaDoc's
+	}
+	switch {
+	case len(found) > 0:
+		return found
+	case len(seen) > 1:
+		return []Finding{failing("the URLs belong to different places: "+x.placesText(hosts)+": tokens of one are worth nothing at the other",
+			"set --region to that of the account, and drop --api-url, --authorize-url and --token-url; or set all three")}
+	}
+	return []Finding{fine(x.placesText(hosts))}
+}
+
+func isPandaDocs(host string) bool {
+	return strings.HasSuffix(host, ".pandadoc.com") || strings.HasSuffix(host, ".pandadoc.eu")
+}
+
+// endpoint is one of PandaDoc's URLs.
+type endpoint struct {
+	*url.URL
+	flag  string
+	needs string // what its host must serve
+}
+
+// endpoints leaves out those that could not be read.
+func (x *examination) endpoints() []endpoint {
+	var all []endpoint
+	for _, e := range []endpoint{
+		{x.config.Upstream.API, "--api-url", "API"},
+		{x.config.Upstream.Token, "--token-url", "API"},
+		{x.config.Upstream.Authorize, "--authorize-url", "consent page"},
+	} {
+		if e.Host != "" {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func (x *examination) placesText(hosts map[string]role) string {
+	var parts []string
+	for _, e := range x.endpoints() {
+		place := e.Host
+		if r, ok := hosts[e.Hostname()]; ok {
+			place += " (" + r.region + ")"
+		}
+		parts = append(parts, strings.TrimSuffix(strings.TrimPrefix(e.flag, "--"), "-url")+" "+place)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// redirect is where PandaDoc sends browsers back to.
+func (x *examination) redirect() *url.URL {
+	return x.config.Login.Redirect(x.config.AdminPort())
+}
+
+// redirectURL reports whether a browser that comes back finds us.
+func (x *examination) redirectURL(context.Context) []Finding {
+	u, at := x.redirect(), x.config.Admin
+	register := u.String() + " must be the one registered at PandaDoc, to the letter"
+	switch {
+	case at == nil || at.Path != "":
+		return []Finding{warning("no proxy listens where "+u.String()+" points", "sign in while no proxy runs, or with login --paste")}
+	case at.Port == 0 && x.config.Login.RedirectURL == nil:
+		return []Finding{warning("--admin-listen picks another port at every start, and with it another redirect URL",
+			"give --admin-listen a fixed port, or sign in with login --paste")}
+	case listen.IsLoopbackHost(u.Hostname()) && !at.Reaches(u.Hostname(), config.PortOf(u)):
+		return []Finding{warning(fmt.Sprintf("PandaDoc sends browsers to %s, and the admin listener is %s", u, at),
+			"set --admin-listen to "+u.Hostname()+":"+config.PortOf(u)+", or register "+config.Login{}.Redirect(int(at.Port)).String()+
+				" at PandaDoc and set --redirect-url to it; login --paste works in any case")}
+	case !listen.IsLoopbackHost(u.Hostname()):
+		return []Finding{fine(register + ", and lead to the admin listener " + at.String())}
+	}
+	return []Finding{fine(register)}
+}
+
+// runningProxy compares a proxy that runs with what is looked at here.
+func (x *examination) runningProxy(context.Context) []Finding {
+	at := x.config.Admin
+	switch {
+	case at == nil:
+		return []Finding{skipped("there is no admin listener to ask")}
+	case x.in.Proxy == nil && x.proxyErr == nil:
+		return []Finding{fine("none is running on " + at.String())}
+	case x.proxyErr != nil:
+		return []Finding{failingAs(x.proxyErr, "stop what listens on "+at.String()+", or choose another address with --admin-listen")}
+	}
+	found := []Finding{fine(fmt.Sprintf("version %s runs on %s since %s", x.overview.Version, at, x.overview.StartedAt.Local().Format("2006-01-02 15:04:05")))}
+	for _, d := range []struct{ what, runs, here string }{
+		{"PandaDoc at", x.overview.Upstream, x.config.Upstream.API.String()},
+		{"the store", x.overview.Store, x.store.Name},
+		{"the redirect URL", x.overview.RedirectURL, x.redirect().String()},
+	} {
+		if d.runs != d.here && d.here != "" {
+			found = append(found, warning(fmt.Sprintf("the running proxy uses %s %s, and these settings say %s", d.what, d.runs, d.here),
+				"give doctor the settings of the proxy, or start the proxy again with these"))
+		}
+	}
+	return append(found, x.troubles()...)
+}
+
+// troubles are what the running proxy reports of its accounts.
+func (x *examination) troubles() (found []Finding) {
+	for _, a := range x.overview.Accounts {
+		if x.in.Account != "" && a.Account != x.in.Account {
+			continue
+		}
+		seen := fmt.Sprintf("the running proxy reports account %s: %s (%s) %s", a.Account, a.State, a.Cause, a.Detail)
+		switch a.State {
+		case tokens.LoginRequired:
+			found = append(found, needsLogin(seen, a.Hint))
+		case tokens.Unavailable:
+			found = append(found, failing(seen, a.Hint))
+		case tokens.Degraded:
+			found = append(found, warning(seen, a.Hint))
+		}
+	}
+	return found
+}
+
+// listeners reports whether a proxy can listen, or listens already.
+func (x *examination) listeners(ctx context.Context) (found []Finding) {
+	for _, a := range x.config.Listen {
+		found = append(found, x.listener(ctx, "listen", a.Address))
+	}
+	if at := x.config.Admin; at != nil && x.in.Proxy == nil {
+		found = append(found, x.listener(ctx, "admin-listen", *at))
+	}
+	if len(found) == 0 {
+		return []Finding{skipped("no address could be read")}
+	}
+	return found
+}
+
+func (x *examination) listener(ctx context.Context, flag string, a listen.Address) Finding {
+	err := a.TryOpen(ctx)
+	switch {
+	case err == nil && a.Path == "" && a.Port == 0:
+		return fine("--" + flag + ": a free port is picked")
+	case err == nil:
+		return fine(fmt.Sprintf("--%s: %s is free", flag, a))
+	case errors.Is(err, listen.ErrAddrInUse) && x.servedByProxy(a):
+		return fine(fmt.Sprintf("--%s: the running proxy serves %s", flag, a))
+	case errors.Is(err, listen.ErrAddrInUse):
+		return failing(fmt.Sprintf("--%s: another program listens on %s", flag, a), listen.Hint(flag, err))
+	}
+	return failing(fmt.Sprintf("--%s: cannot listen on %s: %v", flag, a, err), listen.Hint(flag, err))
+}
+
+func (x *examination) servedByProxy(a listen.Address) bool {
+	return slices.ContainsFunc(x.overview.Listeners, func(base string) bool {
+		if _, at, found := strings.Cut(base, "://"); found {
+			base = at
+		}
+		served, err := listen.Parse(base)
+		return err == nil && (served == a || served.Path == "" && a.Reaches(served.Host, fmt.Sprint(served.Port)))
+	})
+}

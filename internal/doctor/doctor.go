@@ -1,0 +1,148 @@
+// Package doctor examines everything that a proxy with given settings needs, and names what is wrong with the
+// fix. It goes on after a failure. It writes no record and spends no refresh token, unless it is asked to.
+//
+//	report := doctor.Run(ctx, doctor.Input{Config: c, Mistakes: problem.Each(err), Environ: os.Environ()})
+//	report.Print(os.Stdout)
+//
+// A check is one line of the table in this file. What it finds does not depend on the other checks.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/stores"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// checkTimeout bounds one check: somebody is waiting for it.
+const checkTimeout = 20 * time.Second
+
+// Input is what is examined, and with what.
+type Input struct {
+	// Config is that of serve, as far as it could be read, and Mistakes are what is wrong with it.
+	Config   *config.Config
+	Mistakes []error
+	// File is the configuration file. Empty for none.
+	File string
+	// Environ is the environment, as os.Environ gives it.
+	Environ []string
+	// Account is the only one to look at. Empty means all.
+	Account string
+	// Proxy is the running proxy. Nil if none could be reached; ProxyErr then says why, or is nil if nothing
+	// listens on the admin address.
+	Proxy    Asker
+	ProxyErr error
+	// Refresh gets new tokens for an account. Nil spends no token.
+	Refresh func(ctx context.Context, account string) (admin.Account, error)
+}
+
+// Asker sends a request to a proxy's admin listener and reads the JSON of its answer into out.
+type Asker interface {
+	Do(ctx context.Context, method, path string, in, out any) (status int, err error)
+}
+
+// check is one thing that is looked at.
+type check struct {
+	name  string
+	about string // what it looks at, for docs/doctor.md
+	run   func(*examination, context.Context) []Finding
+}
+
+// checks are in the order in which a person corrects things.
+func checks() []check {
+	return []check{
+		{"configuration", "every setting of flags, environment and file, as `serve` checks them, and the modes of files with secrets", (*examination).configuration},
+		{"client", "a client id and a secret, and not one in the place of the other", (*examination).clientCredentials},
+		{"region", "API, token endpoint and consent page that belong together", (*examination).region},
+		{"redirect URL", "whether a browser that comes back from PandaDoc finds the admin listener", (*examination).redirectURL},
+		{"proxy", "whether a proxy runs, with these settings, and what it reports of its accounts", (*examination).runningProxy},
+		{"listener", "each address: free, or the running proxy's own", (*examination).listeners},
+		{"store", "whether records can be read, written and locked", (*examination).tokenStore},
+		{"record", "whether each stored record is understood", (*examination).records},
+		{"files", "the directory for temporary files, and the places for tokens that the store does not take", (*examination).files},
+		{"forward proxy", "`HTTPS_PROXY` and `NO_PROXY`, and whether that proxy answers", (*examination).forwardProxy},
+		{"dns", "the names of PandaDoc's hosts", (*examination).names},
+		{"connection", "an answer of each host, without credentials", (*examination).connections},
+		{"tls", "the certificate of each host", (*examination).certificates},
+		{"clock", "this machine's clock against the `Date` of the answer", (*examination).clock},
+		{"refresh", "a refresh of each account; only with `--refresh`", (*examination).refresh},
+		{"token", "each account's tokens: there, refused, expired, of another issuer, how old", (*examination).tokens},
+		{"api", "`members/current` with each account's token or key: who that is, or why not; a key given as a token, and the reverse", (*examination).members},
+		{"sandbox key", "whether an API key is a sandbox key, with its limit of 10 requests a minute", (*examination).sandboxKeys},
+	}
+}
+
+// Checks returns the names of the checks and what each looks at, in their order.
+func Checks() (rows [][2]string) {
+	for _, c := range checks() {
+		rows = append(rows, [2]string{c.name, c.about})
+	}
+	return rows
+}
+
+// examination is what the checks work with.
+type examination struct {
+	in     Input
+	config *config.Config
+
+	overview admin.Overview // of the running proxy
+	proxyErr error
+
+	store    stores.Store // without records if storeErr is set
+	storeErr error
+	warnings []string  // of the store
+	known    []account // see accounts; nil if they are to be read
+
+	reached []*reached // what answered at PandaDoc's addresses; see reach
+}
+
+// errNotConfigured stands where a setting is needed that cannot be read. The configuration check names it.
+var errNotConfigured = errors.New("the setting is wrong: see configuration")
+
+// Run makes all checks, until ctx ends.
+func Run(ctx context.Context, in Input) Report {
+	x := &examination{in: in, config: in.Config, proxyErr: in.ProxyErr, storeErr: errNotConfigured}
+	if in.Proxy != nil {
+		_, x.proxyErr = in.Proxy.Do(ctx, "GET", "/api/v1/status", nil, &x.overview)
+	}
+	if !in.Config.Store.IsZero() {
+		options := in.Config.StoreOptions(in.Environ, func(text string) { x.warnings = append(x.warnings, text) })
+		x.store, x.storeErr = in.Config.Store.Open(ctx, options)
+	}
+	defer x.close()
+	var all []Finding
+	for _, c := range checks() {
+		all = append(all, x.run(ctx, c)...)
+	}
+	return newReport(all, x.secrets(ctx))
+}
+
+func (x *examination) run(ctx context.Context, c check) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found := c.run(x, ctx)
+	for n := range found {
+		found[n].Check = c.name
+	}
+	return found
+}
+
+func (x *examination) close() {
+	for _, r := range x.reached {
+		r.close()
+	}
+}
+
+// secrets are what no finding may show: those of the configuration, and those of the store.
+func (x *examination) secrets(ctx context.Context) []tokens.Secret {
+	all := slices.Clone(x.config.Secrets)
+	for _, a := range x.accounts(ctx) {
+		all = append(all, a.record.AccessToken, a.record.RefreshToken)
+	}
+	return all
+}

@@ -1,0 +1,131 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// Result is how a check came out.
+type Result string
+
+const (
+	OK      Result = "ok"
+	Warning Result = "warn" // works, but not as it should, or not for long
+	Failure Result = "fail"
+	Skipped Result = "skip" // could not be looked at, for a reason that is given
+)
+
+// Finding is what a check has seen.
+type Finding struct {
+	Check  string `json:"check"`
+	Result Result `json:"result"`
+	Seen   string `json:"seen"`
+	// Fix is the next thing to try, for a warning and a failure.
+	Fix string `json:"fix,omitempty"`
+	// Login means that only a login helps an account.
+	Login bool `json:"login_required,omitempty"`
+}
+
+func fine(seen string) Finding         { return Finding{Result: OK, Seen: seen} }
+func skipped(why string) Finding       { return Finding{Result: Skipped, Seen: why} }
+func warning(seen, fix string) Finding { return Finding{Result: Warning, Seen: seen, Fix: fix} }
+func failing(seen, fix string) Finding { return Finding{Result: Failure, Seen: seen, Fix: fix} }
+
+// needsLogin is a failure that only a login of the account corrects.
+func needsLogin(seen, fix string) Finding {
+	return Finding{Result: Failure, Seen: seen, Fix: fix, Login: true}
+}
+
+// failingAs makes a failure of an error, with its hint as the fix.
+func failingAs(err error, otherwise string) Finding {
+	return failing(err.Error(), cmp.Or(problem.HintOf(err), otherwise))
+}
+
+// warningAs makes a warning of an error that has a hint.
+func warningAs(err error) Finding { return warning(err.Error(), problem.HintOf(err)) }
+
+// Report is everything that was found.
+type Report struct {
+	Result   Result    `json:"result"` // of the most serious problem
+	Login    bool      `json:"login_required"`
+	Failed   int       `json:"failed"`
+	Warnings int       `json:"warnings"`
+	Checks   []Finding `json:"checks"`
+}
+
+// newReport sums up. What is secret is taken out of texts that others wrote.
+func newReport(all []Finding, secrets []tokens.Secret) Report {
+	r := Report{Result: OK, Checks: all}
+	for i, f := range all {
+		all[i].Seen, all[i].Fix = problem.Line(hide(f.Seen, secrets)), problem.Line(hide(f.Fix, secrets))
+		r.Login = r.Login || f.Login
+	}
+	r.Failed, r.Warnings = r.count(Failure), r.count(Warning)
+	switch {
+	case r.Failed > 0:
+		r.Result = Failure
+	case r.Warnings > 0:
+		r.Result = Warning
+	}
+	return r
+}
+
+// hide takes secrets out of text. Shorter ones are words of the language, and no real secret.
+func hide(text string, secrets []tokens.Secret) string {
+	for _, s := range secrets {
+		if value := s.Reveal(); len(value) >= 8 {
+			text = strings.ReplaceAll(text, value, s.String())
+		}
+	}
+	return text
+}
+
+func (r Report) count(result Result) (n int) {
+	for _, f := range r.Checks {
+		if f.Result == result {
+			n++
+		}
+	}
+	return n
+}
+
+// Print writes one line for each finding, the fix below it, and a summary.
+func (r Report) Print(w io.Writer) error {
+	var text strings.Builder
+	for _, f := range r.Checks {
+		fmt.Fprintf(&text, "%-4s  %-13s  %s\n", f.Result, f.Check, f.Seen)
+		if f.Fix != "" {
+			fmt.Fprintf(&text, "%21sfix: %s\n", "", f.Fix)
+		}
+	}
+	fmt.Fprintf(&text, "\n%s\n", r.summary())
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func (r Report) summary() string {
+	parts := []string{fmt.Sprintf("%d ok", r.count(OK))}
+	for _, p := range []struct {
+		n         int
+		one, many string
+	}{{r.count(Skipped), "skipped", "skipped"}, {r.Warnings, "warning", "warnings"}, {r.Failed, "failed", "failed"}} {
+		switch {
+		case p.n == 1:
+			parts = append(parts, "1 "+p.one)
+		case p.n > 1:
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.many))
+		}
+	}
+	slices.Reverse(parts)
+	text := strings.Join(parts, ", ")
+	if r.Login {
+		text += "; an account needs a login"
+	}
+	return text
+}

@@ -1,0 +1,78 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"path/filepath"
+
+	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
+)
+
+// tokenStore reports whether records can be read, written and locked.
+func (x *examination) tokenStore(context.Context) (found []Finding) {
+	for _, text := range x.warnings {
+		found = append(found, warning(text, "nothing to do if it does not come back; else look for who changes it"))
+	}
+	switch {
+	case x.storeErr == errNotConfigured:
+		return append(found, skipped(x.storeErr.Error()))
+	case x.storeErr != nil:
+		return append(found, failingAs(x.storeErr, stores.Fix))
+	case x.store.Limited != nil:
+		return append(found, failingAs(x.store.Limited, stores.Fix))
+	}
+	if w := x.config.SpentSeed(x.store); w != nil {
+		return append(found, warningAs(w))
+	}
+	can := " can be read and written"
+	if x.store.Lockable {
+		can = " can be read, written and locked"
+	}
+	if !x.store.Persistent {
+		can += ", and is lost when its proxy ends"
+	}
+	return append(found, fine(x.store.Name+can))
+}
+
+// files tries the directories that a proxy writes to besides the store.
+func (x *examination) files(context.Context) (found []Finding) {
+	dir, what := cmp.Or(x.config.Proxy.TempDir, x.store.ScratchDir, os.TempDir()), "kept request bodies go to "
+	if err := tryWrite(dir); err != nil {
+		found = append(found, warning("no file can be made in "+dir+" for kept request bodies: "+err.Error(),
+			"name a directory that this user can write to with --temp-dir; until then only short requests are repeated after a refresh"))
+	} else {
+		found = append(found, fine(what+dir))
+	}
+	return append(found, x.emergency())
+}
+
+// emergency looks for a place for tokens that the store does not take.
+func (x *examination) emergency() Finding {
+	if !x.store.Persistent {
+		return skipped("no store outlives the proxy, so there is no place for tokens that it does not take")
+	}
+	places := []string{x.config.Proxy.TempDir, os.TempDir()}
+	if state, err := config.StateDir(x.in.Environ); err == nil {
+		places = append([]string{state}, places...)
+	}
+	for _, dir := range places {
+		if dir != "" && filepath.IsAbs(dir) && tryWrite(dir) == nil {
+			return fine("tokens that the store does not take go to " + dir)
+		}
+	}
+	return warning("there is no place for tokens that the store does not take, so a full disk can cost a login",
+		"name a directory that this user can write to with --temp-dir")
+}
+
+// tryWrite makes a file in dir and removes it.
+func tryWrite(dir string) error {
+	f, err := os.CreateTemp(dir, "."+problem.Program+"-*")
+	if err != nil {
+		return err
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}

@@ -1,0 +1,99 @@
+package problem
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Plain returns text that came from elsewhere in a form that a terminal shows and does not obey: without
+// control characters (C0, C1), the sequences that they begin (colours, titles, clipboard), and characters
+// that turn the direction of writing. Line breaks and tabs stay.
+func Plain(text string) string {
+	if !strings.ContainsFunc(text, unprintable) {
+		return text
+	}
+	var out strings.Builder
+	for runes := []rune(text); len(runes) > 0; {
+		n := sequence(runes)
+		if n == 0 {
+			if !unprintable(runes[0]) {
+				out.WriteRune(runes[0])
+			}
+			n = 1
+		}
+		runes = runes[n:]
+	}
+	return out.String()
+}
+
+// Line is Plain for text that must stay on one line, so that it cannot look like lines of ours.
+func Line(text string) string { return strings.Join(strings.Fields(Plain(text)), " ") }
+
+func unprintable(r rune) bool {
+	if r == '\n' || r == '\t' {
+		return false
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
+}
+
+// sequence returns how many runes a control sequence at the start of runes has (ECMA-48), or 0.
+func sequence(runes []rune) int {
+	n, kind := 1, runes[0]
+	switch {
+	case kind == '\x1b' && len(runes) > 1:
+		n, kind = 2, runes[1]+0x40 // ESC [ is the same as the one rune CSI
+	case kind < 0x80 || kind > 0x9f:
+		return 0
+	}
+	switch kind {
+	case 0x9b: // CSI: up to a letter or the like
+		for n < len(runes) && runes[n] >= ' ' && runes[n] <= '?' {
+			n++
+		}
+		return min(n+1, len(runes))
+	case 0x90, 0x98, 0x9d, 0x9e, 0x9f: // DCS, SOS, OSC, PM, APC: up to their end, or that of the line
+		for ; n < len(runes) && runes[n] != '\n'; n++ {
+			switch {
+			case runes[n] == '\a' || runes[n] == '\u009c':
+				return n + 1
+			case runes[n] == '\x1b' && n+1 < len(runes) && runes[n+1] == '\\':
+				return n + 2
+			}
+		}
+	}
+	return n
+}
+
+// When writes a moment as a date and as a distance from now. The zero time is "".
+func When(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	date := t.Local().Format("2006-01-02 15:04:05 MST")
+	switch d := t.Sub(now); {
+	case d.Abs() < time.Second:
+		return date + " (now)"
+	case d > 0:
+		return date + " (in " + Span(d) + ")"
+	default:
+		return date + " (" + Span(-d) + " ago)"
+	}
+}
+
+// Span writes a duration in its largest unit that fits twice.
+func Span(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		of   time.Duration
+	}{{"days", 24 * time.Hour}, {"hours", time.Hour}, {"minutes", time.Minute}} {
+		if d >= 2*unit.of {
+			return fmt.Sprintf("%d %s", d/unit.of, unit.name)
+		}
+	}
+	if d/time.Second == 1 {
+		return "1 second"
+	}
+	return fmt.Sprintf("%d seconds", d/time.Second)
+}

@@ -2,6 +2,10 @@ package proxy
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 
 	"pandadoc-auth-proxy/tokens"
@@ -97,3 +101,145 @@ func orEmptyName(name string) string {
 	}
 	return name
 }
+
+// KeyHeader is the header field that carries a client key. It is another one than Authorization, which client libraries of
+// PandaDoc fill on their own.
+const KeyHeader = "X-Proxy-Key"
+
+// ClientKey lets clients in that present it: in X-Proxy-Key, or, for programs that cannot send such a
+// header, in Authorization as Bearer or API-Key credential or as the password of Basic.
+type ClientKey struct {
+	// Name tells keys apart in logs. Required.
+	Name string
+	// Key must be too long to be guessed. Required.
+	Key tokens.Secret
+	// Account is the only one that the key may be used for. Empty leaves the choice to each request.
+	Account string
+}
+
+// RequiredHeader is a header field that every request must have. An application that can be tricked into
+// fetching a URL of an attacker's choice (server-side request forgery) sends no such field with it.
+type RequiredHeader struct {
+	Name  string // empty: nothing is required
+	Value tokens.Secret
+}
+
+// callers are the rules about who may send requests, besides the guard's about where they come from.
+type callers struct {
+	keys     []ClientKey
+	required RequiredHeader
+}
+
+func newCallers(keys []ClientKey, required RequiredHeader) (callers, error) {
+	err := errors.Join(CheckClientKeys(keys), required.Check())
+	required.Name = http.CanonicalHeaderKey(required.Name)
+	return callers{keys, required}, err
+}
+
+// CheckClientKeys says what is wrong with keys that are to be used together.
+func CheckClientKeys(keys []ClientKey) error {
+	var errs []error
+	for i, k := range keys {
+		switch {
+		case k.Name == "":
+			errs = append(errs, errors.New("a client key has no name"))
+		case k.Key.IsZero():
+			errs = append(errs, fmt.Errorf("client key %q is empty", k.Name))
+		case k.Account != "" && !tokens.ValidAccount(k.Account):
+			errs = append(errs, fmt.Errorf("client key %q: %q is no name of an account", k.Name, k.Account))
+		}
+		for _, other := range keys[:i] {
+			if other.Key.Equal(k.Key) {
+				errs = append(errs, fmt.Errorf("client keys %q and %q are the same", other.Name, k.Name))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Check refuses names that mean something on the way: requiring them would break clients, or could be met
+// by accident.
+func (h RequiredHeader) Check() error {
+	switch {
+	case h.Name == "" && h.Value.IsZero():
+		return nil
+	case h.Name == "" || strings.ContainsFunc(h.Name, func(r rune) bool { return !isHeaderRune(r) }):
+		return fmt.Errorf("required header: %q is no name of a header field", h.Name)
+	case h.Value.IsZero():
+		return fmt.Errorf("required header %s: no value", h.Name)
+	}
+	switch http.CanonicalHeaderKey(h.Name) {
+	case "Host", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Keep-Alive", "Expect", "Proxy-Connection":
+		return fmt.Errorf("required header %s: it belongs to HTTP itself", h.Name)
+	}
+	return nil
+}
+
+func isHeaderRune(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '-' || r == '_'
+}
+
+// admit says why whoever sent c is not let in, or notes which key it came with.
+func (w callers) admit(c *call) *Problem {
+	if name := w.required.Name; name != "" {
+		if got := c.req.Header[name]; len(got) != 1 || !w.required.Value.Equal(tokens.NewSecret(got[0])) {
+			return headerRequired.problem("The request lacks the header "+name+" that this proxy asks for, or has another value in it.",
+				"send the header that --require-header names")
+		}
+	}
+	if len(w.keys) == 0 {
+		return nil
+	}
+	presented, found := presentedKey(c.req.Header), -1
+	for i, k := range w.keys { // all of them, so that the time tells nothing
+		if k.Key.Equal(presented) {
+			found = i
+		}
+	}
+	if found < 0 {
+		p := clientKeyRequired.problem("The request has no client key that this proxy knows.",
+			"send the key in "+KeyHeader+", or as a Bearer token in Authorization")
+		p.authenticate = []string{`Bearer realm="` + Name + `"`, `Basic realm="` + Name + `", charset="UTF-8"`}
+		return p
+	}
+	c.Client, c.keyAccount = w.keys[found].Name, w.keys[found].Account
+	return nil
+}
+
+// presentedKey returns the key that came with a request, or the zero Secret. Where X-Proxy-Key is there,
+// Authorization is a client library's own business.
+func presentedKey(h http.Header) tokens.Secret {
+	if values, ok := h[KeyHeader]; ok {
+		if len(values) != 1 {
+			return tokens.Secret{}
+		}
+		return tokens.NewSecret(values[0])
+	}
+	values := h["Authorization"]
+	if len(values) != 1 {
+		return tokens.Secret{}
+	}
+	scheme, credential, _ := strings.Cut(values[0], " ")
+	credential = strings.TrimSpace(credential)
+	switch strings.ToLower(scheme) {
+	case "bearer", "api-key":
+		return tokens.NewSecret(credential)
+	case "basic":
+		pair, _ := base64.StdEncoding.DecodeString(credential)
+		_, password, _ := strings.Cut(string(pair), ":")
+		return tokens.NewSecret(password)
+	}
+	return tokens.Secret{}
+}
+
+type insideKey struct{}
+
+// Inside returns p for requests that the program itself makes: they need neither a client key nor the
+// required header. It must not be reachable from a listener without a guard of its own.
+func (p *Proxy) Inside() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), insideKey{}, true)))
+	})
+}
+
+func fromInside(r *http.Request) bool { return r.Context().Value(insideKey{}) != nil }

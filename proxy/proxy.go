@@ -7,11 +7,11 @@
 //
 // A request passes, in this order:
 //
-//   - the guard (guard.go, target.go): a port that adds a year-long credential to whatever reaches it
+//   - the guard (guard.go, route.go): a port that adds a year-long credential to whatever reaches it
 //     is a confused deputy, so foreign hosts, web pages and ambiguous targets are refused before
 //     anything else looks at them;
 //   - the choice of the account (account.go);
-//   - httputil.ReverseProxy (forward.go, headers.go), which carries path, query and body byte for byte;
+//   - httputil.ReverseProxy (forward.go), which carries path, query and body byte for byte;
 //   - authTransport (transport.go), which adds the token and, after a 401, has the token renewed and
 //     repeats the request once.
 //
@@ -37,10 +37,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 )
@@ -181,3 +184,71 @@ func (p *Proxy) Close(ctx context.Context) error {
 	})
 	return err
 }
+
+const (
+	idleTimeout = 3 * time.Minute // longer than clients keep connections, so that they close first
+	// maxHeaderBytes is where net/http gives up with a plain 431. It lies above maxTarget and
+	// maxHeader, so that nearly everything that is too large gets an answer of ours.
+	maxHeaderBytes = 192 << 10
+)
+
+type connKey struct{}
+
+// Server returns a server for p, ready for Serve on any number of listeners. It has no time-out for a whole request: uploads and
+// downloads take as long as they make progress. It speaks HTTP/1 only, on TLS listeners too.
+func (p *Proxy) Server() *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      p,
+		Protocols:                    protocols,
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" passes the guard like everything else
+		ReadHeaderTimeout:            p.cfg.HeaderTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		ErrorLog:                     log.New(NewLogWriter(p.log, logrus.WarnLevel), "", 0),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			ctx = context.WithValue(ctx, connKey{}, conn) // for call.resetUndelimited
+			return p.conns.accepted(ctx, conn)
+		},
+		ConnState: p.conns.changed,
+	}
+}
+
+// spareConnections are accepted above the limit, each for one answer that says so. Even more are closed
+// without a word.
+const spareConnections = 32
+
+// connections bounds how many connections of clients are open. Each of them can need a second one to the
+// API and a temporary file, and a process without file descriptors can neither refresh nor save a token.
+type connections struct {
+	limit int64 // zero: none
+	open  atomic.Int64
+}
+
+type surplusKey struct{}
+
+// accepted counts conn, and marks or closes it if there are too many. It is http.Server.ConnContext.
+func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Context {
+	open := c.open.Add(1)
+	switch {
+	case c.limit == 0 || open <= c.limit:
+	case open <= c.limit+spareConnections:
+		ctx = context.WithValue(ctx, surplusKey{}, true)
+	default:
+		_ = conn.Close()
+	}
+	return ctx
+}
+
+// changed is http.Server.ConnState. Every connection that was accepted is closed once.
+func (c *connections) changed(_ net.Conn, state http.ConnState) {
+	if state == http.StateClosed || state == http.StateHijacked {
+		c.open.Add(-1)
+	}
+}
+
+// crowded says whether so many connections are open that none should stay without work.
+func (c *connections) crowded() bool { return c.limit > 0 && c.open.Load() > c.limit*3/4 }
+
+func isSurplus(r *http.Request) bool { return r.Context().Value(surplusKey{}) != nil }

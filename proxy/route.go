@@ -1,6 +1,386 @@
 package proxy
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxTarget and maxHeader are ours; net/http's own limit lies above them (server.go), so that
+	// clients get an answer that they can read.
+	maxTarget = 16 << 10
+	maxHeader = 64 << 10
+
+	allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+)
+
+// checkForm looks at the outer form of r: its size, its method and the form of its target.
+func (g *Guard) checkForm(r *http.Request) *Problem {
+	switch {
+	case r.Method == "PRI" || r.ProtoMajor > 1 && r.TLS == nil:
+		return badRequest.problem("HTTP/2 is not spoken here.", "use HTTP/1.1")
+	case !methodAllowed(r.Method):
+		p := methodNotAllowed.problem("The method is not one of the API's.", "")
+		p.allow = allowedMethods
+		return p
+	case len(r.RequestURI) > maxTarget:
+		return targetTooLong.problem("The request target is longer than 16 KiB.", "")
+	case headerSize(r) > maxHeader:
+		return headersTooLarge.problem("The request's header is larger than 64 KiB.", "")
+	}
+	return g.checkTargetForm(r)
+}
+
+func methodAllowed(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions:
+		return true
+	}
+	return false
+}
+
+func headerSize(r *http.Request) int {
+	size := len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value) + len(": \r\n")
+		}
+	}
+	return size
+}
+
+// checkTargetForm lets through origin-form, "OPTIONS *", and absolute-form of ourselves (RFC 9112
+// section 3.2). The API's authority is fixed, so an absolute-form target for anywhere else is a
+// client that mistakes us for a forward proxy, or an attempt to have us send the token elsewhere.
+func (g *Guard) checkTargetForm(r *http.Request) *Problem {
+	switch {
+	case strings.Contains(r.RequestURI, "#"):
+		return badRequest.problem("The request target has a fragment.", "encode # as %23")
+	case strings.HasPrefix(r.RequestURI, "/"), r.RequestURI == "*" && r.Method == http.MethodOptions:
+		return nil
+	case g.isOurs(r):
+		return nil
+	}
+	return badRequest.problem("The request target is not a path.",
+		"use the proxy's address as the base URL, not as an HTTP proxy")
+}
+
+// isOurs says whether an absolute-form target names this very proxy.
+func (g *Guard) isOurs(r *http.Request) bool {
+	return strings.EqualFold(r.URL.Scheme, scheme(r)) && r.URL.User == nil &&
+		g.hosts.allows(r.URL.Host, localAddr(r))
+}
+
+// rawPath returns the path of r's target exactly as it came.
+func rawPath(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if strings.HasPrefix(path, "/") {
+		return path
+	}
+	_, path, _ = strings.Cut(path, "://")
+	slash := strings.IndexByte(path, '/')
+	if slash < 0 {
+		return "/"
+	}
+	return path[slash:]
+}
+
+const (
+	// maxEncodings is how often a path may be percent-encoded. Nobody needs more than twice; looking
+	// without an end would let a long path cost quadratic time.
+	maxEncodings = 8
+	// maxPolicySegments is how many leading segments of a path can decide about it.
+	maxPolicySegments = 8
+)
+
+// pathRules decide about paths. They look at what a path can come to mean behind us - decoded any
+// number of times, with either slash, with and without parameters - while the path itself is
+// forwarded as it came; what could mean a refused path is refused.
+type pathRules struct {
+	refused [][]string // leading segments, lower case
+}
+
+// newPathRules refuses the token endpoint: it lies on the API's own host, and its answers hold the
+// tokens that clients must not see.
+func newPathRules(api, tokenURL *url.URL) pathRules {
+	rules := pathRules{refused: [][]string{{"oauth2"}}}
+	if tokenURL == nil || !sameOrigin(api, tokenURL) {
+		return rules
+	}
+	path := strings.TrimPrefix(tokenURL.EscapedPath(), basePath(api))
+	segments, n := leadingSegments(strings.ToLower(path))
+	if n > 0 {
+		rules.refused = append(rules.refused, segments[:n])
+	}
+	return rules
+}
+
+// check returns why a request for path and query must not be forwarded, or nil.
+func (rules pathRules) check(path, query string) *Problem {
+	if hasAccessToken(query) {
+		return badRequest.problem("The query has an access_token.",
+			"leave it out: the proxy signs requests in")
+	}
+	for range maxEncodings {
+		if problem := rules.checkDecoded(path); problem != nil {
+			return problem
+		}
+		decoded := decodePercent(path)
+		if decoded == path {
+			return nil
+		}
+		path = decoded
+	}
+	return badRequest.problem("The path is percent-encoded too many times.", "")
+}
+
+// checkDecoded looks at one reading of a path.
+func (rules pathRules) checkDecoded(path string) *Problem {
+	if strings.ContainsAny(path, "\x00\r\n") {
+		return badRequest.problem("The path holds an encoded NUL or line break.", "")
+	}
+	if hasDotSegment(path) {
+		return badRequest.problem("The path holds a dot segment.", "send the path without . and .. segments")
+	}
+	segments, n := leadingSegments(path)
+	if rules.refuses(segments[:n]) || n > 0 && segments[0][0] == '@' && rules.refuses(segments[1:n]) {
+		return tokenEndpointRefused.problem("The token endpoint is not reachable through the proxy.",
+			"leave signing in to the proxy")
+	}
+	return nil
+}
+
+func (rules pathRules) refuses(segments []string) bool {
+	for _, refused := range rules.refused {
+		if hasPrefixFold(segments, refused) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasPrefixFold(segments, prefix []string) bool {
+	if len(segments) < len(prefix) {
+		return false
+	}
+	for i, want := range prefix {
+		if !strings.EqualFold(segments[i], want) {
+			return false
+		}
+	}
+	return true
+}
+
+// hasDotSegment says whether a segment is "." or "..", also with parameters behind it ("..;x=1").
+func hasDotSegment(path string) bool {
+	for path != "" {
+		var segment string
+		segment, path = cutSegment(path)
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// leadingSegments returns the first segments of path that are not empty. The array keeps it from
+// allocating on every request.
+func leadingSegments(path string) (segments [maxPolicySegments]string, n int) {
+	for path != "" && n < len(segments) {
+		if segments[n], path = cutSegment(path); segments[n] != "" {
+			n++
+		}
+	}
+	return segments, n
+}
+
+// cutSegment splits path at its first slash of either kind, and drops what follows a ';' in the
+// segment: servers disagree about whether path parameters belong to it.
+func cutSegment(path string) (segment, rest string) {
+	segment = path
+	if i := strings.IndexAny(path, `/\`); i >= 0 {
+		segment, rest = path[:i], path[i+1:]
+	}
+	if i := strings.IndexByte(segment, ';'); i >= 0 {
+		segment = segment[:i]
+	}
+	return segment, rest
+}
+
+// decodePercent decodes every valid percent-encoding in s once and leaves the rest as it is.
+func decodePercent(s string) string {
+	first := strings.IndexByte(s, '%')
+	if first < 0 {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+			out = append(out, fromHex(s[i+1])<<4|fromHex(s[i+2]))
+			i += 2
+			continue
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func fromHex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&^0x20 - 'A' + 10
+}
+
+// hasAccessToken says whether query carries a credential of its own (RFC 6750 section 2.3). It reads
+// both separators and every encoding that some server reads.
+func hasAccessToken(query string) bool {
+	for query != "" {
+		pair := query
+		if i := strings.IndexAny(query, "&;"); i >= 0 {
+			pair, query = query[:i], query[i+1:]
+		} else {
+			query = ""
+		}
+		key, _, _ := strings.Cut(pair, "=")
+		if strings.EqualFold(decodePercent(key), "access_token") {
+			return true
+		}
+	}
+	return false
+}
+
+// sameOrigin compares scheme, host and port (RFC 6454 section 4).
+func sameOrigin(a, b *url.URL) bool {
+	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
+}
+
+func portOf(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	if strings.EqualFold(u.Scheme, "https") {
+		return "443"
+	}
+	return "80"
+}
+
+// policy narrows what may be asked of the API. The zero value allows everything.
+type policy struct {
+	readOnly bool
+	routes   []routeRule // none: all
+}
+
+// routeRule allows some methods on some paths.
+type routeRule struct {
+	methods []string
+	path    *regexp.Regexp
+}
+
+func newPolicy(readOnly bool, routes []string) (policy, error) {
+	p := policy{readOnly: readOnly}
+	var errs []error
+	for _, text := range routes {
+		rule, err := parseRoute(text)
+		errs = append(errs, err)
+		p.routes = append(p.routes, rule)
+	}
+	return p, errors.Join(errs...)
+}
+
+// CheckRoute says what is wrong with an entry of Config.AllowRoutes.
+func CheckRoute(text string) error {
+	_, err := parseRoute(text)
+	return err
+}
+
+// parseRoute reads "GET /public/v1/documents*". Several methods are separated by commas, and * stands for
+// all of them. In the path, * stands for the rest at the end and elsewhere for what lies between two
+// slashes.
+func parseRoute(text string) (routeRule, error) {
+	methods, path, _ := strings.Cut(strings.TrimSpace(text), " ")
+	path = strings.TrimSpace(path)
+	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \t?#%\\") {
+		return routeRule{}, fmt.Errorf(`allowed route %q: want methods and a decoded path, like "GET /public/v1/documents*"`, text)
+	}
+	rule := routeRule{methods: strings.Split(methods, ",")}
+	if methods == "*" {
+		rule.methods = strings.Split(allowedMethods, ", ")
+	}
+	for _, m := range rule.methods {
+		if !methodAllowed(m) {
+			return routeRule{}, fmt.Errorf("allowed route %q: %q is not a method of the API; they are %s", text, m, allowedMethods)
+		}
+	}
+	if slices.Contains(rule.methods, http.MethodGet) {
+		rule.methods = append(rule.methods, http.MethodHead) // the same, without the body
+	}
+	rest := ""
+	if strings.HasSuffix(path, "*") {
+		path, rest = strings.TrimSuffix(path, "*"), ".*"
+	}
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(path), `\*`, `[^/\\]+`) + rest
+	rule.path = regexp.MustCompile(`(?s)\A` + pattern + `\z`) // quoted, so it compiles
+	return rule, nil
+}
+
+// narrows says whether anything is refused at all.
+func (p policy) narrows() bool { return p.readOnly || len(p.routes) > 0 }
+
+// check decides about what path means once it is decoded, however often that is done behind us. The path
+// itself is forwarded as it came.
+func (p policy) check(method, path string) *Problem {
+	if p.readOnly && !isRead(method) {
+		return routeNotAllowed.problem("This proxy only reads: "+method+" is not allowed.", "see --read-only")
+	}
+	if len(p.routes) == 0 {
+		return nil
+	}
+	if path == "" {
+		path = "/"
+	}
+	for {
+		decoded := decodePercent(path)
+		if !p.allows(method, decoded) {
+			return routeNotAllowed.problem("No rule of this proxy allows this method on this path.", "see --allow-route")
+		}
+		if decoded == path {
+			return nil
+		}
+		path = decoded
+	}
+}
+
+func (p policy) allows(method, path string) bool {
+	return slices.ContainsFunc(p.routes, func(r routeRule) bool {
+		return slices.Contains(r.methods, method) && r.path.MatchString(path)
+	})
+}
+
+func isRead(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// dropOverrides removes the headers by which some servers take a request for one of another method: a
+// policy about methods would be none.
+func dropOverrides(h http.Header) {
+	for name := range h {
+		switch unfold(name) {
+		case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override":
+			delete(h, name)
+		}
+	}
+}
 
 // maxRouteSegments bounds what a route shows; the API's own paths have at most seven segments.
 const maxRouteSegments = 8

@@ -36,6 +36,7 @@ func sections() []section {
 		{"M", "Logs", logRows()},
 		{"N", "Life of the process", processRows()},
 		{"O", "Supply", supplyRows()},
+		{"U", "Found on our own first version", foundRows()},
 	}
 }
 

@@ -1,0 +1,140 @@
+package hazards
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+const containerMemory = 128 << 20
+
+// throughShell makes a command run after a line of shell in the same process.
+func throughShell(line string) func(*exec.Cmd) {
+	return func(c *exec.Cmd) {
+		c.Args = append([]string{"sh", "-c", line + ` && exec "$@"`, "sh", c.Path}, c.Args[1:]...)
+		c.Path = "/bin/sh"
+	}
+}
+
+// container returns how to start a command with containerMemory: in a control group of its own, or where
+// this machine lets nobody make one, with the limit in the environment.
+func container(t *testing.T) (prepare func(*exec.Cmd), env []string, killed func() bool) {
+	t.Helper()
+	for _, v := range []struct{ root, limit, events string }{
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.oom_control"},
+		{"/sys/fs/cgroup", "memory.max", "memory.events"},
+	} {
+		dir := filepath.Join(v.root, fmt.Sprintf("pandadoc-auth-proxy-test-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-")))
+		if os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		t.Cleanup(func() { os.Remove(dir) })
+		if os.WriteFile(filepath.Join(dir, v.limit), []byte(fmt.Sprint(containerMemory)), 0) != nil {
+			os.Remove(dir)
+			continue
+		}
+		_ = os.WriteFile(filepath.Join(dir, "memory.swappiness"), []byte("0"), 0)
+		t.Logf("in a control group of %d MiB", containerMemory>>20)
+		return throughShell("echo $$ >" + dir + "/cgroup.procs"), nil, func() bool {
+			events, _ := os.ReadFile(filepath.Join(dir, v.events))
+			return strings.Contains(string(events), "oom_kill ") && !strings.Contains(string(events), "oom_kill 0")
+		}
+	}
+	t.Log("this machine has no control group for a test: GOMEMLIMIT instead")
+	return func(*exec.Cmd) {}, []string{fmt.Sprintf("GOMEMLIMIT=%d", containerMemory*8/10)}, func() bool { return false }
+}
+
+// U3: 4,000 clients that never finish their header, before anybody has asked them for a key.
+func TestUnfinishedHeadersInASmallContainer(t *testing.T) {
+	for _, side := range []string{"proxied", "admin"} {
+		for _, header := range []struct{ name, text string }{
+			{"one long line", "GET / HTTP/1.1\r\nHost: localhost\r\nA: " + strings.Repeat("a", 30<<10)},
+			{"many short lines", "GET / HTTP/1.1\r\nHost: localhost\r\n" + strings.Repeat("a1:\r\n", 6<<10)},
+		} {
+			t.Run(side+", "+header.name, func(t *testing.T) {
+				prepare, env, killed := container(t)
+				p := program.StartAs(t, prepare, append(signedIn(), env...), serveArgs(record(t).URL)...)
+				at := addr(p.URL)
+				if side == "admin" {
+					at = addr(p.Admin)
+				}
+				attack(t, 4000, at, header.text)
+				stillServes(t, p)
+				if killed() {
+					t.Error("the control group had to kill")
+				}
+				_, most := p.Memory()
+				if most > containerMemory {
+					t.Errorf("RSS reached %d MB", most>>20)
+				}
+				t.Logf("U3: RSS at most %d MB", most>>20)
+			})
+		}
+	}
+}
+
+// stillServes asks both sides, as an honest client does.
+func stillServes(t *testing.T, p *program.Process) {
+	t.Helper()
+	for _, target := range []string{addr(p.URL) + "/public/v1/members/current", addr(p.Admin) + "/livez"} {
+		at, path, _ := strings.Cut(target, "/")
+		if got := raw(t, at, get("/"+path, "Connection: close")); got == nil || got.StatusCode != 200 {
+			t.Errorf("/%s: got %+v, want 200", path, got)
+		}
+	}
+}
+
+// attack opens connections, sends a part of a header on each and leaves them open until the test ends.
+func attack(t *testing.T, connections int, at, text string) {
+	t.Helper()
+	var attackers sync.WaitGroup
+	slots := make(chan struct{}, 64)
+	for range connections {
+		slots <- struct{}{}
+		conn, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		attackers.Go(func() {
+			defer func() { <-slots }()
+			io.WriteString(conn, text) // one that is closed meanwhile is what should happen
+		})
+	}
+	attackers.Wait()
+}
+
+// U4: idle connections to the admin listener, more than the process may have files.
+func TestIdleConnectionsTakeNoDescriptors(t *testing.T) {
+	fewFiles := throughShell("ulimit -n 1024")
+	t.Run("admin", func(t *testing.T) {
+		e := program.Emulate(t)
+		p := program.StartAs(t, fewFiles, []string{
+			"PANDADOC_CLIENT_ID=" + e.Info["client_id"], "PANDADOC_CLIENT_SECRET=" + e.Info["client_secret"],
+			"PANDADOC_REFRESH_TOKEN=" + e.Info["refresh_token"],
+		}, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "file:"+t.TempDir(),
+			"--api-url", e.Info["api"], "--token-url", e.Info["token_url"], "--authorize-url", e.Info["authorize_url"])
+		p.Want("/public/v1/members/current", 200)
+		attack(t, 1300, addr(p.Admin), "")
+		stillServes(t, p)
+		before, _ := e.TokenCalls()
+		e.Expire()
+		p.Want("/public/v1/members/current", 200)
+		if after, _ := e.TokenCalls(); after != before+1 {
+			t.Errorf("got %d refreshes, want 1", after-before)
+		}
+	})
+	t.Run("proxied", func(t *testing.T) {
+		p := program.StartAs(t, fewFiles, signedIn(), serveArgs(record(t).URL)...)
+		attack(t, 1300, addr(p.URL), "")
+		stillServes(t, p)
+	})
+}

@@ -1,0 +1,36 @@
+package hazards
+
+// notYet stands where the test of a row is still to come.
+const notYet = "not tested yet"
+
+// foundRows are what attacks on our own first version found.
+func foundRows() []row {
+	return []row{
+		{"U1", "the admin side acts without the key that the proxied side asks for", nil, notYet},
+		{"U2", "another program sits on the admin port and answers our commands", nil, notYet},
+		{"U3", "unfinished headers fill the memory before a key is asked for", by("TestUnfinishedHeadersInASmallContainer", "internal/listen.TestUnfinishedHeadersShareOneBudget"), ""},
+		{"U4", "idle connections take all file descriptors", by("TestIdleConnectionsTakeNoDescriptors", "internal/listen.TestTheConnectionThatIsIdleLongestMakesRoom"), ""},
+		{"U5", "a page of another site on plain http under a LAN name", nil, notYet},
+		{"U6", "an HTML, SVG or XML answer runs as our origin", nil, notYet},
+		{"U7", "1xx answers and trailers carry Set-Cookie, CORS, X-Accel-Redirect", nil, notYet},
+		{"U8", "%3F and %23 end the path behind us", nil, notYet},
+		{"U9", "HTTP/1.0 with Transfer-Encoding beside a length", nil, notYet},
+		{"U10", "a file planted at the emergency path", nil, notYet},
+		{"U11", "the browser that login starts inherits our secrets", by("TestBrowserIsOpenedWithoutAShell"), ""},
+		{"U12", "control characters of a server in our terminal output", nil, notYet},
+		{"U13", "the hosts file leads the API's name to us", nil, notYet},
+		{"U14", "a setting in another spelling is without effect", nil, notYet},
+		{"U15", "quotes in an env file become part of a secret", nil, notYet},
+		{"U16", "two 100 Continue for one request", nil, notYet},
+		{"U17", "the log's reader stalls or leaves", by("TestALogThatNobodyReadsStopsNothing", "TestALogReaderThatLeavesEndsNothing", "TestSIGTERMEndsAProgramWhoseLogIsStuck", "internal/logqueue.TestAReaderThatStallsHoldsUpNobody"), ""},
+		{"U18", "SIGHUP, SIGQUIT or a second SIGTERM in the middle of a refresh", nil, notYet},
+		{"U19", "another region, token URL or client id for one start", nil, notYet},
+		{"U20", "the same access token again; a hold lost by restart, eviction or another process", nil, notYet},
+		{"U21", "a fresh login is overwritten by a running process", nil, notYet},
+		{"U22", "an answer cut between the tokens", nil, notYet},
+		{"U23", "a neighbour in the container network", nil, notYet},
+		{"U24", "a configuration or secret file that others can write", nil, notYet},
+		{"U25", "a short answer that is cut leaves a kept connection with nothing on it", nil, notYet},
+		{"U26", "a diagnosis for one route is used for all", nil, notYet},
+	}
+}

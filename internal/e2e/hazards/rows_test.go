@@ -65,7 +65,7 @@ func browserRows() []row {
 
 func hostRows() []row {
 	return []row{
-		{"B1", "it listens for other machines", by("TestListensOnLoopbackOnly", "TestBeyondLoopbackNeedsAKey", "internal/cli.TestFixesAreNamedForEveryMistake"), ""},
+		{"B1", "it listens for other machines", by("TestListensOnLoopbackOnly", "TestBeyondLoopbackNeedsAKey", "internal/config.TestFixesAreNamedForEveryMistake"), ""},
 		{"B2", "another user uses the port", by("TestClientKey", "TestSocketIsForItsOwner", "proxy.TestClientKeys"), ""},
 		{"B3", "a client key is forwarded or logged", by("TestClientKey", "TestCanary", "proxy.TestClientKeys"), ""},
 		{"B4", "secrets in the process list", by("TestProcessIsClosedToNeighbours"), ""},
@@ -95,7 +95,7 @@ func targetRows() []row {
 		{"C10", "the client's Host reaches the API", by("TestTargets", "proxy.TestRequestHeaders"), ""},
 		{"C11", "the API's name leads elsewhere", by("TestBadCertificates"), ""},
 		{"C12", "bad certificates: no byte of the token leaves", by("TestBadCertificates", "proxy.TestBadCertificates"), ""},
-		{"C13", "an API in clear", by("TestUpstreamInClearIsRefused", "internal/cli.TestFixesAreNamedForEveryMistake"), ""},
+		{"C13", "an API in clear", by("TestUpstreamInClearIsRefused", "internal/config.TestFixesAreNamedForEveryMistake"), ""},
 		{"C14", "methods that the API does not have", by("TestTargets", "proxy.TestTargetForms"), ""},
 		{"C15", "a header that makes another method of a request", by("TestPolicies", "proxy.TestMethodOverridesAreDroppedUnderAPolicy"), ""},
 	}

@@ -69,12 +69,17 @@ func TestSearch(t *testing.T) {
 		},
 		{
 			"lock, the record is deleted at any moment",
-			bounds{owners: 3, faults: 1, kill: true, limits: common(vanish), rotations: 3}, nil,
+			bounds{owners: 3, faults: 1, kill: true, limits: common(vanish), rotations: 3},
+			[]string{"crash + pause", "crash + record deleted", "new seed + record deleted", "store cut off + record deleted"},
 		},
 		{
 			"lock, the record is deleted twice, beside other faults",
-			bounds{owners: 2, faults: 2, kill: true, limits: only(vanish, vanish, crashed, cutOff, login, logout, lostCall), rotations: 3},
+			bounds{owners: 2, faults: 2, kill: true, limits: only(vanish, vanish, crashed, cutOff, login, logout), rotations: 3},
 			[]string{"crash + record deleted", "store cut off + record deleted"}, // the process that had the newest pair cannot say so
+		},
+		{
+			"lock, the record is deleted while an answer is lost",
+			bounds{owners: 2, faults: 3, kill: true, limits: only(vanish, vanish, lostCall, lostCall, unsent), rotations: 3}, nil,
 		},
 		{
 			"lock, an older record takes its place at any moment",

@@ -54,8 +54,10 @@ func look(w world, s *state, i int) bool {
 		return true
 	}
 	o := &s.owners[i]
-	news := o.seen != s.store.memory() && w.mayLose(s)
-	s.see(i)
+	news := s.store.lineage > 0 && o.seen != s.store.memory() && w.mayLose(s)
+	if s.store.lineage > 0 { // nothing in the store is no reason to forget
+		s.see(i)
+	}
 	if !w.lease || !s.foreign(i) || o.watched != never {
 		return news
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,10 +24,14 @@ type plan struct {
 	cutAfter  bool   // the connection is cut after after
 	mindful   bool   // nothing is committed for a client that is gone after before
 	status    int    // answered instead of a pair, which is then not committed
+	// answer writes the answer to a pair that is committed. Nil is an honest one. lost says that a client
+	// cannot take the pair from it.
+	answer func(w http.ResponseWriter, body []byte)
+	lost   bool
 }
 
-// authority is an authorization server with one grant, and the API behind it. Every refresh replaces both
-// tokens and ends the old ones at once; the second use of a refresh token ends the grant. It counts.
+// authority is an authorization server and the API behind it. Every refresh replaces both tokens and ends the
+// old ones at once; the second use of a refresh token ends the grant. It counts.
 type authority struct {
 	t     *testing.T
 	api   *http.Server
@@ -34,19 +39,35 @@ type authority struct {
 	// URLs of the API and of the token endpoint.
 	apiURL, tokenURL string
 
-	mu       sync.Mutex // guards the fields below
-	pair     int        // number of the live pair; every pair has tokens of its own
-	dead     bool       // a refresh token was used twice: only a login helps
-	refuses  bool       // the API refuses the live access token, as at an early expiry
-	life     time.Duration
-	expires  time.Time // of the live access token; zero for never
-	next     func() plan
-	open     int         // connections to the token endpoint; each carries one call
+	mu      sync.Mutex        // guards the fields below, and those of the grants
+	*grant                    // of the default account
+	grants  map[string]*grant // of all accounts
+	useless bool              // the API refuses every token, and no refresh helps
+	life    time.Duration
+	next    func() plan
+	open    int // connections to the token endpoint; each carries one call
+	count   counts
+}
+
+// grant is what one account has given.
+type grant struct {
+	account  string
+	pair     int         // number of the live pair; every pair has tokens of its own
+	dead     bool        // a refresh token was used twice: only a login helps
+	revived  time.Time   // when a login last replaced a dead grant
+	refuses  bool        // the API refuses the live access token, as at an early expiry
+	expires  time.Time   // of the live access token
 	used     int         // requests served with the live pair
 	arrivals map[int]int // by pair: how often its refresh token came
 	excuses  map[int]int // by pair: how often a call with it was lost
-	count    counts
 }
+
+func newGrant(account string) *grant {
+	return &grant{account: account, arrivals: map[int]int{}, excuses: map[int]int{}}
+}
+
+func (g *grant) accessToken() string  { return fmt.Sprintf("access-%s-%d", g.account, g.pair) }
+func (g *grant) refreshToken() string { return fmt.Sprintf("refresh-%s-%d", g.account, g.pair) }
 
 // counts is what an authority has seen.
 type counts struct {
@@ -55,7 +76,8 @@ type counts struct {
 }
 
 func newAuthority(t *testing.T) *authority {
-	a := &authority{t: t, arrivals: map[int]int{}, excuses: map[int]int{}, life: time.Hour}
+	a := &authority{t: t, grant: newGrant(tokens.DefaultAccount), life: time.Hour}
+	a.grants = map[string]*grant{tokens.DefaultAccount: a.grant}
 	a.next = func() plan { return plan{} }
 	a.api = &http.Server{Handler: http.HandlerFunc(a.serveAPI)}
 	a.token = a.tokenServer()
@@ -92,33 +114,56 @@ func serveOn(t *testing.T, s *http.Server, address string) string {
 	return l.Addr().String()
 }
 
-func accessToken(pair int) string  { return fmt.Sprintf("access-%d", pair) }
-func refreshToken(pair int) string { return fmt.Sprintf("refresh-%d", pair) }
-
-// login makes a new grant, and returns its first pair as Exchange would.
-func (a *authority) login() tokens.Pair {
+// login makes a new grant for an account, and returns its first pair as Exchange would.
+func (a *authority) login(account string) tokens.Pair {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.dead = false
-	a.rotate()
+	g := a.grants[account]
+	if g == nil {
+		g = newGrant(account)
+		a.grants[account] = g
+	}
+	if g.dead {
+		g.dead, g.revived = false, time.Now()
+	}
+	a.rotateLocked(g)
 	return tokens.Pair{
-		AccessToken: tokens.NewSecret(accessToken(a.pair)), RefreshToken: tokens.NewSecret(refreshToken(a.pair)),
+		AccessToken: tokens.NewSecret(g.accessToken()), RefreshToken: tokens.NewSecret(g.refreshToken()),
 		TokenType: tokens.Bearer, ExpiresIn: a.life,
 	}
 }
 
-// rotate makes the next pair the live one. mu is held.
-func (a *authority) rotate() {
-	a.pair++
-	a.refuses, a.used, a.expires = false, 0, time.Now().Add(a.life)
+// rotateLocked makes the next pair the live one.
+func (a *authority) rotateLocked(g *grant) {
+	g.pair++
+	g.refuses, g.used, g.expires = false, 0, time.Now().Add(a.life)
+}
+
+// grantLocked returns the grant that a token belongs to, and the number of its pair. The grant of a token that is
+// not ours is nil.
+func (a *authority) grantLocked(token string) (*grant, int) {
+	parts := strings.Split(token, "-")
+	if len(parts) != 3 {
+		return nil, 0
+	}
+	n, _ := strconv.Atoi(parts[2])
+	return a.grants[parts[1]], n
+}
+
+// numberOf returns the number of the pair that a token belongs to.
+func numberOf(token string) int {
+	n, _ := strconv.Atoi(token[strings.LastIndexByte(token, '-')+1:])
+	return n
 }
 
 func (a *authority) serveAPI(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
-	good := !a.dead && !a.refuses && time.Now().Before(a.expires) && r.Header.Get("Authorization") == "Bearer "+accessToken(a.pair)
+	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	g, _ := a.grantLocked(token)
+	good := g != nil && !a.useless && !g.dead && !g.refuses && time.Now().Before(g.expires) && token == g.accessToken()
 	if good {
 		a.count.served++
-		a.used++
+		g.used++
 	} else {
 		a.count.refused++
 	}
@@ -144,14 +189,22 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(p.status)
 		return
 	}
-	status, answer := a.grant(r, refresh)
+	status, answer := a.exchange(r, refresh)
 	run(p.after)
 	if p.cutAfter {
 		panic(http.ErrAbortHandler)
 	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		a.t.Error(err)
+	}
+	if p.answer != nil && status == http.StatusOK {
+		p.answer(w, body)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
+	_, _ = w.Write(body)
 }
 
 func run(f func()) {
@@ -165,37 +218,37 @@ func (a *authority) begin(refresh string) plan {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.count.calls++
-	pair := numberOf(refresh)
-	a.arrivals[pair]++
 	p := a.next()
-	if p.cutBefore || p.cutAfter || p.status >= 500 {
-		a.excuses[pair]++
+	g, pair := a.grantLocked(refresh)
+	if g == nil {
+		return p
+	}
+	g.arrivals[pair]++
+	if p.cutBefore || p.cutAfter || p.lost || p.status >= 500 {
+		g.excuses[pair]++
 	}
 	return p
 }
 
-func numberOf(token string) int {
-	var n int
-	_, _ = fmt.Sscanf(token[strings.LastIndexByte(token, '-')+1:], "%d", &n)
-	return n
-}
-
-// grant rotates, or ends the grant because the token was spent before.
-func (a *authority) grant(r *http.Request, refresh string) (int, map[string]any) {
+// exchange rotates, or ends the grant because the token was spent before.
+func (a *authority) exchange(r *http.Request, refresh string) (int, map[string]any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	g, _ := a.grantLocked(refresh)
 	switch {
 	case r.PostFormValue("client_id") != clientID || r.PostFormValue("client_secret") != clientSecret:
 		return http.StatusBadRequest, map[string]any{"error": "invalid_client"}
-	case a.dead || refresh != refreshToken(a.pair):
-		a.dead = true
+	case g == nil || g.dead || refresh != g.refreshToken():
+		if g != nil {
+			g.dead = true
+		}
 		a.count.invalid++
 		return http.StatusBadRequest, map[string]any{"error": "invalid_grant"}
 	}
 	a.count.rotations++
-	a.rotate()
+	a.rotateLocked(g)
 	return http.StatusOK, map[string]any{
-		"access_token": accessToken(a.pair), "refresh_token": refreshToken(a.pair),
+		"access_token": g.accessToken(), "refresh_token": g.refreshToken(),
 		"token_type": "Bearer", "scope": "read+write", "expires_in": int(a.life.Seconds()),
 	}
 }
@@ -213,6 +266,13 @@ func (a *authority) refuseIfUsed() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.refuses = a.refuses || a.used > 10
+}
+
+// refuseEverything makes the API refuse every token: no refresh helps.
+func (a *authority) refuseEverything() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.useless = true
 }
 
 // plan sets what the token calls from now on meet. f is called once for each, one after the other.
@@ -236,6 +296,13 @@ func (a *authority) live() (pair int, alive bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.pair, !a.dead
+}
+
+// deadSince reports whether the grant has been dead at any moment since t.
+func (a *authority) deadSince(t time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.dead || a.revived.After(t)
 }
 
 // excuse allows the live refresh token to come once more: its owner was killed.
@@ -272,9 +339,11 @@ func (a *authority) wantNoReuse() {
 	a.t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for pair, n := range a.arrivals {
-		if n > 1+a.excuses[pair] {
-			a.t.Errorf("refresh token %d came %d times; %d calls with it were lost", pair, n, a.excuses[pair])
+	for _, g := range a.grants {
+		for pair, n := range g.arrivals {
+			if n > 1+g.excuses[pair] {
+				a.t.Errorf("refresh token %d of %s came %d times; %d calls with it were lost", pair, g.account, n, g.excuses[pair])
+			}
 		}
 	}
 }

@@ -19,16 +19,17 @@ import (
 // savedSoon is how soon an unsaved pair must be on disk once the store is back.
 const savedSoon = 20 * time.Second
 
-// takeAway puts a file in the place of the store's directory. (chmod does not stop root.)
+// takeAway puts a file in the place of the store's directory, in one step: a proxy that found nothing there
+// would make a new directory. (chmod does not stop root.)
 func (w *world) takeAway() {
-	if err := errors.Join(os.Rename(w.dir, w.dir+".away"), os.WriteFile(w.dir, []byte("not a directory\n"), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(w.dir+".away", []byte("not a directory\n"), 0o600), exchange(w.dir, w.dir+".away")); err != nil {
 		w.t.Error(err)
 	}
 }
 
 func (w *world) putBack() {
 	w.t.Helper()
-	if err := errors.Join(os.Remove(w.dir), os.Rename(w.dir+".away", w.dir)); err != nil {
+	if err := errors.Join(exchange(w.dir, w.dir+".away"), os.Remove(w.dir+".away")); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -112,15 +112,17 @@ func newSignedIn(t *testing.T) *world {
 }
 
 // signIn logs in as a command would while proxies run.
-func (w *world) signIn() {
+func (w *world) signIn() { w.t.Helper(); w.signInAs(tokens.DefaultAccount) }
+
+func (w *world) signInAs(account string) {
 	w.t.Helper()
 	c := tokens.DefaultConfig()
-	c.Store, c.Endpoint.URL = w.store(), w.tokenURL
+	c.Store, c.Endpoint.URL, c.Endpoint.ClientID = w.store(), w.tokenURL, clientID
 	m, err := tokens.New(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := m.Login(w.t.Context(), tokens.DefaultAccount, w.login()); err != nil {
+	if _, err := m.Login(w.t.Context(), account, w.login(account)); err != nil {
 		w.t.Fatal(err)
 	}
 }

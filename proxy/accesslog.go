@@ -29,12 +29,6 @@ const (
 	ReasonRefreshDidNotHelp = "refresh-did-not-help"
 )
 
-// Where the copy of a body was kept.
-const (
-	SpooledInMemory = "memory"
-	SpooledOnDisk   = "disk"
-)
-
 // Exchange is what happened to one request, for logs and metrics. It holds no secret, no query, and of
 // the path only what names the operation. Every field with a closed set of values may be a label.
 type Exchange struct {
@@ -58,7 +52,7 @@ type Exchange struct {
 	BytesIn   int64  // of the client's body that were read
 	BytesOut  int64  // of the answer's body that were written
 	Spooled   int64  // the most bytes of the body that were kept for a repetition
-	SpooledOn string // one of the Spooled constants; empty if nothing was kept
+	SpooledOn string // spool.InMemory or spool.OnDisk; empty if nothing was kept
 
 	Duration time.Duration // from the request's header to the end of the answer
 	Upstream time.Duration // from the first attempt to the header of the final answer; zero if nothing was sent

@@ -159,13 +159,16 @@ func TestSlowAPIIsNotTheClientsFault(t *testing.T) {
 	}
 }
 
+// kilobyte is what a body must bring within the time-out.
+const kilobyte = 1 << 10
+
 // A slow client that gets on is served: the time-out is for standing still.
 func TestProgressRenewsTheTimeout(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = time.Second }})
-	conn, r := g.upload(20*minProgress, nil)
+	conn, r := g.upload(20*kilobyte, nil)
 	for range 20 {
 		dawdle(60 * time.Millisecond) // 1.2 s in all
-		conn.Write(payload(minProgress))
+		conn.Write(payload(kilobyte))
 	}
 	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 200 {
 		t.Errorf("answer %v, %v; want 200", res, err)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"pandadoc-auth-proxy/proxy/spool"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -20,13 +21,13 @@ func TestReplayBudgets(t *testing.T) {
 		replayed  bool
 		where     string
 	}{
-		{"fits into memory", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 0 }, 100, true, SpooledInMemory},
+		{"fits into memory", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 0 }, 100, true, spool.InMemory},
 		{"memory only, too long", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 0 }, 101, false, ""},
-		{"goes to disk", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 200 }, 200, true, SpooledOnDisk},
+		{"goes to disk", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 200 }, 200, true, spool.OnDisk},
 		{"too long for the disk", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 100, 200 }, 201, false, ""},
-		{"disk only", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 0, 200 }, 200, true, SpooledOnDisk},
+		{"disk only", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 0, 200 }, 200, true, spool.OnDisk},
 		{"nothing is kept", func(c *Config) { c.ReplayMemory, c.ReplayDisk = 0, 0 }, 1, false, ""},
-		{"within the process's budget", func(c *Config) { c.ReplayTotal = 200 }, 200, true, SpooledInMemory},
+		{"within the process's budget", func(c *Config) { c.ReplayTotal = 200 }, 200, true, spool.InMemory},
 		{"over the process's budget", func(c *Config) { c.ReplayTotal = 200 }, 201, false, ""},
 		{"no place for files", func(c *Config) { c.ReplayMemory, c.TempDir = 100, filepath.Join(c.TempDir, "missing") }, 200, false, ""},
 	}
@@ -49,7 +50,7 @@ func TestReplayBudgets(t *testing.T) {
 				if tt.replayed && (x.Spooled != int64(tt.size) || x.SpooledOn != tt.where) {
 					t.Errorf("told %d bytes %q, want %d %q", x.Spooled, x.SpooledOn, tt.size, tt.where)
 				}
-				if got, want := g.proxy.budget.left.Load(), g.proxy.cfg.ReplayTotal; got != want {
+				if got, want := g.proxy.budget.Left(), g.proxy.cfg.ReplayTotal; got != want {
 					t.Errorf("budget left %d, want %d", got, want)
 				}
 			})
@@ -81,7 +82,7 @@ func TestTemporaryFilesHaveNoName(t *testing.T) {
 		}
 	}})
 	g.do("POST", "/a", bytes.NewReader(payload(1<<20)))
-	if x := g.exchange(0); x.SpooledOn != SpooledOnDisk {
+	if x := g.exchange(0); x.SpooledOn != spool.OnDisk {
 		t.Errorf("spooled on %q, want disk", x.SpooledOn)
 	}
 }

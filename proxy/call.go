@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"pandadoc-auth-proxy/proxy/spool"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -29,12 +30,12 @@ const (
 
 // call is one request on its way. It is the http.ResponseWriter of everything below ServeHTTP, so that
 // what is said of every answer is said in one place, and what happened can be told at the end.
-// Its fields belong to the request's goroutine, except where spool says otherwise.
+// Its fields belong to the request's goroutine.
 type call struct {
 	http.ResponseWriter
 	proxy *Proxy
 	req   *http.Request
-	spool *spool // nil for a request without a body
+	spool *spool.Spool // nil for a request without a body
 
 	closing sync.WaitGroup // of early answers
 
@@ -85,7 +86,9 @@ func (p *Proxy) newCall(w http.ResponseWriter, r *http.Request) *call {
 		// and waits for a stalled client without end.
 		rc := http.NewResponseController(w)
 		_ = rc.EnableFullDuplex() // a server that cannot is always full duplex
-		c.spool = p.newSpool(r, rc)
+		c.spool = spool.New(r.Body, r.ContentLength, rc, spool.Options{
+			Memory: p.cfg.ReplayMemory, Disk: p.cfg.ReplayDisk, Dir: p.cfg.TempDir, Timeout: p.cfg.BodyTimeout, Budget: p.budget,
+		})
 	}
 	return c
 }
@@ -131,7 +134,7 @@ func (c *call) mustClose() bool {
 	case c.spool == nil:
 		return !c.req.ProtoAtLeast(1, 1) && !isRead(c.req.Method) && c.req.Header["Content-Length"] == nil
 	}
-	return c.req.ContentLength < 0 || !c.spool.complete()
+	return c.req.ContentLength < 0 || !c.spool.Complete()
 }
 
 // Write sends a part of the answer.
@@ -234,13 +237,13 @@ func (c *call) resetUndelimited() {
 // is let do so for a while: simple clients send all before they read, and a closed connection would
 // take the answer from them.
 func (c *call) finishBody(answered bool) {
-	if answered && !c.spool.complete() {
+	if answered && !c.spool.Complete() {
 		_ = http.NewResponseController(c.ResponseWriter).Flush()
-		c.spool.discard()
+		c.spool.Discard()
 	} else {
-		c.spool.abort()
+		c.spool.Abort()
 	}
 	c.closing.Wait()
-	c.BytesIn, c.Spooled, c.SpooledOn = c.spool.account()
-	c.spool.release()
+	c.BytesIn, c.Spooled, c.SpooledOn = c.spool.Usage()
+	c.spool.Release()
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pandadoc-auth-proxy/proxy/spool"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -257,12 +258,12 @@ func (c *call) bodyProblem() *Problem {
 	if c.spool == nil {
 		return nil
 	}
-	err := c.spool.clientError(c.req.Context().Err() != nil)
+	err := c.spool.ClientError(c.req.Context().Err() != nil)
 	var broken net.Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errBodyStalled):
+	case errors.Is(err, spool.ErrStalled):
 		return requestTimeout.problem("The request's body stopped coming.", "")
 	case errors.As(err, &broken):
 		return nil // the connection went, not the body's form

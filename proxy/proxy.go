@@ -18,7 +18,7 @@
 // # Bodies
 //
 // A request can only be repeated if its body can. While the body streams to the API a copy is kept
-// (spool.go), within limits for one request and for the process. Over a limit the copy is dropped
+// (package spool), within limits for one request and for the process. Over a limit the copy is dropped
 // and the body streams on; a 401 is then passed through.
 //
 // # Answers of our own
@@ -41,6 +41,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"pandadoc-auth-proxy/proxy/spool"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,7 +61,7 @@ type Proxy struct {
 	log       *logrus.Logger
 	forward   *httputil.ReverseProxy
 	transport http.RoundTripper
-	budget    *budget
+	budget    *spool.Budget
 	renewals  renewals
 	refusals  lineLimit
 	inFlight  atomic.Int64
@@ -96,7 +97,7 @@ func New(cfg Config) (*Proxy, error) {
 		p.log.SetOutput(io.Discard)
 	}
 	p.conns.limit = int64(cfg.MaxConnections)
-	p.budget = newBudget(cfg.ReplayTotal, p.warnNoCopy)
+	p.budget = spool.NewBudget(cfg.ReplayTotal, p.warnNoCopy)
 	p.transport = cfg.Transport
 	if p.transport == nil {
 		own := NewTransport(cfg.Upstream)
@@ -252,3 +253,6 @@ func (c *connections) changed(_ net.Conn, state http.ConnState) {
 func (c *connections) crowded() bool { return c.limit > 0 && c.open.Load() > c.limit*3/4 }
 
 func isSurplus(r *http.Request) bool { return r.Context().Value(surplusKey{}) != nil }
+
+// ReplayBytes returns how many bytes of request bodies are kept now so that they can be sent again.
+func (p *Proxy) ReplayBytes() (inMemory, onDisk int64) { return p.budget.Held() }

@@ -87,7 +87,7 @@ func testReplay(t *testing.T, body []byte, h2 bool, framing, refused string) {
 	if x.Attempts != 2 || x.Replay != ReplaySucceeded {
 		t.Errorf("told of %d attempts and replay %q, want 2 and %q", x.Attempts, x.Replay, ReplaySucceeded)
 	}
-	if got, want := g.proxy.budget.left.Load(), g.proxy.cfg.ReplayTotal; got != want {
+	if got, want := g.proxy.budget.Left(), g.proxy.cfg.ReplayTotal; got != want {
 		t.Errorf("budget left %d, want all %d back", got, want)
 	}
 }

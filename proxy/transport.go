@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"pandadoc-auth-proxy/proxy/spool"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -56,7 +57,7 @@ func (t *authTransport) send(req *http.Request, c *call, token tokens.Token) (*h
 	if err != nil {
 		return nil, err
 	}
-	first.holdUnwanted(res)
+	first.HoldUnwanted(res)
 	if res.StatusCode != http.StatusUnauthorized {
 		t.tokens.Accepted(req.Context(), c.Account, token)
 		return res, nil
@@ -67,7 +68,7 @@ func (t *authTransport) send(req *http.Request, c *call, token tokens.Token) (*h
 // attempt sends req once, signed in with token, with the body that cursor reads. It follows the
 // contract of http.RoundTripper: req itself stays as it is, so that a second attempt begins afresh
 // while the transport may still be busy with the first.
-func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token, body *cursor) (*http.Response, error) {
+func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token, body *spool.Cursor) (*http.Response, error) {
 	signed := *req
 	signed.Header = maps.Clone(req.Header)
 	signed.Header["Authorization"] = []string{token.Authorization()}
@@ -78,7 +79,7 @@ func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token, 
 	c.Attempts++
 	c.Generation = token.Generation
 	res, err := t.next.RoundTrip(&signed)
-	if err == nil && c.spool != nil && !c.spool.complete() {
+	if err == nil && c.spool != nil && !c.spool.Complete() {
 		res.Body = &earlyAnswer{res.Body, c}
 	}
 	return res, err
@@ -100,18 +101,18 @@ func (b *earlyAnswer) Close() error {
 
 // afterRefusal decides what a 401 means. The refused answer stays open until then, and the attempt
 // that got it stands still: if it is passed through, its upload goes on.
-func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.Token, first *cursor, res *http.Response) (*http.Response, error) {
-	first.hold()
+func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.Token, first *spool.Cursor, res *http.Response) (*http.Response, error) {
+	first.Hold()
 	c.RefusedGeneration = refused.Generation
 	refusal := tokens.Refusal{Token: refused, Method: req.Method, Path: req.URL.EscapedPath()}
 	if !c.canRepeat() {
-		first.resume()
+		first.Resume()
 		t.renewals.inBackground(t.tokens, c.Account, refusal)
 		return c.passThrough(res, ReasonBodyNotKept), nil
 	}
 	fresh, err := t.tokens.Renew(req.Context(), c.Account, refusal)
 	if reason := reasonFor(err); reason != "" {
-		first.resume()
+		first.Resume()
 		return c.passThrough(res, reason), nil
 	}
 	res.Body.Close()
@@ -126,12 +127,12 @@ func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.
 // repeat sends the request again. Whatever comes of it is final; after another 401 the token source is
 // told, so that it can hold back from refreshing once more for nothing.
 func (t *authTransport) repeat(req *http.Request, c *call, fresh tokens.Token) (*http.Response, error) {
-	second := c.cursor()
+	second := c.lastCursor()
 	res, err := t.attempt(req, c, fresh, second)
 	if err != nil {
 		return nil, err
 	}
-	second.holdUnwanted(res)
+	second.HoldUnwanted(res)
 	c.Replay = ReplaySucceeded
 	if res.StatusCode != http.StatusUnauthorized {
 		t.tokens.Accepted(req.Context(), c.Account, fresh)
@@ -150,14 +151,22 @@ func (c *call) passThrough(res *http.Response, reason string) *http.Response {
 }
 
 // canRepeat says whether the whole body can be sent again.
-func (c *call) canRepeat() bool { return c.spool == nil || c.spool.kept() }
+func (c *call) canRepeat() bool { return c.spool == nil || c.spool.Kept() }
 
-// cursor returns the body for one more attempt, or nil if there is none.
-func (c *call) cursor() *cursor {
+// cursor returns the body for an attempt, or nil if the request has none.
+func (c *call) cursor() *spool.Cursor {
 	if c.spool == nil {
 		return nil
 	}
-	return c.spool.cursor()
+	return c.spool.Cursor()
+}
+
+// lastCursor is cursor for an attempt after which there will be no other.
+func (c *call) lastCursor() *spool.Cursor {
+	if c.spool == nil {
+		return nil
+	}
+	return c.spool.LastCursor()
 }
 
 // reasonFor returns why the API's 401 stands although Renew was asked, or "".

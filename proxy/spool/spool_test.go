@@ -1,4 +1,4 @@
-package proxy
+package spool
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -16,17 +15,22 @@ import (
 	"time"
 )
 
+// payload returns n bytes that repeat nowhere.
+func payload(n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{byte(n)}).Read(b)
+	return b
+}
+
 type noDeadlines struct{}
 
 func (noDeadlines) SetReadDeadline(time.Time) error { return nil }
 
-// testSpool returns a spool over body with the limits given, in a proxy of its own.
-func testSpool(t testing.TB, client io.Reader, length, memory, disk, total int64) *spool {
-	r := httptest.NewRequest("POST", "/", io.NopCloser(client))
-	r.ContentLength = length
-	p := &Proxy{budget: newBudget(total, func(error) {})}
-	p.cfg = Config{ReplayMemory: memory, ReplayDisk: disk, TempDir: t.TempDir(), BodyTimeout: time.Minute}
-	return p.newSpool(r, noDeadlines{})
+// testSpool returns a spool over body with the limits given, under a budget of its own.
+func testSpool(t testing.TB, client io.Reader, length, memory, disk, total int64) *Spool {
+	return New(client, length, noDeadlines{}, Options{
+		Memory: memory, Disk: disk, Dir: t.TempDir(), Timeout: time.Minute, Budget: NewBudget(total, func(error) {}),
+	})
 }
 
 // FuzzSpool reads the two attempts of a body in random steps and compares with a naive model: the first
@@ -47,20 +51,20 @@ func FuzzSpool(f *testing.F) {
 			client = iotest.DataErrReader(client)
 		}
 		s := testSpool(t, client, length, int64(memory), int64(disk), 1<<20)
-		one := s.cursor()
+		one := s.Cursor()
 		got := readUpTo(t, one, int(first), rnd)
 		if !bytes.HasPrefix(body, got) {
 			t.Fatalf("the first attempt read %d bytes that are no prefix", len(got))
 		}
-		one.hold()
+		one.Hold()
 		// The copy is whole as long as what came fits; an announced length must fit as a whole.
 		limit := max(int(memory), int(disk))
 		wantKept := len(got) <= limit && !(announced && int(size) > limit)
-		if kept := s.kept(); kept != wantKept {
+		if kept := s.Kept(); kept != wantKept {
 			t.Fatalf("kept %v after %d bytes of %d with limits %d and %d, want %v", kept, len(got), size, memory, disk, wantKept)
 		}
 		if !wantKept {
-			one.resume()
+			one.Resume()
 			rest, err := io.ReadAll(one)
 			if err != nil || !bytes.Equal(append(got, rest...), body) {
 				t.Fatalf("without a copy the first attempt read %d and %d bytes of %d, %v", len(got), len(rest), size, err)
@@ -70,15 +74,32 @@ func FuzzSpool(f *testing.F) {
 			if n, err := one.Read(make([]byte, 1)); n != 0 || !errors.Is(err, errAttemptOver) {
 				t.Fatalf("a closed attempt read %d, %v", n, err)
 			}
-			two := s.cursor()
-			all := readUpTo(t, two, len(body)+1, rnd)
-			if !bytes.Equal(all, body) {
-				t.Fatalf("the second attempt read %d bytes, not the %d of the body", len(all), size)
+			two := s.Cursor() // not processed by the API: it reads a part as well
+			part := readUpTo(t, two, rnd.IntN(len(body)+2), rnd)
+			if !bytes.HasPrefix(body, part) {
+				t.Fatalf("the second attempt read %d bytes that are no prefix", len(part))
+			}
+			two.Hold()
+			if !s.Kept() {
+				if came := max(len(got), len(part)); came <= limit && !(announced && int(size) > limit) {
+					t.Fatalf("the copy of %d bytes is gone with limits %d and %d", came, memory, disk)
+				}
+				two.Resume()
+				rest := readUpTo(t, two, len(body)+1, rnd)
+				if all := append(part, rest...); !bytes.Equal(all, body) {
+					t.Fatalf("without a copy the second attempt read %d bytes, not the %d of the body", len(all), size)
+				}
+			} else {
+				two.Close()
+				all := readUpTo(t, s.LastCursor(), len(body)+1, rnd)
+				if !bytes.Equal(all, body) {
+					t.Fatalf("the last attempt read %d bytes, not the %d of the body", len(all), size)
+				}
 			}
 		}
-		s.abort()
-		s.release()
-		if left := s.copy.budget.left.Load(); left != 1<<20 {
+		s.Abort()
+		s.Release()
+		if left := s.copy.options.Budget.Left(); left != 1<<20 {
 			t.Fatalf("budget left %d", left)
 		}
 	})
@@ -107,7 +128,7 @@ func TestReadUnderWayIsHandedToTheNextAttempt(t *testing.T) {
 	for _, memory := range []int64{100, 5} {
 		client, sender := io.Pipe()
 		s := testSpool(t, client, -1, memory, 0, 1<<20)
-		one := s.cursor()
+		one := s.Cursor()
 		var wg sync.WaitGroup
 		var late error
 		wg.Go(func() {
@@ -116,12 +137,12 @@ func TestReadUnderWayIsHandedToTheNextAttempt(t *testing.T) {
 		})
 		io.WriteString(sender, "head")
 		waitUntilReading(s, 4)
-		one.hold()
-		if !s.kept() {
+		one.Hold()
+		if !s.Kept() {
 			t.Fatal("the copy is gone")
 		}
 		one.Close()
-		two := s.cursor()
+		two := s.Cursor()
 		wg.Go(func() {
 			io.WriteString(sender, " and middle")
 			io.WriteString(sender, " and end")
@@ -135,13 +156,13 @@ func TestReadUnderWayIsHandedToTheNextAttempt(t *testing.T) {
 		if !errors.Is(late, errAttemptOver) {
 			t.Errorf("memory %d: the late read ended with %v", memory, late)
 		}
-		s.abort()
-		s.release()
+		s.Abort()
+		s.Release()
 	}
 }
 
 // waitUntilReading returns when somebody waits for the client after size bytes.
-func waitUntilReading(s *spool, size int64) {
+func waitUntilReading(s *Spool, size int64) {
 	for {
 		s.mu.Lock()
 		waiting := s.reading && s.size >= size
@@ -158,32 +179,32 @@ func TestReadThatEndsDuringTheDiagnosisIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, sender := io.Pipe()
 		s := testSpool(t, client, -1, 5, 0, 1<<20)
-		one := s.cursor()
+		one := s.Cursor()
 		var wg sync.WaitGroup
 		wg.Go(func() { io.ReadAll(one) })
 		io.WriteString(sender, "head")
 		synctest.Wait() // now the first attempt reads on
-		one.hold()
+		one.Hold()
 		io.WriteString(sender, " and middle")
-		if !s.kept() {
+		if !s.Kept() {
 			t.Fatal("the copy was dropped while it was relied upon")
 		}
 		one.Close()
-		two := s.cursor()
+		two := s.Cursor()
 		wg.Go(func() { sender.Close() })
 		if all, err := io.ReadAll(two); err != nil || string(all) != "head and middle" {
 			t.Errorf("the second attempt read %q, %v", all, err)
 		}
 		wg.Wait()
-		s.release()
+		s.Release()
 	})
 }
 
 func TestHeldAttemptStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testSpool(t, strings.NewReader("body"), 4, 100, 0, 1<<20)
-		one := s.cursor()
-		one.hold()
+		one := s.Cursor()
+		one.Hold()
 		done := make(chan string)
 		go func() {
 			all, err := io.ReadAll(one)
@@ -195,11 +216,11 @@ func TestHeldAttemptStandsStill(t *testing.T) {
 			t.Errorf("a held attempt read %q", got)
 		default:
 		}
-		one.resume()
+		one.Resume()
 		if got, want := <-done, "body<nil>"; got != want {
 			t.Errorf("a resumed attempt read %s, want %s", got, want)
 		}
-		s.release()
+		s.Release()
 	})
 }
 
@@ -209,17 +230,17 @@ func TestTwoAttemptsAtOnce(t *testing.T) {
 	for range 50 {
 		body := payload(200_000)
 		s := testSpool(t, iotest.HalfReader(bytes.NewReader(body)), -1, 1000, 1<<20, 1<<30)
-		one := s.cursor()
+		one := s.Cursor()
 		var wg sync.WaitGroup
 		wg.Go(func() { io.Copy(io.Discard, one) })
-		one.hold()
+		one.Hold()
 		one.Close()
-		all, err := io.ReadAll(s.cursor())
+		all, err := io.ReadAll(s.Cursor())
 		if err != nil || !bytes.Equal(all, body) {
 			t.Fatalf("the second attempt read %d bytes, %v", len(all), err)
 		}
 		wg.Wait()
-		s.abort()
-		s.release()
+		s.Abort()
+		s.Release()
 	}
 }

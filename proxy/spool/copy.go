@@ -1,25 +1,14 @@
-package proxy
+package spool
 
 import (
 	"os"
-	"sync/atomic"
 )
-
-// copyLimits bound the copy of one body, in bytes.
-type copyLimits struct {
-	memory int64  // in memory
-	disk   int64  // of the whole copy once a file is needed; zero means that none is used
-	dir    string // of the file
-}
-
-func (l copyLimits) longest() int64 { return max(l.memory, l.disk) }
 
 // bodyCopy keeps what came of a body so that it can be sent again: its beginning in memory, the rest in
 // a temporary file that has no name. It is not safe for concurrent use; the spool's mutex guards it.
 type bodyCopy struct {
-	limits   copyLimits
+	options  Options
 	length   int64 // of the whole body as announced; negative means unknown
-	budget   *budget
 	reserved int64 // taken from the budget
 	inMemory int64 // as the budget was told,
 	onDisk   int64 // and so
@@ -31,7 +20,7 @@ type bodyCopy struct {
 	state  copyState
 	pinned bool
 	most   int64  // the most bytes that were kept
-	where  string // one of the Spooled constants
+	where  string // InMemory, OnDisk or empty
 }
 
 type copyState int
@@ -42,40 +31,63 @@ const (
 	dropped                  // over a limit: nothing is kept
 )
 
-func newBodyCopy(limits copyLimits, length int64, b *budget) bodyCopy {
-	c := bodyCopy{limits: limits, length: length, budget: b}
-	if length > limits.longest() {
+func newBodyCopy(o Options, length int64) bodyCopy {
+	c := bodyCopy{options: o, length: length}
+	if length > c.longest() {
 		c.state = dropped // it would not fit in the end: do not even begin
 	}
 	return c
 }
 
-// add keeps p, or gives the copy up. late says that p was read for an attempt that is over while the
-// last one is under way: that one has no other way to get it.
-func (c *bodyCopy) add(p []byte, late bool) {
+// longest is how long a body may be to be kept.
+func (c *bodyCopy) longest() int64 { return max(c.options.Memory, c.options.Disk) }
+
+// addLate keeps p, which was read for an attempt that is over while a newer one is under way: that one has no
+// other way to get it.
+func (c *bodyCopy) addLate(p []byte) {
+	if len(p) == 0 || c.state == dropped {
+		return
+	}
+	c.tail = append(c.tail, p...)
+	c.grown()
+}
+
+// add keeps p, which was read for the newest attempt, or gives the copy up.
+func (c *bodyCopy) add(p []byte) {
 	if len(p) == 0 || c.state == dropped {
 		return
 	}
 	switch {
-	case c.pinned && c.state == copying, late:
+	case c.pinned && c.state == copying:
 		// A decision to repeat is built on this copy, so it must not be dropped now. At most one read
 		// was under way when it was made, so this is at most one read's worth.
 		c.tail = append(c.tail, p...)
 	case c.state == stopped:
 		return
-	case !c.reserve(int64(len(p))) || !c.store(p):
+	case !c.reserve(int64(len(p))) || !c.storeTail() || !c.store(p):
 		c.drop()
 		return
 	}
+	c.grown()
+}
+
+func (c *bodyCopy) grown() {
 	c.most = max(c.most, c.size())
 	c.tell()
+}
+
+// storeTail moves the tail to where the rest is, so that more can come behind it.
+func (c *bodyCopy) storeTail() bool {
+	tail := c.tail
+	c.tail = nil
+	return c.store(tail)
 }
 
 // tell lets the budget know where how much is kept, for those who watch.
 func (c *bodyCopy) tell() {
 	inMemory, onDisk := int64(len(c.memory)+len(c.tail)), c.file.size()
-	c.budget.inMemory.Add(inMemory - c.inMemory)
-	c.budget.onDisk.Add(onDisk - c.onDisk)
+	c.options.Budget.inMemory.Add(inMemory - c.inMemory)
+	c.options.Budget.onDisk.Add(onDisk - c.onDisk)
 	c.inMemory, c.onDisk = inMemory, onDisk
 }
 
@@ -83,10 +95,10 @@ func (c *bodyCopy) tell() {
 // it is better to refuse some bodies at once than to lose all of them half way.
 func (c *bodyCopy) reserve(n int64) bool {
 	need := max(c.size()+n, c.length)
-	if need > c.limits.longest() {
+	if need > c.longest() {
 		return false
 	}
-	if need > c.reserved && !c.budget.take(need-c.reserved) {
+	if need > c.reserved && !c.options.Budget.take(need-c.reserved) {
 		return false
 	}
 	c.reserved = max(c.reserved, need)
@@ -95,7 +107,7 @@ func (c *bodyCopy) reserve(n int64) bool {
 
 // store keeps p in memory as far as it fits there, and on disk.
 func (c *bodyCopy) store(p []byte) bool {
-	room := c.limits.memory - int64(len(c.memory))
+	room := c.options.Memory - int64(len(c.memory))
 	if c.file != nil {
 		room = 0
 	}
@@ -103,13 +115,13 @@ func (c *bodyCopy) store(p []byte) bool {
 	if inMemory > 0 {
 		c.growMemory(int(inMemory))
 		c.memory = append(c.memory, p[:inMemory]...)
-		c.where = SpooledInMemory
+		c.where = InMemory
 	}
 	if p = p[inMemory:]; len(p) == 0 {
 		return true
 	}
 	if err := c.storeOnDisk(p); err != nil {
-		c.budget.warn(err)
+		c.options.Budget.warn(err)
 		return false
 	}
 	return true
@@ -121,9 +133,9 @@ func (c *bodyCopy) growMemory(n int) {
 	if need <= cap(c.memory) {
 		return
 	}
-	size := min(max(2*cap(c.memory), need), int(c.limits.memory))
+	size := min(max(2*cap(c.memory), need), int(c.options.Memory))
 	if c.length >= 0 {
-		size = int(min(c.length, c.limits.memory))
+		size = int(min(c.length, c.options.Memory))
 	}
 	grown := make([]byte, len(c.memory), max(size, need))
 	copy(grown, c.memory)
@@ -132,11 +144,11 @@ func (c *bodyCopy) growMemory(n int) {
 
 func (c *bodyCopy) storeOnDisk(p []byte) error {
 	if c.file == nil {
-		file, err := newSpoolFile(c.limits.dir)
+		file, err := newSpoolFile(c.options.Dir)
 		if err != nil {
 			return err
 		}
-		c.file, c.where = file, SpooledOnDisk
+		c.file, c.where = file, OnDisk
 	}
 	return c.file.append(p)
 }
@@ -146,7 +158,7 @@ func (c *bodyCopy) size() int64 {
 	return int64(len(c.memory)) + c.file.size() + int64(len(c.tail))
 }
 
-// whole says whether the copy has everything that came.
+// whole reports whether the copy has everything that came.
 func (c *bodyCopy) whole() bool { return c.state == copying }
 
 // readAt reads from offset on, which lies before size, from one of the places.
@@ -185,7 +197,7 @@ func (c *bodyCopy) drop() {
 
 // free gives everything back.
 func (c *bodyCopy) free() {
-	c.budget.give(c.reserved)
+	c.options.Budget.give(c.reserved)
 	c.reserved = 0
 	c.memory, c.tail = nil, nil
 	c.file.close()
@@ -202,7 +214,7 @@ type spoolFile struct {
 }
 
 func newSpoolFile(dir string) (*spoolFile, error) {
-	file, err := os.CreateTemp(dir, Name+"-body-*")
+	file, err := os.CreateTemp(dir, "pandadoc-auth-proxy-body-*")
 	if err != nil {
 		return nil, err
 	}
@@ -239,42 +251,4 @@ func (f *spoolFile) close() {
 	if f.name != "" {
 		_ = os.Remove(f.name)
 	}
-}
-
-// budget bounds the copies of all bodies in a process.
-type budget struct {
-	left     atomic.Int64
-	inMemory atomic.Int64 // what is kept now
-	onDisk   atomic.Int64
-	report   func(error)
-	warned   atomic.Bool
-}
-
-func newBudget(total int64, report func(error)) *budget {
-	b := &budget{report: report}
-	b.left.Store(total)
-	return b
-}
-
-// take takes n bytes if so many are left.
-func (b *budget) take(n int64) bool {
-	if b.left.Add(-n) < 0 {
-		b.left.Add(n)
-		return false
-	}
-	return true
-}
-
-func (b *budget) give(n int64) { b.left.Add(n) }
-
-// warn reports once that copies cannot be kept on disk: every further request would say the same.
-func (b *budget) warn(err error) {
-	if b.warned.CompareAndSwap(false, true) {
-		b.report(err)
-	}
-}
-
-// ReplayBytes returns how many bytes of request bodies are kept now so that they can be sent again.
-func (p *Proxy) ReplayBytes() (inMemory, onDisk int64) {
-	return p.budget.inMemory.Load(), p.budget.onDisk.Load()
 }

@@ -1,51 +1,51 @@
-package proxy
+package spool
 
 import (
 	"io"
 	"net/http"
 )
 
-// cursor is the body of one attempt: a place in the spool. A nil cursor is the body of a request that
+// Cursor is the body of one attempt: a place in the spool. A nil cursor is the body of a request that
 // has none. Its fields are guarded by the spool's mutex.
-type cursor struct {
-	spool  *spool
+type Cursor struct {
+	spool  *Spool
 	offset int64
 	holds  int  // while more than zero, reads wait
 	closed bool // reads fail
 }
 
-var _ io.ReadCloser = (*cursor)(nil)
+var _ io.ReadCloser = (*Cursor)(nil)
 
 // Read returns what the copy has, else what the client sends next.
-func (c *cursor) Read(p []byte) (int, error) {
+func (c *Cursor) Read(p []byte) (int, error) {
 	s := c.spool
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
 		switch {
-		case !c.awaitTurn():
+		case !c.awaitTurnLocked():
 			return 0, errAttemptOver
 		case len(p) == 0:
 			return 0, nil
 		case c.offset < s.copy.size():
-			return c.readCopy(p)
+			return c.readCopyLocked(p)
 		case s.ended != nil:
 			return 0, s.ended
 		case !s.reading:
-			return s.readClient(c, p)
+			return s.readClientLocked(c, p)
 		}
 		s.wake.Wait() // another attempt is reading the client; what it gets will be in the copy
 	}
 }
 
-func (c *cursor) readCopy(p []byte) (int, error) {
+func (c *Cursor) readCopyLocked(p []byte) (int, error) {
 	n, err := c.spool.copy.readAt(p, c.offset)
 	c.offset += int64(n)
 	return n, err
 }
 
-// awaitTurn waits while c is held. It says whether c may go on.
-func (c *cursor) awaitTurn() bool {
+// awaitTurnLocked waits while c is held. It reports whether c may go on.
+func (c *Cursor) awaitTurnLocked() bool {
 	for c.holds > 0 && !c.closed {
 		c.spool.wake.Wait()
 	}
@@ -53,7 +53,7 @@ func (c *cursor) awaitTurn() bool {
 }
 
 // Close ends this attempt's reading, and only this attempt's.
-func (c *cursor) Close() error {
+func (c *Cursor) Close() error {
 	if c == nil {
 		return nil
 	}
@@ -64,9 +64,9 @@ func (c *cursor) Close() error {
 	return nil
 }
 
-// hold makes the attempt stand still, and makes sure that what it is just reading will not be lost to
+// Hold makes the attempt stand still, and makes sure that what it is just reading will not be lost to
 // the next one.
-func (c *cursor) hold() {
+func (c *Cursor) Hold() {
 	if c == nil {
 		return
 	}
@@ -76,8 +76,8 @@ func (c *cursor) hold() {
 	c.spool.copy.pin()
 }
 
-// resume lets an attempt go on that was held.
-func (c *cursor) resume() {
+// Resume lets an attempt go on that was held.
+func (c *Cursor) Resume() {
 	if c == nil {
 		return
 	}
@@ -88,10 +88,10 @@ func (c *cursor) resume() {
 	c.spool.wake.Broadcast()
 }
 
-// holdUnwanted holds the attempt for good if res refuses a body that the client has not begun to send
+// HoldUnwanted holds the attempt for good if res refuses a body that the client has not begun to send
 // (RFC 9110 section 10.1.1). http.Transport would send it all the same if the connection can be kept,
 // and so have the client told to go ahead.
-func (c *cursor) holdUnwanted(res *http.Response) {
+func (c *Cursor) HoldUnwanted(res *http.Response) {
 	if c == nil || res.StatusCode < 300 || res.Request.Header.Get("Expect") == "" {
 		return
 	}

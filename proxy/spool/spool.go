@@ -1,0 +1,283 @@
+// Package spool keeps the body of one client's request while it streams to the API, so that it can be sent
+// again.
+//
+//	s := spool.New(r.Body, r.ContentLength, conn, options)
+//	first := s.Cursor()  // the body of the first attempt
+//	…                    // refused: look whether the body can be repeated
+//	if s.Kept() {
+//		second := s.LastCursor()
+//	}
+//
+// # One spool, a cursor for each attempt
+//
+// Whichever cursor is at the end of the copy and wants more reads the client; nothing reads ahead, so that
+// "Expect: 100-continue" works from end to end. http.Transport may go on reading an attempt's body after
+// RoundTrip has returned, and even while the next attempt is under way. So what is read from the client goes
+// into the spool first, whoever asked for it, and closing a cursor ends that attempt and never the client's
+// body.
+//
+// # Limits
+//
+// The beginning of a body is kept in memory, the rest in a temporary file without a name, up to a limit for
+// one body and a Budget for all of them. Over a limit the copy is freed and the body streams on.
+package spool
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// minProgress is what a body must bring within Options.Timeout to count as making progress, unless it
+	// ends. A byte now and then would otherwise hold a connection for ever.
+	minProgress = 1 << 10
+	// The rest of a body whose answer is already out is read and thrown away within these bounds.
+	discardTotal = 5 * time.Second
+	discardIdle  = time.Second
+	discardBytes = 64 << 20
+)
+
+var (
+	// errAttemptOver is what http.Transport sees when it goes on reading for an attempt that has ended.
+	errAttemptOver = errors.New("this attempt to send the request is over")
+	// ErrStalled is how the client's body ends when it makes no progress for Options.Timeout.
+	ErrStalled = errors.New("the request's body made no progress")
+)
+
+// Options are what a Spool may use.
+type Options struct {
+	// Memory is how much of the body is kept in memory, in bytes. Zero keeps it all on disk.
+	Memory int64
+	// Disk is the longest body that is kept with the help of a file, in bytes. Zero means that no file is used.
+	Disk int64
+	// Dir takes the file. Empty means the system's directory for temporary files.
+	Dir string
+	// Timeout is how long the client may make no progress. It must be more than zero.
+	Timeout time.Duration
+	// Budget bounds all copies together. Required.
+	Budget *Budget
+}
+
+// Deadliner is what http.ResponseController gives of the client's connection.
+type Deadliner interface {
+	SetReadDeadline(time.Time) error
+}
+
+// Spool is the body of one client's request, and the copy of it that further attempts need. Its methods
+// and those of its cursors may be called concurrently.
+type Spool struct {
+	client  io.Reader
+	conn    Deadliner
+	length  int64 // as announced; negative means unknown
+	timeout time.Duration
+
+	mu   sync.Mutex // guards the fields below and those of the cursors
+	wake sync.Cond  // on every change
+
+	copy    bodyCopy
+	size    int64     // bytes that came from the client
+	ended   error     // nil while more may come; io.EOF at the end of a whole body
+	reading bool      // somebody is reading the client, without mu
+	over    bool      // the exchange is: only discard reads from now on
+	cursors []*Cursor // one per attempt; the last one is the newest
+
+	// How long the client was waited for since it last made progress, and what came since then.
+	waited time.Duration
+	fresh  int
+}
+
+// New returns a Spool over client, whose length is as announced; negative means unknown.
+func New(client io.Reader, length int64, conn Deadliner, o Options) *Spool {
+	s := &Spool{client: client, conn: conn, length: length, timeout: o.Timeout, copy: newBodyCopy(o, length)}
+	s.wake.L = &s.mu
+	return s
+}
+
+// Cursor returns the body for a new attempt, from its first byte on. For every attempt but the first one,
+// Kept must have reported true while the one before was held.
+func (s *Spool) Cursor() *Cursor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursorLocked()
+}
+
+// LastCursor is Cursor for an attempt after which there will be no other: what still comes from the client is
+// not copied any more.
+func (s *Spool) LastCursor() *Cursor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.copy.stop()
+	return s.cursorLocked()
+}
+
+func (s *Spool) cursorLocked() *Cursor {
+	c := &Cursor{spool: s, closed: s.over}
+	s.cursors = append(s.cursors, c)
+	s.copy.pinned = false
+	return c
+}
+
+// newestLocked reports whether c belongs to the attempt under way.
+func (s *Spool) newestLocked(c *Cursor) bool { return c == s.cursors[len(s.cursors)-1] }
+
+// Kept reports whether all that came from the client can be read again.
+func (s *Spool) Kept() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.copy.whole()
+}
+
+// Complete reports whether the client's body has been read to its end.
+func (s *Spool) Complete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.completeLocked()
+}
+
+func (s *Spool) completeLocked() bool {
+	return s.ended == io.EOF || s.length >= 0 && s.size == s.length
+}
+
+// readClientLocked reads the client for cursor c. It unlocks mu while it reads.
+func (s *Spool) readClientLocked(c *Cursor, p []byte) (int, error) {
+	start := time.Now()
+	s.reading = true
+	s.setDeadlineLocked(start.Add(s.timeout - s.waited))
+	s.mu.Unlock()
+	n, err := s.client.Read(p)
+	s.mu.Lock()
+	s.reading = false
+	s.tookLocked(c, p[:n], err)
+	s.countWaitLocked(n, time.Since(start))
+	s.wake.Broadcast()
+	if !c.awaitTurnLocked() {
+		return 0, errAttemptOver
+	}
+	c.offset += int64(n)
+	return n, s.ended
+}
+
+// tookLocked keeps what came from the client for cursor c.
+func (s *Spool) tookLocked(c *Cursor, p []byte, err error) {
+	s.size += int64(len(p))
+	if s.newestLocked(c) {
+		s.copy.add(p)
+	} else {
+		s.copy.addLate(p)
+	}
+	s.ended = err
+}
+
+// countWaitLocked adds up how long the client took for n bytes. Only waiting counts: an API that reads slowly
+// is not the client's fault.
+func (s *Spool) countWaitLocked(n int, waited time.Duration) {
+	s.waited += waited
+	if errors.Is(s.ended, os.ErrDeadlineExceeded) && s.waited >= s.timeout {
+		s.ended = ErrStalled
+	}
+	if s.fresh += n; s.fresh >= minProgress {
+		s.waited, s.fresh = 0, 0
+	}
+}
+
+// setDeadlineLocked is for whoever reads the client on behalf of an attempt. At the end of the body net/http
+// lifts the deadline itself, when it begins to watch for the client's departure.
+func (s *Spool) setDeadlineLocked(t time.Time) {
+	if !s.over {
+		_ = s.conn.SetReadDeadline(t) // a connection without deadlines has no time-out either
+	}
+}
+
+// stopLocked ends all attempts. What is being read for one of them still arrives.
+func (s *Spool) stopLocked() {
+	s.over = true
+	for _, c := range s.cursors {
+		c.closed = true
+	}
+	s.wake.Broadcast()
+}
+
+// Discard ends all attempts and reads the rest of the body, within bounds, so that a client which
+// sends everything before it reads gets to the answer.
+func (s *Spool) Discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopLocked()
+	buf := make([]byte, 32<<10)
+	end := time.Now().Add(discardTotal)
+	for limit := s.size + discardBytes; s.ended == nil && s.size < limit; {
+		s.conn.SetReadDeadline(earlier(time.Now().Add(discardIdle), end))
+		if s.reading {
+			s.wake.Wait()
+			continue
+		}
+		s.mu.Unlock()
+		n, err := s.client.Read(buf)
+		s.mu.Lock()
+		s.size += int64(n)
+		s.ended = err
+	}
+	s.endReadingLocked()
+}
+
+// Abort ends all attempts, and whoever still reads the client.
+func (s *Spool) Abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopLocked()
+	s.endReadingLocked()
+}
+
+// endReadingLocked waits until nobody reads the client: a handler must not return before. If the body has not
+// ended, neither this wait nor the server's own clean-up may take long.
+func (s *Spool) endReadingLocked() {
+	if s.ended == nil && !s.completeLocked() || s.ended != nil && s.ended != io.EOF {
+		_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+	for s.reading {
+		s.wake.Wait()
+	}
+}
+
+// ClientError returns how the client broke its body, or nil. If the connection is known to be broken it
+// waits for the reader that must have noticed.
+func (s *Spool) ClientError(broken bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if broken && s.reading {
+		s.setDeadlineLocked(time.Now().Add(discardIdle))
+		for s.reading {
+			s.wake.Wait()
+		}
+	}
+	if s.ended == io.EOF {
+		return nil
+	}
+	return s.ended
+}
+
+// Usage returns how much came from the client, how much of it was kept at most, and where: InMemory, OnDisk or
+// empty.
+func (s *Spool) Usage() (size, kept int64, where string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size, s.copy.most, s.copy.where
+}
+
+// Release frees the copy. No cursor can read any more.
+func (s *Spool) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopLocked()
+	s.copy.free()
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

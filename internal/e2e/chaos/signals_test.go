@@ -1,0 +1,92 @@
+//go:build unix
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A process is told to end in the middle of a refresh, at moments spread over all of it. Whatever the signal,
+// and however often it comes: the exchange under way is finished, and its pair is saved.
+func TestSignalInTheMiddleOfARefresh(t *testing.T) {
+	t.Parallel()
+	moments := size(6, 24)
+	var ended, midway atomic.Int64
+	t.Run("signals", func(t *testing.T) {
+		for _, signals := range [][]syscall.Signal{
+			{syscall.SIGHUP}, {syscall.SIGINT}, {syscall.SIGTERM}, {syscall.SIGQUIT},
+			{syscall.SIGHUP, syscall.SIGHUP}, {syscall.SIGINT, syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGTERM},
+			{syscall.SIGTERM, syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGQUIT}, {syscall.SIGQUIT, syscall.SIGTERM},
+		} {
+			for moment := range moments {
+				t.Run(fmt.Sprintf("%v at %d of %d", signals, moment+1, moments), func(t *testing.T) {
+					t.Parallel()
+					w := newSignedIn(t)
+					if w.endDuring(signals, float64(moment)/float64(moments)) {
+						midway.Add(1)
+					}
+					ended.Add(1)
+				})
+			}
+		}
+	})
+	t.Logf("%d processes ended, %d of them while their token call was under way: every pair saved", ended.Load(), midway.Load())
+	if midway.Load() == 0 {
+		t.Error("no signal met a token call under way")
+	}
+}
+
+// endDuring sends signals to a process at a moment of its refresh, from 0 to 1, and holds what is left. It reports
+// whether the token call was under way.
+func (w *world) endDuring(signals []syscall.Signal, moment float64) (midway bool) {
+	w.t.Helper()
+	const phase = 30 * time.Millisecond
+	p := w.serve()
+	asked, arrived, committed, answered := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	w.plan(always(plan{
+		before: func() { close(arrived); pause(phase) },
+		after:  func() { close(committed); pause(phase); close(answered) },
+	}))
+	w.refuse()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		close(asked)
+		_, _ = p.get(context.Background()) // a second signal gives the request up
+	}()
+	// A quarter of the moments count from the request, and a quarter each from the arrival of the token call, from its
+	// commit and from its answer: on a busy machine, too, they lie where they should.
+	from := []chan struct{}{asked, arrived, committed, answered}[int(moment*4)]
+	<-from
+	pause(time.Duration((moment*4 - float64(int(moment*4))) * float64(phase)))
+	midway = isClosed(arrived) && !isClosed(answered)
+	for _, s := range signals {
+		p.signal(s)
+		pause(5 * time.Millisecond)
+	}
+	state := p.Wait()
+	<-gone
+	w.rest()
+	if signals[0] != syscall.SIGQUIT && len(signals) == 1 && state.ExitCode() != 0 {
+		w.t.Errorf("ended with %v, want 0", state)
+	}
+	if live, alive := w.live(); w.saved() != live || !alive {
+		w.t.Errorf("pair %d is on disk, pair %d is live (grant alive: %t)", w.saved(), live, alive)
+	}
+	w.wantNoReuse()
+	return midway
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"pandadoc-auth-proxy/internal/problem"
 	"strings"
 	"sync"
 	"time"
@@ -33,13 +34,13 @@ const (
 // the path only what names the operation. Every field with a closed set of values may be a label.
 type Exchange struct {
 	Start     time.Time
-	RequestID string // the API's, else ours; bounded and printable
-	Account   string // empty if the request was refused before its account was known
-	Client    string // name of the client key that it came with; empty if none was asked for
-	Method    string // as sent if it is one of the API's, else "other"
-	Route     string // see routeOf
-	Status    int    // as sent; 499 if the client went away
-	Code      string // of the Problem that we answered with; empty for an answer of the API
+	RequestID string       // the API's, else ours; bounded and printable
+	Account   string       // empty if the request was refused before its account was known
+	Client    string       // name of the client key that it came with; empty if none was asked for
+	Method    string       // as sent if it is one of the API's, else "other"
+	Route     string       // see routeOf
+	Status    int          // as sent; 499 if the client went away
+	Code      problem.Code // of the problem that we answered with; empty for an answer of the API
 
 	Attempts int    // requests that were sent to the API
 	Replay   string // one of the Replay constants; empty if there was no 401

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -20,19 +21,19 @@ type accountClaim struct {
 // chooseAccount returns the account that c is for and what is left of path without a prefix that
 // names an account. Ways that disagree are refused: a client that believes to act as one account must
 // never act as another. No header that a caller can choose freely is a claim.
-func chooseAccount(c *call, path string) (account, rest string, problem *Problem) {
+func chooseAccount(c *call, path string) (account, rest string, refused *problem.Problem) {
 	byPath, rest := cutAccount(path)
-	account, problem = agree(
+	account, refused = agree(
 		accountClaim{c.keyAccount, "the client key"},
 		accountClaim{listenerAccount(c.req.Context()), "the listener"},
 		accountClaim{hostAccount(c.req.Host), "the host name"},
 		accountClaim{byPath, "the path"},
 	)
-	if problem != nil {
-		return "", path, problem
+	if refused != nil {
+		return "", path, refused
 	}
 	if !tokens.ValidAccount(account) {
-		return "", path, noSuchAccount()
+		return "", path, refusal(problem.UnknownAccount, "account", account, "login", problem.LoginCommand(account))
 	}
 	return account, rest, nil
 }
@@ -51,7 +52,7 @@ func listenerAccount(ctx context.Context) string {
 }
 
 // agree returns the one account that all claims name, or the default account if there is none.
-func agree(claims ...accountClaim) (string, *Problem) {
+func agree(claims ...accountClaim) (string, *problem.Problem) {
 	var chosen accountClaim
 	for _, c := range claims {
 		switch {
@@ -59,8 +60,7 @@ func agree(claims ...accountClaim) (string, *Problem) {
 		case chosen.account == "":
 			chosen = c
 		case c.account != chosen.account:
-			return "", badRequest.problem("The account in "+c.by+" is not the one in "+chosen.by+".",
-				"name the account once")
+			return "", refusalCase(problem.BadRequest, problem.CaseAccounts, "one", c.by, "other", chosen.by)
 		}
 	}
 	if chosen.account == "" {
@@ -179,28 +179,25 @@ func isHeaderRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '-' || r == '_'
 }
 
-// admit says why whoever sent c is not let in, or notes which key it came with.
-func (w callers) admit(c *call) *Problem {
+// admit returns why c is refused, or notes the client key that it came with.
+func (w callers) admit(c *call) *problem.Problem {
 	if name := w.required.Name; name != "" {
 		if got := c.req.Header[name]; len(got) != 1 || !w.required.Value.Equal(tokens.NewSecret(got[0])) {
-			return headerRequired.problem("The request lacks the header "+name+" that this proxy asks for, or has another value in it.",
-				"send the header that --require-header names")
+			return refusal(problem.HeaderRequired, "header", name)
 		}
 	}
 	if len(w.keys) == 0 {
 		return nil
 	}
 	presented, found := presentedKey(c.req.Header), -1
-	for i, k := range w.keys { // all of them, so that the time tells nothing
+	for i, k := range w.keys { // all of them, so that timing reveals nothing
 		if k.Key.Equal(presented) {
 			found = i
 		}
 	}
 	if found < 0 {
-		p := clientKeyRequired.problem("The request has no client key that this proxy knows.",
-			"send the key in "+KeyHeader+", or as a Bearer token in Authorization")
-		p.authenticate = []string{`Bearer realm="` + Name + `"`, `Basic realm="` + Name + `", charset="UTF-8"`}
-		return p
+		c.Header()["Www-Authenticate"] = []string{`Bearer realm="` + problem.Program + `"`, `Basic realm="` + problem.Program + `", charset="UTF-8"`}
+		return refusal(problem.ClientKeyRequired)
 	}
 	c.Client, c.keyAccount = w.keys[found].Name, w.keys[found].Account
 	return nil

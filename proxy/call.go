@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy/spool"
 	"runtime/debug"
 	"sync"
@@ -162,10 +163,13 @@ func (c *call) extendWriteDeadline() {
 	_ = http.NewResponseController(c.ResponseWriter).SetWriteDeadline(c.writeDeadline)
 }
 
-// refuse answers with problem.
-func (c *call) refuse(problem *Problem) {
-	c.Code = problem.Code
-	problem.Write(c)
+// refuse answers with p.
+func (c *call) refuse(p *problem.Problem) {
+	c.Code = p.Code
+	if p.Code == problem.MethodNotAllowed {
+		c.Header()["Allow"] = []string{allowedMethods}
+	}
+	p.Write(c)
 }
 
 // setRequestID gives an answer an id of ours if it has none of the API's, which is the better one:

@@ -72,9 +72,6 @@ type Config struct {
 	// Observe is told of every finished exchange, in the request's own goroutine: it must not block
 	// and must be safe for concurrent use. Nil is allowed.
 	Observe func(Exchange)
-	// LoginHint returns the command that signs account in, for the hint of login-required. Nil means
-	// a general sentence.
-	LoginHint func(account string) string
 }
 
 // DefaultConfig returns the documented defaults; API and Tokens are still to be set.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy/spool"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -51,14 +52,14 @@ func basePath(api *url.URL) string {
 // setTarget builds the URL at the API. Go's url.URL re-encodes some paths that are legal on the wire;
 // Opaque carries those as they came. It cannot carry a path that begins with "//", which would turn
 // into another authority.
-func (c *call) setTarget(api *url.URL, base string) *Problem {
+func (c *call) setTarget(api *url.URL, base string) *problem.Problem {
 	raw := base + c.path
 	if raw == "" {
 		raw = "/"
 	}
 	path, err := url.PathUnescape(raw)
 	if err != nil {
-		return badRequest.problem("The path is not validly encoded.", "")
+		return refusalCase(problem.BadRequest, problem.CaseEncoding)
 	}
 	c.target = &url.URL{
 		Scheme: api.Scheme, Host: api.Host, Path: path, RawPath: raw,
@@ -68,8 +69,7 @@ func (c *call) setTarget(api *url.URL, base string) *Problem {
 		return nil
 	}
 	if strings.HasPrefix(raw, "//") {
-		return badRequest.problem("The path begins with // and holds characters that must be encoded.",
-			"percent-encode the path, or begin it with a single slash")
+		return refusalCase(problem.BadRequest, problem.CaseSlashes)
 	}
 	c.target.Opaque = raw
 	return nil
@@ -103,7 +103,7 @@ func modifyResponse(res *http.Response) error {
 		res.Header.Set("Location", c.ownLocation(location))
 	}
 	if c.Reason != "" && res.StatusCode == http.StatusUnauthorized {
-		res.Header.Add("Proxy-Status", Name+`; details="not-retried: `+c.Reason+`"`)
+		res.Header.Add("Proxy-Status", problem.Program+`; details="not-retried: `+c.Reason+`"`)
 	}
 	c.RequestID = boundedText(res.Header.Get("X-Request-Id"), maxRequestID)
 	return nil
@@ -115,8 +115,8 @@ var errUpstreamStatus = errors.New("the API's answer has no usable status")
 // answerError is ReverseProxy's way to report that there is no answer of the API.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
-	if problem := c.bodyProblem(); problem != nil {
-		c.refuse(problem)
+	if broken := c.bodyProblem(); broken != nil {
+		c.refuse(broken)
 		return
 	}
 	if c.req.Context().Err() != nil {
@@ -252,9 +252,9 @@ func setCommon(h http.Header) {
 	h["Cross-Origin-Resource-Policy"] = sameOriginOnly
 }
 
-// bodyProblem says how the client broke its own body, or nil. It comes before the question what the
+// bodyProblem returns how the client broke its own body, or nil. It comes before the question what the
 // transport made of that: the API is not to blame for it.
-func (c *call) bodyProblem() *Problem {
+func (c *call) bodyProblem() *problem.Problem {
 	if c.spool == nil {
 		return nil
 	}
@@ -264,114 +264,94 @@ func (c *call) bodyProblem() *Problem {
 	case err == nil:
 		return nil
 	case errors.Is(err, spool.ErrStalled):
-		return requestTimeout.problem("The request's body stopped coming.", "")
+		return refusal(problem.RequestTimeout)
 	case errors.As(err, &broken):
 		return nil // the connection went, not the body's form
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		c.clientLeft = true // nearly always; if it only closed its side, it still gets the answer
 	}
-	return badRequest.problem("The request's body is malformed or incomplete.", "")
+	return refusal(problem.BadRequest)
 }
 
 // problemOf turns an error on the way to the API into an answer. Errors themselves are not shown:
 // they name addresses.
-func (c *call) problemOf(err error) *Problem {
-	if problem := c.tokenProblem(err); problem != nil {
-		return problem
+func (c *call) problemOf(err error) *problem.Problem {
+	if p, ok := TokenProblem(c.Account, err); ok {
+		return &p
 	}
 	return upstreamProblem(err)
 }
 
-// tokenProblem explains why there is no token.
-func (c *call) tokenProblem(err error) *Problem {
-	switch {
-	case errors.Is(err, tokens.ErrUnknownAccount):
-		return noSuchAccount()
-	case errors.Is(err, tokens.ErrLoginRequired):
-		return loginRequired.problem("Nobody is signed in for account "+c.Account+", or the login has ended.",
-			c.proxy.loginHint(c.Account))
-	case errors.Is(err, tokens.ErrClientRefused):
-		return clientRefused.problem("PandaDoc does not accept the client id or secret.",
-			"check PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET, and the region")
-	case errors.Is(err, tokens.ErrRefreshUnavailable):
-		return refreshUnavailable.problem("There is no usable token, and PandaDoc does not renew it just now.",
-			"try again later").after(err)
-	case errors.Is(err, tokens.ErrStoreUnavailable):
-		return storeUnavailable.problem("There is no usable token in memory, and the token store cannot be used.",
-			"see the proxy's log for the store's error").after(err)
-	}
-	return nil
-}
-
-func (p *Proxy) loginHint(account string) string {
-	if p.cfg.LoginHint != nil {
-		return p.cfg.LoginHint(account)
-	}
-	return "sign in again"
-}
-
-func noSuchAccount() *Problem {
-	return unknownAccount.problem("There is no such account.", "configure the account or sign in to it first")
-}
-
-// defaultRetryAfter is for errors that do not say when to come back.
-const defaultRetryAfter = 5 * time.Second
-
-// after sets RetryAfter from what the token source says.
-func (p *Problem) after(err error) *Problem {
-	p.RetryAfter = defaultRetryAfter
+// TokenProblem returns what people are told about an error of a TokenSource. ok is false for other errors.
+func TokenProblem(account string, err error) (p problem.Problem, ok bool) {
 	var unavailable *tokens.UnavailableError
-	if errors.As(err, &unavailable) && unavailable.RetryAfter > 0 {
-		p.RetryAfter = unavailable.RetryAfter
+	for _, known := range []struct {
+		err  error
+		code problem.Code
+	}{
+		{tokens.ErrUnknownAccount, problem.UnknownAccount},
+		{tokens.ErrLoginRequired, problem.LoginRequired},
+		{tokens.ErrClientRefused, problem.ClientRefused},
+		{tokens.ErrRefreshUnavailable, problem.RefreshUnavailable},
+		{tokens.ErrStoreUnavailable, problem.StoreUnavailable},
+	} {
+		if !errors.Is(err, known.err) {
+			continue
+		}
+		p = problem.Of(known.code, "account", account, "login", problem.LoginCommand(account))
+		if p.RetryAfter > 0 && errors.As(err, &unavailable) && unavailable.RetryAfter > 0 {
+			p.RetryAfter = unavailable.RetryAfter
+		}
+		return p, true
 	}
-	return p
+	return problem.Problem{}, false
 }
 
 // upstreamProblem classifies what http.Transport says.
-func upstreamProblem(err error) *Problem {
-	if problem := dialProblem(err); problem != nil {
-		return problem
+func upstreamProblem(err error) *problem.Problem {
+	code, name := upstreamCase(err)
+	return refusalCase(code, name)
+}
+
+func upstreamCase(err error) (code problem.Code, name string) {
+	if code, name := dialCase(err); code != "" {
+		return code, name
 	}
-	if problem := tlsProblem(err); problem != nil {
-		return problem
+	if name := tlsCase(err); name != "" {
+		return problem.UpstreamUnreachable, name
 	}
 	var timeout net.Error
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return upstreamTimeout.problem("The API did not answer in time.", "")
+		return problem.UpstreamTimeout, ""
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
-		return upstreamUnreachable.problem("The API closed the connection without an answer.",
-			"see whether the request took effect before you send it again").because("connection_terminated")
+		return problem.UpstreamUnreachable, "connection_terminated"
 	}
-	return upstreamProtocol.problem("The API's answer is not valid HTTP.", "")
+	return problem.UpstreamProtocol, ""
 }
 
-func dialProblem(err error) *Problem {
+func dialCase(err error) (code problem.Code, name string) {
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
 	case errors.As(err, &dns) && dns.IsTimeout:
-		return upstreamTimeout.problem("The API's name could not be looked up in time.", "").because("dns_timeout")
+		return problem.UpstreamTimeout, "dns_timeout"
 	case errors.As(err, &dns):
-		return upstreamUnreachable.problem("The API's name cannot be looked up.",
-			"check --api-url and the name servers").because("dns_error")
+		return problem.UpstreamUnreachable, "dns_error"
 	case !errors.As(err, &op) || op.Op != "dial" && op.Op != "proxyconnect":
-		return nil
+		return "", ""
 	case op.Timeout():
-		return upstreamTimeout.problem("The API could not be reached in time.",
-			"check --api-url and the network").because("connection_timeout")
+		return problem.UpstreamTimeout, "connection_timeout"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return upstreamUnreachable.problem("The API refused the connection.",
-			"check --api-url").because("connection_refused")
+		return problem.UpstreamUnreachable, "connection_refused"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return upstreamUnreachable.problem("There is no way to the API.",
-			"check the network").because("destination_ip_unroutable")
+		return problem.UpstreamUnreachable, "destination_ip_unroutable"
 	}
-	return upstreamUnreachable.problem("The API cannot be reached.", "check --api-url and the network")
+	return problem.UpstreamUnreachable, ""
 }
 
-func tlsProblem(err error) *Problem {
+func tlsCase(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
@@ -380,12 +360,11 @@ func tlsProblem(err error) *Problem {
 	var alert tls.AlertError
 	switch {
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
-		return upstreamUnreachable.problem("The API's certificate cannot be trusted.",
-			"check --api-url, or name the roots with --ca-file").because("tls_certificate_error")
+		return "tls_certificate_error"
 	case errors.As(err, &record):
-		return upstreamUnreachable.problem("The API does not speak TLS.", "check --api-url").because("tls_protocol_error")
+		return "tls_protocol_error"
 	case errors.As(err, &alert):
-		return upstreamUnreachable.problem("The API broke off the TLS handshake.", "").because("tls_alert_received")
+		return "tls_alert_received"
 	}
-	return nil
+	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -84,9 +85,9 @@ func checkOrigin(origin string) error {
 }
 
 // Check returns what is wrong with where r comes from, or nil.
-func (g *Guard) Check(r *http.Request) *Problem {
-	if problem := g.checkHost(r); problem != nil {
-		return problem
+func (g *Guard) Check(r *http.Request) *problem.Problem {
+	if refused := g.checkHost(r); refused != nil {
+		return refused
 	}
 	return g.checkBrowser(r)
 }
@@ -94,15 +95,15 @@ func (g *Guard) Check(r *http.Request) *Problem {
 // Wrap returns a handler that passes on to next what g lets in and answers the rest.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if problem := g.Check(r); problem != nil {
-			problem.Write(w)
+		if refused := g.Check(r); refused != nil {
+			refused.Write(w)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (g *Guard) checkHost(r *http.Request) *Problem {
+func (g *Guard) checkHost(r *http.Request) *problem.Problem {
 	if slices.Contains(g.anyHost, r.URL.Path) {
 		return nil
 	}
@@ -110,19 +111,18 @@ func (g *Guard) checkHost(r *http.Request) *Problem {
 		if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 			return nil // clients of HTTP/1.0 need not send one; no browser is among them
 		}
-		return badRequest.problem("The request has no Host.", "")
+		return refusalCase(problem.BadRequest, problem.CaseNoHost)
 	}
 	if g.hosts.allows(r.Host, localAddr(r)) {
 		return nil
 	}
-	return hostNotAllowed.problem("The Host of the request is not a name of this proxy.",
-		"use localhost, or allow the name with --allow-host")
+	return refusal(problem.HostNotAllowed, "host", boundedText(r.Host, maxShown))
 }
 
 // checkBrowser refuses what a page elsewhere has a browser send, whatever the method: here even a GET
 // returns private documents. Programs send neither header. http.CrossOriginProtection is laxer by
 // design: it lets safe methods through.
-func (g *Guard) checkBrowser(r *http.Request) *Problem {
+func (g *Guard) checkBrowser(r *http.Request) *problem.Problem {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) == 0 && len(sites) == 0 {
 		return nil
@@ -131,10 +131,10 @@ func (g *Guard) checkBrowser(r *http.Request) *Problem {
 		return nil
 	}
 	if len(origins) > 0 && !(len(origins) == 1 && isOwnOrigin(r, origins[0])) {
-		return foreignOrigin()
+		return foreignOrigin(r)
 	}
 	if len(sites) > 0 && !(len(sites) == 1 && isOwnSite(sites[0])) && !g.isNavigation(r) {
-		return foreignOrigin()
+		return foreignOrigin(r)
 	}
 	return nil
 }
@@ -157,9 +157,29 @@ func isOwnOrigin(r *http.Request, origin string) bool {
 	return r.Host != "" && strings.EqualFold(origin, scheme(r)+"://"+r.Host)
 }
 
-func foreignOrigin() *Problem {
-	return originNotAllowed.problem("Web pages from elsewhere may not use this proxy.",
-		"allow the page's origin with --allow-origin")
+func foreignOrigin(r *http.Request) *problem.Problem {
+	switch origin := r.Header.Get("Origin"); origin {
+	case "null":
+		return refusalCase(problem.OriginNotAllowed, problem.CaseNullOrigin)
+	case "":
+		return refusal(problem.OriginNotAllowed, "origin", "another site")
+	default:
+		return refusal(problem.OriginNotAllowed, "origin", boundedText(origin, maxShown))
+	}
+}
+
+// maxShown is how much of a name that a client sent is shown to it and in the log.
+const maxShown = 200
+
+// refusal returns the row of the table for code as a reason to refuse a request.
+func refusal(code problem.Code, values ...string) *problem.Problem {
+	return refusalCase(code, "", values...)
+}
+
+// refusalCase is refusal for a row that has a case.
+func refusalCase(code problem.Code, name string, values ...string) *problem.Problem {
+	p := problem.OfCase(code, name, values...)
+	return &p
 }
 
 // scheme returns the scheme that r came by.

@@ -22,6 +22,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -365,7 +366,7 @@ func problemIn(t *testing.T, res *http.Response, body string) (code string) {
 	if p.Status != res.StatusCode {
 		t.Errorf("status member %d, want %d", p.Status, res.StatusCode)
 	}
-	if status := res.Header.Get("Proxy-Status"); !strings.HasPrefix(status, Name+"; error=") || !strings.HasSuffix(status, `; details="`+p.Code+`"`) {
+	if status := res.Header.Get("Proxy-Status"); !strings.HasPrefix(status, problem.Program+"; error=") || !strings.HasSuffix(status, `; details="`+p.Code+`"`) {
 		t.Errorf("Proxy-Status %q does not tell of %s", status, p.Code)
 	}
 	if p.Type == "" || p.Title == "" || p.Detail == "" {

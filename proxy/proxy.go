@@ -23,7 +23,7 @@
 //
 // # Answers of our own
 //
-// Whatever this package answers itself is a Problem (problem.go) and says so in Proxy-Status.
+// Whatever this package answers itself is a problem.Problem and says so in Proxy-Status.
 // Everything else is the API's.
 //
 // # Limits
@@ -41,6 +41,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy/spool"
 	"sync"
 	"sync/atomic"
@@ -115,12 +116,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	if isSurplus(r) {
 		c.closeAfter = true
-		c.refuse(overloaded.problem("The proxy has as many connections open as it is allowed to.",
-			"keep fewer connections open, or raise --max-connections"))
+		c.refuse(refusalCase(problem.Overloaded, problem.CaseConnections))
 		return
 	}
-	if problem := p.admit(c); problem != nil {
-		c.refuse(problem)
+	if refused := p.admit(c); refused != nil {
+		c.refuse(refused)
 		return
 	}
 	if c.answered {
@@ -128,9 +128,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.inFlight.Add(1) > int64(p.cfg.MaxInFlight) {
 		p.inFlight.Add(-1)
-		c.refuse(overloaded.problem(
-			"The proxy is working on as many requests as it is allowed to.",
-			"try again, or raise --max-in-flight"))
+		c.refuse(refusal(problem.Overloaded))
 		return
 	}
 	defer p.inFlight.Add(-1)
@@ -138,34 +136,34 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // admit applies every rule that needs nothing but the request, and fills in where c goes.
-func (p *Proxy) admit(c *call) *Problem {
-	if problem := p.guard.checkForm(c.req); problem != nil {
-		return problem
+func (p *Proxy) admit(c *call) *problem.Problem {
+	if refused := p.guard.checkForm(c.req); refused != nil {
+		return refused
 	}
-	if problem := p.guard.Check(c.req); problem != nil {
-		return problem
+	if refused := p.guard.Check(c.req); refused != nil {
+		return refused
 	}
 	c.origin = p.guard.corsOrigin(c.req)
 	if !fromInside(c.req) && !isPreflight(c.req) { // a browser sends preflights without what it asks leave for
-		if problem := p.callers.admit(c); problem != nil {
-			return problem
+		if refused := p.callers.admit(c); refused != nil {
+			return refused
 		}
 	}
 	if answerOptions(c) {
 		return nil
 	}
 	path := rawPath(c.req)
-	if problem := p.paths.check(path, c.req.URL.RawQuery); problem != nil {
-		return problem
+	if refused := p.paths.check(path, c.req.URL.RawQuery); refused != nil {
+		return refused
 	}
-	account, rest, problem := chooseAccount(c, path)
-	if problem != nil {
-		return problem
+	account, rest, refused := chooseAccount(c, path)
+	if refused != nil {
+		return refused
 	}
 	c.Account, c.path = account, rest
 	c.prefix = path[:len(path)-len(rest)]
-	if problem := p.policy.check(c.req.Method, rest); problem != nil {
-		return problem
+	if refused := p.policy.check(c.req.Method, rest); refused != nil {
+		return refused
 	}
 	return c.setTarget(p.cfg.API, p.base)
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -41,7 +42,6 @@ func TestRefusals(t *testing.T) {
 			source := newFakeTokens()
 			tt.tokens(source)
 			g := newRig(t, rigOptions{tokens: source, valid: "nothing", configure: func(c *Config) {
-				c.LoginHint = func(account string) string { return "login --account " + account }
 			}})
 			res, body := g.do("POST", "/a", strings.NewReader("body"))
 			if got := problemIn(t, res, body); res.StatusCode != tt.status || got != tt.code || res.Header.Get("Retry-After") != tt.retryAfter {
@@ -50,7 +50,7 @@ func TestRefusals(t *testing.T) {
 			if got := len(g.upstream.seen()); got != tt.reached {
 				t.Errorf("%d requests upstream, want %d", got, tt.reached)
 			}
-			if tt.code == "login-required" && !strings.Contains(body, "login --account default") {
+			if tt.code == "login-required" && !strings.Contains(body, "run: pandadoc-auth-proxy login") {
 				t.Errorf("no login hint in %s", body)
 			}
 		})
@@ -83,7 +83,7 @@ func TestRefusalsThatStand(t *testing.T) {
 				}
 				want := ""
 				if tt.reason != "" {
-					want = Name + `; details="not-retried: ` + tt.reason + `"`
+					want = problem.Program + `; details="not-retried: ` + tt.reason + `"`
 				}
 				if got := res.Header.Get("Proxy-Status"); got != want {
 					t.Errorf("Proxy-Status %q, want %q", got, want)
@@ -151,7 +151,7 @@ func TestBodyThatWasNotKept(t *testing.T) {
 	source.renewed = make(chan struct{}, 1)
 	g := newRig(t, rigOptions{tokens: source, valid: "default-2", configure: func(c *Config) { c.ReplayMemory, c.ReplayDisk = 4, 8 }})
 	res, _ := g.do("POST", "/a", strings.NewReader("123456789"))
-	if got, want := res.Header.Get("Proxy-Status"), Name+`; details="not-retried: body-not-kept"`; res.StatusCode != 401 || got != want {
+	if got, want := res.Header.Get("Proxy-Status"), problem.Program+`; details="not-retried: body-not-kept"`; res.StatusCode != 401 || got != want {
 		t.Errorf("answer %d, Proxy-Status %q; want 401, %q", res.StatusCode, got, want)
 	}
 	<-source.renewed

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"pandadoc-auth-proxy/internal/problem"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,18 +21,16 @@ const (
 )
 
 // checkForm looks at the outer form of r: its size, its method and the form of its target.
-func (g *Guard) checkForm(r *http.Request) *Problem {
+func (g *Guard) checkForm(r *http.Request) *problem.Problem {
 	switch {
 	case r.Method == "PRI" || r.ProtoMajor > 1 && r.TLS == nil:
-		return badRequest.problem("HTTP/2 is not spoken here.", "use HTTP/1.1")
+		return refusalCase(problem.BadRequest, problem.CaseHTTP2)
 	case !methodAllowed(r.Method):
-		p := methodNotAllowed.problem("The method is not one of the API's.", "")
-		p.allow = allowedMethods
-		return p
+		return refusal(problem.MethodNotAllowed)
 	case len(r.RequestURI) > maxTarget:
-		return targetTooLong.problem("The request target is longer than 16 KiB.", "")
+		return refusal(problem.TargetTooLong)
 	case headerSize(r) > maxHeader:
-		return headersTooLarge.problem("The request's header is larger than 64 KiB.", "")
+		return refusal(problem.HeadersTooLarge)
 	}
 	return g.checkTargetForm(r)
 }
@@ -58,17 +57,16 @@ func headerSize(r *http.Request) int {
 // checkTargetForm lets through origin-form, "OPTIONS *", and absolute-form of ourselves (RFC 9112
 // section 3.2). The API's authority is fixed, so an absolute-form target for anywhere else is a
 // client that mistakes us for a forward proxy, or an attempt to have us send the token elsewhere.
-func (g *Guard) checkTargetForm(r *http.Request) *Problem {
+func (g *Guard) checkTargetForm(r *http.Request) *problem.Problem {
 	switch {
 	case strings.Contains(r.RequestURI, "#"):
-		return badRequest.problem("The request target has a fragment.", "encode # as %23")
+		return refusalCase(problem.BadRequest, problem.CaseFragment)
 	case strings.HasPrefix(r.RequestURI, "/"), r.RequestURI == "*" && r.Method == http.MethodOptions:
 		return nil
 	case g.isOurs(r):
 		return nil
 	}
-	return badRequest.problem("The request target is not a path.",
-		"use the proxy's address as the base URL, not as an HTTP proxy")
+	return refusalCase(problem.BadRequest, problem.CaseTarget)
 }
 
 // isOurs says whether an absolute-form target names this very proxy.
@@ -122,14 +120,13 @@ func newPathRules(api, tokenURL *url.URL) pathRules {
 }
 
 // check returns why a request for path and query must not be forwarded, or nil.
-func (rules pathRules) check(path, query string) *Problem {
+func (rules pathRules) check(path, query string) *problem.Problem {
 	if hasAccessToken(query) {
-		return badRequest.problem("The query has an access_token.",
-			"leave it out: the proxy signs requests in")
+		return refusalCase(problem.BadRequest, problem.CaseAccessToken)
 	}
 	for range maxEncodings {
-		if problem := rules.checkDecoded(path); problem != nil {
-			return problem
+		if refused := rules.checkDecoded(path); refused != nil {
+			return refused
 		}
 		decoded := decodePercent(path)
 		if decoded == path {
@@ -137,21 +134,20 @@ func (rules pathRules) check(path, query string) *Problem {
 		}
 		path = decoded
 	}
-	return badRequest.problem("The path is percent-encoded too many times.", "")
+	return refusalCase(problem.BadRequest, problem.CaseEncoding)
 }
 
 // checkDecoded looks at one reading of a path.
-func (rules pathRules) checkDecoded(path string) *Problem {
+func (rules pathRules) checkDecoded(path string) *problem.Problem {
 	if strings.ContainsAny(path, "\x00\r\n") {
-		return badRequest.problem("The path holds an encoded NUL or line break.", "")
+		return refusalCase(problem.BadRequest, problem.CaseControl)
 	}
 	if hasDotSegment(path) {
-		return badRequest.problem("The path holds a dot segment.", "send the path without . and .. segments")
+		return refusalCase(problem.BadRequest, problem.CaseDots)
 	}
 	segments, n := leadingSegments(path)
 	if rules.refuses(segments[:n]) || n > 0 && segments[0][0] == '@' && rules.refuses(segments[1:n]) {
-		return tokenEndpointRefused.problem("The token endpoint is not reachable through the proxy.",
-			"leave signing in to the proxy")
+		return refusal(problem.TokenEndpointRefused)
 	}
 	return nil
 }
@@ -339,9 +335,9 @@ func (p policy) narrows() bool { return p.readOnly || len(p.routes) > 0 }
 
 // check decides about what path means once it is decoded, however often that is done behind us. The path
 // itself is forwarded as it came.
-func (p policy) check(method, path string) *Problem {
+func (p policy) check(method, path string) *problem.Problem {
 	if p.readOnly && !isRead(method) {
-		return routeNotAllowed.problem("This proxy only reads: "+method+" is not allowed.", "see --read-only")
+		return refusalCase(problem.RouteNotAllowed, problem.CaseReadOnly, "method", method)
 	}
 	if len(p.routes) == 0 {
 		return nil
@@ -352,7 +348,7 @@ func (p policy) check(method, path string) *Problem {
 	for {
 		decoded := decodePercent(path)
 		if !p.allows(method, decoded) {
-			return routeNotAllowed.problem("No rule of this proxy allows this method on this path.", "see --allow-route")
+			return refusal(problem.RouteNotAllowed, "method", method, "path", routeOf(path))
 		}
 		if decoded == path {
 			return nil

@@ -182,23 +182,6 @@ func TestTooManyAccountsShareOneLabel(t *testing.T) {
 	check(t, "requests of the others", value(t, x.scrape(), "requests_total", "account", otherLabel), 1)
 }
 
-// The proxy's codes are written down in its package, which this one does not import.
-func TestEveryCodeOfTheProxyIsExplained(t *testing.T) {
-	text, err := os.ReadFile("../../proxy/problem.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`= +kind\{"([a-z-]+)"`).FindAllStringSubmatch(string(text), -1)
-	if len(found) < 15 {
-		t.Fatalf("got %d codes, want the proxy's", len(found))
-	}
-	for _, m := range found {
-		if ownCodes[m[1]].why == "" || ownCodes[m[1]].next == "" {
-			t.Errorf("code %s is not explained", m[1])
-		}
-	}
-}
-
 // What is not written down cannot be relied on, and what is written down must be there.
 func TestMetricsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/metrics.md")

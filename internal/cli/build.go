@@ -64,7 +64,6 @@ func (r *running) proxyConfig() proxy.Config {
 	c.ReplayTotal = r.replayTotal(c.TempDir)
 	c.Transport = r.transport
 	c.Log = r.logger
-	c.LoginHint = func(account string) string { return "run: " + admin.LoginCommand(account) }
 	c.Observe = func(x proxy.Exchange) { r.admin.ObserveRequest(requestOf(x)) }
 	return c
 }

@@ -25,13 +25,15 @@ const Program = "pandadoc-auth-proxy"
 // Code names one kind of problem. Codes are part of the contract with clients.
 type Code string
 
-// Problem is what people are told about one code (RFC 9457), or about one variant of it. The answer that
+// Problem is what people are told about one code (RFC 9457), or about one case of it. The answer that
 // Write makes is a superset of the error shape of PandaDoc's version 1, so that clients which read "detail"
 // can show it.
 type Problem struct {
 	Code Code
-	// Variant is the registered error type of RFC 9209 section 2.3. It tells rows of one code apart.
-	Variant string
+	// Case tells rows of one code apart. The general row has none.
+	Case string
+	// Error is the error type of RFC 9209 section 2.3 that an answer of the proxied port carries.
+	Error string
 	// Status is the HTTP status of an answer. Zero means that the row describes an account and is never
 	// an answer by itself.
 	Status int
@@ -44,13 +46,13 @@ type Problem struct {
 	RetryAfter time.Duration
 }
 
-// Of returns the first row of code, with {name} in its texts replaced by values: pairs of a name and its
+// Of returns the general row of code, with {name} in its texts replaced by values: pairs of a name and its
 // value. A code that is not in the table is a mistake of ours, and panics.
-func Of(code Code, values ...string) Problem { return OfVariant(code, "", values...) }
+func Of(code Code, values ...string) Problem { return OfCase(code, "", values...) }
 
-// OfVariant returns the row of code with that variant, or the first row of code if it has none.
-func OfVariant(code Code, variant string, values ...string) Problem {
-	at := slices.IndexFunc(table, func(p Problem) bool { return p.Code == code && p.Variant == variant })
+// OfCase returns the row of code with that case, or the general one if there is none.
+func OfCase(code Code, name string, values ...string) Problem {
+	at := slices.IndexFunc(table, func(p Problem) bool { return p.Code == code && p.Case == name })
 	if at < 0 {
 		at = slices.IndexFunc(table, func(p Problem) bool { return p.Code == code })
 	}
@@ -111,8 +113,8 @@ func (p Problem) Write(w http.ResponseWriter) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if p.Variant != "" {
-		h.Add("Proxy-Status", Program+"; error="+p.Variant+`; details="`+string(p.Code)+`"`)
+	if p.Error != "" {
+		h.Add("Proxy-Status", Program+"; error="+p.Error+`; details="`+string(p.Code)+`"`)
 	}
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))

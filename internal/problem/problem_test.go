@@ -12,14 +12,14 @@ import (
 // The form of all texts: details are sentences, hints are lower-case and can be pasted.
 func TestEveryRowHasTheSameForm(t *testing.T) {
 	type key struct {
-		code    Code
-		variant string
+		code Code
+		name string
 	}
 	seen := map[key]bool{}
 	for _, p := range All() {
-		k := key{p.Code, p.Variant}
+		k := key{p.Code, p.Case}
 		if seen[k] {
-			t.Errorf("%s %s stands twice", p.Code, p.Variant)
+			t.Errorf("%s %s stands twice", p.Code, p.Case)
 		}
 		seen[k] = true
 		if !regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`).MatchString(string(p.Code)) {
@@ -53,12 +53,12 @@ func TestOfFillsInValues(t *testing.T) {
 	}
 }
 
-func TestAVariantWithoutARowIsTheGeneralOne(t *testing.T) {
-	if got, want := OfVariant(UpstreamUnreachable, "dns_error").Hint, "check --api-url and the name servers"; got != want {
+func TestACaseWithoutARowIsTheGeneralOne(t *testing.T) {
+	if got, want := OfCase(UpstreamUnreachable, "dns_error").Hint, "check --api-url and the name servers"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := OfVariant(UpstreamUnreachable, "unheard_of").Variant, "destination_unavailable"; got != want {
-		t.Errorf("got variant %q, want %q", got, want)
+	if got, want := OfCase(UpstreamUnreachable, "unheard_of").Error, "destination_unavailable"; got != want {
+		t.Errorf("got error type %q, want %q", got, want)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// statusClientGone is logged for a client that went away before it had its answer. It is never sent.
-const statusClientGone = 499
+// StatusClientGone is logged for a client that went away before it had its answer. It is never sent.
+const StatusClientGone = 499
 
 // What became of the one repetition that a 401 of the API may cause.
 const (
@@ -30,39 +30,42 @@ const (
 	ReasonRefreshDidNotHelp = "refresh-did-not-help"
 )
 
-// Exchange is what happened to one request, for logs and metrics. It holds no secret, no query, and of
-// the path only what names the operation. Every field with a closed set of values may be a label.
+// Exchange is what happened to one request, for logs, metrics and people. It holds no secret, no query, and of
+// the path only what names the operation. Every field with a closed set of values may be a label. In JSON
+// it is part of the admin listener's answers.
 type Exchange struct {
-	Start     time.Time
-	RequestID string       // the API's, else ours; bounded and printable
-	Account   string       // empty if the request was refused before its account was known
-	Client    string       // name of the client key that it came with; empty if none was asked for
-	Method    string       // as sent if it is one of the API's, else "other"
-	Route     string       // see routeOf
-	Status    int          // as sent; 499 if the client went away
-	Code      problem.Code // of the problem that we answered with; empty for an answer of the API
+	Start     time.Time    `json:"at"`
+	RequestID string       `json:"id"`                // the API's, else ours; bounded and printable
+	Account   string       `json:"account,omitempty"` // empty if the request was refused before its account was known
+	Client    string       `json:"client,omitempty"`  // name of the client key that it came with; empty if none was asked for
+	Method    string       `json:"method"`            // as sent if it is one of the API's, else "other"
+	Route     string       `json:"route"`             // see routeOf
+	Status    int          `json:"status"`            // as sent; 499 if the client went away
+	Code      problem.Code `json:"code,omitempty"`    // of the problem that we answered with; empty for an answer of the API
+	Detail    string       `json:"detail,omitempty"`  // of that problem; not logged
+	Hint      string       `json:"hint,omitempty"`    // of that problem; not logged
 
-	Attempts int    // requests that were sent to the API
-	Replay   string // one of the Replay constants; empty if there was no 401
-	Reason   string // one of the Reason constants; empty unless a 401 was passed through for it
-	Cut      bool   // the API broke off its answer
+	Attempts int    `json:"attempts"`         // requests that were sent to the API
+	Replay   string `json:"replay,omitempty"` // one of the Replay constants; empty if there was no 401
+	Reason   string `json:"reason,omitempty"` // one of the Reason constants; empty unless a 401 was passed through for it
+	Cut      bool   `json:"cut,omitempty"`    // the API broke off its answer
 
-	Generation        uint64 // of the token that was sent last; zero if none was, or for an API key
-	RefusedGeneration uint64 // of the token that the API refused with a 401; zero if it refused none
+	Generation        uint64 `json:"generation,omitempty"`         // of the token that was sent last; zero if none was, or for an API key
+	RefusedGeneration uint64 `json:"refused_generation,omitempty"` // of the token that the API refused with a 401; zero if it refused none
 
-	BytesIn   int64  // of the client's body that were read
-	BytesOut  int64  // of the answer's body that were written
-	Spooled   int64  // the most bytes of the body that were kept for a repetition
-	SpooledOn string // spool.InMemory or spool.OnDisk; empty if nothing was kept
+	BytesIn   int64  `json:"bytes_in"`             // of the client's body that were read
+	BytesOut  int64  `json:"bytes_out"`            // of the answer's body that were written
+	Spooled   int64  `json:"spooled,omitempty"`    // the most bytes of the body that were kept for a repetition
+	SpooledOn string `json:"spooled_on,omitempty"` // spool.InMemory or spool.OnDisk; empty if nothing was kept
 
-	Duration time.Duration // from the request's header to the end of the answer
-	Upstream time.Duration // from the first attempt to the header of the final answer; zero if nothing was sent
+	Duration time.Duration `json:"-"` // from the request's header to the end of the answer
+	Upstream time.Duration `json:"-"` // from the first attempt to the header of the final answer; zero if nothing was sent
 }
 
 // report tells what happened to c: one line in the log, and Config.Observe.
 func (p *Proxy) report(c *call) {
 	if c.clientLeft {
-		c.Status = statusClientGone
+		c.Status = StatusClientGone
 	}
 	c.Duration = time.Since(c.Start)
 	c.Route = routeOf(c.path)

@@ -165,7 +165,7 @@ func (c *call) extendWriteDeadline() {
 
 // refuse answers with p.
 func (c *call) refuse(p *problem.Problem) {
-	c.Code = p.Code
+	c.Code, c.Detail, c.Hint = p.Code, p.Detail, p.Hint
 	if p.Code == problem.MethodNotAllowed {
 		c.Header()["Allow"] = []string{allowedMethods}
 	}
@@ -212,7 +212,7 @@ func (c *call) noteAbort(panicked any) {
 		// The value may hold anything, so only its type is told.
 		c.proxy.log.WithField("stack", string(debug.Stack())).Errorf("panic of type %T while serving a request", panicked)
 	case c.writeFailed || c.req.Context().Err() != nil:
-		c.Status = statusClientGone
+		c.Status = StatusClientGone
 	default:
 		c.Cut = true
 	}

@@ -23,8 +23,6 @@ type GuardConfig struct {
 	// AllowOrigins are the web origins whose pages may send requests, as "https://app.example".
 	// Nothing but the exact origin matches. Nil adds none.
 	AllowOrigins []string
-	// AnyHostPaths are paths to which any Host may be sent: probes and scrapers name the pod's address.
-	AnyHostPaths []string
 	// NavigatePaths are paths to which a page elsewhere may lead the browser (a link or a redirect, by
 	// GET), as the end of a login does. Nil means none.
 	NavigatePaths []string
@@ -35,7 +33,6 @@ type GuardConfig struct {
 type Guard struct {
 	hosts    hostRule
 	origins  map[string]bool
-	anyHost  []string
 	navigate []string
 }
 
@@ -44,7 +41,6 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 	g := &Guard{
 		hosts:    hostRule{allowed: make(map[string]bool, len(cfg.AllowHosts))},
 		origins:  make(map[string]bool, len(cfg.AllowOrigins)),
-		anyHost:  cfg.AnyHostPaths,
 		navigate: cfg.NavigatePaths,
 	}
 	var errs []error
@@ -104,9 +100,6 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 }
 
 func (g *Guard) checkHost(r *http.Request) *problem.Problem {
-	if slices.Contains(g.anyHost, r.URL.Path) {
-		return nil
-	}
 	if r.Host == "" {
 		if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 			return nil // clients of HTTP/1.0 need not send one; no browser is among them

@@ -6,8 +6,34 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
+
+// Liveness is the answer of /livez under a host of ours. Under any other it is "ok".
+type Liveness struct {
+	State   string `json:"state"`   // always "alive"
+	Program string `json:"program"` // always "pandadoc-auth-proxy"
+}
+
+// Stopping is the state of /readyz from SIGTERM on.
+const Stopping tokens.State = "stopping"
+
+// Readiness is the answer of /readyz: 200 while at least one account is usable, else 503.
+type Readiness struct {
+	// State is ready, degraded (usable, but not every account, or something is failing), unavailable
+	// (may recover by itself), login-required or stopping.
+	State    tokens.State    `json:"state"`
+	Accounts []AccountHealth `json:"accounts"` // sorted by name
+}
+
+// AccountHealth is what a probe may know of an account.
+type AccountHealth struct {
+	Account string       `json:"account"`
+	State   tokens.State `json:"state"`
+	Cause   string       `json:"cause,omitempty"`
+	Hint    string       `json:"hint,omitempty"`
+}
 
 // Overview is the answer of /api/v1/status.
 type Overview struct {
@@ -16,76 +42,118 @@ type Overview struct {
 	Accounts []Account    `json:"accounts"`
 	// RedirectURL is what must be registered at PandaDoc.
 	RedirectURL string `json:"redirect_url"`
-	// HasClientID says whether a login can begin at all.
+	// HasClientID is false if no login can begin.
 	HasClientID bool `json:"has_client_id"`
 }
 
-// Account is how one account stands, and the next thing to try.
+// Account is the state of one account, and the next thing to try.
 type Account struct {
 	tokens.Status
 	Hint string `json:"hint,omitempty"`
 }
 
-// LastLogin is the answer of /api/v1/accounts/{account}/login-result. It is given for accounts that do
-// not exist yet as well.
-type LastLogin struct {
-	// LastLogin is how the last login through this listener ended. Nil if there was none.
-	LastLogin *LoginResult `json:"last_login"`
+// livez asks nobody: a process that answers is alive, and killing it would not repair the rest.
+func (h *Handler) livez(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, Liveness{State: "alive", Program: problem.Program})
 }
 
-func describe(s tokens.Status) Account { return Account{Status: s, Hint: hint(s)} }
-
-// loginResult tells those who wait for a login also that none can begin.
-func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
-	account := mux.Vars(r)["account"]
-	if p := h.loginProblem(r.Context(), account); p != nil {
-		writeProblem(w, *p)
-		return
+// readyz looks at memory only. Whether PandaDoc is up does not matter: taking the proxy out of service
+// would repair nothing.
+func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
+	all := relevant(h.config.Manager.Status())
+	answer := Readiness{State: h.overall(all), Accounts: []AccountHealth{}}
+	for _, s := range all {
+		answer.Accounts = append(answer.Accounts, AccountHealth{s.Account, s.State, s.Cause, hintOf(s)})
 	}
-	writeJSON(w, http.StatusOK, LastLogin{h.logins.result(account)})
+	status := http.StatusServiceUnavailable
+	if answer.State == tokens.Ready || answer.State == tokens.Degraded {
+		status = http.StatusOK
+	}
+	writeJSON(w, status, answer)
+}
+
+// relevant leaves out the account "default" where nobody ever signed it in and others are in use: it
+// always exists, and must not make an installation look broken that does without it.
+func relevant(all []tokens.Status) []tokens.Status {
+	var kept []tokens.Status
+	for _, s := range all {
+		if s.Account != tokens.DefaultAccount || s.Cause != tokens.CauseNoTokens {
+			kept = append(kept, s)
+		}
+	}
+	if len(kept) == 0 {
+		return all
+	}
+	return kept
+}
+
+// overall sums up: ready if every account is usable, degraded if at least one is, else unavailable if one may
+// recover by itself, else login-required.
+func (h *Handler) overall(all []tokens.Status) tokens.State {
+	usable, troubled, recovering := false, false, false
+	for _, s := range all {
+		switch s.State {
+		case tokens.Ready, tokens.Unknown:
+			usable = true
+		case tokens.Degraded:
+			usable, troubled = true, true
+		case tokens.Unavailable:
+			troubled, recovering = true, true
+		default:
+			troubled = true
+		}
+	}
+	switch {
+	case h.stopping.Load():
+		return Stopping
+	case usable && troubled:
+		return tokens.Degraded
+	case usable:
+		return tokens.Ready
+	case recovering:
+		return tokens.Unavailable
+	}
+	return tokens.LoginRequired
 }
 
 func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
-	all := relevant(h.config.Accounts.Status())
+	all := relevant(h.config.Manager.Status())
 	answer := Overview{
-		Info: h.config.Info, State: overall(all), Accounts: []Account{}, RedirectURL: h.config.Login.RedirectURL.String(),
+		Info: h.config.Info, State: h.overall(all), Accounts: []Account{}, RedirectURL: h.config.Login.RedirectURL.String(),
 		HasClientID: h.config.Login.ClientID != "",
 	}
-	if h.stopping.Load() {
-		answer.State = Stopping
-	}
 	for _, s := range all {
-		answer.Accounts = append(answer.Accounts, describe(s))
+		answer.Accounts = append(answer.Accounts, Account{s, hintOf(s)})
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
 
 func (h *Handler) account(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, h.config.Accounts.AccountStatus)
+	h.act(w, r, h.config.Manager.AccountStatus)
 }
 
 func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, h.config.Keeper.Refresh)
+	h.act(w, r, h.config.Manager.Refresh)
 }
 
 // logout refuses an account that does not exist: what a misspelled name would leave in the store, an
 // account that needs a login, would stay there for good.
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	h.act(w, r, func(ctx context.Context, account string) (tokens.Status, error) {
-		if s, err := h.config.Accounts.AccountStatus(ctx, account); err != nil {
+		if s, err := h.config.Manager.AccountStatus(ctx, account); err != nil {
 			return s, err
 		}
-		return h.config.Keeper.Logout(ctx, account)
+		return h.config.Manager.Logout(ctx, account)
 	})
 }
 
-// act does something with the account that the path names, and answers with how it then stands.
+// act does something with the account that the path names, and answers with its state afterwards.
 func (h *Handler) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string) (tokens.Status, error)) {
 	account := mux.Vars(r)["account"]
 	status, err := do(r.Context(), account)
 	if err != nil {
-		writeError(w, account, err)
+		problemOf(account, err).Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, describe(status))
+	writeJSON(w, http.StatusOK, Account{status, hintOf(status)})
 }

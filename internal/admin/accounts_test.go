@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -19,7 +20,7 @@ func TestStatusTellsEverything(t *testing.T) {
 	check(t, "redirect", got.RedirectURL, x.server.URL+"/oauth2/callback")
 	check(t, "accounts", len(got.Accounts), 1)
 	check(t, "since", got.Accounts[0].Since, since)
-	check(t, "hint", got.Accounts[0].Hint, "Run: pandadoc-auth-proxy login --account acme")
+	check(t, "hint", got.Accounts[0].Hint, "run: pandadoc-auth-proxy login --account acme")
 }
 
 func TestAccountsAreChanged(t *testing.T) {
@@ -58,7 +59,7 @@ func TestErrorsOfTheManagerKeepTheirMeaning(t *testing.T) {
 		{tokens.ErrLoginRequired, 502, "login-required", ""},
 		{&tokens.UnavailableError{Err: tokens.ErrClientRefused}, 502, "client-refused", ""},
 		{&tokens.UnavailableError{Err: tokens.ErrRefreshUnavailable, RetryAfter: 1500 * time.Millisecond}, 503, "refresh-unavailable", "2"},
-		{&tokens.UnavailableError{Err: tokens.ErrStoreUnavailable, Cause: errors.New("disk full")}, 503, "store-unavailable", ""},
+		{&tokens.UnavailableError{Err: tokens.ErrStoreUnavailable, Cause: errors.New("disk full")}, 503, "store-unavailable", "5"},
 		{tokens.ErrAPIKey, 409, "api-key", ""},
 	} {
 		x := newTester(t)
@@ -67,7 +68,7 @@ func TestErrorsOfTheManagerKeepTheirMeaning(t *testing.T) {
 		check(t, row.code, r.status, row.status)
 		check(t, row.code, r.code(t), row.code)
 		check(t, row.code, r.header.Get("Retry-After"), row.retryAfter)
-		var p problem
+		var p problem.Problem
 		r.decode(t, &p)
 		if p.Hint == "" {
 			t.Errorf("%s: got no hint, want one", row.code)

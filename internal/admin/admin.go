@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/pprof"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/gorilla/mux"
 
 	"pandadoc-auth-proxy/internal/admin/console"
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -18,22 +21,14 @@ import (
 // another origin cannot send it without a preflight, which is never allowed.
 const RequestHeader = "Pandadoc-Auth-Proxy"
 
-// StatusSource tells how accounts stand. *tokens.Manager is one.
-type StatusSource interface {
+// Manager knows the accounts and changes them. *tokens.Manager is one.
+type Manager interface {
 	// Status returns the accounts in memory, sorted by name, without I/O.
 	Status() []tokens.Status
 	// AccountStatus loads the account if need be.
 	AccountStatus(ctx context.Context, account string) (tokens.Status, error)
-}
-
-// Keeper changes how an account stands. *tokens.Manager is one.
-type Keeper interface {
 	Refresh(ctx context.Context, account string) (tokens.Status, error)
 	Logout(ctx context.Context, account string) (tokens.Status, error)
-}
-
-// Authorizer ends a login. *tokens.Manager is one.
-type Authorizer interface {
 	// Exchange turns the code of one consent into a pair of tokens.
 	Exchange(ctx context.Context, code, redirectURL string) (tokens.Pair, error)
 	// Login stores the pair as the account's newest.
@@ -49,28 +44,25 @@ type Proxy interface {
 	ReplayBytes() (inMemory, onDisk int64)
 }
 
-// Config is what a Handler is made of. Accounts, Keeper, Authorizer and Login.RedirectURL are required.
+// Config is what a Handler is made of. Manager and Login.RedirectURL are required.
 type Config struct {
-	Accounts   StatusSource
-	Keeper     Keeper
-	Authorizer Authorizer
-	Login      LoginConfig
+	Manager Manager
+	Login   LoginConfig
+	// AllowHosts are host names that requests may have besides the loopback names, the address on which they
+	// arrive, and the host of the redirect URL. Nil adds none.
+	AllowHosts []string
 	// Proxy is the proxied port. It is watched, and test requests go to it. Nil for a Handler without one:
 	// then there is no console and nothing is tested.
 	Proxy Proxy
-	// Pprof serves profiles of the program, which tell about its code and its load and nothing about tokens.
+	// Pprof serves profiles of the program, which show its code and its load, and no tokens.
 	Pprof bool
-	// Guard refuses foreign hosts and what web pages from elsewhere make a browser send. It must let
-	// ProbePaths pass under any Host, and a navigation by a page elsewhere to the redirect URL's path.
-	// Nil refuses nothing, which is right only for a Handler that no connection leads to.
-	Guard func(http.Handler) http.Handler
 	// Info is shown by /api/v1/status.
 	Info Info
 	// DroppedLogLines returns how many lines of the log nobody took. Nil leaves the metric out.
 	DroppedLogLines func() uint64
 }
 
-// Info says what runs here.
+// Info describes what runs here.
 type Info struct {
 	Version   string   `json:"version"`
 	Listeners []string `json:"listeners"`
@@ -94,8 +86,8 @@ type LoginConfig struct {
 
 func (c Config) validate() error {
 	switch {
-	case c.Accounts == nil || c.Keeper == nil || c.Authorizer == nil:
-		return errors.New("admin: no accounts to look after")
+	case c.Manager == nil:
+		return errors.New("admin: no accounts")
 	case c.Login.RedirectURL == nil:
 		return errors.New("admin: no redirect URL")
 	}
@@ -105,6 +97,7 @@ func (c Config) validate() error {
 // Handler serves the admin listener. Its methods may be called concurrently.
 type Handler struct {
 	config   Config
+	guard    *proxy.Guard
 	logins   *logins
 	requests requestLog
 	metrics  *metrics
@@ -120,11 +113,12 @@ func New(c Config) (*Handler, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	if c.Guard == nil {
-		c.Guard = func(next http.Handler) http.Handler { return next }
+	guard, err := newGuard(c)
+	if err != nil {
+		return nil, err
 	}
-	h := &Handler{config: c, logins: newLogins(), metrics: newMetrics(c), tests: make(chan struct{}, testsAtOnce)}
-	h.handler = h.guard(h.routes())
+	h := &Handler{config: c, guard: guard, logins: newLogins(), metrics: newMetrics(c), tests: make(chan struct{}, testsAtOnce)}
+	h.handler = h.guarded(h.routes())
 	return h, nil
 }
 
@@ -134,13 +128,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.
 // Stopping makes /readyz answer 503 from now on, so that no new work is sent here.
 func (h *Handler) Stopping() { h.stopping.Store(true) }
 
-// ObserveRequest is told what happened to a request on the proxied port, for metrics and for people.
-func (h *Handler) ObserveRequest(r Request) {
+// ObserveRequest takes what happened to a request on the proxied port, for metrics and for people.
+func (h *Handler) ObserveRequest(r proxy.Exchange) {
 	h.requests.add(r)
 	h.metrics.request(r)
 }
 
-// ObserveEvent is told what happened to an account, for metrics.
+// ObserveEvent takes what happened to an account, for metrics.
 func (h *Handler) ObserveEvent(e tokens.Event) { h.metrics.event(e) }
 
 // routes is wrapped by the guard from outside: middleware of mux does not run for a path or method that
@@ -171,9 +165,8 @@ func (h *Handler) routes() http.Handler {
 	if h.config.Pprof {
 		profiles(r)
 	}
-	r.NotFoundHandler = problemHandler(problem{
-		Status: http.StatusNotFound, Code: "not-found", Detail: "There is nothing at this path.",
-		Hint: "GET /api/v1/status tells how things stand. Requests to the API belong on the other port.",
+	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem.Of(problem.NotFound).Write(w)
 	})
 	return r
 }
@@ -186,11 +179,22 @@ func route(r *mux.Router, method, path string, serve http.HandlerFunc) {
 		r.Path(path).Methods(http.MethodHead).HandlerFunc(serve)
 	}
 	r.Path(path).Methods(method).HandlerFunc(serve)
-	r.Path(path).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	r.Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
-		writeProblem(w, problem{
-			Status: http.StatusMethodNotAllowed, Code: "method-not-allowed",
-			Detail: "This path does not serve this method.", Hint: "Use " + allow + ".",
-		})
+		problem.Of(problem.WrongMethod, "method", bounded(r.Method, 20), "allow", allow).Write(w)
 	})
+}
+
+// profiles serves what `go tool pprof` reads. Importing net/http/pprof also registers these handlers with
+// http.DefaultServeMux, which nothing here serves.
+func profiles(r *mux.Router) {
+	for name, serve := range map[string]http.HandlerFunc{
+		"profile": pprof.Profile, "trace": pprof.Trace, "symbol": pprof.Symbol,
+	} {
+		route(r, http.MethodGet, "/debug/pprof/"+name, serve)
+	}
+	// The command line is left out: it is nobody's business. Index serves the list and every named profile.
+	for _, name := range []string{"", "allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
+		route(r, http.MethodGet, "/debug/pprof/"+name, pprof.Index)
+	}
 }

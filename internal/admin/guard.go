@@ -1,34 +1,46 @@
 package admin
 
 import (
+	"io"
 	"net"
 	"net/http"
-	"slices"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/proxy"
 )
 
-// guard stands around the whole router. What it adds to Config.Guard is this listener's own: probes pass,
-// other requests must come from this machine, and changes must be meant.
-func (h *Handler) guard(next http.Handler) http.Handler {
-	own := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// newGuard returns the guard of the proxied port, for this listener: a page elsewhere may lead the browser to
+// the console, and PandaDoc's consent page leads it to the end of a login.
+func newGuard(c Config) (*proxy.Guard, error) {
+	return proxy.NewGuard(proxy.GuardConfig{
+		AllowHosts:    append([]string{c.Login.RedirectURL.Hostname()}, c.AllowHosts...),
+		NavigatePaths: []string{"/", c.Login.RedirectURL.Path},
+	})
+}
+
+// guarded stands around the whole router.
+func (h *Handler) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		harden(w.Header())
+		if refused := h.guard.Check(r); refused != nil {
+			if r.URL.Path == "/livez" {
+				// Probes may use any name. The answer is of no use to a page that had its name point here.
+				io.WriteString(w, "ok\n")
+				return
+			}
+			refused.Write(w)
+			return
+		}
 		if p, refused := refusal(r); refused {
-			writeProblem(w, p)
+			p.Write(w)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-	shared := h.config.Guard(own)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		harden(w.Header())
-		shared.ServeHTTP(w, r)
-	})
 }
 
-// ProbePaths are served on every address and under every Host: kubelets and scrapers use the pod's, and
-// learn nothing that is worth protecting.
-func ProbePaths() []string { return []string{"/livez", "/readyz", "/metrics"} }
-
 // harden sets what every answer carries. No answer is kept by a cache, shown in a frame, read by a page
-// of another origin, or taken for another type than it says.
+// of another origin, or taken for another type than it has.
 func harden(header http.Header) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
@@ -38,27 +50,23 @@ func harden(header http.Header) {
 	header.Set("X-Frame-Options", "DENY")
 }
 
-// refusal says why a request is not served.
-func refusal(r *http.Request) (problem, bool) {
+// isProbe reports whether path is for kubelets and scrapers, which use the address of the pod.
+func isProbe(path string) bool { return path == "/livez" || path == "/readyz" || path == "/metrics" }
+
+// refusal returns why a request is not served: what changes something must be meant, and beyond loopback
+// there is nothing but probes.
+func refusal(r *http.Request) (problem.Problem, bool) {
 	switch {
-	case slices.Contains(ProbePaths(), r.URL.Path):
+	case isProbe(r.URL.Path):
 	case !arrivedOnLoopback(r):
-		return problem{
-			Status: http.StatusForbidden, Code: "route-not-allowed",
-			Detail: "Beyond loopback only /livez, /readyz and /metrics are served.",
-			Hint:   "Use the admin listener from the machine or container that the proxy runs in.",
-		}, true
+		return problem.Of(problem.LoopbackOnly), true
 	case changes(r.Method) && len(r.Header.Values(RequestHeader)) == 0:
-		return problem{
-			Status: http.StatusForbidden, Code: "header-required",
-			Detail: "A request that changes something needs the header " + RequestHeader + ".",
-			Hint:   "Send " + RequestHeader + ": 1.",
-		}, true
+		return problem.Of(problem.AdminHeaderRequired, "header", RequestHeader), true
 	}
-	return problem{}, false
+	return problem.Problem{}, false
 }
 
-// arrivedOnLoopback says whether the connection came in on a loopback address or a unix socket. A
+// arrivedOnLoopback reports whether the connection came in on a loopback address or a unix socket. A
 // request without a connection was made inside of this process.
 func arrivedOnLoopback(r *http.Request) bool {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"pandadoc-auth-proxy/tokens"
@@ -30,7 +31,7 @@ func TestChangesNeedTheHeader(t *testing.T) {
 		target := "/api/v1/accounts/default/" + verb
 		r := x.send(http.MethodPost, target, "{}")
 		check(t, verb, r.status, http.StatusForbidden)
-		check(t, verb, r.code(t), "header-required")
+		check(t, verb, r.code(t), "admin-header-required")
 	}
 	check(t, "calls", x.accounts.calls, nil)
 }
@@ -46,7 +47,7 @@ func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 		r := x.send(row.method, row.target, "", RequestHeader, "1")
 		check(t, row.target, r.status, http.StatusMethodNotAllowed)
 		check(t, row.target, r.header.Get("Allow"), row.allow)
-		check(t, row.target, r.code(t), "method-not-allowed")
+		check(t, row.target, r.code(t), "wrong-method")
 	}
 	check(t, "calls", x.accounts.calls, nil)
 }
@@ -69,6 +70,7 @@ func TestBeyondLoopbackOnlyProbesAreServed(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, row.target, nil)
+			r.Host = "localhost"
 			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, row.local))
 			w := httptest.NewRecorder()
 			x.handler.ServeHTTP(w, r)
@@ -77,13 +79,28 @@ func TestBeyondLoopbackOnlyProbesAreServed(t *testing.T) {
 	}
 }
 
-func TestTheSharedGuardStandsBeforeEverything(t *testing.T) {
-	x := newTesterWith(t, func(c *Config) {
-		c.Guard = func(http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+// HAZARDS U1: metrics and readiness could be read by a page whose name was made to point here.
+func TestAnUnknownHostGetsNothingButOK(t *testing.T) {
+	x := newTester(t, account("acme", tokens.Ready, ""))
+	send := func(target, host string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		r.Host = host
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8081}))
+		w := httptest.NewRecorder()
+		x.handler.ServeHTTP(w, r)
+		return w
+	}
+	alive := send("/livez", "rebound.example")
+	check(t, "status of /livez", alive.Code, http.StatusOK)
+	check(t, "body of /livez", alive.Body.String(), "ok\n")
+	for _, target := range []string{"/readyz", "/metrics", "/api/v1/status", "/", "/nowhere"} {
+		w := send(target, "rebound.example")
+		check(t, target, w.Code, http.StatusForbidden)
+		if strings.Contains(w.Body.String(), "acme") {
+			t.Errorf("%s shows the accounts: %s", target, w.Body)
 		}
-	}, account("default", tokens.Ready, ""))
-	for _, target := range []string{"/api/v1/status", "/nowhere", "/connect/default"} {
-		check(t, target, x.send(http.MethodGet, target, "").status, http.StatusTeapot)
+	}
+	for _, target := range []string{"/livez", "/readyz", "/metrics"} {
+		check(t, target+" by the pod's address", send(target, "10.0.0.1:8081").Code, http.StatusOK)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -107,9 +108,9 @@ func newTesterWith(t *testing.T, change func(*Config), all ...tokens.Status) *te
 		t.Fatal(err)
 	}
 	c := Config{
-		Accounts: x.accounts, Keeper: x.accounts, Authorizer: x.accounts,
-		Login: LoginConfig{ClientID: "the-client", AuthorizeURL: "https://app.example/oauth2/authorize", RedirectURL: redirect, Scope: "read+write"},
-		Info:  Info{Version: "v1", Listeners: []string{"http://127.0.0.1:8080"}, Upstream: "https://api.example", Store: "memory:"},
+		Manager: x.accounts,
+		Login:   LoginConfig{ClientID: "the-client", AuthorizeURL: "https://app.example/oauth2/authorize", RedirectURL: redirect, Scope: "read+write"},
+		Info:    Info{Version: "v1", Listeners: []string{"http://127.0.0.1:8080"}, Upstream: "https://api.example", Store: "memory:"},
 	}
 	change(&c)
 	if x.handler, err = New(c); err != nil {
@@ -180,12 +181,12 @@ func (r reply) code(t *testing.T) string {
 	if got, want := r.header.Get("Content-Type"), "application/problem+json"; got != want {
 		t.Fatalf("content type: got %q, want %q: %s", got, want, r.body)
 	}
-	var p problem
+	var p problem.Problem
 	r.decode(t, &p)
-	if p.Status != r.status || p.Type == "" || p.Title == "" || p.Detail == "" {
+	if p.Status != r.status || p.Title == "" || p.Detail == "" {
 		t.Errorf("got an incomplete problem %+v with status %d", p, r.status)
 	}
-	return p.Code
+	return string(p.Code)
 }
 
 func check[T any](t *testing.T, what string, got, want T) {

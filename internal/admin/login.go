@@ -2,23 +2,32 @@ package admin
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
 	"golang.org/x/oauth2"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
 const (
 	loginCookie     = "pandadoc_auth_proxy_login"
 	exchangeTimeout = 3 * time.Minute // the token call is listened to for two
-	maxErrorText    = 200
+	maxErrorText    = 200             // of a page's refusal
+
+	loginLifetime = 10 * time.Minute // PandaDoc's codes live no longer either
+	loginMemory   = time.Hour        // how long an ended login is remembered, to answer questions about it
+	maxLogins     = 100              // remembered at once; the oldest makes room
 )
 
 // BegunLogin is the answer to POST /api/v1/accounts/{account}/login.
@@ -52,30 +61,28 @@ func (h *Handler) authorizeURL(state string) string {
 	}).AuthCodeURL(state)
 }
 
-// loginProblem says why no login can begin, or nil.
-func (h *Handler) loginProblem(ctx context.Context, account string) *problem {
-	if s, err := h.config.Accounts.AccountStatus(ctx, account); err == nil && s.Scheme == tokens.APIKey {
-		p := problemOf(account, tokens.ErrAPIKey)
-		return &p
+// loginProblem returns why no login can begin, if there is a reason.
+func (h *Handler) loginProblem(ctx context.Context, account string) (problem.Problem, bool) {
+	if s, err := h.config.Manager.AccountStatus(ctx, account); err == nil && s.Scheme == tokens.APIKey {
+		return problem.Of(problem.APIKeyAccount, about(account)...), true
 	}
-	switch err := tokens.CheckAccount(account); {
-	case err != nil:
-		return &problem{Status: http.StatusNotFound, Code: "unknown-account", Detail: err.Error()}
+	switch {
+	case !tokens.ValidAccount(account):
+		return problem.Of(problem.InvalidAccount), true
 	case h.config.Login.ClientID == "":
-		return &problem{
-			Status: http.StatusConflict, Code: "client-refused",
-			Detail: "There is no client id, so PandaDoc would not know who asks.",
-			Hint:   "Register an application at PandaDoc with the redirect URL " + h.config.Login.RedirectURL.String() + " and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET.",
-		}
+		return problem.Of(problem.LoginImpossible, "redirect", h.config.Login.RedirectURL.String()), true
 	}
-	return nil
+	return problem.Problem{}, false
 }
+
+// pageOf shows a problem to a person.
+func pageOf(p problem.Problem) page { return page{Title: p.Title, Text: p.Detail, Hint: p.Hint} }
 
 // connect begins a login in this browser.
 func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
-	if p := h.loginProblem(r.Context(), account); p != nil {
-		h.page(w, p.Status, page{Title: "Cannot sign in", Text: p.Detail, Hint: p.Hint})
+	if p, refused := h.loginProblem(r.Context(), account); refused {
+		h.page(w, p.Status, pageOf(p))
 		return
 	}
 	redirect := h.config.Login.RedirectURL
@@ -99,11 +106,8 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) moveToRedirectHost(w http.ResponseWriter, r *http.Request, account string) {
 	redirect := h.config.Login.RedirectURL
 	if r.URL.Query().Has("moved") {
-		h.page(w, http.StatusBadRequest, page{
-			Title: "Cannot sign in here",
-			Text:  "This address is served under the host " + r.Host + ", but PandaDoc will send the browser to " + redirect.Host + ".",
-			Hint:  "Open the login under the host of the redirect URL, or set --redirect-url to the one registered at PandaDoc.",
-		})
+		p := problem.Of(problem.LoginElsewhere, "host", r.Host, "redirect", redirect.Scheme+"://"+redirect.Host)
+		h.page(w, p.Status, pageOf(p))
 		return
 	}
 	target := url.URL{Scheme: redirect.Scheme, Host: redirect.Host, Path: "/connect/" + account, RawQuery: "moved=1"}
@@ -124,12 +128,13 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	a, err := h.logins.claim(query.Get("state"), cookie, true)
 	if err != nil {
-		h.page(w, http.StatusBadRequest, page{Title: "Not signed in", Text: sentence(err), Hint: "If you want to sign in, begin again with: pandadoc-auth-proxy login"})
+		h.page(w, http.StatusBadRequest, pageOf(loginRefused("", err)))
 		return
 	}
 	status, err := h.finish(r.Context(), a, query.Get("code"), query.Get("error"))
 	if err != nil {
-		h.page(w, http.StatusBadGateway, page{Title: "Not signed in", Text: sentence(err), Hint: problemOf(a.account, err).Hint})
+		p := loginRefused(a.account, err)
+		h.page(w, p.Status, pageOf(p))
 		return
 	}
 	h.page(w, http.StatusOK, page{
@@ -149,8 +154,8 @@ func (h *Handler) toConsole() *link {
 // beginLogin begins a login whose result a person carries over by hand.
 func (h *Handler) beginLogin(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
-	if p := h.loginProblem(r.Context(), account); p != nil {
-		writeProblem(w, *p)
+	if p, refused := h.loginProblem(r.Context(), account); refused {
+		p.Write(w)
 		return
 	}
 	a := h.logins.begin(account, false)
@@ -161,34 +166,41 @@ func (h *Handler) beginLogin(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) endLogin(w http.ResponseWriter, r *http.Request) {
 	var body EndLogin
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10)).Decode(&body); err != nil {
-		writeProblem(w, problem{
-			Status: http.StatusBadRequest, Code: "bad-request", Detail: "The body is not the JSON that is expected.",
-			Hint: `Send {"state": …, "code": …}.`,
-		})
+		problem.Of(problem.InvalidInput, "reason", `send {"state": …, "code": …}`).Write(w)
 		return
 	}
 	a, err := h.logins.claim(body.State, "", false)
 	if err != nil {
-		writeProblem(w, problem{
-			Status: http.StatusBadRequest, Code: "login-refused", Detail: sentence(err), Hint: hintLogin(mux.Vars(r)["account"]),
-		})
+		loginRefused(mux.Vars(r)["account"], err).Write(w)
 		return
 	}
 	status, err := h.finish(r.Context(), a, body.Code, body.Error)
 	if err != nil {
-		writeLoginError(w, a.account, err)
+		loginRefused(a.account, err).Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, describe(status))
+	writeJSON(w, http.StatusOK, Account{status, hintOf(status)})
 }
 
-func writeLoginError(w http.ResponseWriter, account string, err error) {
+// loginRefused returns how a login failed: by a state that does not fit, by a word of PandaDoc's page, or by
+// an error of the Manager.
+func loginRefused(account string, err error) problem.Problem {
 	p := problemOf(account, err)
-	if p.Code == "internal" { // the token endpoint, or PandaDoc's page, said no
-		p.Status, p.Code, p.Hint = http.StatusBadGateway, "login-refused", hintLogin(account)
+	if p.Code == problem.Internal { // the token endpoint, or PandaDoc's page, refused
+		p = problem.Of(problem.LoginRefused, about(account)...)
+		p.Detail = sentence(err)
 	}
-	p.Detail = sentence(err)
-	writeProblem(w, p)
+	return p
+}
+
+// loginResult is also for those who wait for a login that cannot begin.
+func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
+	account := mux.Vars(r)["account"]
+	if p, refused := h.loginProblem(r.Context(), account); refused {
+		p.Write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, LastLogin{h.logins.result(account)})
 }
 
 // finish trades the code of a claimed login for tokens and stores them. It goes on when the caller hangs
@@ -198,7 +210,7 @@ func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (
 	defer cancel()
 	switch {
 	case refusal != "":
-		err := errors.New("PandaDoc ended the login with: " + printable(refusal))
+		err := errors.New("PandaDoc ended the login with: " + bounded(refusal, maxErrorText))
 		h.logins.ended(a.account, LoginDenied, err.Error())
 		return tokens.Status{}, err
 	case code == "":
@@ -206,12 +218,12 @@ func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (
 		h.logins.ended(a.account, LoginFailed, err.Error())
 		return tokens.Status{}, err
 	}
-	pair, err := h.config.Authorizer.Exchange(ctx, code, h.config.Login.RedirectURL.String())
+	pair, err := h.config.Manager.Exchange(ctx, code, h.config.Login.RedirectURL.String())
 	if err != nil {
 		h.logins.ended(a.account, LoginFailed, err.Error())
 		return tokens.Status{}, err
 	}
-	status, err := h.config.Authorizer.Login(ctx, a.account, pair)
+	status, err := h.config.Manager.Login(ctx, a.account, pair)
 	if err != nil {
 		h.logins.ended(a.account, LoginFailed, err.Error())
 		return status, err
@@ -220,19 +232,121 @@ func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (
 	return status, nil
 }
 
-// printable bounds a text from outside and takes out what could deceive a terminal or a log.
-func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, text)
-	return text[:min(len(text), maxErrorText)]
+// Why a callback ends no login. None of them changes anything: the login that was meant goes on.
+var (
+	errUnknownLogin = errors.New("this login is not known here: the state in the address matches none that was begun")
+	errUsedLogin    = errors.New("this login has ended already: each can be used once")
+	errExpiredLogin = errors.New("this login has expired: it must be finished within 10 minutes")
+	errOtherBrowser = errors.New("this login was begun in another browser")
+	errByHand       = errors.New("this login was begun by a command: paste the address of this page there")
+)
+
+// attempt is one login from the redirect to PandaDoc until the browser comes back.
+type attempt struct {
+	account string
+	state   string // goes through PandaDoc and comes back in the address
+	cookie  string // stays in the browser; empty if the code comes back by hand
+	begun   time.Time
+	ended   bool
 }
 
-// sentence makes a sentence of an error.
-func sentence(err error) string {
-	text := err.Error()
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+// LastLogin is the answer of /api/v1/accounts/{account}/login-result. It is given for accounts that do
+// not exist yet as well.
+type LastLogin struct {
+	// LastLogin is how the last login through this listener ended. Nil if there was none.
+	LastLogin *LoginResult `json:"last_login"`
+}
+
+// LoginResult is how a login ended.
+type LoginResult struct {
+	At     time.Time `json:"at"`
+	Result string    `json:"result"`           // "signed-in", "denied" or "failed"
+	Detail string    `json:"detail,omitempty"` // safe to show
+}
+
+// The results of a login.
+const (
+	LoginDone   = "signed-in"
+	LoginDenied = "denied"
+	LoginFailed = "failed"
+)
+
+// logins are the attempts of this process. They need no store: after a restart a person begins anew.
+type logins struct {
+	mu       sync.Mutex // guards the fields below
+	attempts []*attempt // oldest first
+	results  map[string]LoginResult
+}
+
+func newLogins() *logins { return &logins{results: map[string]LoginResult{}} }
+
+// begin starts a login of account, bound to a browser by a cookie or not bound at all.
+func (l *logins) begin(account string, inBrowser bool) attempt {
+	a := &attempt{account: account, state: rand.Text(), begun: time.Now()} // 130 bits
+	if inBrowser {
+		a.cookie = rand.Text()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.attempts = slices.DeleteFunc(l.attempts, func(a *attempt) bool { return time.Since(a.begun) > loginMemory })
+	if len(l.attempts) >= maxLogins {
+		l.attempts = slices.Delete(l.attempts, 0, 1)
+	}
+	l.attempts = append(l.attempts, a)
+	return *a
+}
+
+// claim ends the login that has this state, so that nobody else can, and returns it. A login of a
+// browser is given only to that browser, one without only to a caller without.
+func (l *logins) claim(state, cookie string, inBrowser bool) (attempt, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.find(state)
+	switch {
+	case a == nil:
+		return attempt{}, errUnknownLogin
+	case a.ended:
+		return attempt{}, errUsedLogin
+	case time.Since(a.begun) > loginLifetime:
+		return attempt{}, errExpiredLogin
+	case inBrowser && a.cookie == "":
+		return attempt{}, errByHand
+	case a.cookie != "" && !same(a.cookie, cookie):
+		return attempt{}, errOtherBrowser
+	}
+	a.ended = true
+	return *a, nil
+}
+
+// find compares with every attempt in a time that does not tell how much of a state was right.
+func (l *logins) find(state string) *attempt {
+	var found *attempt
+	for _, a := range l.attempts {
+		if same(a.state, state) {
+			found = a
+		}
+	}
+	return found
+}
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// ended notes how the login of an account came out.
+func (l *logins) ended(account, result, detail string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.results[account]; !known && len(l.results) >= maxLogins {
+		clear(l.results) // only for people who look right after a login
+	}
+	l.results[account] = LoginResult{At: time.Now().UTC(), Result: result, Detail: detail}
+}
+
+// result returns how the last login of an account ended, or nil.
+func (l *logins) result(account string) *LoginResult {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r, ok := l.results[account]; ok {
+		return &r
+	}
+	return nil
 }

@@ -128,7 +128,7 @@ func TestARefusalEndsTheLogin(t *testing.T) {
 	x := newTester(t)
 	state := x.connect("acme").Get("state")
 	r := x.back("error=" + url.QueryEscape("<script>alert(1)</script>\x1b[2J") + "&state=" + state)
-	check(t, "status", r.status, http.StatusBadGateway)
+	check(t, "status", r.status, http.StatusBadRequest)
 	wantText(t, r, "&lt;script&gt;")
 	if strings.ContainsAny(r.body, "\x1b") {
 		t.Errorf("the page holds a control character")
@@ -195,7 +195,7 @@ func TestNoLoginWithoutAClientOrForAKey(t *testing.T) {
 	check(t, "status", r.status, http.StatusConflict)
 	wantText(t, r, "PANDADOC_CLIENT_ID")
 	// The command waits for a result. It used to wait for five minutes here.
-	check(t, "result", x.send(http.MethodGet, "/api/v1/accounts/acme/login-result", "").code(t), "client-refused")
+	check(t, "result", x.send(http.MethodGet, "/api/v1/accounts/acme/login-result", "").code(t), "login-impossible")
 
 	key := newTester(t, tokens.Status{Account: "acme", State: tokens.Ready, Scheme: tokens.APIKey})
 	check(t, "status", key.send(http.MethodGet, "/connect/acme", "").status, http.StatusConflict)
@@ -221,8 +221,8 @@ func TestALoginExpiresAfterTenMinutes(t *testing.T) {
 		} {
 			accounts := &fakeAccounts{logins: map[string]string{}}
 			h, err := New(Config{
-				Accounts: accounts, Keeper: accounts, Authorizer: accounts,
-				Login: LoginConfig{ClientID: "c", AuthorizeURL: "https://a.example", RedirectURL: &url.URL{Scheme: "http", Host: "example.com", Path: "/back"}},
+				Manager: accounts,
+				Login:   LoginConfig{ClientID: "c", AuthorizeURL: "https://a.example", RedirectURL: &url.URL{Scheme: "http", Host: "example.com", Path: "/back"}},
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -52,7 +55,7 @@ func newMetrics(c Config) *metrics {
 	}
 	m.registry.MustRegister(
 		m.requests, m.duration, m.upstream, m.retries, m.refused, m.refreshes, m.refreshDuration,
-		&accountCollector{c.Accounts, m.accounts},
+		&accountCollector{c.Manager, m.accounts},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	if c.Proxy != nil {
@@ -79,15 +82,15 @@ func (m *metrics) handler() http.Handler {
 }
 
 // request counts one request.
-func (m *metrics) request(r Request) {
+func (m *metrics) request(r proxy.Exchange) {
 	account := ""
-	if r.accountExists() {
+	if accountExists(r) {
 		account = m.accounts.label(r.Account)
 	}
 	m.requests.WithLabelValues(account, methodLabel(r.Method), statusLabel(r.Status)).Inc()
-	m.duration.Observe(time.Duration(r.Duration).Seconds())
+	m.duration.Observe(r.Duration.Seconds())
 	if r.Upstream > 0 {
-		m.upstream.Observe(time.Duration(r.Upstream).Seconds())
+		m.upstream.Observe(r.Upstream.Seconds())
 	}
 	if r.Replay != "" {
 		m.retries.WithLabelValues(account, retryLabel(r)).Inc()
@@ -106,11 +109,11 @@ func (m *metrics) event(e tokens.Event) {
 	}
 }
 
-// accountExists says whether the account that r names is one, and not a name that somebody made up: a
+// accountExists reports whether the account that r names is one, and not a name that somebody made up: a
 // token was found for it, or the lack of one is about it.
-func (r Request) accountExists() bool {
+func accountExists(r proxy.Exchange) bool {
 	switch r.Code {
-	case "login-required", "client-refused", "refresh-unavailable":
+	case problem.LoginRequired, problem.ClientNotConfigured, problem.ClientRefused, problem.RefreshUnavailable:
 		return true
 	}
 	return r.Attempts > 0
@@ -128,27 +131,27 @@ func methodLabel(method string) string {
 }
 
 func statusLabel(status int) string {
-	if status != statusClientGone && http.StatusText(status) == "" {
+	if status != proxy.StatusClientGone && http.StatusText(status) == "" {
 		return otherLabel
 	}
 	return strconv.Itoa(status)
 }
 
-func codeLabel(code string) string {
-	if _, known := ownCodes[code]; !known {
+func codeLabel(code problem.Code) string {
+	if !problem.Known(code) {
 		return otherLabel
 	}
-	return code
+	return string(code)
 }
 
 // retryLabel is the outcome of a repetition or, where there was none, the reason.
-func retryLabel(r Request) string {
+func retryLabel(r proxy.Exchange) string {
 	switch r.Replay {
-	case replayed, refusedAgain, replayFailed:
+	case proxy.ReplaySucceeded, proxy.ReplayRefused, proxy.ReplayFailed:
 		return r.Replay
 	}
 	switch r.Reason {
-	case tokenGood, bodyNotKept, apiKeyUsed, refreshNoHelp:
+	case proxy.ReasonTokenGood, proxy.ReasonBodyNotKept, proxy.ReasonAPIKey, proxy.ReasonRefreshDidNotHelp:
 		return r.Reason
 	}
 	return otherLabel
@@ -164,4 +167,131 @@ func refreshLabel(e tokens.Event) string {
 		return answer.Code
 	}
 	return "failed"
+}
+
+// maxAccountLabels bounds the accounts that have series of their own. The first ones that are met get
+// them; all others are counted together.
+const maxAccountLabels = 1000
+
+// accountLabels remembers which accounts have series of their own.
+type accountLabels struct {
+	mu    sync.RWMutex // guards known
+	known map[string]bool
+}
+
+func newAccountLabels() *accountLabels { return &accountLabels{known: map[string]bool{}} }
+
+// label returns the label of an account that exists.
+func (l *accountLabels) label(account string) string {
+	l.mu.RLock()
+	known, full := l.known[account], len(l.known) >= maxAccountLabels
+	l.mu.RUnlock()
+	switch {
+	case known:
+		return account
+	case full:
+		return otherLabel
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.known) >= maxAccountLabels {
+		return otherLabel
+	}
+	l.known[account] = true
+	return account
+}
+
+var (
+	stateDesc = prometheus.NewDesc(metricsPrefix+"account_state",
+		"1 for the state that an account is in, 0 for the others.", []string{"account", "state"}, nil)
+	expiryDesc = prometheus.NewDesc(metricsPrefix+"token_expiry_timestamp_seconds",
+		"When the account's access token expires, as a Unix time. Absent if that is not known.", []string{"account"}, nil)
+	refreshedDesc = prometheus.NewDesc(metricsPrefix+"last_refresh_timestamp_seconds",
+		"When a refresh of the account last succeeded, in this process or another, as a Unix time. Absent if none did.", []string{"account"}, nil)
+	inFlightDesc = prometheus.NewDesc(metricsPrefix+"in_flight_requests",
+		"Requests that are being forwarded now.", nil, nil)
+	replayBytesDesc = prometheus.NewDesc(metricsPrefix+"replay_bytes",
+		"Bytes of request bodies that are kept now so that they can be sent again after a 401.", []string{"where"}, nil)
+)
+
+// accountCollector shows how the accounts in memory stand at the moment of the scrape. Accounts without
+// series of their own are summed up: how many are in a state, and the earliest of their dates.
+type accountCollector struct {
+	source Manager
+	labels *accountLabels
+}
+
+var _ prometheus.Collector = (*accountCollector)(nil)
+
+// Describe implements prometheus.Collector.
+func (c *accountCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- stateDesc
+	ch <- expiryDesc
+	ch <- refreshedDesc
+}
+
+// accountGauges are the values of one label.
+type accountGauges struct {
+	states            map[tokens.State]int
+	expires, provenAt time.Time // zero if not known
+}
+
+// Collect implements prometheus.Collector.
+func (c *accountCollector) Collect(ch chan<- prometheus.Metric) {
+	all := map[string]*accountGauges{}
+	for _, s := range relevant(c.source.Status()) {
+		label := c.labels.label(s.Account)
+		g := all[label]
+		if g == nil {
+			g = &accountGauges{states: map[tokens.State]int{}}
+			all[label] = g
+		}
+		g.states[s.State]++
+		g.expires, g.provenAt = earliest(g.expires, s.ExpiresAt), earliest(g.provenAt, s.ProvenAt)
+	}
+	for label, g := range all {
+		for _, state := range []tokens.State{tokens.Ready, tokens.Degraded, tokens.Unavailable, tokens.LoginRequired, tokens.Unknown} {
+			gauge(ch, stateDesc, float64(g.states[state]), label, string(state))
+		}
+		timestamp(ch, expiryDesc, g.expires, label)
+		timestamp(ch, refreshedDesc, g.provenAt, label)
+	}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func timestamp(ch chan<- prometheus.Metric, d *prometheus.Desc, t time.Time, labels ...string) {
+	if !t.IsZero() {
+		gauge(ch, d, float64(t.UnixMilli())/1000, labels...)
+	}
+}
+
+// trafficCollector shows what the proxied port is busy with at the moment of the scrape.
+type trafficCollector struct{ proxy Proxy }
+
+var _ prometheus.Collector = trafficCollector{}
+
+func newTrafficCollector(p Proxy) prometheus.Collector { return trafficCollector{p} }
+
+// Describe implements prometheus.Collector.
+func (c trafficCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- inFlightDesc
+	ch <- replayBytesDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c trafficCollector) Collect(ch chan<- prometheus.Metric) {
+	inMemory, onDisk := c.proxy.ReplayBytes()
+	gauge(ch, inFlightDesc, float64(c.proxy.InFlight()))
+	gauge(ch, replayBytesDesc, float64(inMemory), "memory")
+	gauge(ch, replayBytesDesc, float64(onDisk), "disk")
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -79,10 +81,10 @@ func TestMetricsTellWhatWasPromised(t *testing.T) {
 	acme := account("acme", tokens.Degraded, tokens.CauseRefreshFailing)
 	acme.ExpiresAt, acme.ProvenAt = expires, proven
 	x := newTesterWith(t, func(c *Config) { c.Proxy = fakeProxy{inFlight: 3, inMemory: 10, onDisk: 20} }, acme)
-	x.handler.ObserveRequest(Request{Account: "acme", Method: "GET", Status: 200, Attempts: 2, Replay: replayed, Duration: Milliseconds(time.Second), Upstream: Milliseconds(time.Millisecond)})
-	x.handler.ObserveRequest(Request{Account: "acme", Method: "POST", Status: 401, Attempts: 1, Replay: notRetried, Reason: bodyNotKept})
-	x.handler.ObserveRequest(Request{Account: "acme", Method: "GET", Status: 502, Code: "login-required"})
-	x.handler.ObserveRequest(Request{Method: "GET", Status: 403, Code: "host-not-allowed"})
+	x.handler.ObserveRequest(proxy.Exchange{Account: "acme", Method: "GET", Status: 200, Attempts: 2, Replay: proxy.ReplaySucceeded, Duration: time.Second, Upstream: time.Millisecond})
+	x.handler.ObserveRequest(proxy.Exchange{Account: "acme", Method: "POST", Status: 401, Attempts: 1, Replay: proxy.ReplayNone, Reason: proxy.ReasonBodyNotKept})
+	x.handler.ObserveRequest(proxy.Exchange{Account: "acme", Method: "GET", Status: 502, Code: "login-required"})
+	x.handler.ObserveRequest(proxy.Exchange{Method: "GET", Status: 403, Code: "host-not-allowed"})
 	x.handler.ObserveEvent(tokens.Event{Account: "acme", Kind: tokens.EventRefreshed, Duration: time.Second})
 	x.handler.ObserveEvent(tokens.Event{Account: "acme", Kind: tokens.EventFailed, Err: errors.New("cut")})
 	x.handler.ObserveEvent(tokens.Event{Account: "acme", Kind: tokens.EventFailed, Err: fmt.Errorf("x: %w", &tokens.EndpointError{Status: 400, Code: "invalid_grant"})})
@@ -129,7 +131,7 @@ func hasProc() bool {
 
 func TestMetricsPassTheLinter(t *testing.T) {
 	x := newTesterWith(t, func(c *Config) { c.Proxy = fakeProxy{} }, account("default", tokens.Ready, ""))
-	x.handler.ObserveRequest(Request{Account: "default", Method: "GET", Status: 200, Attempts: 2, Replay: replayed, Code: "overloaded"})
+	x.handler.ObserveRequest(proxy.Exchange{Account: "default", Method: "GET", Status: 200, Attempts: 2, Replay: proxy.ReplaySucceeded, Code: "overloaded"})
 	x.handler.ObserveEvent(tokens.Event{Account: "default", Kind: tokens.EventRefreshed})
 	r := x.send(http.MethodGet, "/metrics", "")
 	problems, err := promlint.New(strings.NewReader(r.body)).Lint()
@@ -148,13 +150,13 @@ func TestStrangeRequestsMakeNoSeries(t *testing.T) {
 	// Every kind of request once, with the strangest of each.
 	kinds := func(i int) {
 		name := fmt.Sprint("odd-", i)
-		x.handler.ObserveRequest(Request{Account: "default", Method: "GET", Route: "/" + name, Status: 200, Attempts: 1})
-		x.handler.ObserveRequest(Request{Account: name, Method: "GET", Status: 404, Code: "unknown-account"})
-		x.handler.ObserveRequest(Request{Account: name, Method: "GET", Status: 503, Code: "store-unavailable"})
-		x.handler.ObserveRequest(Request{Account: name, Method: "GET", Status: 400, Code: "bad-request"})
-		x.handler.ObserveRequest(Request{Account: "default", Method: fmt.Sprint("M", i%100), Status: 405, Code: "method-not-allowed"})
-		x.handler.ObserveRequest(Request{Account: "default", Method: "GET", Status: 600 + i%400, Attempts: 1})
-		x.handler.ObserveRequest(Request{Account: "default", Method: "GET", Status: 500, Code: name, Replay: name, Reason: name, Attempts: 1})
+		x.handler.ObserveRequest(proxy.Exchange{Account: "default", Method: "GET", Route: "/" + name, Status: 200, Attempts: 1})
+		x.handler.ObserveRequest(proxy.Exchange{Account: name, Method: "GET", Status: 404, Code: "unknown-account"})
+		x.handler.ObserveRequest(proxy.Exchange{Account: name, Method: "GET", Status: 503, Code: "store-unavailable"})
+		x.handler.ObserveRequest(proxy.Exchange{Account: name, Method: "GET", Status: 400, Code: "bad-request"})
+		x.handler.ObserveRequest(proxy.Exchange{Account: "default", Method: fmt.Sprint("M", i%100), Status: 405, Code: "method-not-allowed"})
+		x.handler.ObserveRequest(proxy.Exchange{Account: "default", Method: "GET", Status: 600 + i%400, Attempts: 1})
+		x.handler.ObserveRequest(proxy.Exchange{Account: "default", Method: "GET", Status: 500, Code: problem.Code(name), Replay: name, Reason: name, Attempts: 1})
 		x.handler.ObserveEvent(tokens.Event{Account: "default", Kind: tokens.EventFailed, Err: &tokens.EndpointError{Code: name}})
 	}
 	kinds(0)
@@ -178,7 +180,7 @@ func TestTooManyAccountsShareOneLabel(t *testing.T) {
 	check(t, "series", len(got[metricsPrefix+"account_state"].Metric), 5*(maxAccountLabels+1))
 	check(t, "others", value(t, got, "account_state", "account", otherLabel, "state", "ready"), 50)
 	check(t, "first expiry of the others", value(t, got, "token_expiry_timestamp_seconds", "account", otherLabel), 3_000_000_000-maxAccountLabels-49)
-	x.handler.ObserveRequest(Request{Account: "a1049", Method: "GET", Status: 200, Attempts: 1})
+	x.handler.ObserveRequest(proxy.Exchange{Account: "a1049", Method: "GET", Status: 200, Attempts: 1})
 	check(t, "requests of the others", value(t, x.scrape(), "requests_total", "account", otherLabel), 1)
 }
 
@@ -191,7 +193,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	acme := account("acme", tokens.Ready, "")
 	acme.ExpiresAt, acme.ProvenAt = time.Unix(1, 0), time.Unix(1, 0)
 	x := newTesterWith(t, func(c *Config) { c.Proxy = fakeProxy{} }, acme)
-	x.handler.ObserveRequest(Request{Account: "acme", Method: "GET", Status: 502, Attempts: 2, Replay: replayed, Code: "overloaded"})
+	x.handler.ObserveRequest(proxy.Exchange{Account: "acme", Method: "GET", Status: 502, Attempts: 2, Replay: proxy.ReplaySucceeded, Code: "overloaded"})
 	x.handler.ObserveEvent(tokens.Event{Account: "acme", Kind: tokens.EventRefreshed})
 	var got, want []string
 	for name, family := range x.scrape() {

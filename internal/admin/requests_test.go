@@ -8,27 +8,28 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
 func TestRequestsAreToldNewestFirstAndBounded(t *testing.T) {
 	x := newTester(t, account("default", tokens.Ready, ""))
 	for i := range maxRequests + 10 {
-		x.handler.ObserveRequest(Request{ID: fmt.Sprint("id", i), At: time.Now(), Method: "GET", Status: 200, Attempts: 1, Generation: 1})
+		x.handler.ObserveRequest(proxy.Exchange{RequestID: fmt.Sprint("id", i), Start: time.Now(), Method: "GET", Status: 200, Attempts: 1, Generation: 1})
 	}
 	var got Requests
 	x.send(http.MethodGet, "/api/v1/requests?limit=500", "").decode(t, &got)
 	check(t, "kept", len(got.Requests), maxRequests)
-	check(t, "newest", got.Requests[0].ID, fmt.Sprint("id", maxRequests+9))
-	check(t, "oldest", got.Requests[maxRequests-1].ID, "id10")
+	check(t, "newest", got.Requests[0].RequestID, fmt.Sprint("id", maxRequests+9))
+	check(t, "oldest", got.Requests[maxRequests-1].RequestID, "id10")
 	x.send(http.MethodGet, "/api/v1/requests", "").decode(t, &got)
 	check(t, "shown without a limit", len(got.Requests), shownRequests)
 	check(t, "forgotten", x.send(http.MethodGet, "/api/v1/requests/id9", "").code(t), "unknown-request")
 	var one RequestReport
 	x.send(http.MethodGet, "/api/v1/requests/id10", "").decode(t, &one)
-	check(t, "found", one.ID, "id10")
+	check(t, "found", one.RequestID, "id10")
 	for _, limit := range []string{"-1", "501", "x"} {
-		check(t, limit, x.send(http.MethodGet, "/api/v1/requests?limit="+limit, "").code(t), "bad-request")
+		check(t, limit, x.send(http.MethodGet, "/api/v1/requests?limit="+limit, "").code(t), "invalid-input")
 	}
 }
 
@@ -37,12 +38,12 @@ func TestTrafficOfTheLastHour(t *testing.T) {
 		var l requestLog
 		time.Sleep(time.Minute - time.Since(time.Now().Truncate(time.Minute)))
 		for i := range 100 {
-			l.add(Request{At: time.Now(), Status: 200, Duration: Milliseconds(i+1) * Milliseconds(time.Millisecond)})
+			l.add(proxy.Exchange{Start: time.Now(), Status: 200, Duration: time.Duration(i+1) * time.Millisecond})
 		}
-		l.add(Request{At: time.Now(), Status: 502, Code: "upstream-unreachable"})
-		l.add(Request{At: time.Now(), Status: 500})
-		l.add(Request{At: time.Now(), Status: 404})
-		l.add(Request{At: time.Now(), Status: statusClientGone, Code: "bad-request"})
+		l.add(proxy.Exchange{Start: time.Now(), Status: 502, Code: "upstream-unreachable"})
+		l.add(proxy.Exchange{Start: time.Now(), Status: 500})
+		l.add(proxy.Exchange{Start: time.Now(), Status: 404})
+		l.add(proxy.Exchange{Start: time.Now(), Status: proxy.StatusClientGone, Code: "bad-request"})
 		hour := l.hour(time.Now())
 		check(t, "minutes", len(hour), maxMinutes)
 		last := hour[maxMinutes-1]
@@ -64,25 +65,25 @@ func TestTrafficOfTheLastHour(t *testing.T) {
 func TestExplanationsSayWhatHappened(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		r    Request
+		r    proxy.Exchange
 		want []string
 	}{
-		{"plain", Request{Status: 200, Account: "acme", Attempts: 1, Generation: 3, Duration: Milliseconds(1500 * time.Microsecond)},
+		{"plain", proxy.Exchange{Status: 200, Account: "acme", Attempts: 1, Generation: 3, Duration: 1500 * time.Microsecond},
 			[]string{"PandaDoc answered 200 after 1.5 ms.", "as account acme, with the tokens of generation 3"}},
-		{"replayed", Request{Status: 201, Attempts: 2, Replay: replayed, RefusedGeneration: 3, Generation: 4, Spooled: 10, SpooledOn: "memory"},
+		{"replayed", proxy.Exchange{Status: 201, Attempts: 2, Replay: proxy.ReplaySucceeded, RefusedGeneration: 3, Generation: 4, Spooled: 10, SpooledOn: "memory"},
 			[]string{"refused the token of generation 3 with 401. The proxy got generation 4 and repeated", "10 bytes of its body were kept in memory"}},
-		{"replay refused", Request{Status: 401, Attempts: 2, Replay: refusedAgain, RefusedGeneration: 3, Generation: 4}, []string{"refused as well"}},
-		{"no newer token", Request{Status: 502, Code: "login-required", Attempts: 1, Replay: replayFailed, RefusedGeneration: 3},
-			[]string{"answered 502 (login-required) itself", "could not get a newer token", "Sign in again"}},
-		{"token good", Request{Status: 401, Attempts: 1, Replay: notRetried, Reason: tokenGood, RefusedGeneration: 3}, []string{"not about it"}},
-		{"API key", Request{Status: 401, Attempts: 1, Replay: notRetried, Reason: apiKeyUsed}, []string{"PandaDoc answered 401. An API key cannot be refreshed."}},
-		{"body not kept", Request{Status: 401, Attempts: 1, Replay: notRetried, Reason: bodyNotKept, RefusedGeneration: 3, BytesIn: 7},
+		{"replay refused", proxy.Exchange{Status: 401, Attempts: 2, Replay: proxy.ReplayRefused, RefusedGeneration: 3, Generation: 4}, []string{"refused as well"}},
+		{"no newer token", proxy.Exchange{Status: 502, Code: "login-required", Hint: "run: x login", Attempts: 1, Replay: proxy.ReplayFailed, RefusedGeneration: 3},
+			[]string{"answered 502 (login-required) itself", "could not get a newer token", "Next: run: x login"}},
+		{"token good", proxy.Exchange{Status: 401, Attempts: 1, Replay: proxy.ReplayNone, Reason: proxy.ReasonTokenGood, RefusedGeneration: 3}, []string{"not about it"}},
+		{"API key", proxy.Exchange{Status: 401, Attempts: 1, Replay: proxy.ReplayNone, Reason: proxy.ReasonAPIKey}, []string{"PandaDoc answered 401. An API key cannot be refreshed."}},
+		{"body not kept", proxy.Exchange{Status: 401, Attempts: 1, Replay: proxy.ReplayNone, Reason: proxy.ReasonBodyNotKept, RefusedGeneration: 3, BytesIn: 7},
 			[]string{"too large to be kept", "--replay-disk", "No copy of its body (7 bytes)"}},
-		{"on disk", Request{Status: 200, Attempts: 1, Generation: 1, Spooled: 10, SpooledOn: "disk"}, []string{"temporary file"}},
-		{"guard", Request{Status: 403, Code: "host-not-allowed"}, []string{"not a name of this proxy", "not sent to PandaDoc", "--allow-host"}},
-		{"unknown code", Request{Status: 418, Code: "teapot"}, []string{"418 (teapot) itself"}},
-		{"client gone", Request{Status: statusClientGone, Attempts: 1, Generation: 1, Duration: Milliseconds(90 * time.Second)}, []string{"went away before it had its answer, after 90 s"}},
-		{"cut", Request{Status: 200, Cut: true, Attempts: 1, Generation: 1, Duration: Milliseconds(2500 * time.Millisecond)}, []string{"broke its answer off, after 2.50 s"}},
+		{"on disk", proxy.Exchange{Status: 200, Attempts: 1, Generation: 1, Spooled: 10, SpooledOn: "disk"}, []string{"temporary file"}},
+		{"guard", proxy.Exchange{Status: 403, Code: "host-not-allowed", Detail: "The Host a is not a name of this proxy.", Hint: "allow it"}, []string{"itself. The Host a is not a name", "not sent to PandaDoc", "Next: allow it"}},
+		{"unknown code", proxy.Exchange{Status: 418, Code: "teapot"}, []string{"418 (teapot) itself"}},
+		{"client gone", proxy.Exchange{Status: proxy.StatusClientGone, Attempts: 1, Generation: 1, Duration: 90 * time.Second}, []string{"went away before it had its answer, after 90 s"}},
+		{"cut", proxy.Exchange{Status: 200, Cut: true, Attempts: 1, Generation: 1, Duration: 2500 * time.Millisecond}, []string{"broke its answer off, after 2.50 s"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			text := strings.Join(report(row.r).Explanation, "\n")

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -70,21 +71,18 @@ func (h *Handler) testCall(w http.ResponseWriter, r *http.Request) {
 		return // the caller has gone
 	}
 	defer h.leaveTest()
-	if p := readTestCall(w, r, &call); p != nil {
-		writeProblem(w, *p)
+	if err := readTestCall(w, r, &call); err != nil {
+		invalid(err).Write(w)
 		return
 	}
 	req, err := call.request(ctx)
 	if err != nil {
-		writeProblem(w, problem{Status: http.StatusBadRequest, Code: "bad-request", Detail: sentence(err)})
+		invalid(err).Write(w)
 		return
 	}
 	answer, ok := h.runTest(req)
 	if !ok {
-		writeProblem(w, problem{
-			Status: http.StatusGatewayTimeout, Code: "upstream-timeout",
-			Detail: "There was no answer within " + testTimeout.String() + ".", Hint: "Send the request with curl: it waits as long as you like.",
-		})
+		problem.Of(problem.TestTimeout, "limit", problem.Span(testTimeout)).Write(w)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -102,21 +100,28 @@ func (h *Handler) enterTest(ctx context.Context) bool {
 
 func (h *Handler) leaveTest() { <-h.tests }
 
-func readTestCall(w http.ResponseWriter, r *http.Request, call *TestCall) *problem {
+func readTestCall(w http.ResponseWriter, r *http.Request, call *TestCall) error {
 	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxTestCall))
 	in.DisallowUnknownFields()
-	err := in.Decode(call)
+	return in.Decode(call)
+}
+
+// invalid returns why a test call cannot be made.
+func invalid(err error) problem.Problem {
 	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return &problem{
-			Status: http.StatusRequestEntityTooLarge, Code: "request-too-large",
-			Detail: "A test request may have about 8 MB.", Hint: "Send larger files with curl.",
-		}
-	case err != nil:
-		return &problem{Status: http.StatusBadRequest, Code: "bad-request", Detail: "The body is not the JSON that is expected: " + printable(err.Error()) + "."}
+	if errors.As(err, &large) {
+		return problem.Of(problem.RequestTooLarge)
 	}
-	return nil
+	return problem.Of(problem.InvalidInput, "reason", bounded(err.Error(), maxErrorText))
+}
+
+// bounded makes text from outside fit for one line.
+func bounded(text string, most int) string {
+	text = problem.Line(text)
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
 }
 
 // runTest serves req. It is not ok if the time was up before there was an answer.
@@ -142,7 +147,7 @@ func (h *Handler) runTest(req *http.Request) (TestAnswer, bool) {
 	return answer, true
 }
 
-// serveTest says whether the answer was broken off, by the API or because it is too long. The proxy
+// serveTest reports whether the answer was broken off, by the API or because it is too long. The proxy
 // panics with ErrAbortHandler then, which is for a server, and here there is none.
 func serveTest(next http.Handler, w http.ResponseWriter, r *http.Request) (cut bool) {
 	defer func() {
@@ -193,10 +198,10 @@ func (c TestCall) request(ctx context.Context) (*http.Request, error) {
 
 // header leaves out what belongs to a connection, of which there is none.
 func (c TestCall) header() (http.Header, error) {
-	header := http.Header{"User-Agent": {program + " console"}, "Accept": {"*/*"}}
+	header := http.Header{"User-Agent": {problem.Program + " console"}, "Accept": {"*/*"}}
 	for name, value := range c.Header {
 		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }) || strings.ContainsAny(value, "\r\n\x00") {
-			return nil, fmt.Errorf("the header field %q cannot be sent", printable(name))
+			return nil, fmt.Errorf("the header field %q cannot be sent", bounded(name, maxErrorText))
 		}
 		header.Set(name, value)
 	}
@@ -206,7 +211,7 @@ func (c TestCall) header() (http.Header, error) {
 	return header, nil
 }
 
-// isTokenRune says whether a name of a header field may contain r (RFC 9110 section 5.6.2).
+// isTokenRune reports whether a name of a header field may contain r (RFC 9110 section 5.6.2).
 func isTokenRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }

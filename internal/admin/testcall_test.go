@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -115,7 +116,7 @@ func TestTestCallTellsWhatHappened(t *testing.T) {
 		w.Header().Set("X-Request-Id", "the-id")
 		w.Header()["Content-Type"] = nil // as the proxy does, so that net/http does not guess
 		w.Write([]byte{0xff, 0})
-		x.handler.ObserveRequest(Request{ID: "the-id", Status: 200, Attempts: 2, Replay: replayed, RefusedGeneration: 1, Generation: 2})
+		x.handler.ObserveRequest(proxy.Exchange{RequestID: "the-id", Status: 200, Attempts: 2, Replay: proxy.ReplaySucceeded, RefusedGeneration: 1, Generation: 2})
 	})
 	var answer TestAnswer
 	x.test(TestCall{Method: "GET", Target: "/x"}).decode(t, &answer)
@@ -154,14 +155,14 @@ func TestTestCallRefusesWhatCannotBeSent(t *testing.T) {
 		`{"method":"POST","target":"/x","body":"a","body_base64":"YQ=="}`,
 	} {
 		r := x.send(http.MethodPost, "/api/v1/test", body, RequestHeader, "1")
-		check(t, body, r.code(t), "bad-request")
+		check(t, body, r.code(t), "invalid-input")
 	}
-	check(t, "without the header", x.send(http.MethodPost, "/api/v1/test", `{"method":"GET","target":"/x"}`).code(t), "header-required")
+	check(t, "without the header", x.send(http.MethodPost, "/api/v1/test", `{"method":"GET","target":"/x"}`).code(t), "admin-header-required")
 	check(t, "by GET", x.send(http.MethodGet, "/api/v1/test", "").status, http.StatusMethodNotAllowed)
 	check(t, "arrived", *got, arrived{})
 }
 
 func TestTestCallWithoutAnswer(t *testing.T) {
 	x, _ := newTestedProxy(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	check(t, "code", x.test(TestCall{Method: "GET", Target: "/x"}).code(t), "upstream-timeout")
+	check(t, "code", x.test(TestCall{Method: "GET", Target: "/x"}).code(t), "test-timeout")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
@@ -35,7 +36,7 @@ type accountFlag struct {
 
 // accounts gives access to those of a running proxy, or else to those in the store.
 type accounts struct {
-	*adminClient
+	*client.Client
 	// handler is set if no proxy runs: it serves what a proxy's admin listener would.
 	handler http.Handler
 	// redirect is the redirect URL of a login.
@@ -50,11 +51,11 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 	if err != nil {
 		return nil, withStatus(err, exitUsage)
 	}
-	client, err := dialAdmin(ctx, c.Admin)
+	running, err := client.Dial(ctx, c.Admin)
 	switch {
 	case err == nil:
-		return &accounts{adminClient: client, admin: c.Admin}, nil
-	case !errors.Is(err, errNoProxy):
+		return &accounts{Client: running, admin: c.Admin}, nil
+	case !errors.Is(err, client.ErrNoProxy):
 		return nil, err
 	}
 	store, err := c.Store.Open(ctx, c.StoreOptions(p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }))
@@ -83,8 +84,8 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),
 		RedirectURL: c.Login.Redirect(c.AdminPort()), Scope: c.Login.Scope,
 	}
-	handler, err := newAdmin(admin.Config{
-		Accounts: manager, Keeper: manager, Authorizer: manager, Login: login,
+	handler, err := admin.New(admin.Config{
+		Manager: manager, Login: login,
 		Info: admin.Info{
 			Version: buildVersion(p.Version).version, Listeners: []string{}, Upstream: "", Store: store.Name, StartedAt: time.Now().UTC(),
 		},
@@ -94,7 +95,7 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 	}
 	p.ending.beforeTrace(func(ctx context.Context) { manager.Close(ctx) })
 	end := func() error { return p.finishExchange(manager) }
-	return &accounts{adminClient: localAdmin(handler, end), handler: handler, redirect: login.RedirectURL, admin: c.Admin}, nil
+	return &accounts{Client: client.Local(handler, end), handler: handler, redirect: login.RedirectURL, admin: c.Admin}, nil
 }
 
 // finishExchange waits for a token exchange under way and its save. Given up, it would cost a login.
@@ -147,13 +148,13 @@ func (a *accounts) act(ctx context.Context, method, account, verb string, in any
 	if verb != "" {
 		path += "/" + verb
 	}
-	_, err := a.do(ctx, method, path, in, &out)
+	_, err := a.Do(ctx, method, path, in, &out)
 	return out, forPeople(err)
 }
 
 // forPeople gives a problem its hint and its exit status.
 func forPeople(err error) error {
-	var p *problemError
+	var p *client.ProblemError
 	if !errors.As(err, &p) {
 		return err
 	}
@@ -174,7 +175,7 @@ func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, acc.close()) }()
+	defer func() { err = errors.Join(err, acc.Close()) }()
 	s, err := acc.act(ctx, http.MethodPost, c.Account, "refresh", nil)
 	if err != nil {
 		return err
@@ -194,7 +195,7 @@ func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, acc.close()) }()
+	defer func() { err = errors.Join(err, acc.Close()) }()
 	if _, err := acc.act(ctx, http.MethodPost, c.Account, "logout", nil); err != nil {
 		return err
 	}
@@ -216,9 +217,9 @@ func (c *statusCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, acc.close()) }()
+	defer func() { err = errors.Join(err, acc.Close()) }()
 	var all admin.Overview
-	if _, err := acc.do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
+	if _, err := acc.Do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
 		return forPeople(err)
 	}
 	if c.Account != "" {

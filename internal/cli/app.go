@@ -175,7 +175,7 @@ func (r *running) adminConfig() admin.Config {
 		listeners = append(listeners, listen.BaseURL(l))
 	}
 	return admin.Config{
-		Accounts: r.manager, Keeper: r.manager, Authorizer: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
+		Manager: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
 		Pprof: r.Pprof,
 		Login: admin.LoginConfig{
 			ClientID: r.Tokens.Endpoint.ClientID, AuthorizeURL: r.Upstream.Authorize.String(),

@@ -28,7 +28,7 @@ func (r *running) build() (err error) {
 	if r.proxy, err = proxy.New(r.proxyConfig()); err != nil {
 		return err
 	}
-	if r.admin, err = newAdmin(r.adminConfig()); err != nil {
+	if r.admin, err = admin.New(r.adminConfig()); err != nil {
 		return err
 	}
 	r.server = r.proxy.Server()
@@ -64,22 +64,8 @@ func (r *running) proxyConfig() proxy.Config {
 	c.ReplayTotal = r.replayTotal(c.TempDir)
 	c.Transport = r.transport
 	c.Log = r.logger
-	c.Observe = func(x proxy.Exchange) { r.admin.ObserveRequest(requestOf(x)) }
+	c.Observe = func(x proxy.Exchange) { r.admin.ObserveRequest(x) }
 	return c
-}
-
-// newAdmin puts the guard of the proxied port before the admin handler.
-func newAdmin(c admin.Config, allowHosts ...string) (*admin.Handler, error) {
-	guard, err := proxy.NewGuard(proxy.GuardConfig{
-		AllowHosts:    append(allowHosts, c.Login.RedirectURL.Hostname()),
-		AnyHostPaths:  admin.ProbePaths(),
-		NavigatePaths: []string{"/", c.Login.RedirectURL.Path},
-	})
-	if err != nil {
-		return nil, err
-	}
-	c.Guard = guard.Wrap
-	return admin.New(c)
 }
 
 func portOfListeners(open []net.Listener) int {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/doctor"
 	"pandadoc-auth-proxy/internal/problem"
@@ -34,17 +35,17 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	if at != nil && at.Path == "" && at.Port == 0 {
 		at = nil // a proxy with these settings would be anywhere
 	}
-	client, err := dialAdmin(ctx, at)
+	running, err := client.Dial(ctx, at)
 	switch {
 	case err == nil:
-		defer client.close()
-		in.Proxy = asker{client}
-	case !errors.Is(err, errNoProxy):
+		defer running.Close()
+		in.Proxy = asker{running}
+	case !errors.Is(err, client.ErrNoProxy):
 		in.ProxyErr = err
 	}
 	if c.Refresh {
 		in.Refresh = func(ctx context.Context, account string) (admin.Account, error) {
-			return p.refreshForDoctor(ctx, client, settings, account)
+			return p.refreshForDoctor(ctx, running, settings, account)
 		}
 	}
 	report := doctor.Run(ctx, in)
@@ -60,15 +61,15 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 }
 
 // asker lets the doctor ask a running proxy.
-type asker struct{ *adminClient }
+type asker struct{ *client.Client }
 
 func (a asker) Do(ctx context.Context, method, path string, in, out any) (int, error) {
-	return a.do(ctx, method, path, in, out)
+	return a.Do(ctx, method, path, in, out)
 }
 
 // refreshForDoctor gets new tokens by the running proxy, or without one by this process.
-func (p *program) refreshForDoctor(ctx context.Context, running *adminClient, c *config.Config, account string) (admin.Account, error) {
-	acc := &accounts{adminClient: running}
+func (p *program) refreshForDoctor(ctx context.Context, running *client.Client, c *config.Config, account string) (admin.Account, error) {
+	acc := &accounts{Client: running}
 	if running == nil {
 		store, err := c.Store.Open(ctx, c.StoreOptions(p.Environ, func(string) {}))
 		if err != nil {
@@ -77,7 +78,7 @@ func (p *program) refreshForDoctor(ctx context.Context, running *adminClient, c 
 		if acc, err = p.ownAccounts(ctx, c, store); err != nil {
 			return admin.Account{}, err
 		}
-		defer acc.close()
+		defer acc.Close()
 	}
 	return acc.act(ctx, http.MethodPost, account, "refresh", nil)
 }

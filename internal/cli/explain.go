@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
 )
@@ -29,14 +30,14 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	client, err := dialAdmin(ctx, settings.Admin)
+	running, err := client.Dial(ctx, settings.Admin)
 	if err != nil {
 		return problem.WithHint(named(err, settings.Admin), "only a running proxy remembers its requests: name its address with --admin-listen")
 	}
-	defer client.close()
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer running.Close()
+	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)
 	defer cancel()
-	r, err := c.ask(ctx, client)
+	r, err := c.ask(ctx, running)
 	if err != nil {
 		return forPeople(err)
 	}
@@ -47,14 +48,14 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 }
 
 // ask gets one request, by its id or the newest.
-func (c *explainCommand) ask(ctx context.Context, client *adminClient) (admin.RequestReport, error) {
+func (c *explainCommand) ask(ctx context.Context, running *client.Client) (admin.RequestReport, error) {
 	if c.RequestID != "" {
 		var one admin.RequestReport
-		_, err := client.do(ctx, http.MethodGet, "/api/v1/requests/"+url.PathEscape(c.RequestID), nil, &one)
+		_, err := running.Do(ctx, http.MethodGet, "/api/v1/requests/"+url.PathEscape(c.RequestID), nil, &one)
 		return one, err
 	}
 	var newest admin.Requests
-	if _, err := client.do(ctx, http.MethodGet, "/api/v1/requests?limit=1", nil, &newest); err != nil {
+	if _, err := running.Do(ctx, http.MethodGet, "/api/v1/requests?limit=1", nil, &newest); err != nil {
 		return admin.RequestReport{}, err
 	}
 	if len(newest.Requests) == 0 {
@@ -65,10 +66,10 @@ func (c *explainCommand) ask(ctx context.Context, client *adminClient) (admin.Re
 
 func printRequest(w io.Writer, r admin.RequestReport, now time.Time) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "request %s\n", r.ID)
+	fmt.Fprintf(&text, "request %s\n", r.RequestID)
 	for _, line := range []struct{ name, value string }{
 		{"request", r.Method + " " + r.Route},
-		{"at", problem.When(r.At, now)},
+		{"at", problem.When(r.Start, now)},
 		{"account", r.Account},
 	} {
 		if line.value != "" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/stores"
@@ -24,7 +25,7 @@ func TestTheAdminListenerIsGuarded(t *testing.T) {
 		{"localhost", "/api/v1/status", "localhost", nil, 200},
 		{"a rebound name", "/api/v1/status", "evil.example", nil, 403},
 		{"a look-alike", "/connect/default", "localhost.evil.example", nil, 403},
-		{"a kubelet", "/readyz", "10.1.2.3:8081", nil, 200},
+		{"a rebound name asking for readiness", "/readyz", "10.1.2.3:8081", nil, 403},
 		{"a kubelet asking for life", "/livez", "pod.example", nil, 200},
 		{"a page elsewhere", "/api/v1/status", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, 403},
 		{"a page on another port", "/api/v1/status", "", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Origin", "http://localhost:3000"}, 403},
@@ -61,7 +62,7 @@ func TestAnotherProgramIsNotTakenForAProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := dialAdmin(t.Context(), &at); err == nil || !strings.Contains(err.Error(), "is not "+programName) {
+		if _, err := client.Dial(t.Context(), &at); err == nil || !strings.Contains(err.Error(), "is not "+programName) {
 			t.Errorf("%v: got %v, want it refused", body, err)
 		}
 		other.Close()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/tokens"
@@ -23,15 +24,15 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	client, err := dialAdmin(ctx, settings.Admin)
+	running, err := client.Dial(ctx, settings.Admin)
 	if err != nil {
 		return fmt.Errorf("not ready: %w", named(err, settings.Admin))
 	}
-	defer client.close()
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer running.Close()
+	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)
 	defer cancel()
 	var ready admin.Readiness
-	status, err := client.do(ctx, http.MethodGet, "/readyz", nil, &ready)
+	status, err := running.Do(ctx, http.MethodGet, "/readyz", nil, &ready)
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
@@ -47,7 +48,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 
 // named says where nobody was found.
 func named(err error, at *listen.Address) error {
-	if errors.Is(err, errNoProxy) {
+	if errors.Is(err, client.ErrNoProxy) {
 		return fmt.Errorf("nothing listens on %s", at)
 	}
 	return err

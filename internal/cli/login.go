@@ -46,7 +46,7 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, acc.close()) }()
+	defer func() { err = errors.Join(err, acc.Close()) }()
 	limited, cancel := context.WithTimeoutCause(ctx, loginLimit, errLoginLimit)
 	defer cancel()
 	way := c.byBrowser
@@ -69,7 +69,7 @@ var errLoginLimit = problem.Mistake("nobody signed in within 5 minutes", "run th
 // byHand prints the address and reads what a person brings back.
 func (c *loginCommand) byHand(ctx context.Context, p *program, acc *accounts) error {
 	var begun admin.BegunLogin
-	if _, err := acc.do(ctx, http.MethodPost, "/api/v1/accounts/"+c.Account+"/login", nil, &begun); err != nil {
+	if _, err := acc.Do(ctx, http.MethodPost, "/api/v1/accounts/"+c.Account+"/login", nil, &begun); err != nil {
 		return forPeople(err)
 	}
 	fmt.Fprintf(p.Stderr, "Open this address in a browser and allow the access:\n\n  %s\n\n", begun.AuthorizeURL)
@@ -154,7 +154,7 @@ func (c *accounts) loginPage(ctx context.Context) (start *url.URL, stop func(), 
 		return c.serveLogin(ctx)
 	}
 	var all admin.Overview
-	if _, err := c.do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
+	if _, err := c.Do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
 		return nil, nil, forPeople(err)
 	}
 	redirect, err := url.Parse(all.RedirectURL)
@@ -203,7 +203,7 @@ func (c *accounts) serveLogin(ctx context.Context) (start *url.URL, stop func(),
 // lastLogin returns how the last login of an account ended, or nil if there was none.
 func (c *accounts) lastLogin(ctx context.Context, account string) (*admin.LoginResult, error) {
 	var out admin.LastLogin
-	_, err := c.do(ctx, http.MethodGet, "/api/v1/accounts/"+account+"/login-result", nil, &out)
+	_, err := c.Do(ctx, http.MethodGet, "/api/v1/accounts/"+account+"/login-result", nil, &out)
 	return out.LastLogin, forPeople(err)
 }
 

@@ -16,7 +16,7 @@ import (
 // printStatus writes the accounts for people, problems first.
 func printStatus(w io.Writer, acc *accounts, all admin.Overview) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, store %s\n", acc.where, all.Store)
+	fmt.Fprintf(&text, "%s, store %s\n", acc.Where, all.Store)
 	accounts := slices.SortedStableFunc(slices.Values(all.Accounts), func(a, b admin.Account) int {
 		return cmp.Compare(urgency(a.State), urgency(b.State))
 	})

@@ -31,11 +31,23 @@ const (
 
 // Codes of answers on the admin listener only.
 const (
-	NotFound         Code = "not-found"
-	AdminKeyRequired Code = "admin-key-required"
-	APIKeyAccount    Code = "api-key"
-	LoginRefused     Code = "login-refused"
-	Internal         Code = "internal"
+	NotFound            Code = "not-found"
+	WrongMethod         Code = "wrong-method"
+	LoopbackOnly        Code = "loopback-only"
+	AdminHeaderRequired Code = "admin-header-required"
+	AdminKeyRequired    Code = "admin-key-required"
+	LinkRefused         Code = "link-refused"
+	NoAdminPort         Code = "no-admin-port"
+	InvalidInput        Code = "invalid-input"
+	RequestTooLarge     Code = "request-too-large"
+	UnknownRequest      Code = "unknown-request"
+	InvalidAccount      Code = "invalid-account"
+	APIKeyAccount       Code = "api-key"
+	LoginImpossible     Code = "login-impossible"
+	LoginElsewhere      Code = "login-elsewhere"
+	LoginRefused        Code = "login-refused"
+	TestTimeout         Code = "test-timeout"
+	Internal            Code = "internal"
 )
 
 // Causes: why an account is not ready. ClientRefused, ClientNotConfigured and StoreUnavailable are
@@ -226,6 +238,42 @@ var table = []Problem{
 	{Code: AdminKeyRequired, Status: 401, Title: "Admin key required",
 		Detail: "This action needs the admin key, because the proxied port asks for authentication too.",
 		Hint:   "run: pandadoc-auth-proxy console"},
+	{Code: WrongMethod, Status: 405, Title: "Method not allowed",
+		Detail: "This path does not serve the method {method}.",
+		Hint:   "use {allow}"},
+	{Code: LoopbackOnly, Status: 403, Title: "Not served here",
+		Detail: "Beyond loopback only /livez, /readyz and /metrics are served.",
+		Hint:   "use the admin listener from the machine or container that the proxy runs in"},
+	{Code: AdminHeaderRequired, Status: 403, Title: "Header required",
+		Detail: "A request that changes something needs the header {header}, which no page elsewhere can send.",
+		Hint:   "send {header}: 1"},
+	{Code: LinkRefused, Status: 401, Title: "Link used or expired",
+		Detail: "Each link from the command line works once, and for 10 minutes.",
+		Hint:   "get a new link: {command}"},
+	{Code: NoAdminPort, Status: 409, Title: "No admin port",
+		Detail: "The proxy has no admin listener that a browser could reach.",
+		Hint:   "start it with --admin-listen localhost:8081"},
+	{Code: InvalidInput, Status: 400, Title: "Invalid input",
+		Detail: "The request is not what this path expects: {reason}.",
+		Hint:   "see docs/admin.md"},
+	{Code: RequestTooLarge, Status: 413, Title: "Request too large",
+		Detail: "A test request may have about 8 MB.",
+		Hint:   "send larger files with curl"},
+	{Code: UnknownRequest, Status: 404, Title: "Unknown request",
+		Detail: "No request with this id is remembered. The last {most} requests since the start of the proxy are.",
+		Hint:   "take the id from the X-Request-Id of the answer, or from the log"},
+	{Code: InvalidAccount, Status: 404, Title: "Unknown account",
+		Detail: "No account can have this name: use up to 63 small letters, digits and hyphens.",
+		Hint:   "run: pandadoc-auth-proxy status"},
+	{Code: TestTimeout, Status: 504, Title: "API timeout",
+		Detail: "There was no answer within {limit}.",
+		Hint:   "send the request with curl, which waits as long as you like"},
+	{Code: LoginImpossible, Status: 409, Title: "No client id",
+		Detail: "There is no client id, so PandaDoc would not know who asks.",
+		Hint:   "register an application at PandaDoc with the redirect URL {redirect}, and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET"},
+	{Code: LoginElsewhere, Status: 400, Title: "Cannot sign in here",
+		Detail: "This page was opened under {host}, but PandaDoc will send the browser to {redirect}.",
+		Hint:   "open it under {redirect}, or set --redirect-url to the one registered at PandaDoc"},
 	{Code: APIKeyAccount, Status: 409, Title: "Account uses an API key",
 		Detail: "Account {account} signs in with an API key, which cannot be refreshed.",
 		Hint:   "replace the API key in the configuration"},

@@ -51,7 +51,7 @@ function problem(a) {
 
 // hintText sets the command in a hint apart.
 function hintText(hint) {
-  const command = /^Run: (.+)$/.exec(hint);
+  const command = /^run: (.+)$/.exec(hint);
   return command ? ['On the command line: ', h('code', command[1])] : hint;
 }
 

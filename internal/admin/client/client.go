@@ -1,4 +1,6 @@
-package cli
+// Package client is how the command line talks to a proxy: to one that runs, over a connection, or to an admin
+// handler in its own process, without any.
+package client
 
 import (
 	"bytes"
@@ -18,53 +20,56 @@ import (
 )
 
 const (
-	askTimeout   = 5 * time.Second // to find out whether a proxy runs
+	AskTimeout   = 5 * time.Second // to find out whether a proxy runs
 	maxAdminBody = 1 << 20
 )
 
-// errNoProxy means that nothing listens at the admin address.
-var errNoProxy = errors.New("no proxy is running there")
+// ErrNoProxy means that nothing listens at the admin address.
+var ErrNoProxy = errors.New("no proxy is running there")
 
-// adminClient speaks to an admin handler: that of a running proxy over a connection, or one of this
+// Client speaks to an admin handler: that of a running proxy over a connection, or one of this
 // process without any.
-type adminClient struct {
+type Client struct {
 	transport http.RoundTripper
 	base      string // origin that the handler is asked at
-	where     string // the accounts are, for people
-	close     func() error
+	Where     string // the accounts are, for people
+	end       func() error
 }
 
-// dialAdmin returns a client of the proxy whose admin listener is at a. It returns errNoProxy if nothing
+// Dial returns a client of the proxy whose admin listener is at a. It returns ErrNoProxy if nothing
 // listens there, and another error if something else does.
-func dialAdmin(ctx context.Context, a *listen.Address) (*adminClient, error) {
+func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	if a == nil {
-		return nil, errNoProxy
+		return nil, ErrNoProxy
 	}
 	t := &http.Transport{DialContext: a.Dial, DisableCompression: true}
-	c := &adminClient{transport: t, base: a.Origin(), where: "proxy on " + a.String()}
-	c.close = func() error {
+	c := &Client{transport: t, base: a.Origin(), Where: "proxy on " + a.String()}
+	c.end = func() error {
 		t.CloseIdleConnections()
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
 	defer cancel()
 	var alive admin.Liveness
-	_, err := c.do(ctx, http.MethodGet, "/livez", nil, &alive)
+	_, err := c.Do(ctx, http.MethodGet, "/livez", nil, &alive)
 	switch {
 	case errors.Is(err, listen.ErrRefused), errors.Is(err, os.ErrNotExist):
-		c.close()
-		return nil, errNoProxy
-	case err != nil || alive.Program != programName:
-		c.close()
-		return nil, problem.WithHint(fmt.Errorf("what listens on %s is not %s", a, programName), "give the proxy's admin address with --admin-listen, or none")
+		c.Close()
+		return nil, ErrNoProxy
+	case err != nil || alive.Program != problem.Program:
+		c.Close()
+		return nil, problem.WithHint(fmt.Errorf("what listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or none")
 	}
 	return c, nil
 }
 
-// localAdmin returns a client of a handler in this process.
-func localAdmin(h http.Handler, end func() error) *adminClient {
-	return &adminClient{transport: handlerTransport{h}, base: "http://localhost", where: "no proxy is running", close: end}
+// Local returns a client of a handler in this process.
+func Local(h http.Handler, end func() error) *Client {
+	return &Client{transport: handlerTransport{h}, base: "http://localhost", Where: "no proxy is running", end: end}
 }
+
+// Close waits for what the accounts still have to do, if they are in this process.
+func (c *Client) Close() error { return c.end() }
 
 // handlerTransport answers requests by a handler, without a connection.
 type handlerTransport struct{ http.Handler }
@@ -86,8 +91,8 @@ func (w *recorder) Header() http.Header         { return w.header }
 func (w *recorder) WriteHeader(status int)      { w.status = status }
 func (w *recorder) Write(p []byte) (int, error) { return w.body.Write(p) }
 
-// problemError is what the admin handler says when something did not work.
-type problemError struct {
+// ProblemError is what the admin handler says when something did not work.
+type ProblemError struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
@@ -95,7 +100,7 @@ type problemError struct {
 }
 
 // Error makes of the sentence that pages show what stands behind "error:".
-func (e *problemError) Error() string {
+func (e *ProblemError) Error() string {
 	text := strings.TrimSuffix(e.Detail, ".")
 	if text == "" {
 		return fmt.Sprintf("the proxy answered %d", e.Status)
@@ -106,9 +111,9 @@ func (e *problemError) Error() string {
 	return strings.ToLower(text[:1]) + text[1:]
 }
 
-// do sends a request and reads the JSON of its answer into out. Any answer with a problem is a
-// *problemError, together with the status.
-func (c *adminClient) do(ctx context.Context, method, path string, in, out any) (status int, err error) {
+// Do sends a request and reads the JSON of its answer into out. Any answer with a problem is a
+// *ProblemError, together with the status.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) (status int, err error) {
 	var body bytes.Buffer
 	if in != nil {
 		if err := json.NewEncoder(&body).Encode(in); err != nil {
@@ -122,7 +127,7 @@ func (c *adminClient) do(ctx context.Context, method, path string, in, out any) 
 	r.Header.Set(admin.RequestHeader, "1")
 	answer, err := c.transport.RoundTrip(r)
 	if err != nil {
-		return 0, fmt.Errorf("ask the %s: %w", c.where, err)
+		return 0, fmt.Errorf("ask the %s: %w", c.Where, err)
 	}
 	defer answer.Body.Close()
 	return answer.StatusCode, readAnswer(answer, out)
@@ -134,7 +139,7 @@ func readAnswer(answer *http.Response, out any) error {
 		return fmt.Errorf("read the answer of the proxy: %w", err)
 	}
 	if answer.Header.Get("Content-Type") == "application/problem+json" {
-		p := &problemError{}
+		p := &ProblemError{}
 		if err := json.Unmarshal(data, p); err != nil {
 			return fmt.Errorf("the proxy answered %d, and not in a form that is understood", answer.StatusCode)
 		}

@@ -1,0 +1,147 @@
+package admin
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+)
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	data, err := json.MarshalIndent(body, "", "  ")
+	if err != nil { // a program error: our types always marshal
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(data, '\n'))
+}
+
+// hintOf returns the next thing to try for an account, or "" if there is nothing to do.
+func hintOf(s tokens.Status) string {
+	code := problem.Code(s.Cause)
+	switch {
+	case problem.Known(code):
+	case s.State == tokens.LoginRequired:
+		code = problem.LoginRequired
+	default:
+		return ""
+	}
+	return problem.Of(code, about(s.Account)...).Hint
+}
+
+// about returns the values that the texts about an account may name.
+func about(account string) []string {
+	login := problem.LoginCommand(account)
+	if !tokens.ValidAccount(account) {
+		login = problem.LoginCommand("") // nothing that somebody made up goes into a command to paste
+	}
+	return []string{
+		"account", account, "login", login,
+		"stored", "another API, token endpoint or client id", "configured", "this one",
+	}
+}
+
+// problemCodes are the answers to what the Manager returns.
+var problemCodes = []struct {
+	err  error
+	code problem.Code
+}{
+	{tokens.ErrUnknownAccount, problem.UnknownAccount},
+	{tokens.ErrLoginRequired, problem.LoginRequired},
+	{tokens.ErrClientRefused, problem.ClientRefused},
+	{tokens.ErrRefreshUnavailable, problem.RefreshUnavailable},
+	{tokens.ErrStoreUnavailable, problem.StoreUnavailable},
+	{tokens.ErrAPIKey, problem.APIKeyAccount},
+}
+
+// problemOf turns an error of the Manager into an answer.
+func problemOf(account string, err error) problem.Problem {
+	p := problem.Of(problem.Internal)
+	for _, row := range problemCodes {
+		if errors.Is(err, row.err) {
+			p = problem.Of(row.code, about(account)...)
+			break
+		}
+	}
+	var u *tokens.UnavailableError
+	if errors.As(err, &u) {
+		if u.RetryAfter > 0 {
+			p.RetryAfter = u.RetryAfter
+		}
+		p.Detail = withCause(p.Detail, account, u.Cause)
+	}
+	if hint := problem.HintOf(err); hint != "" {
+		p.Hint = hint
+	}
+	return p
+}
+
+// withCause makes the detail of a problem more exact. A cause with a row of its own is told in its words.
+func withCause(detail, account string, cause error) string {
+	switch {
+	case cause == nil:
+		return detail
+	case problem.Known(problem.Code(cause.Error())):
+		return problem.Of(problem.Code(cause.Error()), about(account)...).Detail
+	}
+	return detail + " " + sentence(cause)
+}
+
+// sentence makes a sentence of an error.
+func sentence(err error) string {
+	text := problem.Line(err.Error())
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// page is what people see in the browser: three lines, and nothing from anywhere else.
+type page struct {
+	Title string
+	Text  string
+	Hint  string // the next thing to try; may be empty
+	Next  *link  // nil for none
+}
+
+// link leads on.
+type link struct{ To, Text string }
+
+const pageStyle = `body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}`
+
+var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{{.Title}} - pandadoc-auth-proxy</title>
+<style>` + pageStyle + `</style>
+<h1>{{.Title}}</h1>
+<p>{{.Text}}</p>
+{{with .Hint}}<p>{{.}}</p>{{end}}
+{{with .Next}}<p><a href="{{.To}}">{{.Text}}</a></p>{{end}}
+</html>
+`))
+
+func (h *Handler) page(w http.ResponseWriter, status int, p page) {
+	var body bytes.Buffer
+	if err := pageTemplate.Execute(&body, p); err != nil { // a program error: a page always fits its template
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	hash := sha256.Sum256([]byte(pageStyle))
+	header := w.Header()
+	header.Set("Content-Security-Policy", header.Get("Content-Security-Policy")+
+		"; style-src 'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'")
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write(body.Bytes())
+}

@@ -28,6 +28,8 @@ type plan struct {
 	// cannot take the pair from it.
 	answer func(w http.ResponseWriter, body []byte)
 	lost   bool
+	// foreign answers in place of the server, to which the request does not come.
+	foreign func(w http.ResponseWriter)
 }
 
 // authority is an authorization server and the API behind it. Every refresh replaces both tokens and ends the
@@ -185,8 +187,12 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request) {
 	if p.cutBefore || (p.mindful && r.Context().Err() != nil) {
 		panic(http.ErrAbortHandler)
 	}
-	if p.status != 0 {
+	switch {
+	case p.status != 0:
 		w.WriteHeader(p.status)
+		return
+	case p.foreign != nil:
+		p.foreign(w)
 		return
 	}
 	status, answer := a.exchange(r, refresh)
@@ -224,7 +230,7 @@ func (a *authority) begin(refresh string) plan {
 		return p
 	}
 	g.arrivals[pair]++
-	if p.cutBefore || p.cutAfter || p.lost || p.status >= 500 {
+	if p.cutBefore || p.cutAfter || p.lost || p.status >= 500 || p.foreign != nil {
 		g.excuses[pair]++
 	}
 	return p

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -116,15 +117,29 @@ func (w *world) signIn() { w.t.Helper(); w.signInAs(tokens.DefaultAccount) }
 
 func (w *world) signInAs(account string) {
 	w.t.Helper()
+	if _, err := w.manager().Login(w.t.Context(), account, w.login(account)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// signOut logs out as a command would.
+func (w *world) signOut() {
+	w.t.Helper()
+	if _, err := w.manager().Logout(w.t.Context(), tokens.DefaultAccount); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// manager returns what a command uses to write a record.
+func (w *world) manager() *tokens.Manager {
+	w.t.Helper()
 	c := tokens.DefaultConfig()
 	c.Store, c.Endpoint.URL, c.Endpoint.ClientID = w.store(), w.tokenURL, clientID
 	m, err := tokens.New(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := m.Login(w.t.Context(), account, w.login(account)); err != nil {
-		w.t.Fatal(err)
-	}
+	return m
 }
 
 func (w *world) store() *filestore.Store {
@@ -150,10 +165,19 @@ func (w *world) record() tokens.Record {
 func (w *world) saved() int { return numberOf(w.record().RefreshToken.Reveal()) }
 
 // serve starts a proxy over the store.
-func (w *world) serve(args ...string) *proxy {
+func (w *world) serve(args ...string) *proxy { w.t.Helper(); return w.serveWith(nil, args...) }
+
+// serveWith starts a proxy over the store with more environment. Later arguments and variables win.
+func (w *world) serveWith(more []string, args ...string) *proxy {
 	w.t.Helper()
-	env := []string{"PANDADOC_CLIENT_ID=" + clientID, "PANDADOC_CLIENT_SECRET=" + clientSecret, "TMPDIR=" + w.temp}
-	p := program.StartAs(w.t, tie, env, append([]string{
+	return w.start(tie, more, args...)
+}
+
+// start is serveWith for a command that prepare changes first.
+func (w *world) start(prepare func(*exec.Cmd), more []string, args ...string) *proxy {
+	w.t.Helper()
+	env := append([]string{"PANDADOC_CLIENT_ID=" + clientID, "PANDADOC_CLIENT_SECRET=" + clientSecret, "TMPDIR=" + w.temp}, more...)
+	p := program.StartAs(w.t, prepare, env, append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "file:" + w.dir,
 		"--api-url", w.apiURL, "--token-url", w.tokenURL,
 	}, args...)...)
@@ -176,8 +200,15 @@ type answer struct {
 func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.code) }
 
 // get asks for documents. A process that was killed gives an error.
-func (p *proxy) get(ctx context.Context) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/public/v1/documents", nil)
+func (p *proxy) get(ctx context.Context) (answer, error) { return p.getAs(ctx, tokens.DefaultAccount) }
+
+// getAs asks for the documents of an account.
+func (p *proxy) getAs(ctx context.Context, account string) (answer, error) {
+	prefix := "/@" + account
+	if account == tokens.DefaultAccount {
+		prefix = ""
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+prefix+"/public/v1/documents", nil)
 	if err != nil {
 		return answer{}, err
 	}

@@ -62,7 +62,7 @@ type Config struct {
 	BodyTimeout time.Duration
 
 	// Transport carries requests to the API. It must neither follow redirects nor unpack bodies. Nil
-	// means NewTransport(Upstream).
+	// means NewUpstream(Upstream).
 	Transport http.RoundTripper
 	// Upstream configures the transport that New makes. It is not looked at if Transport is set.
 	Upstream TransportOptions

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -317,6 +316,13 @@ func upstreamCase(err error) (code problem.Code, name string) {
 	if code, name := dialCase(err); code != "" {
 		return code, name
 	}
+	var unprocessed notProcessedError
+	switch {
+	case errors.Is(err, ErrLoop):
+		return problem.LoopDetected, ""
+	case errors.As(err, &unprocessed), errors.Is(err, errGaveUp):
+		return problem.UpstreamUnreachable, problem.CaseNotProcessed
+	}
 	if name := tlsCase(err); name != "" {
 		return problem.UpstreamUnreachable, name
 	}
@@ -324,8 +330,8 @@ func upstreamCase(err error) (code problem.Code, name string) {
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return problem.UpstreamTimeout, ""
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errReset),
+		errors.Is(err, errBrokenPipe), errors.Is(err, net.ErrClosed):
 		return problem.UpstreamUnreachable, "connection_terminated"
 	}
 	return problem.UpstreamProtocol, ""
@@ -343,9 +349,9 @@ func dialCase(err error) (code problem.Code, name string) {
 		return "", ""
 	case op.Timeout():
 		return problem.UpstreamTimeout, "connection_timeout"
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, errRefused):
 		return problem.UpstreamUnreachable, "connection_refused"
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+	case errors.Is(err, errNoNetwork), errors.Is(err, errNoRouteToHost):
 		return problem.UpstreamUnreachable, "destination_ip_unroutable"
 	}
 	return problem.UpstreamUnreachable, ""

@@ -101,7 +101,7 @@ func New(cfg Config) (*Proxy, error) {
 	p.budget = spool.NewBudget(cfg.ReplayTotal, p.warnNoCopy)
 	p.transport = cfg.Transport
 	if p.transport == nil {
-		own := NewTransport(cfg.Upstream)
+		own := NewUpstream(cfg.Upstream)
 		p.transport, p.ownsConns = own, own.CloseIdleConnections
 	}
 	p.renewals.start()

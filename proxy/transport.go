@@ -52,8 +52,7 @@ func (t *authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *authTransport) send(req *http.Request, c *call, token tokens.Token) (*http.Response, error) {
-	first := c.cursor()
-	res, err := t.attempt(req, c, token, first)
+	res, first, err := t.attempt(req, c, token)
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +64,32 @@ func (t *authTransport) send(req *http.Request, c *call, token tokens.Token) (*h
 	return t.afterRefusal(req, c, token, first, res)
 }
 
-// attempt sends req once, signed in with token, with the body that cursor reads. It follows the
-// contract of http.RoundTripper: req itself stays as it is, so that a second attempt begins afresh
-// while the transport may still be busy with the first.
-func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token, body *spool.Cursor) (*http.Response, error) {
+// attempt sends req, signed in with token, and sends it again if the API did not process it and all of its body
+// is kept. It returns the body of the last sending.
+func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token) (*http.Response, *spool.Cursor, error) {
+	for resent := 0; ; resent++ {
+		body := c.cursor()
+		res, err := t.sendOnce(req, c, token, body)
+		if err == nil {
+			return res, body, nil
+		}
+		var unprocessed notProcessedError
+		again := errors.As(err, &unprocessed) && resent < maxResends
+		if again {
+			body.Hold()
+			again = c.canRepeat() && waitToResend(req.Context(), resent)
+		}
+		body.Close()
+		if !again {
+			return nil, nil, err
+		}
+	}
+}
+
+// sendOnce sends req once, with the body that cursor reads. It follows the contract of http.RoundTripper: req
+// itself stays as it is, so that a second attempt begins afresh while the transport may still be busy with the
+// first.
+func (t *authTransport) sendOnce(req *http.Request, c *call, token tokens.Token, body *spool.Cursor) (*http.Response, error) {
 	signed := *req
 	signed.Header = maps.Clone(req.Header)
 	signed.Header["Authorization"] = []string{token.Authorization()}
@@ -127,8 +148,7 @@ func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.
 // repeat sends the request again. Whatever comes of it is final; after another 401 the token source is
 // told, so that it can hold back from refreshing once more for nothing.
 func (t *authTransport) repeat(req *http.Request, c *call, fresh tokens.Token) (*http.Response, error) {
-	second := c.lastCursor()
-	res, err := t.attempt(req, c, fresh, second)
+	res, second, err := t.attempt(req, c, fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -159,14 +179,6 @@ func (c *call) cursor() *spool.Cursor {
 		return nil
 	}
 	return c.spool.Cursor()
-}
-
-// lastCursor is cursor for an attempt after which there will be no other.
-func (c *call) lastCursor() *spool.Cursor {
-	if c.spool == nil {
-		return nil
-	}
-	return c.spool.LastCursor()
 }
 
 // reasonFor returns why the API's 401 stands although Renew was asked, or "".

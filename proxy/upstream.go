@@ -1,15 +1,33 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"syscall"
+	"sync/atomic"
 	"time"
+)
+
+// ErrLoop is returned for a request whose connection leads back to this process: the API's name, perhaps by
+// the hosts file, stands for one of our own listeners. Nothing has been sent then.
+var ErrLoop = errors.New("the API's name leads back to this proxy")
+
+const (
+	// transportLife is how long new connections are opened by one http.Transport. The next one asks the DNS
+	// again, also while connections to the old address live.
+	transportLife = 10 * time.Minute
+	// warmCheck is how often the transport is looked at: whether there is a connection to the API.
+	warmCheck = 15 * time.Second
+	// warmWait bounds the wait for a connection that is opened ahead.
+	warmWait = 20 * time.Second
+	// A silent HTTP/2 connection is asked for a sign of life after the first, and given up after the second.
+	silence, lastWait = 5 * time.Second, 5 * time.Second
 )
 
 // TransportOptions are what may differ between transports to PandaDoc.
@@ -22,25 +40,34 @@ type TransportOptions struct {
 	// Proxy returns the forward proxy for an https request, as http.ProxyFromEnvironment does. It is
 	// not asked about http, which would show the token to that proxy. Nil means none.
 	Proxy func(*http.Request) (*url.URL, error)
+	// ConnectTo holds for a HOST:PORT of requests the HOST:PORT to which a connection is opened instead.
+	// Names in requests and certificates stay. Nil changes nothing.
+	ConnectTo map[string]string
+	// Own reports whether a connection has been opened to a listener of this process. Nil means that none is.
+	Own func(net.Conn) bool
+	// OwnCertificate returns the certificate that this process serves, or nil. Nil means that it serves none.
+	OwnCertificate func() *x509.Certificate
 }
 
 // NewTransport returns a transport for PandaDoc's hosts. It keeps connections, offers HTTP/2, unpacks
 // nothing and follows no redirect. It also serves the token endpoint and probes.
-func NewTransport(o TransportOptions) *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy: httpsOnly(o.Proxy),
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			return patientConn{conn}, nil
-		},
-		TLSClientConfig:       &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
+func NewTransport(o TransportOptions) *http.Transport { return newGeneration(o).Transport }
+
+// generation is a transport, with what is known about its connections.
+type generation struct {
+	*http.Transport
+	open atomic.Int64 // connections
+}
+
+func newGeneration(o TransportOptions) *generation {
+	g := &generation{}
+	g.Transport = &http.Transport{
+		Proxy:                 httpsOnly(o.Proxy),
+		DialContext:           g.dialer(o),
+		TLSClientConfig:       &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12, VerifyConnection: o.notOurs},
 		TLSHandshakeTimeout:   10 * time.Second,
 		ForceAttemptHTTP2:     true, // net/http would not, with a dialer of our own
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: lastWait},
 		DisableCompression:    true, // bodies go through as they are
 		ExpectContinueTimeout: time.Second,
 		ResponseHeaderTimeout: o.HeaderTimeout,
@@ -50,6 +77,7 @@ func NewTransport(o TransportOptions) *http.Transport {
 		MaxIdleConnsPerHost:    1024,
 		MaxResponseHeaderBytes: 1 << 20,
 	}
+	return g
 }
 
 func httpsOnly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
@@ -64,16 +92,154 @@ func httpsOnly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) 
 	}
 }
 
-// patientConn pretends that writes succeed after the other side has closed. A server that answers
-// early and closes (413 in the middle of an upload) makes our next write fail; http.Transport would
-// report that instead of reading the answer which is waiting. Reading goes on and meets either the
-// answer or the real error. It must be below TLS, whose writes fail for good after one failure.
-type patientConn struct{ net.Conn }
+// dialer returns DialContext of g.
+func (g *generation) dialer(o TransportOptions) func(context.Context, string, string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if leave, ok := ctx.Value(warmKey{}).(context.CancelFunc); ok {
+			leave()
+		}
+		if to := o.ConnectTo[addr]; to != "" {
+			addr = to
+		}
+		conn, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		if o.Own != nil && o.Own(conn) {
+			conn.Close()
+			return nil, ErrLoop
+		}
+		g.open.Add(1)
+		return &upstreamConn{Conn: conn, generation: g}, nil
+	}
+}
 
-func (c patientConn) Write(p []byte) (int, error) {
+// notOurs is tls.Config.VerifyConnection. Behind a router that leads the API's name back to us the address
+// is another one, but the certificate is ours.
+func (o TransportOptions) notOurs(s tls.ConnectionState) error {
+	if len(s.PeerCertificates) > 0 && o.isOurs(s.PeerCertificates[0]) {
+		return ErrLoop
+	}
+	return nil
+}
+
+func (o TransportOptions) isOurs(c *x509.Certificate) bool {
+	if o.OwnCertificate == nil {
+		return false
+	}
+	own := o.OwnCertificate()
+	return own != nil && bytes.Equal(own.Raw, c.Raw)
+}
+
+// upstreamConn is a connection to PandaDoc, below TLS.
+//
+// It pretends that writes succeed after the other side has closed. A server that answers early and closes
+// (413 in the middle of an upload) makes our next write fail; http.Transport would report that instead of
+// reading the answer which is waiting. Reading goes on and meets either the answer or the real error. This
+// must be below TLS, whose writes fail for good after one failure.
+type upstreamConn struct {
+	net.Conn
+	generation *generation
+	written    atomic.Int64
+	closed     atomic.Bool
+}
+
+func (c *upstreamConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+	c.written.Add(int64(n))
+	if isBroken(err) {
 		return len(p), nil
 	}
 	return n, err
+}
+
+func (c *upstreamConn) Close() error {
+	if !c.closed.Swap(true) {
+		c.generation.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
+// Upstream carries requests to the API. It follows changes in the DNS, and keeps a connection open so that
+// no request waits for one. It is safe for concurrent use.
+type Upstream struct {
+	options TransportOptions
+	current atomic.Pointer[generation]
+}
+
+var _ http.RoundTripper = (*Upstream)(nil)
+
+// NewUpstream returns an Upstream that opens connections when they are needed. Tend does more.
+func NewUpstream(o TransportOptions) *Upstream {
+	u := &Upstream{options: o}
+	u.current.Store(newGeneration(o))
+	return u
+}
+
+// RoundTrip implements http.RoundTripper. The error is ErrLoop, perhaps wrapped, if the API's name leads back
+// to this process.
+func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := u.current.Load().roundTrip(r)
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) && len(untrusted.UnverifiedCertificates) > 0 && u.options.isOurs(untrusted.UnverifiedCertificates[0]) {
+		err = ErrLoop
+	}
+	return res, err
+}
+
+// CloseIdleConnections closes connections that no request uses.
+func (u *Upstream) CloseIdleConnections() { u.current.Load().CloseIdleConnections() }
+
+// Tend opens a connection to the API ahead of the first request, keeps one open, and has a new http.Transport
+// take over every ten minutes, until ctx ends. Requests on the old one finish there.
+func (u *Upstream) Tend(ctx context.Context, api *url.URL) {
+	tick := time.NewTicker(warmCheck)
+	defer tick.Stop()
+	for begun := time.Now(); ; {
+		if u.current.Load().open.Load() == 0 {
+			u.current.Load().warm(ctx, api)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if time.Since(begun) < transportLife {
+			continue
+		}
+		next := newGeneration(u.options)
+		next.warm(ctx, api)
+		u.current.Swap(next).CloseIdleConnections()
+		begun = time.Now()
+	}
+}
+
+type warmKey struct{}
+
+// warm opens a connection to api and sends nothing on it. net/http has no call for that, but finishes a dial
+// whose request has been cancelled meanwhile, and keeps the connection for the next request.
+func (g *generation) warm(ctx context.Context, api *url.URL) {
+	ctx, cancel := context.WithTimeout(ctx, warmWait)
+	defer cancel()
+	done := make(chan struct{}, 1)
+	request, leave := context.WithCancel(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:          func(httptrace.GotConnInfo) { cancel() }, // there was one: nothing to do
+		TLSHandshakeDone: func(tls.ConnectionState, error) { done <- struct{}{} },
+	}))
+	defer leave()
+	r, err := http.NewRequestWithContext(context.WithValue(request, warmKey{}, leave), http.MethodHead, api.String(), nil)
+	if err != nil {
+		return
+	}
+	if res, err := g.Transport.RoundTrip(r); err == nil {
+		res.Body.Close()
+		return
+	}
+	if api.Scheme == "https" && request.Err() != nil {
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+	}
 }

@@ -69,20 +69,21 @@ const (
 
 // Cases: what tells the rows of one code apart. Those of the way to the API are error types of RFC 9209.
 const (
-	CaseAccounts    = "accounts"
-	CaseNoHost      = "no-host"
-	CaseHTTP2       = "http2"
-	CaseTarget      = "target"
-	CaseFragment    = "fragment"
-	CaseEncoding    = "encoding"
-	CaseSlashes     = "slashes"
-	CaseControl     = "control"
-	CaseDots        = "dots"
-	CaseAccessToken = "access-token"
-	CaseReadOnly    = "read-only"
-	CaseNullOrigin  = "null-origin"
-	CaseBrowser     = "browser"
-	CaseConnections = "connections"
+	CaseAccounts     = "accounts"
+	CaseNoHost       = "no-host"
+	CaseHTTP2        = "http2"
+	CaseTarget       = "target"
+	CaseFragment     = "fragment"
+	CaseEncoding     = "encoding"
+	CaseSlashes      = "slashes"
+	CaseControl      = "control"
+	CaseDots         = "dots"
+	CaseAccessToken  = "access-token"
+	CaseReadOnly     = "read-only"
+	CaseNullOrigin   = "null-origin"
+	CaseBrowser      = "browser"
+	CaseConnections  = "connections"
+	CaseNotProcessed = "not-processed"
 )
 
 // table has a section for each place where a problem is met. The first row of a code is its general one.
@@ -209,6 +210,9 @@ var table = []Problem{
 	{Code: ProxyRefused, Error: "connection_refused", Status: 502, Title: "Forward proxy refused",
 		Detail: "The forward proxy refused the connection to the API.",
 		Hint:   "check HTTPS_PROXY, its user and its rules, or exclude the API with NO_PROXY"},
+	{Code: UpstreamUnreachable, Case: CaseNotProcessed, Error: "destination_unavailable", Status: 502, Title: "API unreachable",
+		Detail: "The API did not process the request, which was sent more than once.",
+		Hint:   "send it again later: it had no effect"},
 	{Code: UpstreamProtocol, Error: "http_protocol_error", Status: 502, Title: "API answer unusable",
 		Detail: "The answer of the API is not valid HTTP.",
 		Hint:   "check that --api-url is the API and not another server"},

@@ -95,6 +95,7 @@ var libraries = []struct {
 	{"github.com/redis/go-redis", []string{"tokens/redisstore", "test"}, "Redis belongs to its store"},
 	{"github.com/prometheus", []string{"internal/admin", "internal/cli", "proxy", "test"}, "the life cycle tells events and does not count"},
 	{"github.com/google/go-cmp", []string{"tokens/storetest", "test"}, "it panics where it is unsure: for tests only"},
+	{"golang.org/x/net", []string{"test"}, "for tests only: a server that speaks HTTP/2 frame by frame"},
 	{"github.com/rogpeppe/go-internal", []string{"test"}, "for tests only"},
 	{"go.uber.org/goleak", []string{"test"}, "for tests only"},
 	{"github.com/chromedp", []string{"test"}, "for tests only"},

@@ -27,7 +27,6 @@ type copyState int
 
 const (
 	copying copyState = iota // everything is kept
-	stopped                  // what is there stays; of what comes only the late is kept
 	dropped                  // over a limit: nothing is kept
 )
 
@@ -62,8 +61,6 @@ func (c *bodyCopy) add(p []byte) {
 		// A decision to repeat is built on this copy, so it must not be dropped now. At most one read
 		// was under way when it was made, so this is at most one read's worth.
 		c.tail = append(c.tail, p...)
-	case c.state == stopped:
-		return
 	case !c.reserve(int64(len(p))) || !c.storeTail() || !c.store(p):
 		c.drop()
 		return
@@ -180,14 +177,6 @@ func (c *bodyCopy) pin() { c.pinned = c.state == copying }
 func (c *bodyCopy) unpin() {
 	c.pinned = false
 	c.drop()
-}
-
-// stop ends the copying because the last attempt has begun. It reads the client itself when it has
-// read all of the copy and nobody else is reading.
-func (c *bodyCopy) stop() {
-	if c.state == copying {
-		c.state = stopped
-	}
 }
 
 func (c *bodyCopy) drop() {

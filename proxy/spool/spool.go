@@ -5,7 +5,7 @@
 //	first := s.Cursor()  // the body of the first attempt
 //	…                    // refused: look whether the body can be repeated
 //	if s.Kept() {
-//		second := s.LastCursor()
+//		second := s.Cursor()
 //	}
 //
 // # One spool, a cursor for each attempt
@@ -101,19 +101,6 @@ func New(client io.Reader, length int64, conn Deadliner, o Options) *Spool {
 func (s *Spool) Cursor() *Cursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cursorLocked()
-}
-
-// LastCursor is Cursor for an attempt after which there will be no other: what still comes from the client is
-// not copied any more.
-func (s *Spool) LastCursor() *Cursor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.copy.stop()
-	return s.cursorLocked()
-}
-
-func (s *Spool) cursorLocked() *Cursor {
 	c := &Cursor{spool: s, closed: s.over}
 	s.cursors = append(s.cursors, c)
 	s.copy.pinned = false

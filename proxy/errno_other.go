@@ -1,0 +1,15 @@
+//go:build !windows
+
+package proxy
+
+import "syscall"
+
+// What the system says about connections.
+const (
+	errRefused       = syscall.ECONNREFUSED
+	errReset         = syscall.ECONNRESET
+	errAborted       = syscall.ECONNABORTED
+	errBrokenPipe    = syscall.EPIPE
+	errNoNetwork     = syscall.ENETUNREACH
+	errNoRouteToHost = syscall.EHOSTUNREACH
+)

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxResends is how often a request is sent again that the API did not process.
+const maxResends = 2
+
+// resendPause is the time before the second of them: a server that has just been restarted needs some.
+const resendPause = 200 * time.Millisecond
+
+// notProcessedError says that the API has not acted on a request and never will, so that it may be sent
+// again, whatever its method is.
+type notProcessedError struct{ error }
+
+func (e notProcessedError) Unwrap() error { return e.error }
+
+// errGaveUp ends a request for which net/http has tried several connections in vain.
+var errGaveUp = errors.New("no connection to the API took the request")
+
+// roundTrip sends a request. The error is a notProcessedError if the request may be sent again.
+//
+// Over HTTP/2 net/http would send one without a body again by itself, for half a minute, and after a
+// PROTOCOL_ERROR too (golang/go#47635), although the API may have acted on it. Only safe methods are left to it.
+func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil && isRead(r.Method) {
+		return g.Transport.RoundTrip(r)
+	}
+	w := &watch{}
+	var ctx context.Context
+	ctx, w.cancel = context.WithCancelCause(r.Context())
+	trace := &httptrace.ClientTrace{GotConn: w.gotConn}
+	if r.Body == nil {
+		trace.WroteHeaderField, trace.GotFirstResponseByte = w.writing, w.answered
+	}
+	w.request = r.WithContext(httptrace.WithClientTrace(ctx, trace))
+	res, err := g.Transport.RoundTrip(w.request)
+	switch {
+	case err == nil:
+		return res, nil
+	case context.Cause(ctx) == errGaveUp:
+		return nil, errGaveUp
+	case r.Context().Err() == nil && w.unprocessed(err):
+		return nil, notProcessedError{err}
+	}
+	return nil, err
+}
+
+// watch follows one request through net/http.
+type watch struct {
+	request *http.Request
+	cancel  context.CancelCauseFunc
+	conns   int // that it was given to
+	http2   bool
+	conn    *upstreamConn
+	before  int64 // bytes written to conn by then
+
+	mu sync.Mutex // orders the change of request.Body before net/http's next look at it
+}
+
+// gotConn is called before the request is written to a connection. What is cancelled here is not written.
+func (w *watch) gotConn(info httptrace.GotConnInfo) {
+	if w.conns++; w.conns > 1+maxResends {
+		w.cancel(errGaveUp)
+	}
+	conn := info.Conn
+	if over, ok := conn.(*tls.Conn); ok {
+		w.http2 = over.ConnectionState().NegotiatedProtocol == "h2"
+		conn = over.NetConn()
+	}
+	if w.conn, _ = conn.(*upstreamConn); w.conn != nil {
+		w.before = w.conn.written.Load()
+	}
+}
+
+// writing gives a request without a body one, when nobody will send it any more: its header is being encoded, as
+// that of a request without a body. Otherwise net/http would take it for a request that it may send again itself.
+func (w *watch) writing(string, []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.http2 && w.request.Body == nil {
+		w.request.Body = (*neverSent)(nil)
+	}
+}
+
+// answered is called before net/http looks at the request again.
+func (w *watch) answered() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+}
+
+// neverSent is the body of a request that has none. Its pointer is always nil.
+type neverSent struct{}
+
+func (*neverSent) Read([]byte) (int, error) { return 0, io.EOF }
+func (*neverSent) Close() error             { return nil }
+
+// unprocessed reports whether err means that the API has not acted on the request.
+func (w *watch) unprocessed(err error) bool {
+	switch {
+	case w.conns == 0: // no connection, so nothing was sent
+		return isRefused(err) || isBroken(err) || errors.Is(err, io.EOF)
+	case w.conn != nil && w.conn.written.Load() == w.before:
+		return true
+	}
+	return saysUnprocessed(err)
+}
+
+// saysUnprocessed recognises what HTTP/2 promises (RFC 9113 sections 6.8 and 8.7): a stream that was refused,
+// or lies above the last one that a GOAWAY names. net/http has no types for these errors.
+func saysUnprocessed(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "; REFUSED_STREAM; received from peer") ||
+		strings.Contains(text, "http2: Transport received Server's graceful shutdown GOAWAY") ||
+		strings.Contains(text, "http2: Transport received GOAWAY from server ErrCode:") ||
+		strings.Contains(text, "http2: client conn could not be established")
+}
+
+// isRefused reports whether a connection was refused, by the API and not by a forward proxy.
+func isRefused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial" && errors.Is(err, errRefused)
+}
+
+// isBroken reports whether the other side has ended a connection.
+func isBroken(err error) bool {
+	return errors.Is(err, errReset) || errors.Is(err, errBrokenPipe) || errors.Is(err, errAborted)
+}
+
+// waitToResend waits before a request is sent again, for the nth time from zero. It reports false if ctx ends.
+func waitToResend(ctx context.Context, n int) bool {
+	if n == 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(resendPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

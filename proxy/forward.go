@@ -290,6 +290,7 @@ func TokenProblem(account string, err error) (p problem.Problem, ok bool) {
 	}{
 		{tokens.ErrUnknownAccount, problem.UnknownAccount},
 		{tokens.ErrLoginRequired, problem.LoginRequired},
+		{tokens.ErrClientNotConfigured, problem.ClientNotConfigured},
 		{tokens.ErrClientRefused, problem.ClientRefused},
 		{tokens.ErrRefreshUnavailable, problem.RefreshUnavailable},
 		{tokens.ErrStoreUnavailable, problem.StoreUnavailable},
@@ -298,6 +299,10 @@ func TokenProblem(account string, err error) (p problem.Problem, ok bool) {
 			continue
 		}
 		p = problem.Of(known.code, "account", account, "login", problem.LoginCommand(account))
+		if cause := new(tokens.CauseError); errors.As(err, &cause) && cause.Code == tokens.CauseOtherIssuer {
+			other := problem.Of(problem.OtherIssuer, "stored", cause.Stored, "configured", cause.Configured, "login", problem.LoginCommand(account))
+			p.Detail, p.Hint = other.Detail, other.Hint
+		}
 		if p.RetryAfter > 0 && errors.As(err, &unavailable) && unavailable.RetryAfter > 0 {
 			p.RetryAfter = unavailable.RetryAfter
 		}

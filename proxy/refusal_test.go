@@ -30,6 +30,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no account", func(f *fakeTokens) { f.tokenErr = tokens.ErrUnknownAccount }, 404, "unknown-account", "", 0},
 		{"no login", func(f *fakeTokens) { f.tokenErr = fmt.Errorf("account: %w", tokens.ErrLoginRequired) }, 502, "login-required", "", 0},
+		{"client not configured", func(f *fakeTokens) { f.tokenErr = tokens.ErrClientNotConfigured }, 502, "client-not-configured", "", 0},
 		{"client refused", func(f *fakeTokens) { f.tokenErr = tokens.ErrClientRefused }, 502, "client-refused", "", 0},
 		{"refresh unavailable", func(f *fakeTokens) { f.tokenErr = unavailable(tokens.ErrRefreshUnavailable) }, 503, "refresh-unavailable", "2", 0},
 		{"store unavailable, no time known", func(f *fakeTokens) { f.tokenErr = &tokens.UnavailableError{Err: tokens.ErrStoreUnavailable} }, 503, "store-unavailable", "5", 0},

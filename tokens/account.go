@@ -3,43 +3,88 @@ package tokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 )
+
+// lookInterval bounds how often the store is asked for the sake of requests that cannot be served.
+const lookInterval = time.Second
+
+var (
+	errClosed  = errors.New("the program is shutting down")
+	errTooLong = errors.New("the refresh takes longer than --refresh-timeout; it goes on")
+)
+
+// DefaultAccount serves requests that choose no account.
+const DefaultAccount = "default"
+
+// ValidAccount reports whether name can be the name of an account: a DNS label in lower case, so that
+// it can also be a host name and a file name.
+func ValidAccount(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		inner := i > 0 && i < len(name)-1
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' && inner) {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 63
+}
+
+// CheckAccount returns an error that tells a person what a name must look like.
+func CheckAccount(name string) error {
+	if ValidAccount(name) {
+		return nil
+	}
+	return fmt.Errorf("account name %q: use 1 to 63 of a-z, 0-9 and -, with no - at either end", name)
+}
 
 // account keeps the token of one account fresh.
 type account struct {
 	m      *Manager
 	name   string
 	config AccountConfig
-	// owner names this value in markers. An account that was evicted and came back is another value
-	// with another owner name, so that the two never take each other's marker for their own.
+	// owner names this value in markers. An account that was evicted and came back is another value with
+	// another owner, so that the two never take each other's marker for their own.
 	owner string
+	keyed bool // the account signs in with an API key
 
 	current atomic.Pointer[current] // all that the hot path reads; never nil
 	touched atomic.Int64            // unix second of the last use that the cache was told of
 
+	holdMu sync.Mutex // serialises changes of the hold; taken before mu
+
 	mu     sync.Mutex // guards the fields below
 	flight *flight    // nil if none is under way
+	logins int        // logins and logouts under way
+	asked  bool       // somebody wanted a token, or signed in
+	listed bool       // the store has a record, as far as was seen
 
 	rec      Record    // as last seen in the store, or newer while unsaved
 	unsaved  *unsaved  // a pair that is not in the store yet; nil if there is none
 	lookedAt time.Time // when the store last answered or failed
 	lookErr  error     // why it failed; ErrNotFound is an answer
 
-	refused  uint64    // the generation that the API refused; it is known dead
-	good     uint64    // the generation that a probe found good,
-	goodTill time.Time // and how long that is believed
-	hold     hold
-	cool     coolDown
-	doubt    doubt
+	// What is known of the pair in rec; another pair begins afresh.
+	refused   bool      // the API refused the access token, and no probe found it good
+	good      goodUses  // what a probe found not to be about the token
+	unhelpful bool      // requests met a 401 while a hold stands
+	holdEnded time.Time // Since of a hold that an accepted request ended
+	cool      coolDown
+	doubt     doubt
 
-	refreshAt time.Time // when the background refresh is due; zero means never
-	rereadAt  time.Time
+	waiting     string // the cause for which requests wait or have given up; ends with the flight
+	key         Secret // the API key as it was last read
+	keyRefusals int    // of the API key in a row
+
 	stale     bool          // the store may hold another version than the one that was read last
 	heard     chan struct{} // tells a flight the same; holds at most one
-	told      Status        // as last told to the observer
+	scheduled bool          // the two times below are up to date
+	refreshAt time.Time     // when the background refresh is due; zero means never
+	rereadAt  time.Time
+	told      Status // as last told to the observer
 }
 
 // current is what the hot path needs of an account.
@@ -47,12 +92,15 @@ type current struct {
 	token   Token
 	expires time.Time // zero means unknown
 	dead    bool      // refused by the API
+	news    bool      // an accepted request would change something
 }
 
 func newAccount(m *Manager, name, owner string) *account {
 	a := &account{m: m, name: name, config: m.config.Accounts[name], owner: owner, heard: make(chan struct{}, 1)}
+	a.key = a.config.APIKey
+	a.keyed = !a.key.IsZero()
 	a.told = Status{Account: name, State: Unknown}
-	a.publish()
+	a.publishLocked()
 	return a
 }
 
@@ -76,155 +124,59 @@ func (a *account) lastResort(now time.Time) (Token, bool) {
 	return c.token, now.Round(0).Before(c.expires.Add(grace))
 }
 
-// publish shows the record to the hot path. mu is held, or nobody else knows the account yet.
-func (a *account) publish() {
-	if !a.config.APIKey.IsZero() {
-		a.current.Store(&current{token: Token{Account: a.name, Scheme: APIKey, Access: a.config.APIKey}})
-		return
-	}
-	a.current.Store(&current{
-		token: Token{
-			Account: a.name, Generation: a.rec.Generation, Scheme: Bearer,
-			Access: a.rec.AccessToken, ExpiresAt: a.rec.ExpiresAt,
-		},
-		expires: a.rec.ExpiresAt,
-		dead:    a.refused == a.rec.Generation && a.refused != 0,
-	})
-}
-
-// works says whether the current access token is neither refused nor expired, as far as is known.
+// works reports whether the current access token is neither refused nor expired, as far as is known.
 func (a *account) works(now time.Time) bool {
 	_, ok := a.usable(now)
 	return ok
 }
 
-// pinned says whether the account must stay in memory.
-func (a *account) pinned() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.flight != nil || a.unsaved != nil
+// publishLocked shows the record to the hot path. A token that belongs to another API is not shown.
+func (a *account) publishLocked() {
+	if a.keyed {
+		a.current.Store(&current{token: Token{Account: a.name, Scheme: APIKey, Access: a.key}, news: a.keyRefusals > 0})
+		return
+	}
+	c := &current{
+		token:   Token{Account: a.name, Generation: a.rec.Generation, Scheme: Bearer, ExpiresAt: a.rec.ExpiresAt},
+		expires: a.rec.ExpiresAt,
+		dead:    a.refused,
+		news:    a.rec.Hold != nil && !a.rec.Hold.Since.Equal(a.holdEnded),
+	}
+	if a.rec.Issuer.matchesAPI(a.m.issuer) {
+		c.token.Access = a.rec.AccessToken
+	}
+	a.current.Store(c)
 }
 
-// change runs f under the lock, shows the result to the hot path, and tells the observer if the state
-// has changed.
+// change runs f under the lock, shows the result to the hot path, and reports the state if it has changed.
 func (a *account) change(f func()) {
 	a.mu.Lock()
 	f()
-	a.publish()
-	status := a.assess(time.Now())
-	changed := status.State != a.told.State || status.Cause != a.told.Cause
-	changed = changed && (a.expected() || a.rec.Generation > 0) // names that somebody made up are no news
-	a.told = status
+	a.publishLocked()
 	a.mu.Unlock()
-	if changed {
-		a.m.observe(Event{Account: a.name, Kind: EventState, Status: status, Generation: status.Generation, Detail: status.Detail})
-	}
+	a.m.report(a, Event{Kind: EventState})
 }
 
-// tell reports an event with the state as it is now.
-func (a *account) tell(e Event) {
-	e.Account = a.name
-	e.Status = a.status(time.Now())
-	a.m.observe(e)
-}
-
-// token serves Manager.Token when there is no usable token at hand.
-func (a *account) token(ctx context.Context) (Token, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.m.config.RefreshTimeout)
-	defer cancel()
-	for {
-		if t, ok := a.usable(time.Now()); ok {
-			return t, nil
-		}
-		err := a.verdict(time.Now())
-		if err == nil {
-			f, mine := a.join(need{})
-			if err = f.wait(ctx); err != nil {
-				err = a.waitError(err)
-			} else if mine {
-				err = f.err
-			}
-			if err == nil && !mine {
-				continue
-			}
-		}
-		// A pair that is born expired is used all the same: another would be no older.
-		if t, ok := a.lastResort(time.Now()); ok {
-			return t, nil
-		}
-		if err != nil {
-			return Token{}, err
-		}
-	}
-}
-
-// renew serves Manager.Renew.
-func (a *account) renew(ctx context.Context, rejected Token) (Token, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.m.config.RefreshTimeout)
-	defer cancel()
-	for {
-		t, err, known := a.answer401(rejected, time.Now())
-		if known {
-			return t, err
-		}
-		f, mine := a.join(need{rejected: rejected})
-		if err := f.wait(ctx); err != nil {
-			return Token{}, a.waitError(err)
-		}
-		if mine && f.err != nil {
-			return Token{}, f.err
-		}
-	}
-}
-
-// force serves Manager.Refresh: it waits for a refresh that was started for its sake.
-func (a *account) force(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, a.m.config.RefreshTimeout)
-	defer cancel()
-	for {
-		f, mine := a.join(need{force: true})
-		if err := f.wait(ctx); err != nil {
-			return a.waitError(err)
-		}
-		if mine {
-			return f.err
-		}
-	}
-}
-
-// load reads the record if the store was not asked yet.
-func (a *account) load(ctx context.Context) {
+// record returns the record in memory.
+func (a *account) record() Record {
 	a.mu.Lock()
-	looked := !a.lookedAt.IsZero() || !a.config.APIKey.IsZero()
-	a.mu.Unlock()
-	if looked {
-		return
-	}
-	f, _ := a.join(need{look: true})
-	_ = f.wait(ctx) // what went wrong is in the status
+	defer a.mu.Unlock()
+	return a.rec.Clone()
 }
 
-// waitError tells a caller that could not wait for the end of a flight: its own context ended, or
-// the flight takes longer than a request may wait.
-func (a *account) waitError(err error) error {
-	return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err, RetryAfter: time.Second}
-}
-
-var errClosed = errors.New("the program is shutting down")
-
-// need is what a flight is started for.
-type need struct {
-	rejected Token  // the token that the API refused; zero if none was
-	force    bool   // refresh whatever the age of the token
-	due      uint64 // the generation whose background refresh is due; zero if none is
-	look     bool   // only see what the store holds
+// isUnsaved reports whether our pair is in memory only.
+func (a *account) isUnsaved() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unsaved != nil
 }
 
 // flight is one piece of work on an account. There is at most one at a time; it belongs to the Manager,
 // so that a caller who leaves never cancels it.
 type flight struct {
-	done chan struct{}
-	err  error // why the need was not met; read after done
+	done   chan struct{}
+	urgent atomic.Bool // a caller waits for it
+	err    error       // why the work was not done; read after done
 }
 
 // wait waits for the end of the flight, not for its success.
@@ -237,8 +189,15 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// join returns the flight under way, or starts one for n and says so.
-func (a *account) join(n need) (f *flight, mine bool) {
+// join returns the flight under way, or starts one that does work and reports that it is the caller's.
+func (a *account) join(work func(*flight) error) (f *flight, mine bool) {
+	f, mine = a.start(work)
+	f.urgent.Store(true)
+	return f, mine
+}
+
+// start is join for work that nobody waits for.
+func (a *account) start(work func(*flight) error) (f *flight, mine bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.flight != nil {
@@ -246,41 +205,56 @@ func (a *account) join(n need) (f *flight, mine bool) {
 	}
 	f = &flight{done: make(chan struct{})}
 	a.flight = f
-	if !a.m.begin(func() { a.fly(f, n) }) {
-		f.err = a.unavailable(ErrRefreshUnavailable, errClosed)
+	if !a.m.begin(func() { a.fly(f, work) }) {
+		f.err = &UnavailableError{Err: ErrRefreshUnavailable, Cause: errClosed}
 		a.flight = nil
 		close(f.done)
 	}
 	return f, true
 }
 
-func (a *account) fly(f *flight, n need) {
-	err := a.meet(n)
-	f.err = err
-	a.change(func() {
-		a.flight = nil
-		a.schedule(time.Now())
-	})
+func (a *account) fly(f *flight, work func(*flight) error) {
+	f.err = work(f)
+	a.change(func() { a.flight, a.waiting, a.scheduled = nil, "", false })
 	close(f.done)
 	a.m.wake()
 }
 
-// meet does what n asks for.
-func (a *account) meet(n need) error {
-	rec, err := a.look()
-	switch {
-	case n.look:
-		return err
-	case !n.rejected.Access.IsZero():
-		return a.diagnose(rec, err, n.rejected)
-	case err != nil:
-		return a.storeError(err)
-	case n.due != 0 && n.due != rec.Generation:
-		return nil // another process was quicker
-	case n.due == 0 && !n.force && a.works(time.Now()):
+// wait waits for the end of f and returns what a caller is told that cannot wait so long. That callers give
+// up shows in the account's state.
+func (a *account) wait(ctx context.Context, f *flight) error {
+	err := f.wait(ctx)
+	if err == nil {
 		return nil
 	}
-	return a.refresh(rec.Generation)
+	if errors.Is(err, errTooLong) {
+		a.change(func() {
+			if a.flight == f && a.waiting == "" {
+				a.waiting = CauseRefreshFailing
+			}
+		})
+	}
+	return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err, RetryAfter: time.Second}
+}
+
+// noTokenLocked returns why there is no token and why it is too early to look again; nil if looking is worth it.
+func (a *account) noTokenLocked(now time.Time) error {
+	switch {
+	case a.lookedAt.IsZero() || now.Sub(a.lookedAt) >= lookInterval:
+		return nil
+	case a.lookErr != nil:
+		return a.storeError(a.lookErr)
+	}
+	if err := a.hopeless(a.rec); err != nil {
+		return err
+	}
+	return a.cool.err(now)
+}
+
+// expected reports whether the account exists even if the store has never heard of it.
+func (a *account) expected() bool {
+	_, configured := a.m.config.Accounts[a.name]
+	return configured || a.name == DefaultAccount
 }
 
 // look asks the store for the record, lets the configured seeds act on it, and adopts what is newer than
@@ -289,94 +263,133 @@ func (a *account) look() (Record, error) {
 	a.mu.Lock()
 	a.stale = false // what changes from here on is reported again
 	a.mu.Unlock()
-	rec, err := a.m.load(a.name)
-	if err == nil || errors.Is(err, ErrNotFound) {
-		rec, err = a.settle(rec, err)
+	found, err := a.m.load(a.name)
+	missing := errors.Is(err, ErrNotFound)
+	known := err == nil || missing
+	if known {
+		found, err = a.settle(found, err)
 	}
-	adopted, first := false, false
+	var first, newer bool
+	var rec Record
 	a.change(func() {
 		first = a.lookedAt.IsZero()
 		a.lookedAt, a.lookErr = time.Now(), err
-		if err == nil {
-			adopted = a.rec.Generation > 0 && rec.Generation > a.rec.Generation
-			a.take(rec)
+		if known {
+			newer = a.rec.Generation > 0 && found.Compare(a.rec) > 0
+			a.takeLocked(found)
 		}
-		rec = a.rec
+		rec = a.rec.Clone()
 	})
-	if first && err == nil {
-		a.discardEmergency(rec)
+	if newer {
+		a.m.report(a, Event{Kind: EventAdopted, Generation: rec.Generation, Detail: "the store holds newer tokens"})
 	}
-	if adopted {
-		a.tell(Event{Kind: EventAdopted, Generation: rec.Generation, Detail: "the store holds a newer generation"})
+	if first && err == nil {
+		a.m.emergency.discard(a.name, rec)
 	}
 	return rec, err
 }
 
-// settle brings the stored record to what it should be: with the seeds of the configuration, with an
-// emergency file of an earlier process, and never older than the pair in our own hands.
-func (a *account) settle(rec Record, err error) (Record, error) {
+// reread is the work of a flight that only looks.
+func (a *account) reread(*flight) error {
+	_, err := a.look()
+	return err
+}
+
+// settle brings the stored record to what it should be, and returns what the store holds then. If that
+// could not be written, it is what the store held before.
+func (a *account) settle(found Record, err error) (Record, error) {
 	for {
-		want, changed := a.wanted(rec)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return found, err
+		}
+		if err != nil {
+			found = a.leftover()
+		}
+		want, e, changed := a.wanted(found, err != nil)
 		if !changed {
-			return rec, err
+			return found, err
 		}
 		saved, saveErr := a.m.save(a.name, want)
 		switch {
 		case saveErr == nil:
+			if e.Kind != "" {
+				e.Generation = saved.Generation
+				a.m.report(a, e)
+			}
 			return saved, nil
 		case !errors.Is(saveErr, ErrConflict):
-			return rec, saveErr
+			if e.Kind == EventEmergency { // the pair in the file is the only one that works
+				a.keepUnsaved(&unsaved{rec: want, err: saveErr})
+			}
+			return found, saveErr
 		}
-		if rec, err = a.m.load(a.name); err != nil && !errors.Is(err, ErrNotFound) {
-			return rec, err
-		}
+		found, err = a.m.load(a.name)
 	}
 }
 
-// wanted returns what the store should hold instead of rec (zero if it holds nothing), and whether that
-// differs.
-func (a *account) wanted(rec Record) (Record, bool) {
-	now := wallClock()
+// leftover is what counts as stored where the store holds nothing: no pair, but the seeds that were used
+// before it lost the record stay used.
+func (a *account) leftover() Record {
 	held := a.record()
-	if held.HasTokens() && held.Generation > rec.Generation {
-		// Somebody restored a backup, or removed the file. A pair in a live process's hand is never
-		// overwritten by an older one, nor by nothing.
-		held.Version, held.extra = rec.Version, rec.extra
-		return held, true
-	}
-	if kept, ok := a.emergency(rec); ok {
-		return kept, true
-	}
-	return sow(rec, a.config, now)
+	return Record{Lineage: held.Lineage, Seeds: held.Seeds}
 }
 
-// record returns the record in memory.
-func (a *account) record() Record {
+// wanted returns what the store should hold instead of found, and the event that tells of it, if one does.
+// The store is the truth and memory a cache, but a pair in our hands that is newer goes back.
+func (a *account) wanted(found Record, missing bool) (want Record, e Event, changed bool) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.rec.Clone()
+	held, unsaved, holdEnded := a.rec.Clone(), a.unsaved != nil, a.holdEnded
+	a.mu.Unlock()
+	spent := held.Generation == 0 || held.IsRejected()
+	switch {
+	case unsaved:
+		return found, Event{}, false // whoever saves it decides
+	case missing && !spent && held.HasTokens():
+		return held.restored(wallClock()), Event{Kind: EventRestored, Detail: "the store had lost the record"}, true
+	case !missing && !spent && held.Compare(found) > 0:
+		return held.rebased(found), Event{Kind: EventRestored, Detail: "the store held an older record"}, true
+	}
+	if kept, ok := a.m.emergency.newest(a.name); ok && kept.Compare(found) > 0 && kept.Compare(held) > 0 {
+		return kept.rebased(found), Event{Kind: EventEmergency, Detail: "the newest tokens were in an emergency file"}, true
+	}
+	want = found.Clone()
+	if full := found.Issuer.completed(a.m.issuer); found.HasTokens() && full != found.Issuer && found.Issuer.matches(a.m.issuer) {
+		want.Issuer, changed = full, true
+		if found.Issuer == (Issuer{}) {
+			e = Event{Kind: EventUpgraded, Detail: "the record of an earlier version is taken to belong to " + full.String()}
+		}
+	}
+	if want.Hold != nil && want.Hold.Since.Equal(holdEnded) {
+		want.Hold, changed = nil, true
+	}
+	seeded, ok := want.seeded(a.config, a.m.issuer, wallClock())
+	return seeded, e, changed || ok
 }
 
-// isUnsaved says whether our pair is in memory only.
-func (a *account) isUnsaved() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.unsaved != nil
-}
-
-// take makes rec, just seen in the store, what we hold, unless our own is newer. mu is held.
-func (a *account) take(rec Record) {
-	if rec.Generation < a.rec.Generation || (a.unsaved != nil && rec.Generation == a.rec.Generation) {
+// takeLocked makes rec, just seen in the store, what we hold, unless our own is newer.
+func (a *account) takeLocked(rec Record) {
+	order := rec.Compare(a.rec)
+	switch {
+	case a.unsaved != nil && order <= 0:
 		return
+	case order < 0 && rec.Generation > 0 && a.rec.Generation > 0 && !a.rec.IsRejected():
+		return // it goes back to the store
 	}
-	if rec.Generation != a.rec.Generation || !rec.AccessToken.Equal(a.rec.AccessToken) {
-		a.refused, a.good = 0, 0
-		a.cool = coolDown{}
-		a.refreshAt = time.Time{}
-		a.doubt = doubt{}
+	a.setLocked(rec)
+}
+
+// setLocked makes rec what we hold.
+func (a *account) setLocked(rec Record) {
+	if rec.Compare(a.rec) != 0 || !rec.AccessToken.Equal(a.rec.AccessToken) {
+		a.refused, a.unhelpful, a.good, a.holdEnded = false, false, goodUses{}, time.Time{}
+		a.refreshAt, a.doubt = time.Time{}, doubt{}
+		if a.rec.Generation > 0 {
+			a.cool = coolDown{}
+		}
 	}
 	a.doubt.watch(rec.Pending)
 	a.rec = rec
+	a.scheduled = false
 }
 
 // wallClock is the time that goes into records: without a monotonic reading, which means nothing to

@@ -42,7 +42,8 @@ func TestReadPair(t *testing.T) {
 		{"gzip cut short", zipped(`{` + both + `,"x":1}`)[:60], "a", "r", 0},
 		{"damage behind the tokens", `{` + both + `,"expires_in":}`, "a", "r", 0},
 		{"cut behind the tokens", `{` + both + `,"sco`, "a", "r", 0},
-		{"cut in the refresh token", `{"access_token":"a","refresh_token":"r`, "a", "", 0},
+		{"cut behind the refresh token, which comes first", `{"refresh_token":"r","acc`, "", "r", 0},
+		{"a token type that is Bearer in other words", `{` + both + `,"token_type":"BearerToken"}`, "a", "r", 0},
 		{"another field first", `{"x":[1,{"access_token":"no"}],` + both + `}`, "a", "r", 0},
 		{"bearer in lower case", `{` + both + `,"token_type":"bearer"}`, "a", "r", 0},
 
@@ -51,15 +52,18 @@ func TestReadPair(t *testing.T) {
 		{"an array", `["access_token"]`, "", "", 0},
 		{"an error", `{"error":"invalid_grant"}`, "", "", 0},
 		{"cut in the access token", `{"access_token":"a`, "", "", 0},
-		{"access token a number", `{"access_token":1,"refresh_token":"r"}`, "", "", 0},
+		{"cut between the tokens", `{"access_token":"a",`, "", "", 0},
+		{"cut in the refresh token", `{"access_token":"a","refresh_token":"r`, "", "", 0},
+		{"not closed, without a refresh token", `{"access_token":"a","expires_in":60`, "", "", 0},
+		{"access token a number", `{"access_token":1}`, "", "", 0},
 		{"access token with a line break", `{"access_token":"a\r\nX: y"}`, "", "", 0},
 		{"access token with a space", `{"access_token":"a b"}`, "", "", 0},
 		{"access token not ASCII", `{"access_token":"ä"}`, "", "", 0},
-		{"another token type", `{` + both + `,"token_type":"mac"}`, "", "", 0},
+		{"a token type that needs signatures", `{` + both + `,"token_type":"mac"}`, "", "", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			p, err := readPair([]byte(row.body))
-			if (err == nil) != (row.access != "") {
+			p, err := readPair(200, []byte(row.body), nil)
+			if (err == nil) != (row.access+row.refresh != "") {
 				t.Fatalf("err = %v", err)
 			}
 			if p.AccessToken.Reveal() != row.access || p.RefreshToken.Reveal() != row.refresh || p.ExpiresIn != row.life {
@@ -70,7 +74,7 @@ func TestReadPair(t *testing.T) {
 }
 
 func TestErrorTextIsSafeToShow(t *testing.T) {
-	e := readError(400, []byte(`{"error":"bad\u0007\n\u001b[31m","error_description":"`+strings.Repeat("x", 5000)+`"}`))
+	e := readError(400, readFields([]byte(`{"error":"bad\u0007\n\u001b[31m","error_description":"`+strings.Repeat("x", 5000)+`"}`)).values)
 	if e.Code != "bad[31m" || len(e.Description) != maxErrorText {
 		t.Errorf("code %q, description of %d bytes", e.Code, len(e.Description))
 	}
@@ -95,7 +99,7 @@ func FuzzReadPair(f *testing.F) {
 	f.Add([]byte("\ufeff{\"access_token\":\"a\",\"expires_in\":\"1e400\"}"))
 	f.Add([]byte(zipped(`{"access_token":"a"}`)))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := readPair(body)
+		p, err := readPair(200, body, nil)
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("error of several lines: %q", err)
@@ -105,7 +109,7 @@ func FuzzReadPair(f *testing.F) {
 		if p.ExpiresIn < 0 || p.ExpiresIn > maxLifetime {
 			t.Errorf("lifetime %s", p.ExpiresIn)
 		}
-		if a := p.AccessToken.Reveal(); a == "" || strings.ContainsAny(a, " \r\n\t\x00") {
+		if a := p.AccessToken.Reveal(); a+p.RefreshToken.Reveal() == "" || strings.ContainsAny(a, " \r\n\t\x00") {
 			t.Errorf("access token %q", a)
 		}
 	})

@@ -1,17 +1,28 @@
 package tokens
 
 import (
+	"context"
+	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
 const (
-	rereadMax = 29 * time.Second // a logout or login elsewhere is seen within this time
-	rereadMin = 20 * time.Second
-	wakeMin   = 20 * time.Millisecond // thousands of due accounts are served in groups
-	wakeMax   = time.Second
-	startSoon = 2 * time.Second // over which refreshes are spread that are overdue
+	rereadMax  = 29 * time.Second // a logout or login elsewhere is seen within this time
+	rereadMin  = 20 * time.Second
+	surveyTime = 30 * time.Second      // between two looks at the store as a whole
+	keyTime    = 5 * time.Second       // between two looks at an API key
+	wakeMin    = 20 * time.Millisecond // thousands of due accounts are served in groups
+	wakeMax    = time.Second
+	startSoon  = 2 * time.Second // over which refreshes are spread that are overdue
+	loaders    = 8               // accounts that are read at a time after the start
 )
+
+// Checker is a Store that can tell whether records can be saved, without saving one.
+type Checker interface {
+	Check(ctx context.Context) error
+}
 
 // runBackground starts what is due: one goroutine over all accounts, not one each.
 func (m *Manager) runBackground() {
@@ -34,10 +45,14 @@ func (m *Manager) startDue(now time.Time) time.Duration {
 	next := rereadMin
 	m.accounts.Range(func(_, v any) bool {
 		a := v.(*account)
-		n, left := a.due(now)
-		// Re-reads that are nearly due come along, so that thousands of accounts cost a few wake-ups a second.
-		if left <= 0 || (n.look && left < wakeMax) {
-			a.join(n)
+		if a.keyed {
+			a.readKey()
+			next = min(next, keyTime)
+			return true
+		}
+		work, left := a.due(now)
+		if work != nil {
+			a.start(work)
 		} else {
 			next = min(next, left)
 		}
@@ -46,69 +61,102 @@ func (m *Manager) startDue(now time.Time) time.Duration {
 	return next
 }
 
-// wake lets the background goroutine look at the schedules anew.
-func (m *Manager) wake() {
-	select {
-	case m.poke <- struct{}{}:
-	default:
+// readKey takes up an API key that was replaced.
+func (a *account) readKey() {
+	if a.m.config.Secrets == nil {
+		return
+	}
+	key := a.m.config.Secrets.APIKey(a.name)
+	a.mu.Lock()
+	replaced := !key.IsZero() && !key.Equal(a.key)
+	a.mu.Unlock()
+	if replaced {
+		a.change(func() { a.key, a.keyRefusals = key, 0 })
 	}
 }
 
-// due returns what the account needs next, and in how long.
-func (a *account) due(now time.Time) (need, time.Duration) {
+// due returns what the account needs now, or in how long it will need something.
+func (a *account) due(now time.Time) (work func(*flight) error, left time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.flight != nil || a.rereadAt.IsZero() {
-		return need{}, rereadMin
+	if a.flight != nil || a.lookedAt.IsZero() {
+		return nil, rereadMin
 	}
-	reread := a.rereadAt.Sub(now)
-	if a.refreshAt.IsZero() {
-		return need{look: true}, reread
+	if !a.scheduled {
+		a.scheduleLocked(now)
 	}
-	if refresh := a.refreshAt.Sub(now.Round(0)); refresh <= max(0, reread) {
-		return need{due: a.rec.Generation}, refresh
+	if a.rereadAt.IsZero() {
+		return nil, rereadMin
 	}
-	return need{look: true}, reread
+	left = a.rereadAt.Sub(now)
+	if !a.refreshAt.IsZero() {
+		refresh := a.refreshAt.Sub(now.Round(0))
+		if refresh <= 0 {
+			due := a.rec
+			return func(f *flight) error { return a.refreshDue(f, due) }, 0
+		}
+		left = min(left, refresh)
+	}
+	// Re-reads that are nearly due come along, so that thousands of accounts cost a few wake-ups a second.
+	if a.rereadAt.Sub(now) < wakeMax {
+		return a.reread, 0
+	}
+	return nil, max(left, 0)
 }
 
-// schedule sets when the account is looked at next. mu is held.
-func (a *account) schedule(now time.Time) {
-	a.publish() // works looks at what is published
+// refreshDue refreshes the pair whose time has come, unless another process was quicker.
+func (a *account) refreshDue(f *flight, due Record) error {
+	rec, err := a.look()
+	if err != nil {
+		return a.storeError(err)
+	}
+	if rec.Compare(due) != 0 {
+		return nil
+	}
+	return a.refresh(f, rec, forExpiry)
+}
+
+// scheduleLocked sets when the account is looked at next.
+func (a *account) scheduleLocked(now time.Time) {
+	a.scheduled = true
 	a.rereadAt = time.Time{}
-	if !a.config.APIKey.IsZero() || !(a.expected() || a.rec.Generation > 0) {
+	if !(a.expected() || a.rec.Generation > 0) {
 		return
 	}
 	a.rereadAt = now.Add(a.m.watch.reread())
 	if a.stale {
 		a.rereadAt = now
 	}
-	a.refreshAt = a.nextRefresh(now)
+	a.refreshAt = a.nextRefreshLocked(now)
 }
 
-// nextRefresh returns the moment of the next background refresh; zero means never. It is drawn once a
+// nextRefreshLocked returns the moment of the next background refresh; zero means never. It is drawn once a
 // generation, and moves only when an attempt has failed.
-func (a *account) nextRefresh(now time.Time) time.Time {
+func (a *account) nextRefreshLocked(now time.Time) time.Time {
 	works, wall := a.works(now), now.Round(0)
+	start, over := a.uncertainLocked(a.rec)
 	switch {
-	case a.m.config.RefreshBefore == 0 || a.unsaved != nil || loginCause(a.rec) != "":
+	case a.m.config.RefreshBefore == 0 || a.unsaved != nil || a.loginCause(a.rec) != "":
 		return time.Time{}
 	case works && a.rec.ExpiresAt.IsZero(): // only a 401 will tell
 		return time.Time{}
-	case works && !a.uncertain(a.rec).IsZero(): // in doubt, wait
+	case works && !start.IsZero() && !over: // in doubt, wait
 		return a.rec.ExpiresAt
-	case a.cool.failures > 0: // as long as it lasts on our own clock, whatever the wall clock does
+	case a.cool.failures > 0 && works: // not given up until it expires, and then tried again as for a request
+		return wall.Add(max(startSoon, min(a.cool.retryAt.Sub(now), a.rec.ExpiresAt.Sub(wall))))
+	case a.cool.failures > 0: // on our own clock, whatever the wall clock does
 		return wall.Add(max(a.cool.until.Sub(now)+wakeMin, startSoon))
 	case a.refreshAt.IsZero():
-		return a.draw(wall)
+		return a.drawLocked(wall)
 	case !wall.Before(a.refreshAt): // the attempt was put off
 		return wall.Add(startSoon)
 	}
 	return a.refreshAt
 }
 
-// draw picks a moment in the first half of the window before expiry, so that replicas and accounts
+// drawLocked picks a moment in the first half of the window before expiry, so that replicas and accounts
 // with the same expiry do not all come at once.
-func (a *account) draw(now time.Time) time.Time {
+func (a *account) drawLocked(now time.Time) time.Time {
 	window := min(a.m.config.RefreshBefore, a.rec.ExpiresAt.Sub(a.rec.ObtainedAt)/10)
 	start := a.rec.ExpiresAt.Add(-window)
 	if a.rec.ExpiresAt.IsZero() || window <= 0 {
@@ -119,4 +167,91 @@ func (a *account) draw(now time.Time) time.Time {
 		window = min(window, max(a.rec.ExpiresAt.Sub(now), startSoon))
 	}
 	return start.Add(rand.N(window/2 + 1))
+}
+
+// survey looks at the store as a whole, again and again: which accounts there are, and whether records can
+// be saved. The accounts that it finds are read, several at once. It closes read when all are read for
+// the first time.
+func (m *Manager) survey(read chan<- struct{}) {
+	for first := true; ; first = false {
+		m.list()
+		m.readNew()
+		if first {
+			close(read)
+		}
+		m.check()
+		if !sleep(m.closing, surveyTime) {
+			return
+		}
+	}
+}
+
+// list notes the accounts that the store has. An error shows when they are read.
+func (m *Manager) list() {
+	if m.lister == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
+	defer cancel()
+	names, _ := m.lister.Accounts(ctx)
+	for _, name := range names {
+		if ValidAccount(name) {
+			m.know(name)
+		}
+	}
+}
+
+// readNew reads the records of the accounts in memory that were not read yet.
+func (m *Manager) readNew() {
+	queue := make(chan *account)
+	var readers sync.WaitGroup
+	for range loaders {
+		readers.Go(func() {
+			for a := range queue {
+				f, _ := a.start(a.reread)
+				<-f.done
+			}
+		})
+	}
+	m.accounts.Range(func(_, v any) bool {
+		if a := v.(*account); a.isNew() {
+			select {
+			case queue <- a:
+			case <-m.closing:
+				return false
+			}
+		}
+		return true
+	})
+	close(queue)
+	readers.Wait()
+}
+
+func (a *account) isNew() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lookedAt.IsZero() && !a.keyed
+}
+
+// check tries whether the store takes records, and shows in every account's state if it does not.
+func (m *Manager) check() {
+	if m.checker == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
+	defer cancel()
+	err := m.checker.Check(ctx)
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	m.life.Lock()
+	changed := (err == nil) != (m.storeErr == nil)
+	m.storeErr = err
+	m.life.Unlock()
+	if changed {
+		m.accounts.Range(func(_, v any) bool {
+			m.report(v.(*account), Event{Kind: EventState})
+			return true
+		})
+	}
 }

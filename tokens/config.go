@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -15,12 +14,27 @@ import (
 type Config struct {
 	// Store keeps the records. Required.
 	Store Store
+	// StoreName names the store in emergency files, which only processes with the same store adopt. It
+	// holds no password.
+	StoreName string
+	// Codec writes and reads emergency files, as it does the records of the store. Nil keeps tokens in clear.
+	Codec *Codec
+	// EmergencyDirs are the places for pairs that the store did not take, the best one first. They may be
+	// directories that other users write to. Without any, such a pair is in memory only.
+	EmergencyDirs []string
+
+	// API is the URL of the API. Access tokens are bound to its origin. Empty matches every origin.
+	API string
 	// Endpoint is the token endpoint and who we are to it. Without a client id nothing can be
-	// refreshed, and an account whose token ends answers ErrClientRefused.
+	// refreshed, and an account whose token ends answers ErrClientNotConfigured.
 	Endpoint Endpoint
 	// Accounts are the accounts that configuration knows. Others exist if the store has a record of
-	// them. DefaultAccount always exists.
+	// them. DefaultAccount can always be signed in to.
 	Accounts map[string]AccountConfig
+	// Secrets gives the secrets that may be replaced while the program runs. Nil means that those above
+	// stay as they are.
+	Secrets SecretSource
+
 	// RefreshBefore is how long before its expiry a token is refreshed in the background, but never
 	// more than a tenth of its life. Zero turns the background refresh off.
 	RefreshBefore time.Duration
@@ -31,12 +45,6 @@ type Config struct {
 	Probe func(ctx context.Context, t Token) bool
 	// MaxAccounts bounds the accounts kept in memory. An evicted one is loaded again when it is asked for.
 	MaxAccounts int
-	// Codec encrypts the tokens of an emergency file as the store does. Nil keeps them in clear.
-	Codec *Codec
-	// EmergencyPrefix begins the path of the file that takes a rotation which could not be saved before
-	// the end of the process; the account's name and ".json" follow. It must name the store as well as
-	// a directory, because such a file is adopted when the account is next loaded. Empty turns this off.
-	EmergencyPrefix string
 	// Observe is told what happens to accounts, for logs and metrics. It must not block and may be
 	// called concurrently. Nil is allowed.
 	Observe func(Event)
@@ -44,8 +52,9 @@ type Config struct {
 
 // Endpoint is a token endpoint (RFC 6749 section 3.2) and the client's credentials for it.
 type Endpoint struct {
-	URL          string
-	ClientID     string
+	URL      string
+	ClientID string
+	// ClientSecret is the secret at the start; see Config.Secrets.
 	ClientSecret Secret
 	// Transport carries the call. It must neither follow redirects nor repeat requests; connections
 	// are not reused. Nil means one with the system's roots and the environment's proxy.
@@ -56,7 +65,27 @@ type Endpoint struct {
 type AccountConfig struct {
 	RefreshToken Secret // a seed: used at most once ever
 	AccessToken  Secret // a seed
-	APIKey       Secret // never stored, never refreshed
+	APIKey       Secret // never stored, never refreshed; see Config.Secrets
+}
+
+// SecretSource gives secrets that stand in files as they are now. What cannot be read stays as it was; the
+// empty secret means that the one of the configuration counts. The methods may read a file, must not
+// block for long, and may be called concurrently.
+type SecretSource interface {
+	// ClientSecret is called before each token call, and again when the token endpoint has refused the client.
+	ClientSecret() Secret
+	// APIKey is called every few seconds for each account with an API key.
+	APIKey(account string) Secret
+}
+
+// clientSecret returns the secret as it is now.
+func (c Config) clientSecret() Secret {
+	if c.Secrets != nil {
+		if s := c.Secrets.ClientSecret(); !s.IsZero() {
+			return s
+		}
+	}
+	return c.Endpoint.ClientSecret
 }
 
 // DefaultConfig returns the documented defaults; Store and Endpoint are still to be set.
@@ -71,45 +100,38 @@ func DefaultConfig() Config {
 // Validate reports every mistake at once.
 func (c Config) Validate() error {
 	var errs []error
-	if c.Store == nil {
-		errs = append(errs, errors.New("tokens: no store"))
+	for mistake, made := range map[string]bool{
+		"no store":          c.Store == nil,
+		"no token endpoint": c.Endpoint.URL == "",
+		"the refresh time-out must be more than zero":  c.RefreshTimeout <= 0,
+		"refresh-before must not be negative":          c.RefreshBefore < 0,
+		"at least one account must fit in memory":      c.MaxAccounts < 1,
+		"emergency files need the name of their store": len(c.EmergencyDirs) > 0 && c.StoreName == "",
+	} {
+		if made {
+			errs = append(errs, errors.New("tokens: "+mistake))
+		}
 	}
-	if c.Endpoint.URL == "" {
-		errs = append(errs, errors.New("tokens: no token endpoint"))
-	}
-	if c.RefreshTimeout <= 0 {
-		errs = append(errs, errors.New("tokens: the refresh time-out must be more than zero"))
-	}
-	if c.RefreshBefore < 0 {
-		errs = append(errs, errors.New("tokens: refresh-before must not be negative"))
-	}
-	if c.MaxAccounts < 1 {
-		errs = append(errs, errors.New("tokens: at least one account must fit in memory"))
-	}
+	return errors.Join(append(errs, c.checkAccounts()...)...)
+}
+
+func (c Config) checkAccounts() (errs []error) {
+	owners := map[string]string{} // of refresh tokens, by fingerprint
 	for name, a := range c.Accounts {
 		errs = append(errs, CheckAccount(name))
 		if !a.APIKey.IsZero() && (!a.RefreshToken.IsZero() || !a.AccessToken.IsZero()) {
 			errs = append(errs, fmt.Errorf("account %q has an API key and a token: give one of them", name))
 		}
+		if a.RefreshToken.IsZero() {
+			continue
+		}
+		print := a.RefreshToken.Fingerprint(seedRefresh)
+		if owner, taken := owners[print]; taken {
+			errs = append(errs, fmt.Errorf("accounts %q and %q have the same refresh token: it can be used once, so give each its own", min(name, owner), max(name, owner)))
+		}
+		owners[print] = name
 	}
-	return errors.Join(errs...)
-}
-
-// DefaultAccount serves requests that choose no account.
-const DefaultAccount = "default"
-
-var accountName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
-// ValidAccount says whether name can be the name of an account: a DNS label in lower case, so that
-// it can also be a host name and a file name.
-func ValidAccount(name string) bool { return accountName.MatchString(name) }
-
-// CheckAccount returns an error that tells a person what a name must look like.
-func CheckAccount(name string) error {
-	if ValidAccount(name) {
-		return nil
-	}
-	return fmt.Errorf("account name %q: use 1 to 63 of a-z, 0-9 and -, with no - at either end", name)
+	return errs
 }
 
 // NewIssuer returns the issuer for the URLs of the API and of the token endpoint. Both are brought to one

@@ -2,39 +2,17 @@ package tokens
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"time"
 )
 
 const (
-	goodTime     = 5 * time.Second  // how long a probe's word is believed
+	goodTime     = 5 * time.Second  // how long a probe's answer is believed
+	maxGoodUses  = 64               // methods and paths that an account remembers
 	probeTimeout = 10 * time.Second // of one probe
-	holdMin      = 30 * time.Second
-	holdMax      = 10 * time.Minute
+	maxRefusals  = 3                // of an API key in a row before the account counts as degraded
 )
-
-// hold keeps a refresh that did not help from being tried again for every request that meets 401.
-type hold struct {
-	generation uint64 // whose 401s pass through; another generation ends the hold
-	renewed    uint64 // the generation that a refresh after a 401 gave
-	until      time.Time
-	length     time.Duration
-}
-
-func (h *hold) active(generation uint64, now time.Time) bool {
-	return h.generation == generation && now.Before(h.until)
-}
-
-// start begins a hold on generation: 30 s, and twice the last one as long as it goes on.
-func (h *hold) start(generation uint64, now time.Time) {
-	if h.active(generation, now) {
-		return
-	}
-	h.length = min(2*h.length, holdMax)
-	if h.length < holdMin || now.Sub(h.until) > holdMax {
-		h.length = holdMin
-	}
-	h.generation, h.until = generation, now.Add(h.length)
-}
 
 // Refusal is a 401 of the API.
 type Refusal struct {
@@ -48,105 +26,196 @@ type Refusal struct {
 // (ErrTokenGood, ErrRefreshDidNotHelp, ErrAPIKey: the API's answer stands). Its other errors are those
 // of Token.
 func (m *Manager) Renew(ctx context.Context, name string, refusal Refusal) (Token, error) {
-	if refusal.Token.Scheme == APIKey {
-		return Token{}, ErrAPIKey
-	}
 	if !ValidAccount(name) {
 		return Token{}, ErrUnknownAccount
 	}
-	return m.account(name).renew(ctx, refusal.Token)
+	a := m.account(name)
+	if refusal.Token.Scheme == APIKey {
+		a.change(func() { a.keyRefusals++ })
+		return Token{}, ErrAPIKey
+	}
+	return a.renew(ctx, refusal)
 }
 
 // Accepted reports that the API answered a request with t by anything but a 401. It must be called before
 // that answer is passed on: a refusal that comes later is then known to be a new one.
 func (m *Manager) Accepted(_ context.Context, name string, t Token) {
-	if v, ok := m.accounts.Load(name); ok {
-		v.(*account).accepted(t)
+	v, ok := m.accounts.Load(name)
+	if !ok {
+		return
 	}
-}
-
-func (a *account) accepted(t Token) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.hold.renewed == t.Generation && !a.hold.active(t.Generation, time.Now()) {
-		a.hold.renewed = 0
+	a := v.(*account)
+	if c := a.current.Load(); c.news && c.token.Same(t) {
+		a.accepted()
 	}
 }
 
 // RefusedAgain reports that a request which was repeated with a token from Renew was refused as well.
-// It returns ErrRefreshDidNotHelp if that token came from a refresh; then the next one is held back.
+// It returns ErrRefreshDidNotHelp if that token came from a refresh because of a 401.
 func (m *Manager) RefusedAgain(_ context.Context, name string, refusal Refusal) error {
 	v, ok := m.accounts.Load(name)
 	if !ok {
 		return nil
 	}
 	a := v.(*account)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if t, ok := a.usable(time.Now()); !ok || !t.Same(refusal.Token) || a.hold.renewed != t.Generation {
+	if c := a.current.Load(); !c.news || !c.token.Same(refusal.Token) || c.token.Scheme == APIKey {
 		return nil
 	}
-	a.hold.start(refusal.Token.Generation, time.Now())
+	a.editHold(func(h *Hold) *Hold {
+		h.Refused = true
+		return h
+	})
+	a.change(func() { a.unhelpful = true })
 	return ErrRefreshDidNotHelp
 }
 
-// answer401 says what is known about a refusal without asking anybody; known is false if it takes a
-// flight to find out.
-func (a *account) answer401(rejected Token, now time.Time) (t Token, err error, known bool) {
+// accepted ends the hold. One whose request was refused again stands for its first 30 s all the same: with a
+// route that always answers 401 among others that work, each request would rotate the tokens.
+func (a *account) accepted() {
+	a.change(func() { a.keyRefusals = 0 })
+	a.editHold(func(h *Hold) *Hold {
+		if h.Refused && time.Now().Before(h.Since.Add(holdMin)) {
+			return h
+		}
+		return nil
+	})
+}
+
+// editHold changes the hold of the current pair, in the store and in memory. If the store does not take the
+// change, memory keeps it, and the next look at the store brings it there.
+func (a *account) editHold(edit func(*Hold) *Hold) {
+	a.holdMu.Lock()
+	defer a.holdMu.Unlock()
+	rec := a.record()
+	pair := rec
+	for rec.Hold != nil && rec.Compare(pair) == 0 {
+		before, since := *rec.Hold, rec.Hold.Since
+		next := rec.Clone()
+		next.Hold = edit(next.Hold)
+		if next.Hold != nil && *next.Hold == before {
+			return
+		}
+		saved, err := next, error(nil)
+		if !a.isUnsaved() {
+			saved, err = a.m.save(a.name, next)
+		}
+		if errors.Is(err, ErrConflict) {
+			if rec, err = a.m.load(a.name); err == nil {
+				a.change(func() { a.takeLocked(rec) })
+				continue
+			}
+		}
+		a.change(func() {
+			switch {
+			case a.rec.Compare(pair) != 0:
+			case err != nil || a.unsaved != nil:
+				a.keepHoldLocked(next.Hold, since)
+			default:
+				a.takeLocked(saved)
+			}
+			a.unhelpful = a.unhelpful && next.Hold != nil
+		})
+		return
+	}
+}
+
+// keepHoldLocked changes the hold in memory only.
+func (a *account) keepHoldLocked(hold *Hold, since time.Time) {
+	a.rec.Hold = hold
+	if hold == nil {
+		a.holdEnded = since
+	}
+	if a.unsaved != nil {
+		a.unsaved.rec.Hold = hold
+	}
+}
+
+// renew serves Manager.Renew.
+func (a *account) renew(ctx context.Context, r Refusal) (Token, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.m.config.RefreshTimeout, errTooLong)
+	defer cancel()
+	reported := time.Now()
+	for {
+		t, err, known := a.answer(r, reported)
+		if known {
+			return t, err
+		}
+		f, mine := a.join(func(f *flight) error { return a.diagnose(f, r) })
+		if err := a.wait(ctx, f); err != nil {
+			return Token{}, err
+		}
+		if mine {
+			// One flight of our own is all that a refusal is worth: what it has brought is known by now.
+			if f.err != nil {
+				return Token{}, f.err
+			}
+			if t, ok := a.usable(time.Now()); ok && !t.Same(r.Token) {
+				return t, nil
+			}
+			return Token{}, ErrRefreshDidNotHelp
+		}
+	}
+}
+
+// answer returns what is known about a refusal without asking anybody; known is false if it takes a
+// flight to find out. reported is when the refusal was reported.
+func (a *account) answer(r Refusal, reported time.Time) (t Token, err error, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := time.Now()
 	t, ok := a.usable(now)
-	generation := a.rec.Generation
 	switch {
-	case ok && !t.Same(rejected): // a newer token is at hand
+	case ok && !t.Same(r.Token): // a newer token is at hand
 		return t, nil, true
 	case !ok:
-		err := a.verdictLocked(now)
+		err := a.noTokenLocked(now)
 		return Token{}, err, err != nil
-	case a.hold.active(generation, now):
+	case a.holdsLocked(now):
 		// The store comes before the hold: another process may hold a newer pair. It is asked once a second.
 		return Token{}, ErrRefreshDidNotHelp, now.Sub(a.lookedAt) < lookInterval
-	case a.good == generation && now.Before(a.goodTill):
+	case a.good.covers(r, reported, now):
 		return Token{}, ErrTokenGood, true
 	}
 	return Token{}, nil, false
 }
 
+func (a *account) holdsLocked(now time.Time) bool {
+	return a.rec.holds(now.Round(0)) && !a.rec.Hold.Since.Equal(a.holdEnded)
+}
+
 // diagnose finds out why the API refused a token, from the cheapest answer to the dearest: another
 // process may have stored a newer token; the token may be good elsewhere; else it is refreshed.
-// rec and lookErr are what the store holds now.
-func (a *account) diagnose(rec Record, lookErr error, rejected Token) error {
-	current := rec.AccessToken.Equal(rejected.Access)
+func (a *account) diagnose(f *flight, r Refusal) error {
+	rec, lookErr := a.look()
+	current := rec.AccessToken.Equal(r.Token.Access)
 	if !current && a.works(time.Now()) {
 		return nil
 	}
-	if a.held(rec.Generation, time.Now()) {
+	held := false
+	a.change(func() {
+		held = a.holdsLocked(time.Now())
+		a.unhelpful = a.unhelpful || held
+	})
+	if held {
 		return ErrRefreshDidNotHelp
 	}
-	if current && a.probe(rejected) {
-		a.change(func() { a.good, a.goodTill = rec.Generation, time.Now().Add(goodTime) })
+	began := time.Now()
+	if current && a.probe(r.Token) {
+		a.change(func() { a.good.note(r, began, time.Now()) })
 		return ErrTokenGood
 	}
 	a.change(func() {
-		if a.rec.AccessToken.Equal(rejected.Access) {
-			a.refused = a.rec.Generation
+		if a.rec.AccessToken.Equal(r.Token.Access) {
+			a.refused = true
 		}
 	})
-	if lookErr != nil {
+	switch {
+	case lookErr != nil:
 		return a.storeError(lookErr)
+	case !current: // another token, which has expired
+		return a.refresh(f, rec, forExpiry)
 	}
-	if err := a.refresh(rec.Generation); err != nil {
-		return err
-	}
-	a.change(func() { a.hold.renewed = a.rec.Generation })
-	return nil
-}
-
-// held says whether 401s of generation pass through without a refresh.
-func (a *account) held(generation uint64, now time.Time) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.hold.active(generation, now)
+	return a.refresh(f, rec, forRefusal)
 }
 
 // probe asks the API whether the token is good. No answer, and every answer but a clear yes, prove nothing.
@@ -161,6 +230,33 @@ func (a *account) probe(t Token) bool {
 	if good {
 		detail = "the API accepts the token"
 	}
-	a.tell(Event{Kind: EventProbe, Generation: t.Generation, Detail: detail})
+	a.m.report(a, Event{Kind: EventProbe, Generation: t.Generation, Detail: detail})
 	return good
+}
+
+// goodUses remembers for which methods and paths a refusal was not about the token. It is bounded.
+type goodUses struct {
+	until  map[[sha256.Size]byte]time.Time
+	probed time.Time // when the last probe began that found the token good
+}
+
+func useOf(r Refusal) [sha256.Size]byte { return sha256.Sum256([]byte(r.Method + "\x00" + r.Path)) }
+
+// covers reports whether the refusal is known not to be about the token. A probe that began after the refusal
+// speaks for it, whatever its path; otherwise each path asks anew, because the token may have died since.
+func (g *goodUses) covers(r Refusal, reported, now time.Time) bool {
+	if !g.probed.Before(reported) {
+		g.note(r, g.probed, now)
+		return true
+	}
+	return now.Before(g.until[useOf(r)])
+}
+
+// note remembers what a probe that began then has found by now.
+func (g *goodUses) note(r Refusal, began, now time.Time) {
+	if g.until == nil || len(g.until) >= maxGoodUses {
+		g.until = map[[sha256.Size]byte]time.Time{} // the worst that comes of it is another probe
+	}
+	g.probed = began
+	g.until[useOf(r)] = now.Add(goodTime)
 }

@@ -21,7 +21,7 @@ import (
 
 // callError is a token call that ended without a complete answer.
 type callError struct {
-	// sent says whether the request may have reached the server. If so, nobody knows whether the
+	// sent means that the request may have reached the server. If so, nobody knows whether the
 	// server has committed a new pair.
 	sent bool
 	err  error
@@ -30,23 +30,24 @@ type callError struct {
 func (e *callError) Error() string { return e.err.Error() }
 func (e *callError) Unwrap() error { return e.err }
 
-// caller calls one token endpoint.
+// caller calls one token endpoint. It is the tokenEndpoint of a Manager.
 type caller struct {
 	endpoint  Endpoint
+	secret    func() Secret // of the client, as it is now
 	transport http.RoundTripper
 }
 
 // newCaller makes every call use a connection of its own: an idle connection that the server has
 // just closed would make an unsent request look like a lost answer, and closing the connection
 // is the only way to end a request for sure.
-func newCaller(e Endpoint) *caller {
+func newCaller(e Endpoint, secret func() Secret) *caller {
 	base := e.Transport
 	if base == nil {
 		base = http.DefaultTransport
 	}
 	t, ok := base.(*http.Transport)
 	if !ok {
-		return &caller{e, base}
+		return &caller{e, secret, base}
 	}
 	t = t.Clone()
 	t.DisableKeepAlives = true
@@ -54,7 +55,7 @@ func newCaller(e Endpoint) *caller {
 	t.ResponseHeaderTimeout = 0 // a late answer is a good answer; the manager decides how long to listen
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
-	return &caller{e, t}
+	return &caller{e, secret, t}
 }
 
 func (c *caller) refresh(ctx context.Context, refreshToken Secret) (Pair, error) {
@@ -74,11 +75,24 @@ func (c *caller) exchange(ctx context.Context, code, redirectURL string) (Pair, 
 	})
 }
 
-// call sends one token request and reads its answer. The error is an *EndpointError for a complete
-// answer that is no pair, else a *callError.
+// call makes one token call. If the client is refused and its secret has been replaced since, the call is
+// made again: the refusal was not about the token.
 func (c *caller) call(ctx context.Context, form url.Values) (Pair, error) {
+	secret := c.secret()
+	p, err := c.send(ctx, form, secret)
+	var answer *EndpointError
+	if errors.As(err, &answer) && refusesClient(answer) {
+		if now := c.secret(); !now.Equal(secret) {
+			return c.send(ctx, form, now)
+		}
+	}
+	return p, err
+}
+
+// send sends one token request and reads its answer.
+func (c *caller) send(ctx context.Context, form url.Values, secret Secret) (Pair, error) {
 	form.Set("client_id", c.endpoint.ClientID)
-	form.Set("client_secret", c.endpoint.ClientSecret.Reveal())
+	form.Set("client_secret", secret.Reveal())
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
@@ -108,8 +122,8 @@ func (c *caller) call(ctx context.Context, form url.Values) (Pair, error) {
 	return p, err
 }
 
-// repeats says whether text of an answer holds a secret of the request: what a server says of an error is
-// shown to people, and some servers say "no such token: ...".
+// repeats reports whether text of an answer holds a secret of the request: what a server tells of an error is
+// shown to people, and some servers answer "no such token: ...".
 func repeats(text string, form url.Values) bool {
 	for _, name := range []string{"client_secret", "refresh_token", "code"} {
 		value := form.Get(name)
@@ -128,16 +142,12 @@ func (c *caller) maybeSent(sent *atomic.Bool) bool {
 
 func readAnswer(resp *http.Response, body []byte, readErr error) (Pair, error) {
 	if resp.StatusCode/100 == 2 {
-		p, err := readPair(body)
-		if err != nil {
-			return Pair{}, &callError{sent: true, err: err}
-		}
-		return p, nil
+		return readPair(resp.StatusCode, body, readErr)
 	}
 	if readErr != nil {
 		return Pair{}, &callError{sent: true, err: fmt.Errorf("read the answer of the token endpoint (status %d): %w", resp.StatusCode, withoutURL(readErr))}
 	}
-	e := readError(resp.StatusCode, body)
+	e := readError(resp.StatusCode, readFields(body).values)
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return Pair{}, e
 }
@@ -179,55 +189,76 @@ type Pair struct {
 	ExpiresIn time.Duration
 }
 
-var errNoToken = errors.New("the answer of the token endpoint holds no usable access token")
+var (
+	errNoToken    = errors.New("the answer of the token endpoint holds no usable access token")
+	errIncomplete = errors.New("the answer of the token endpoint is cut off")
+)
 
 // readPair takes a pair out of a 2xx answer, whatever its Content-Type, and even if it is damaged
 // behind the tokens: the server has committed the rotation, and the old pair is dead. That is why
-// this is not golang.org/x/oauth2, which drops the pair when, say, expires_in is 31535999.0.
-func readPair(body []byte) (Pair, error) {
-	fields := readFields(body)
+// this is not golang.org/x/oauth2, which drops the pair when, say, expires_in is 31535999.0. Only of a
+// complete answer is it believed that it holds no refresh token. If the access token alone is missing, the
+// pair has none: the refresh token is good for another try.
+func readPair(status int, body []byte, readErr error) (Pair, error) {
+	f := readFields(body)
+	complete := f.complete && readErr == nil
 	p := Pair{
-		AccessToken:  NewSecret(text(fields["access_token"])),
-		RefreshToken: NewSecret(text(fields["refresh_token"])),
-		TokenType:    text(fields["token_type"]),
-		Scope:        text(fields["scope"]),
-		ExpiresIn:    lifetime(fields["expires_in"]),
+		AccessToken:  NewSecret(text(f.values["access_token"])),
+		RefreshToken: NewSecret(text(f.values["refresh_token"])),
+		TokenType:    text(f.values["token_type"]),
+		Scope:        text(f.values["scope"]),
+		ExpiresIn:    lifetime(f.values["expires_in"]),
 	}
+	if !isHeaderSafe(p.AccessToken.Reveal()) {
+		p.AccessToken = Secret{}
+	}
+	e := readError(status, f.values)
 	switch {
-	case p.AccessToken.IsZero():
-		return Pair{}, errNoToken
-	case !isHeaderSafe(p.AccessToken.Reveal()):
-		return Pair{}, fmt.Errorf("%w: it has characters that no header may carry", errNoToken)
-	case p.TokenType != "" && !strings.EqualFold(p.TokenType, Bearer):
-		// RFC 6749 section 7.1: a token of an unknown type must not be used.
-		return Pair{}, fmt.Errorf("%w: its type is not Bearer", errNoToken)
+	case strings.EqualFold(p.TokenType, "mac"):
+		// RFC 6749 section 7.1: such a token needs a signature. Every other type is used as Bearer, because
+		// servers write it in many ways.
+		return Pair{}, &callError{sent: true, err: fmt.Errorf("%w: its type is mac", errNoToken)}
+	case p.AccessToken.IsZero() && complete && (refusesToken(e) || refusesClient(e)):
+		return Pair{}, e
+	case p.RefreshToken.IsZero() && !complete:
+		return Pair{}, &callError{sent: true, err: errIncomplete}
+	case p.AccessToken.IsZero() && p.RefreshToken.IsZero():
+		return Pair{}, &callError{sent: true, err: errNoToken}
 	}
 	return p, nil
 }
 
+// fields are the members of a JSON object.
+type fields struct {
+	values   map[string]any
+	complete bool // the object was read to its end
+}
+
 // readFields reads the members of the JSON object in body one by one, so that damage behind a member
 // does not cost the ones before it. It never fails: what cannot be read is not there.
-func readFields(body []byte) map[string]any {
+func readFields(body []byte) fields {
 	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(unpack(body), []byte("\xef\xbb\xbf"))))
 	d.UseNumber()
-	fields := map[string]any{}
+	f := fields{values: map[string]any{}}
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return fields
+		return f
 	}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			break
+			return f
 		}
 		var value any
 		if err := d.Decode(&value); err != nil {
-			break
+			return f
 		}
 		if s, ok := name.(string); ok {
-			fields[s] = value
+			f.values[s] = value
 		}
 	}
-	return fields
+	end, err := d.Token()
+	f.complete = err == nil && end == json.Delim('}')
+	return f
 }
 
 // unpack undoes gzip, which some servers send unasked. Of a body cut short it returns what there is.
@@ -267,7 +298,7 @@ func lifetime(v any) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// isHeaderSafe says whether s may stand in an Authorization header: visible ASCII (RFC 6750 section 2.1
+// isHeaderSafe reports whether s may stand in an Authorization header: visible ASCII (RFC 6750 section 2.1
 // allows less; a server that uses more of it must still be served).
 func isHeaderSafe(s string) bool {
 	for i := range len(s) {
@@ -280,12 +311,11 @@ func isHeaderSafe(s string) bool {
 
 // readError takes the error code out of an answer that is no pair (RFC 6749 section 5.2). HTML, an
 // empty body and the rest give an error without a code.
-func readError(status int, body []byte) *EndpointError {
-	fields := readFields(body)
+func readError(status int, values map[string]any) *EndpointError {
 	return &EndpointError{
 		Status:      status,
-		Code:        errorText(text(fields["error"])),
-		Description: errorText(text(fields["error_description"])),
+		Code:        errorText(text(values["error"])),
+		Description: errorText(text(values["error_description"])),
 	}
 }
 

@@ -44,7 +44,13 @@ func TestFailedRefresh(t *testing.T) {
 		{"invalid_grant", times(1, answers(400, nil, `{"error":"invalid_grant"}`)), tokens.ErrLoginRequired, "login-required: revoked-or-spent", 1, false},
 		{"empty 200", times(1, answers(200, nil, "")), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
 		{"HTML 200", times(1, answers(200, html, "<html>")), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
-		{"200 with an error", times(1, answers(200, nil, `{"error":"invalid_grant"}`)), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
+		{"200 with invalid_grant", times(1, answers(200, nil, `{"error":"invalid_grant"}`)), tokens.ErrLoginRequired, "login-required: revoked-or-spent", 1, false},
+		{"200 with bad_refresh_token", times(1, answers(200, nil, `{"error":"bad_refresh_token"}`)), tokens.ErrLoginRequired, "login-required: revoked-or-spent", 1, false},
+		{"200 with another error", times(1, answers(200, nil, `{"error":"server_error"}`)), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
+		{"400 bad_refresh_token", times(1, answers(400, nil, `{"error":"bad_refresh_token"}`)), tokens.ErrLoginRequired, "login-required: revoked-or-spent", 1, false},
+		{"400 token_revoked", times(1, answers(400, nil, `{"error":"token_revoked"}`)), tokens.ErrLoginRequired, "login-required: revoked-or-spent", 1, false},
+		{"a pair cut between its tokens", times(1, answers(200, nil, `{"access_token":"a",`)), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
+		{"503 with a long Retry-After", times(1, answers(503, http.Header{"Retry-After": {"40"}}, "")), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
 		{"a cut connection", times(1, cuts), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
 		{"silence", times(1, silent), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
 	} {
@@ -223,9 +229,10 @@ func TestWithoutAClientIDNothingIsSent(t *testing.T) {
 		m := w.signedIn(func(c *tokens.Config) { c.Endpoint.ClientID = "" })
 		old := token(t, m)
 		w.server.kill(old)
-		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, tokens.ErrClientRefused) {
-			t.Errorf("Renew = %v, want ErrClientRefused", err)
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, tokens.ErrClientNotConfigured) {
+			t.Errorf("Renew = %v, want ErrClientNotConfigured", err)
 		}
+		wantState(t, m, "unavailable: client-not-configured")
 		w.wantCalls(0, 0, 0)
 	})
 }

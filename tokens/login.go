@@ -7,53 +7,92 @@ import (
 )
 
 // Exchange trades an authorization code for a pair (RFC 6749 section 4.1.3). redirectURL is the one
-// that the authorization request carried. The code can be used once, so Exchange never tries again.
-func (m *Manager) Exchange(ctx context.Context, code, redirectURL string) (Pair, error) {
-	p, err := m.caller.exchange(ctx, code, redirectURL)
+// that the authorization request carried. The code can be used once, so Exchange never tries again, and
+// listens for two minutes even if ctx ends before.
+func (m *Manager) Exchange(ctx context.Context, code, redirectURL string) (p Pair, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience*time.Second)
+	defer cancel()
+	if !m.finish(func() { p, err = m.endpoint.exchange(ctx, code, redirectURL) }) {
+		return Pair{}, &UnavailableError{Err: ErrRefreshUnavailable, Cause: errClosed}
+	}
 	var answer *EndpointError
-	if errors.As(err, &answer) && clientRefused(answer) {
+	if errors.As(err, &answer) && refusesClient(answer) {
 		return Pair{}, &UnavailableError{Err: ErrClientRefused, Cause: err}
 	}
 	return p, err
 }
 
-// Login makes p the account's pair, as a new generation: it ends every doubt about the ones before. A
-// running Manager uses it at once. If the store does not take it, it is kept as an unsaved rotation,
-// and the error says so.
+// Login makes p the account's pair, as a new lineage: nothing that is known of the ones before counts any
+// more. A running Manager uses it at once. If the store does not take it, it is kept as an unsaved
+// rotation, and the error is the store's.
 func (m *Manager) Login(ctx context.Context, name string, p Pair) (Status, error) {
-	return m.replace(name, EventLogin, func(rec Record, now time.Time) Record { return succeed(rec, p, now) })
+	return m.replace(name, EventLogin, func(rec Record, now time.Time) Record { return rec.replaced(p, m.issuer, now) })
 }
 
 // Logout makes the account forget its tokens, for good: what stays is a tombstone, which no refresh that
-// is under way and no old seed can undo. The access token stays valid at PandaDoc, which has no
-// way to revoke it.
+// is under way, no old seed and no emergency file can undo. The access token stays valid at PandaDoc, which has
+// no way to revoke it.
 func (m *Manager) Logout(ctx context.Context, name string) (Status, error) {
-	return m.replace(name, EventLogout, func(rec Record, now time.Time) Record { return succeed(rec, Pair{}, now) })
+	return m.replace(name, EventLogout, func(rec Record, now time.Time) Record { return rec.replaced(Pair{}, m.issuer, now) })
 }
 
-// replace saves a new generation whatever the store holds.
-func (m *Manager) replace(name string, kind EventKind, next func(Record, time.Time) Record) (Status, error) {
+// Forget is Logout for an account that is not wanted any more: it is no longer listed.
+func (m *Manager) Forget(ctx context.Context, name string) (Status, error) {
+	return m.replace(name, EventLogout, func(rec Record, now time.Time) Record {
+		rec = rec.replaced(Pair{}, m.issuer, now)
+		rec.Forgotten = true
+		return rec
+	})
+}
+
+// replace saves a new lineage whatever the store holds.
+func (m *Manager) replace(name string, kind EventKind, next func(Record, time.Time) Record) (status Status, err error) {
 	if !ValidAccount(name) {
 		return Status{}, ErrUnknownAccount
 	}
 	a := m.account(name)
-	if !a.config.APIKey.IsZero() {
+	if a.keyed {
 		return a.status(time.Now()), ErrAPIKey
 	}
-	rec, err := a.overwrite(next)
-	if err != nil && !(kind == EventLogin && a.keepInMemory(rec, err)) {
-		return a.status(time.Now()), &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
+	if !m.finish(func() { err = a.replace(kind, next) }) {
+		err = &UnavailableError{Err: ErrStoreUnavailable, Cause: errClosed}
 	}
-	if err == nil {
-		a.change(func() {
-			a.lookedAt, a.lookErr = time.Now(), nil
-			a.adopt(rec)
-			a.schedule(time.Now())
-		})
+	if a.exists() {
+		m.know(name) // it may have left memory just before it was signed in to
 	}
-	m.wake()
-	a.tell(Event{Kind: kind, Generation: rec.Generation, Err: err})
 	return a.status(time.Now()), err
+}
+
+// finish runs f and waits for it; so does Close. It returns false if the Manager is closed.
+func (m *Manager) finish(f func()) bool {
+	done := make(chan struct{})
+	if !m.begin(func() { defer close(done); f() }) {
+		return false
+	}
+	<-done
+	return true
+}
+
+func (a *account) replace(kind EventKind, next func(Record, time.Time) Record) error {
+	a.change(func() { a.logins++ }) // it must not leave memory now
+	defer a.change(func() { a.logins-- })
+	rec, err := a.overwrite(next)
+	switch {
+	case err == nil:
+		a.change(func() {
+			a.asked = true
+			a.lookedAt, a.lookErr = time.Now(), nil
+			a.takeLocked(rec)
+		})
+		a.m.emergency.discard(a.name, rec)
+	case kind == EventLogin:
+		a.keepUnsaved(&unsaved{rec: rec, err: err})
+	default:
+		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
+	}
+	a.m.wake()
+	a.m.report(a, Event{Kind: kind, Generation: rec.Generation, Err: err})
+	return err
 }
 
 // overwrite saves what next makes of the stored record, again and again until no one comes between. On
@@ -65,10 +104,10 @@ func (a *account) overwrite(next func(Record, time.Time) Record) (Record, error)
 			found, err = Record{}, nil
 		}
 		base := found
-		if held := a.record(); held.Generation > found.Generation {
-			base = rebase(held, found)
+		if held := a.record(); held.Compare(found) > 0 {
+			base = held.rebased(found)
 		}
-		rec := next(noteSeeds(base, a.config), wallClock())
+		rec := next(base.noting(a.config, a.m.issuer), wallClock())
 		if err != nil {
 			return rec, err
 		}
@@ -80,97 +119,4 @@ func (a *account) overwrite(next func(Record, time.Time) Record) (Record, error)
 			return rec, err
 		}
 	}
-}
-
-// keepInMemory makes rec an unsaved pair, unless there is one already.
-func (a *account) keepInMemory(rec Record, err error) bool {
-	kept := false
-	a.change(func() {
-		if kept = a.unsaved == nil; kept {
-			a.unsaved = &unsaved{rec: rec, from: rec.Generation - 1, unlock: func() {}, err: err, login: true}
-			a.adopt(rec)
-		}
-	})
-	return kept && a.m.begin(a.keepSaving)
-}
-
-// seed is a token that configuration gives. It is used at most once ever: after its first use
-// the record holds a newer pair, and after a restart the configuration still shows the spent one.
-type seed struct {
-	kind  string
-	value Secret
-}
-
-func (s seed) fingerprint() string { return s.value.Fingerprint(s.kind) }
-
-const (
-	seedRefresh = "refresh_token"
-	seedAccess  = "access_token"
-)
-
-func (c AccountConfig) seeds() []seed {
-	var seeds []seed
-	for _, s := range []seed{{seedRefresh, c.RefreshToken}, {seedAccess, c.AccessToken}} {
-		if !s.value.IsZero() {
-			seeds = append(seeds, s)
-		}
-	}
-	return seeds
-}
-
-// noteSeeds returns rec with the fingerprints of all seeds of c.
-func noteSeeds(rec Record, c AccountConfig) Record {
-	rec = rec.Clone()
-	for _, s := range c.seeds() {
-		if !rec.HasSeed(s.fingerprint()) {
-			rec.Seeds = append(rec.Seeds, s.fingerprint())
-		}
-	}
-	return rec
-}
-
-// sow returns rec as the seeds of c change it, and whether they do. A record that a login made, and
-// that knows no seeds yet, only notes them: the login is the newer truth. Otherwise a seed that was
-// never seen is the operator's newest word and starts a generation.
-func sow(rec Record, c AccountConfig, now time.Time) (Record, bool) {
-	fresh := map[string]Secret{}
-	for _, s := range c.seeds() {
-		if !rec.HasSeed(s.fingerprint()) {
-			fresh[s.kind] = s.value
-		}
-	}
-	if len(fresh) == 0 {
-		return rec, false
-	}
-	noted := noteSeeds(rec, c)
-	if rec.HasTokens() && len(rec.Seeds) == 0 {
-		return noted, true
-	}
-	pair := Pair{AccessToken: fresh[seedAccess], RefreshToken: fresh[seedRefresh]}
-	if pair.RefreshToken.IsZero() {
-		pair.RefreshToken = rec.RefreshToken
-	}
-	return succeed(noted, pair, now), true
-}
-
-// succeed returns the record that follows rec when a new pair has come, by refresh, login or seed.
-func succeed(rec Record, p Pair, now time.Time) Record {
-	next := rec.Clone()
-	if rec.HasTokens() {
-		next.Previous = &Previous{
-			Generation: rec.Generation, ObtainedAt: rec.ObtainedAt, ExpiresAt: rec.ExpiresAt,
-			AccessFingerprint:  rec.AccessToken.Fingerprint(seedAccess),
-			RefreshFingerprint: rec.RefreshToken.Fingerprint(seedRefresh),
-		}
-	}
-	next.Generation++
-	next.AccessToken, next.RefreshToken = p.AccessToken, p.RefreshToken
-	next.TokenType, next.Scope = p.TokenType, p.Scope
-	next.ObtainedAt, next.ExpiresAt = now, time.Time{}
-	if p.ExpiresIn > 0 {
-		next.ExpiresAt = now.Add(p.ExpiresIn)
-	}
-	next.Pending, next.Rejected = nil, nil
-	next.UnconfirmedSince = time.Time{}
-	return next
 }

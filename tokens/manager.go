@@ -1,14 +1,12 @@
 package tokens
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,37 +14,75 @@ import (
 )
 
 const (
-	lease        = 30 * time.Second // of a marker in a store that has no refresh lock
-	quietTime    = 30 * time.Second // after this a request that nobody listens to is taken to be over
-	patience     = 120              // seconds of our own running time that a sent token call is listened to
-	grace        = time.Minute      // how long past its expiry a token is used when nothing better is to be had
-	storeTimeout = 10 * time.Second // of one Load or Save
+	lease        = 30 * time.Second       // of a marker in a store that has no refresh lock
+	quietTime    = 30 * time.Second       // after this a request that nobody listens to is taken to be over
+	restoreTime  = 45 * time.Second       // in which every process that holds a newer record puts it back
+	patience     = 120                    // seconds of our own running time that a sent token call is listened to
+	grace        = time.Minute            // how long past its expiry a token is used when nothing better is to be had
+	startTime    = 200 * time.Millisecond // that the start waits for the store
+	storeTimeout = 10 * time.Second       // of one Load or Save
 )
 
 // Manager keeps the tokens of many accounts fresh. All its methods may be called concurrently.
 type Manager struct {
-	config Config
-	caller *caller
-	owner  string // names this process in markers; new at every start
+	config    Config
+	issuer    Issuer // that the configuration names
+	owner     string // names this process in markers; new at every start
+	endpoint  tokenEndpoint
+	emergency emergencyFiles
+	slots     *slots
 
-	accounts sync.Map // account → *account; read without a shared lock on every request
+	// What the store can do besides. Nil if it cannot.
+	locker  Locker
+	lister  Lister
+	checker Checker
+	watch   *watching
 
-	mu   sync.Mutex                   // guards the fields below; taken before a account's
-	lru  *lru.Cache[string, *account] // decides who leaves accounts
-	made uint64                       // accounts so far
+	// report tells the observer what happened to an account; of EventState, only if the state has changed.
+	report func(*account, Event)
 
-	life   sync.Mutex     // guards the field below; taken after a account's
-	closed bool           // nothing new starts
-	work   sync.WaitGroup // flights and savers; nothing is added once closed
+	accounts sync.Map // name → *account; read without a shared lock on every request
+
+	mu     sync.Mutex                   // guards the fields below; taken before an account's
+	lru    *lru.Cache[string, *account] // decides who leaves accounts
+	parked map[string]parked            // accounts that exist and are not in memory
+	made   uint64                       // accounts so far
+
+	life     sync.Mutex     // guards the fields below; taken after an account's
+	closed   bool           // nothing new starts
+	work     sync.WaitGroup // flights and savers; nothing is added once closed
+	storeErr error          // why the store cannot be written to, as far as was tried
 
 	ctx    context.Context // ends when flights must stop
 	cancel context.CancelFunc
 
-	watch    *watching
 	watchers sync.WaitGroup // the goroutine that follows the store
 
 	closing chan struct{} // closed when closed is set
 	poke    chan struct{} // wakes the background goroutine
+}
+
+// parked is what is kept of an account that is not in memory.
+type parked struct {
+	status Status
+	cool   coolDown
+}
+
+// tokenEndpoint is what the life cycle needs of RFC 6749. The error is an *EndpointError for a complete answer
+// that is no pair, else a *callError.
+type tokenEndpoint interface {
+	refresh(ctx context.Context, refreshToken Secret) (Pair, error)
+	exchange(ctx context.Context, code, redirectURL string) (Pair, error)
+}
+
+// emergencyFiles keeps pairs that the store did not take.
+type emergencyFiles interface {
+	// write keeps rec in a new file and returns its path.
+	write(account string, rec Record) (path string, err error)
+	// newest returns the newest record of account, by the order of records.
+	newest(account string) (Record, bool)
+	// discard removes the files of account that are not newer than rec.
+	discard(account string, rec Record)
 }
 
 // New returns a Manager that has not touched the store yet.
@@ -54,15 +90,22 @@ func New(c Config) (*Manager, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	// The size is unlimited here because the cache cannot veto an eviction; see evict.
+	// The size is unlimited here because the cache cannot veto an eviction; see evictLocked.
 	cache, err := lru.New[string, *account](math.MaxInt)
 	if err != nil {
 		return nil, err
 	}
 	m := &Manager{
-		config: c, caller: newCaller(c.Endpoint), owner: newOwner(), lru: cache, watch: newWatching(c.Store),
+		config: c, issuer: NewIssuer(c.API, c.Endpoint.URL, c.Endpoint.ClientID), owner: newOwner(),
+		endpoint:  newCaller(c.Endpoint, c.clientSecret),
+		emergency: &emergencyDirs{dirs: c.EmergencyDirs, store: c.StoreName, codec: c.Codec},
+		slots:     &slots{free: maxCalls}, report: (*account).report, lru: cache, parked: map[string]parked{},
+		watch:   newWatching(c.Store),
 		closing: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
+	m.locker, _ = c.Store.(Locker)
+	m.lister, _ = c.Store.(Lister)
+	m.checker, _ = c.Store.(Checker)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
 }
@@ -76,19 +119,22 @@ func newOwner() string {
 	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
 }
 
-// Start loads the configured accounts and starts the goroutine that refreshes before expiry. An account
-// that cannot be loaded is no error: its status tells. Start must be called at most once.
+// Start reads the accounts of the configuration and of the store in the background, and keeps them fresh from
+// now on. It gives a store that answers at once the time to do so, and does not wait for a slow one. Start must be
+// called at most once.
 func (m *Manager) Start(ctx context.Context) error {
-	names := []string{DefaultAccount}
+	m.account(DefaultAccount)
 	for name := range m.config.Accounts {
-		if name != DefaultAccount {
-			names = append(names, name)
-		}
-	}
-	for _, name := range names {
-		m.account(name).load(ctx)
+		m.know(name)
 	}
 	m.begin(m.runBackground)
+	read := make(chan struct{})
+	m.begin(func() { m.survey(read) })
+	select {
+	case <-read:
+	case <-ctx.Done():
+	case <-time.After(startTime):
+	}
 	if m.watch.watcher != nil {
 		m.watchers.Go(m.runWatch)
 	}
@@ -98,8 +144,8 @@ func (m *Manager) Start(ctx context.Context) error {
 // Token returns the current token of the account. While a usable one is known it neither blocks nor touches
 // the network or the store. Otherwise it waits for a refresh, at most Config.RefreshTimeout.
 //
-// ErrUnknownAccount, ErrLoginRequired, ErrClientRefused, ErrRefreshUnavailable and ErrStoreUnavailable
-// say why there is none; an *UnavailableError says when to ask again.
+// ErrUnknownAccount, ErrLoginRequired, ErrClientNotConfigured, ErrClientRefused, ErrRefreshUnavailable and
+// ErrStoreUnavailable say why there is none; an *UnavailableError says when to ask again.
 func (m *Manager) Token(ctx context.Context, name string) (Token, error) {
 	now := time.Now()
 	if v, ok := m.accounts.Load(name); ok {
@@ -115,31 +161,18 @@ func (m *Manager) Token(ctx context.Context, name string) (Token, error) {
 	return m.account(name).token(ctx)
 }
 
-// Refresh obtains a new pair now, whatever the age of the current one.
+// Refresh obtains a new pair now, whatever the age of the current one. It returns when ctx or the refresh
+// time-out ends; the exchange goes on, and Close waits for it.
 func (m *Manager) Refresh(ctx context.Context, name string) (Status, error) {
 	if !ValidAccount(name) {
 		return Status{}, ErrUnknownAccount
 	}
 	a := m.account(name)
-	if !a.config.APIKey.IsZero() {
+	if a.keyed {
 		return a.status(time.Now()), ErrAPIKey
 	}
 	err := a.force(ctx)
 	return a.status(time.Now()), err
-}
-
-// Status returns how the accounts in memory stand, by name, without touching the store.
-func (m *Manager) Status() []Status {
-	var all []Status
-	now := time.Now()
-	m.accounts.Range(func(_, v any) bool {
-		if a := v.(*account); a.exists() {
-			all = append(all, a.status(now))
-		}
-		return true
-	})
-	slices.SortFunc(all, func(x, y Status) int { return cmp.Compare(x.Account, y.Account) })
-	return all
 }
 
 // AccountStatus returns how one account stands and loads it if need be.
@@ -155,7 +188,7 @@ func (m *Manager) AccountStatus(ctx context.Context, name string) (Status, error
 	return a.status(time.Now()), nil
 }
 
-// account returns the account of that name, and makes it if there is none. account is valid.
+// account returns the account of that name, and makes it if there is none. The name is valid.
 func (m *Manager) account(name string) *account {
 	if v, ok := m.accounts.Load(name); ok {
 		return v.(*account)
@@ -167,10 +200,31 @@ func (m *Manager) account(name string) *account {
 	}
 	m.made++
 	a := newAccount(m, name, fmt.Sprintf("%s-%d", m.owner, m.made))
+	if p, ok := m.parked[name]; ok {
+		a.resume(p)
+		delete(m.parked, name)
+	}
 	m.accounts.Store(name, a)
 	m.lru.Add(name, a)
-	m.evict()
+	m.evictLocked()
 	return a
+}
+
+// know notes that an account exists. It is in memory if there is room for it.
+func (m *Manager) know(name string) {
+	m.mu.Lock()
+	_, known := m.parked[name]
+	if _, ok := m.accounts.Load(name); ok {
+		known = true
+	}
+	if !known {
+		m.parked[name] = parked{status: Status{Account: name, State: Unknown}}
+	}
+	full := m.lru.Len() >= m.config.MaxAccounts
+	m.mu.Unlock()
+	if !known && !full {
+		m.account(name)
+	}
 }
 
 // begin runs f in a goroutine that Close waits for. It returns false if the Manager is closed.
@@ -184,17 +238,21 @@ func (m *Manager) begin(f func()) bool {
 	return true
 }
 
-// evict lets the accounts go that were not used for longest. One with a flight or an unsaved rotation
-// stays: it may be the only holder of a token. mu is held.
-func (m *Manager) evict() {
+// evictLocked lets the accounts go that were not used for longest. One with a flight or an unsaved rotation
+// stays: it may be the only holder of a token.
+func (m *Manager) evictLocked() {
 	for tries := m.lru.Len(); m.lru.Len() > m.config.MaxAccounts && tries > 0; tries-- {
 		name, a, _ := m.lru.GetOldest()
-		if a.pinned() {
+		p, ok := a.park(time.Now())
+		if !ok {
 			m.lru.Get(name) // moves it to the young end
 			continue
 		}
 		m.lru.Remove(name)
 		m.accounts.Delete(name)
+		if a.exists() {
+			m.parked[name] = p
+		}
 	}
 }
 
@@ -209,9 +267,11 @@ func (m *Manager) touch(a *account, now time.Time) {
 	m.lru.Get(a.name)
 }
 
-func (m *Manager) observe(e Event) {
-	if m.config.Observe != nil {
-		m.config.Observe(e)
+// wake lets the background goroutine look at the schedules anew.
+func (m *Manager) wake() {
+	select {
+	case m.poke <- struct{}{}:
+	default:
 	}
 }
 
@@ -229,9 +289,21 @@ func (m *Manager) save(account string, rec Record) (Record, error) {
 	return m.config.Store.Save(ctx, account, rec)
 }
 
+// sleep waits for d; false means that end was closed first.
+func sleep(end <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-end:
+		return false
+	}
+}
+
 // Close stops the background refresh and waits for token calls under way and for unsaved pairs, until
-// ctx ends. Then calls are cut off, and pairs that are still unsaved go to the emergency file. It
-// may be called more than once.
+// ctx ends. Then calls are cut off; a pair that is still unsaved is in its emergency file. Close may be
+// called more than once.
 func (m *Manager) Close(ctx context.Context) error {
 	m.life.Lock()
 	if !m.closed {
@@ -258,8 +330,15 @@ func (m *Manager) Close(ctx context.Context) error {
 func (m *Manager) unsavedError() error {
 	var errs []error
 	m.accounts.Range(func(_, v any) bool {
-		if a := v.(*account); a.isUnsaved() {
-			errs = append(errs, fmt.Errorf("the newest tokens of %q could not be saved to the store", a.name))
+		a := v.(*account)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		switch {
+		case a.unsaved == nil:
+		case a.unsaved.path == "":
+			errs = append(errs, fmt.Errorf("the newest tokens of %q could not be saved anywhere: %w", a.name, a.unsaved.err))
+		default:
+			errs = append(errs, fmt.Errorf("the newest tokens of %q are in %s, because the store did not take them; they are read from there at the next start: %w", a.name, a.unsaved.path, a.unsaved.err))
 		}
 		return true
 	})

@@ -209,9 +209,11 @@ func TestManyProcessesRotateInTurn(t *testing.T) {
 			var wg sync.WaitGroup
 			for _, m := range all {
 				wg.Go(func() {
-					if tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil || tok.Same(old) {
+					tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
+					if err != nil || tok.Same(old) {
 						t.Errorf("Renew = %v, %v", tok, err)
 					}
+					m.Accepted(t.Context(), tokens.DefaultAccount, tok)
 				})
 			}
 			wg.Wait()
@@ -272,13 +274,25 @@ func TestLeastRecentlyUsedAccountLeaves(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if got := len(m.Status()); got > 3 {
-			t.Errorf("%d accounts in memory, want 3", got)
+		if got := len(m.Status()); got != 5 {
+			t.Errorf("the status shows %d accounts, want all 5", got)
+		}
+		loads := w.store.loads
+		for _, n := range []string{"e", "d", "c"} { // in memory
+			if _, err := m.Token(t.Context(), n); err != nil {
+				t.Errorf("Token(%q) = %v", n, err)
+			}
+		}
+		if w.store.loads != loads {
+			t.Errorf("%d reads of the store for the accounts that were used last, want none", w.store.loads-loads)
 		}
 		for _, n := range names { // none was lost
 			if _, err := m.Token(t.Context(), n); err != nil {
 				t.Errorf("Token(%q) = %v", n, err)
 			}
+		}
+		if w.store.loads == loads {
+			t.Error("more accounts are in memory than were allowed")
 		}
 		w.wantCalls(0, 0, 0)
 	})
@@ -339,8 +353,8 @@ func TestCrowdedMemoryDoesNotLockUp(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if got := len(m.Status()); got > 3 { // and default
-			t.Errorf("%d accounts in memory", got)
+		if got := len(m.Status()); got != 30 {
+			t.Errorf("the status shows %d accounts, want 30", got)
 		}
 	})
 }

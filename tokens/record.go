@@ -106,6 +106,34 @@ type Issuer struct {
 	ClientID string `json:"client_id,omitempty"` // empty matches every client
 }
 
+// matchesAPI reports whether a token of i may be sent to the API of o. What is not known matches.
+func (i Issuer) matchesAPI(o Issuer) bool { return i.API == "" || o.API == "" || i.API == o.API }
+
+// matchesEndpoint reports whether a refresh token of i may be sent to the token endpoint of o by its client.
+func (i Issuer) matchesEndpoint(o Issuer) bool {
+	return (i.TokenURL == "" || o.TokenURL == "" || i.TokenURL == o.TokenURL) &&
+		(i.ClientID == "" || o.ClientID == "" || i.ClientID == o.ClientID)
+}
+
+func (i Issuer) matches(o Issuer) bool { return i.matchesAPI(o) && i.matchesEndpoint(o) }
+
+// completed returns i with what it does not know taken from o.
+func (i Issuer) completed(o Issuer) Issuer {
+	return Issuer{API: cmp.Or(i.API, o.API), TokenURL: cmp.Or(i.TokenURL, o.TokenURL), ClientID: cmp.Or(i.ClientID, o.ClientID)}
+}
+
+// String names the issuer for people.
+func (i Issuer) String() string {
+	text := i.API
+	if endpoint, _ := normalURL(i.TokenURL); endpoint != i.API {
+		text += " with token endpoint " + i.TokenURL
+	}
+	if i.ClientID != "" {
+		text += ", client " + i.ClientID
+	}
+	return text
+}
+
 // Hold is why a 401 of the API is passed through although it could be the token's fault: a refresh
 // because of a 401 was tried just now.
 type Hold struct {
@@ -138,7 +166,7 @@ type Pending struct {
 type Rejected struct {
 	Generation uint64    `json:"generation"`
 	At         time.Time `json:"at"`
-	// Cause is CauseRevoked or CauseLostInTransit.
+	// Cause is CauseRevokedOrSpent or CauseLostInTransit.
 	Cause string `json:"cause"`
 	// Code is the error code of the token endpoint.
 	Code string `json:"code,omitempty"`
@@ -165,9 +193,6 @@ func (r Record) IsRejected() bool {
 	return r.Rejected != nil && r.Rejected.Generation == r.Generation
 }
 
-// byRefresh says whether a refresh gave the pair, and not a login or a seed.
-func (r Record) byRefresh() bool { return !r.ProvenAt.IsZero() && r.ProvenAt.Equal(r.ObtainedAt) }
-
 // Clone returns a copy that shares nothing that can be changed.
 func (r Record) Clone() Record {
 	r.Seeds = slices.Clone(r.Seeds)
@@ -192,4 +217,163 @@ func (r Record) Format(f fmt.State, _ rune) { io.WriteString(f, r.String()) }
 // String names the record without showing its secrets.
 func (r Record) String() string {
 	return fmt.Sprintf("record of generation %d (version %s, expires %s)", r.Generation, r.Version, r.ExpiresAt)
+}
+
+// rotated returns the record that follows rec when its refresh token gave a new pair.
+func (r Record) rotated(p Pair, now time.Time) Record {
+	next := r.Clone()
+	if r.HasTokens() {
+		next.Previous = &Previous{
+			Generation: r.Generation, ObtainedAt: r.ObtainedAt, ExpiresAt: r.ExpiresAt,
+			AccessFingerprint:  r.AccessToken.Fingerprint(seedAccess),
+			RefreshFingerprint: r.RefreshToken.Fingerprint(seedRefresh),
+		}
+	}
+	next.Generation++
+	next.AccessToken, next.RefreshToken = p.AccessToken, p.RefreshToken
+	next.TokenType, next.Scope = p.TokenType, p.Scope
+	next.ObtainedAt, next.ExpiresAt = now, time.Time{}
+	if p.ExpiresIn > 0 {
+		next.ExpiresAt = now.Add(p.ExpiresIn)
+	}
+	next.Pending, next.Rejected, next.Hold = nil, nil, nil
+	next.UnconfirmedSince, next.Answered, next.RestoredAt = time.Time{}, false, time.Time{}
+	return next
+}
+
+// replaced returns the record that follows r when something else than a refresh gave p: a login, a seed or,
+// with an empty p, a logout. It begins a lineage, so that nothing that descends from r can undo it.
+func (r Record) replaced(p Pair, i Issuer, now time.Time) Record {
+	next := r.rotated(p, now)
+	next.Lineage, next.Issuer, next.Forgotten = r.Lineage.successor(now), i, false
+	return next
+}
+
+// rebased returns r as it can be written over found: the store's own fields are found's, and no seed that
+// was ever used is forgotten.
+func (r Record) rebased(found Record) Record {
+	r.Version, r.extra = found.Version, found.extra
+	r.Seeds = slices.Clone(r.Seeds)
+	for _, s := range found.Seeds {
+		if !r.HasSeed(s) {
+			r.Seeds = append(r.Seeds, s)
+		}
+	}
+	r.Takeovers = max(r.Takeovers, found.Takeovers)
+	return r
+}
+
+// restored returns r as it is put back into a store that has lost it. Another process may hold a newer pair.
+func (r Record) restored(now time.Time) Record {
+	r = r.Clone()
+	r.Version, r.Pending = "", nil
+	r.UnconfirmedSince, r.Answered, r.RestoredAt = now, false, now
+	return r
+}
+
+const (
+	holdMin = 30 * time.Second
+	holdMax = 10 * time.Minute
+)
+
+// holdAfter returns the hold that goes with a pair which was obtained because of a 401. Each hold that was
+// not ended doubles the next one, unless the API has been calm since.
+func (r Record) holdAfter(now time.Time) *Hold {
+	h := &Hold{Since: now}
+	if r.Hold != nil && now.Before(r.Hold.Until.Add(holdMax)) {
+		h.Failures = r.Hold.Failures + 1
+	}
+	h.Until = now.Add(min(holdMin<<min(h.Failures, 8), holdMax))
+	return h
+}
+
+// holds reports whether a hold stands. One that seems to last longer than any can is of a clock that is
+// wrong.
+func (r Record) holds(now time.Time) bool {
+	return r.Hold != nil && now.Before(r.Hold.Until) && r.Hold.Until.Sub(now) <= holdMax
+}
+
+// seed is a token that configuration gives. It is used at most once ever: after its first use
+// the record holds a newer pair, and after a restart the configuration still shows the spent one.
+type seed struct {
+	kind  string
+	value Secret
+}
+
+const (
+	seedRefresh = "refresh_token"
+	seedAccess  = "access_token"
+)
+
+// fingerprints returns what a record that has seen the seed under issuer i may have noted: the issuer is part
+// of it, so that a first start with the wrong region does not use the seed up. Builds before 0.1.0
+// noted the token alone.
+func (s seed) fingerprints(i Issuer) (now, old string) {
+	return s.value.Fingerprint(s.kind + "\x00" + i.API + "\x00" + i.TokenURL + "\x00" + i.ClientID), s.value.Fingerprint(s.kind)
+}
+
+func (r Record) knows(s seed, i Issuer) bool {
+	now, old := s.fingerprints(i)
+	return r.HasSeed(now) || r.HasSeed(old)
+}
+
+func (c AccountConfig) seeds() []seed {
+	var seeds []seed
+	for _, s := range []seed{{seedRefresh, c.RefreshToken}, {seedAccess, c.AccessToken}} {
+		if !s.value.IsZero() {
+			seeds = append(seeds, s)
+		}
+	}
+	return seeds
+}
+
+// Fresh returns the seeds of c that rec has not seen under issuer i, and that would begin a new lineage.
+// Seeds that the record's own issuer has taken belong to that issuer: a start with another region
+// must not send them there.
+func (c AccountConfig) Fresh(rec Record, i Issuer) AccountConfig {
+	untried := rec.HasTokens() && rec.RefreshToken.Equal(c.RefreshToken) && (rec.IsRejected() || rec.AccessToken.IsZero())
+	fresh := AccountConfig{}
+	for _, s := range c.seeds() {
+		if rec.knows(s, i) || rec.knows(s, rec.Issuer) && (rec.Issuer.matches(i) || !untried) {
+			continue
+		}
+		switch s.kind {
+		case seedRefresh:
+			fresh.RefreshToken = s.value
+		case seedAccess:
+			fresh.AccessToken = s.value
+		}
+	}
+	if rec.HasTokens() && len(rec.Seeds) == 0 && rec.Issuer.matches(i) {
+		return AccountConfig{} // a login made the record, and is the newer truth
+	}
+	return fresh
+}
+
+// noting returns r with the fingerprints of all seeds of c.
+func (r Record) noting(c AccountConfig, i Issuer) Record {
+	r = r.Clone()
+	for _, s := range c.seeds() {
+		if print, _ := s.fingerprints(i); !r.knows(s, i) {
+			r.Seeds = append(r.Seeds, print)
+		}
+	}
+	return r
+}
+
+// seeded returns r as the seeds of c change it, and whether they do.
+func (r Record) seeded(c AccountConfig, i Issuer, now time.Time) (Record, bool) {
+	fresh := c.Fresh(r, i)
+	if len(fresh.seeds()) > 0 {
+		pair := Pair{AccessToken: fresh.AccessToken, RefreshToken: fresh.RefreshToken}
+		if pair.RefreshToken.IsZero() && r.Issuer.matches(i) {
+			pair.RefreshToken = r.RefreshToken
+		}
+		return r.noting(c, i).replaced(pair, i, now), true
+	}
+	if r.Generation == 0 || r.HasTokens() && !r.Issuer.matches(i) {
+		return r, false // nothing to note, or the record stays as it is
+	}
+	noted := r.noting(c, i)
+	return noted, len(noted.Seeds) > len(r.Seeds)
 }

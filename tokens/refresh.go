@@ -2,7 +2,10 @@ package tokens
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -12,55 +15,67 @@ var (
 )
 
 const (
-	pollMin = 20 * time.Millisecond // first pause while another owner refreshes
-	pollMax = 500 * time.Millisecond
+	pollMin  = 20 * time.Millisecond // first pause while another owner refreshes
+	pollMax  = 500 * time.Millisecond
+	maxCalls = 8 // token calls of one process at a time
 )
 
-// refresh obtains a pair that is newer than generation from, by whomever: it returns nil as soon as the
-// account holds one. While another owner is at work, or may be, it watches the store.
-func (a *account) refresh(from uint64) error {
+// reason is what a refresh is for. It decides about the hold of the new pair.
+type reason int
+
+const (
+	forExpiry  reason = iota // the access token has expired, or will soon: ends a hold
+	forRefusal               // the API refused the access token: begins a hold
+	forPerson                // somebody asked for it: leaves a hold as it is
+)
+
+// refresh obtains a pair that is newer than from, whoever refreshes: it returns nil as soon as the account
+// holds one. While another owner is at work, or may be, it watches the store.
+func (a *account) refresh(f *flight, from Record, why reason) error {
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
-		wait, err := a.attempt(from)
+		wait, err := a.attempt(f, from, why)
 		if err != nil || wait == 0 {
 			return err
 		}
-		if !a.sleep(a.m.closing, min(pause, wait)) {
-			return a.unavailable(ErrRefreshUnavailable, errClosed)
+		if !sleep(a.m.closing, min(pause, wait)) {
+			return &UnavailableError{Err: ErrRefreshUnavailable, Cause: errClosed}
 		}
 	}
 }
 
 // attempt refreshes if that is allowed now. Otherwise it returns how long to wait at most before the
 // next look at the store.
-func (a *account) attempt(from uint64) (wait time.Duration, err error) {
-	unlock, free, err := a.lock()
+func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duration, err error) {
+	slot := a.m.slots.take(f, time.Second)
+	if slot {
+		defer a.m.slots.release()
+	}
+	lock, err := a.lock()
 	if err != nil {
 		return 0, a.failed(ErrStoreUnavailable, err, 0)
 	}
+	defer lock.Unlock()
 	// The lock comes first and the look second: what a former owner has saved is seen.
-	handedOver := false
-	defer func() {
-		if !handedOver {
-			unlock()
-		}
-	}()
 	rec, err := a.look()
 	switch {
 	case err != nil:
 		return 0, a.storeError(err)
-	case rec.Generation != from:
+	case rec.Compare(from) != 0:
 		return 0, nil
 	}
 	if err := a.hopeless(rec); err != nil {
 		return 0, err
 	}
 	if a.m.config.Endpoint.ClientID == "" {
-		return 0, a.failed(ErrClientRefused, errNoClient, 0)
+		return 0, a.failed(ErrClientNotConfigured, errNoClient, 0)
 	}
-	if wait, err := a.mayStart(rec, free); wait > 0 || err != nil {
+	if wait, err := a.mayStart(rec, lock.held); wait > 0 || err != nil {
 		return wait, err
 	}
-	c, err := a.claim(rec, unlock)
+	if !slot {
+		return pollMin, nil
+	}
+	c, err := a.claim(rec, why)
 	switch {
 	case errors.Is(err, ErrConflict):
 		return pollMin, nil
@@ -70,67 +85,162 @@ func (a *account) attempt(from uint64) (wait time.Duration, err error) {
 	if err := c.announced(); err != nil {
 		return pollMin, c.withdraw(err)
 	}
-	handedOver = true
+	c.lock = lock.move()
 	return 0, c.run()
 }
 
-// mayStart says whether the refresh token in rec may be sent now; free says whether the store's refresh
-// lock is ours, which proves that no other owner lives.
+// mayStart reports whether the refresh token in rec may be sent now: if not, it returns how long to wait, or
+// why not at all. free means that no other owner of the store's refresh lock lives.
 func (a *account) mayStart(rec Record, free bool) (wait time.Duration, err error) {
+	inDoubt := false
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	now := time.Now()
-	if err := a.cool.err(now); err != nil {
-		return 0, err
-	}
-	_, locker := a.m.config.Store.(Locker)
-	atWork := !free || (a.foreign(rec) && !locker && !a.doubt.lapsed(now))
-	start := a.uncertain(rec)
+	err = a.cool.err(now)
+	start, over := a.uncertainLocked(rec)
 	switch {
-	case atWork:
-		return lease, nil
-	case !start.IsZero() && a.works(now):
-		return 0, &UnavailableError{Err: ErrRefreshUnavailable, Cause: errInDoubt}
+	case err != nil:
+	case !free || (a.foreign(rec) && a.m.locker == nil && !a.doubt.lapsed(now)):
+		wait, inDoubt = lease, a.inDoubt(rec, now)
+	case !start.IsZero() && !over && a.works(now):
+		err = &UnavailableError{Err: ErrRefreshUnavailable, Cause: errInDoubt}
+	default:
+		if !over {
+			wait = a.doubt.sent.left(start, quietTime, now)
+		}
+		wait = max(wait, a.doubt.restored.left(rec.RestoredAt, restoreTime, now))
+		inDoubt = wait > 0
 	}
-	return a.doubt.quiet(start, now), nil
-}
-
-// lock takes the store's refresh lock if it has one.
-func (a *account) lock() (unlock func(), free bool, err error) {
-	l, ok := a.m.config.Store.(Locker)
-	if !ok {
-		return func() {}, true, nil
+	changed := inDoubt && a.waiting != CauseRefreshInDoubt
+	a.mu.Unlock()
+	if changed {
+		a.change(func() { a.waiting = CauseRefreshInDoubt })
 	}
-	unlock, free, err = l.TryLock(a.m.ctx, a.name)
-	if unlock == nil {
-		unlock = func() {}
+	return wait, err
+}
+
+// hopeless returns why the record cannot give a new pair, ever; nil if it can.
+func (a *account) hopeless(rec Record) error {
+	switch cause := a.loginCause(rec); {
+	case cause == "":
+		return nil
+	case rec.Forgotten && !a.expected():
+		return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
+	default:
+		return a.loginRequired(rec, cause)
 	}
-	return unlock, free, err
 }
 
-// failed starts a cool-down and returns what callers are told.
-func (a *account) failed(sentinel, cause error, atLeast time.Duration) error {
-	now := time.Now()
-	a.change(func() { a.cool.fail(sentinel, cause, now, atLeast) })
-	return &UnavailableError{Err: sentinel, Cause: cause, RetryAfter: a.coolLeft(now)}
+func (a *account) loginRequired(rec Record, cause string) error {
+	e := &CauseError{Code: cause}
+	if cause == CauseOtherIssuer {
+		e.Stored, e.Configured = rec.Issuer.String(), a.m.issuer.String()
+	}
+	return &UnavailableError{Err: ErrLoginRequired, Cause: e}
 }
 
-func (a *account) coolLeft(now time.Time) time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return max(0, a.cool.until.Sub(now))
+// loginCause names what only a login can mend; empty if nothing is.
+func (a *account) loginCause(rec Record) string {
+	switch {
+	case rec.Generation == 0:
+		return CauseNotSignedIn
+	case !rec.HasTokens():
+		return CauseLoggedOut
+	case !rec.Issuer.matches(a.m.issuer):
+		return CauseOtherIssuer
+	case rec.IsRejected():
+		return rec.Rejected.Cause
+	case rec.RefreshToken.IsZero():
+		return CauseNoRefreshToken
+	}
+	return ""
 }
 
-// sleep waits for d; false means that end was closed first.
-func (a *account) sleep(end <-chan struct{}, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
+// storeError turns an error of the store into what the caller is told.
+func (a *account) storeError(err error) error {
+	switch {
+	case !errors.Is(err, ErrNotFound):
+		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err, RetryAfter: lookInterval}
+	case a.expected():
+		return a.loginRequired(Record{}, CauseNotSignedIn)
+	}
+	return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
+}
+
+// refreshLock is the store's refresh lock of one account. Whoever has the value has the lock; move hands it on.
+type refreshLock struct {
+	held   bool // by us; always true of a store that has no such lock
+	unlock func()
+}
+
+// lock takes the store's refresh lock if it has one. A lock that another holds is not held and no error.
+func (a *account) lock() (refreshLock, error) {
+	if a.m.locker == nil {
+		return refreshLock{held: true}, nil
+	}
+	unlock, held, err := a.m.locker.TryLock(a.m.ctx, a.name)
+	return refreshLock{held, unlock}, err
+}
+
+// Unlock frees the lock. It may be called more than once, and does nothing after move.
+func (l *refreshLock) Unlock() {
+	if l.unlock != nil {
+		l.unlock()
+	}
+	*l = refreshLock{}
+}
+
+// move returns the lock, which l does not have any more.
+func (l *refreshLock) move() refreshLock {
+	moved := *l
+	*l = refreshLock{}
+	return moved
+}
+
+// slots bounds the token calls of a process. Flights that a request waits for go first.
+type slots struct {
+	mu     sync.Mutex // guards the fields below
+	free   int
+	queued []*ticket
+}
+
+type ticket struct {
+	f     *flight
+	ready chan struct{} // closed when the slot is the ticket's
+}
+
+// take waits for a slot, at most for patience, and reports whether it has one.
+func (s *slots) take(f *flight, patience time.Duration) bool {
+	s.mu.Lock()
+	if s.free > 0 {
+		s.free--
+		s.mu.Unlock()
 		return true
-	case <-end:
-		return false
 	}
+	t := &ticket{f, make(chan struct{})}
+	s.queued = append(s.queued, t)
+	s.mu.Unlock()
+	if sleep(t.ready, patience) { // nobody has called us
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if i := slices.Index(s.queued, t); i >= 0 {
+			s.queued = slices.Delete(s.queued, i, i+1)
+			return false
+		}
+	}
+	return true
+}
+
+// release hands the slot on.
+func (s *slots) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queued) == 0 {
+		s.free++
+		return
+	}
+	i := max(0, slices.IndexFunc(s.queued, func(t *ticket) bool { return t.f.urgent.Load() }))
+	close(s.queued[i].ready)
+	s.queued = slices.Delete(s.queued, i, i+1)
 }
 
 // doubt is what is known about token requests whose outcome is not. A refresh token that may be spent
@@ -141,16 +251,34 @@ type doubt struct {
 	// monotonic clock.
 	pending Pending
 	since   time.Time
-	// start is the last uncertain request of another that we know of, seen is when we came to know of it.
+	// own is the start of our last uncertain request, by the wall clock as the record tells it (if it could
+	// be told). over means that it was answered, by a server error.
+	own  time.Time
+	over bool
+	// sent and restored time the two waits.
+	sent, restored countdown
+}
+
+// countdown tells how much is left of a time that began at a moment which a record tells. The moment may be
+// of another machine's clock, so the time also ends that long after we first knew of it.
+type countdown struct {
 	start time.Time
-	seen  time.Time
-	// own is the start of our last uncertain request, as the record tells it (if it could be told), and
-	// began the same on our own monotonic clock.
-	own   time.Time
-	began time.Time
-	// over is the start of an uncertain request that cannot be under way any more: it was ours, and
-	// it was answered.
-	over time.Time
+	known time.Time // on our own monotonic clock
+	ours  bool      // known is the moment itself
+}
+
+func (c *countdown) left(start time.Time, length time.Duration, now time.Time) time.Duration {
+	if start.IsZero() {
+		return 0
+	}
+	if !start.Equal(c.start) {
+		*c = countdown{start: start, known: now}
+	}
+	left := c.known.Add(length).Sub(now)
+	if !c.ours { // of our own moments we need not believe the wall clock, which may be set meanwhile
+		left = min(left, start.Add(length).Sub(now.Round(0)))
+	}
+	return max(0, left)
 }
 
 // watch follows the marker in the store.
@@ -163,85 +291,78 @@ func (d *doubt) watch(p *Pending) {
 	}
 }
 
-// lapsed says whether the marker stood unchanged for a whole lease: a living owner would have renewed it.
+// lapsed reports whether the marker stood unchanged for a whole lease: a living owner would have renewed it.
 func (d *doubt) lapsed(now time.Time) bool {
 	return !d.since.IsZero() && now.Sub(d.since) >= lease
 }
 
-// quiet returns how long the request that started at start may still be under way. A start in the
-// future, of a machine whose clock is ahead, counts as now.
-func (d *doubt) quiet(start, now time.Time) time.Duration {
-	switch {
-	case start.IsZero() || start.Equal(d.over):
-		return 0
-	case start.Equal(d.own): // a step of the wall clock changes nothing
-		return max(0, d.began.Add(quietTime).Sub(now))
-	case !start.Equal(d.start):
-		d.start, d.seen = start, now
-	}
-	return max(0, min(start.Add(quietTime).Sub(now.Round(0)), d.seen.Add(quietTime).Sub(now)))
-}
-
-// foreign says whether another owner's marker stands in rec.
+// foreign reports whether another owner's marker stands in rec.
 func (a *account) foreign(rec Record) bool {
 	return rec.Pending != nil && rec.Pending.Owner != a.owner
 }
 
-// uncertain returns when the last request started whose outcome rec leaves open; zero if there is none.
-// mu is held.
-func (a *account) uncertain(rec Record) time.Time {
-	start := rec.UnconfirmedSince
+// uncertainLocked returns when the last request started whose outcome rec leaves open; zero if there is none.
+// over means that it was answered, by a server error: it is not under way any more, and may be repeated.
+func (a *account) uncertainLocked(rec Record) (start time.Time, over bool) {
+	start, over = rec.UnconfirmedSince, rec.Answered
 	if a.foreign(rec) && rec.Pending.StartedAt.After(start) {
-		start = rec.Pending.StartedAt
+		start, over = rec.Pending.StartedAt, false
 	}
 	if a.doubt.own.After(start) {
-		start = a.doubt.own
+		start, over = a.doubt.own, a.doubt.over
 	}
-	return start
+	return start, over
 }
 
-// inDoubt says whether a refresh seems to have been cut off. A marker that is younger than a lease is
+// inDoubt reports whether a refresh seems to have been cut off. A marker that is younger than a lease is
 // just somebody at work.
 func (a *account) inDoubt(rec Record, now time.Time) bool {
-	return !rec.UnconfirmedSince.IsZero() || (a.foreign(rec) && now.Sub(rec.Pending.StartedAt) > lease)
+	return !rec.UnconfirmedSince.IsZero() && !rec.Answered || (a.foreign(rec) && now.Sub(rec.Pending.StartedAt) > lease)
 }
 
 const (
-	coolMin = time.Second
-	coolMax = time.Minute
+	coolMin  = time.Second
+	coolMax  = time.Minute
+	retryMin = 5 * time.Second // first pause in the background while the access token works
+	retryMax = time.Hour
 )
 
 // coolDown keeps an account from asking the token endpoint again too soon after a failure.
 type coolDown struct {
 	failures int
-	until    time.Time
-	sentinel error  // what callers are told
-	cause    error  // what lay behind it
-	name     string // of the cause, as the status shows it
+	until    time.Time // before, nobody asks
+	retryAt  time.Time // when the background tries again while the access token works
+	sentinel error     // what callers are told
+	cause    error     // what lay behind it
 }
 
-// fail notes a failure: 1 s doubling to 60 s, a fifth of it by chance, and at least atLeast.
+// fail notes a failure: 1 s doubling to 60 s (in the background 5 s to an hour), a fifth of it by chance,
+// and at least atLeast.
 func (c *coolDown) fail(sentinel, cause error, now time.Time, atLeast time.Duration) {
-	pause := coolMax
-	if c.failures < 6 {
-		pause = coolMin << c.failures
+	doubled := func(first, most time.Duration) time.Duration {
+		pause := min(first<<min(c.failures, 16), most)
+		return max(pause*4/5+rand.N(pause/5), atLeast)
 	}
-	pause = pause*4/5 + rand.N(pause/5)
+	c.until, c.retryAt = now.Add(doubled(coolMin, coolMax)), now.Add(doubled(retryMin, retryMax))
 	c.failures++
-	c.until = now.Add(max(pause, atLeast))
-	c.sentinel, c.cause, c.name = sentinel, cause, CauseRefreshFailing
-	switch {
-	case errors.Is(sentinel, ErrClientRefused):
-		c.name = CauseClientRefused
-	case errors.Is(sentinel, ErrStoreUnavailable):
-		c.name = CauseStore
-	}
+	c.sentinel, c.cause = sentinel, cause
 }
 
-// err says why no refresh is started now; nil once the account has cooled down.
+// err returns why no refresh is started now; nil once the account has cooled down.
 func (c *coolDown) err(now time.Time) error {
 	if c.failures == 0 || !now.Before(c.until) {
 		return nil
 	}
 	return &UnavailableError{Err: c.sentinel, Cause: c.cause, RetryAfter: c.until.Sub(now)}
+}
+
+// failed starts a cool-down and returns what callers are told.
+func (a *account) failed(sentinel, cause error, atLeast time.Duration) error {
+	now := time.Now()
+	var err error
+	a.change(func() {
+		a.cool.fail(sentinel, cause, now, atLeast)
+		err = a.cool.err(now)
+	})
+	return err
 }

@@ -1,40 +1,48 @@
 package tokens
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
-// State says how an account stands. The words are the same in logs, metrics, answers and commands.
+// State is how an account stands. The words are the same in logs, metrics, answers and commands.
 type State string
 
 const (
-	// Ready means that requests are signed in and nothing is amiss.
+	// Ready means that requests are signed in and nothing is wrong.
 	Ready State = "ready"
 	// Degraded means that requests are signed in now, but a refresh or a save is failing.
 	Degraded State = "degraded"
-	// Unavailable means that there is no usable token now, and that this may mend itself.
+	// Unavailable means that there is no usable token now, and that the account may recover by itself.
 	Unavailable State = "unavailable"
 	// LoginRequired means that only a new login (or a new seed) helps.
 	LoginRequired State = "login-required"
-	// Unknown means that the account was not used yet.
+	// Unknown means that the account was not read or not used yet.
 	Unknown State = "unknown"
 )
 
-// Causes say why an account is not Ready.
+// Causes are why an account is not Ready. They are codes of package problem, which has the texts.
 const (
-	CauseNoTokens        = "not-signed-in"            // nobody ever signed in
-	CauseLoggedOut       = "logged-out"               // somebody logged out
-	CauseNoRefreshToken  = "no-refresh-token"         // the access token ended and came without a refresh token
-	CauseRevoked         = "revoked-or-spent"         // the token endpoint refused the refresh token
-	CauseLostInTransit   = "rotation-lost-in-transit" // the same, after a refresh whose answer was never read
-	CauseClientRefused   = "client-refused"           // the token endpoint refused the client id or secret
-	CauseRefreshFailing  = "refresh-failing"          // the token endpoint does not answer to any use
-	CauseRefreshInDoubt  = "refresh-in-doubt"         // a refresh was cut off: waiting before the token is tried again
-	CauseUnsavedRotation = "unsaved-rotation"         // the newest pair is in memory only
-	CauseStore           = "store-unavailable"        // the store cannot be read or written
-	CauseStoreNotWatched = "store-not-watched"        // the store does not report changes now
+	CauseNotSignedIn         = string(problem.NotSignedIn)         // nobody ever signed in
+	CauseLoggedOut           = string(problem.LoggedOut)           // somebody logged out
+	CauseNoRefreshToken      = string(problem.NoRefreshToken)      // the access token ended and came without a refresh token
+	CauseRevokedOrSpent      = string(problem.RevokedOrSpent)      // the token endpoint refused the refresh token
+	CauseLostInTransit       = string(problem.LostInTransit)       // the same, after a refresh whose answer was never read
+	CauseOtherIssuer         = string(problem.OtherIssuer)         // the stored tokens belong to another API, endpoint or client
+	CauseClientNotConfigured = string(problem.ClientNotConfigured) // a refresh is due and there is no client id
+	CauseClientRefused       = string(problem.ClientRefused)       // the token endpoint refused the client id or secret
+	CauseRefreshFailing      = string(problem.RefreshFailing)      // the token endpoint gives no usable answer
+	CauseRefreshInDoubt      = string(problem.RefreshInDoubt)      // a refresh was cut off: waiting before the token is tried again
+	CauseRefreshDidNotHelp   = string(problem.RefreshDidNotHelp)   // the API refuses tokens that were just refreshed
+	CauseUnsavedRotation     = string(problem.UnsavedRotation)     // the newest pair is in memory only
+	CauseStore               = string(problem.StoreUnavailable)    // the store cannot be read or written
+	CauseStoreNotWatched     = string(problem.StoreNotWatched)     // the store does not report changes now
+	CauseAPIKeyRefused       = string(problem.APIKeyRefused)       // the API refuses the API key
 )
 
 // Status is how one account stands, for people and probes.
@@ -44,6 +52,9 @@ type Status struct {
 	Cause   string `json:"cause,omitempty"`
 	// Detail is the last error in words, safe to show.
 	Detail string `json:"detail,omitempty"`
+	// StoredIssuer and ConfiguredIssuer are set for CauseOtherIssuer.
+	StoredIssuer     string `json:"stored_issuer,omitempty"`
+	ConfiguredIssuer string `json:"configured_issuer,omitempty"`
 	// Since is when the account came into this state.
 	Since      time.Time `json:"since,omitzero"`
 	Scheme     string    `json:"scheme,omitempty"`
@@ -61,11 +72,13 @@ const (
 	EventState     EventKind = "state"     // the state or its cause changed
 	EventRefreshed EventKind = "refreshed" // the token endpoint gave a new pair
 	EventFailed    EventKind = "refresh-failed"
-	EventAdopted   EventKind = "adopted" // the store held another's newer pair
+	EventAdopted   EventKind = "adopted"  // the store held another's newer pair
+	EventRestored  EventKind = "restored" // the store had lost a record, and has it again
+	EventUpgraded  EventKind = "upgraded" // a record of an earlier version was taken over
 	EventTakeover  EventKind = "takeover"
-	EventUnsaved   EventKind = "unsaved" // a save after a refresh failed
-	EventSaved     EventKind = "saved"   // the unsaved rotation is in the store now
-	EventEmergency EventKind = "emergency-file"
+	EventUnsaved   EventKind = "unsaved"        // a save after a refresh failed
+	EventSaved     EventKind = "saved"          // the unsaved rotation is in the store now
+	EventEmergency EventKind = "emergency-file" // the newest pair was read from an emergency file
 	EventLogin     EventKind = "login"
 	EventLogout    EventKind = "logout"
 	EventProbe     EventKind = "probe"
@@ -82,154 +95,174 @@ type Event struct {
 	Err        error         // for EventFailed and EventUnsaved
 }
 
-// lookInterval bounds how often the store is asked for the sake of requests that cannot be served.
-const lookInterval = time.Second
-
-// verdict says why there is no token and that it is too early to look again; nil if it is worth it.
-func (a *account) verdict(now time.Time) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.verdictLocked(now)
-}
-
-func (a *account) verdictLocked(now time.Time) error {
-	switch {
-	case a.lookedAt.IsZero() || now.Sub(a.lookedAt) >= lookInterval:
-		return nil
-	case a.lookErr != nil:
-		return a.storeError(a.lookErr)
+// Status returns how all known accounts stand, by name, without touching the store. DefaultAccount is among
+// them if it is configured, stored or used, or if there is no other.
+func (m *Manager) Status() []Status {
+	var all []Status
+	now := time.Now()
+	m.mu.Lock()
+	for _, p := range m.parked {
+		all = append(all, p.status)
 	}
-	if err := a.hopeless(a.rec); err != nil {
-		return err
+	m.mu.Unlock()
+	m.accounts.Range(func(_, v any) bool {
+		if a := v.(*account); a.exists() {
+			all = append(all, a.status(now))
+		}
+		return true
+	})
+	if v, ok := m.accounts.Load(DefaultAccount); ok && len(all) == 0 {
+		all = append(all, v.(*account).status(now))
 	}
-	return a.cool.err(now)
+	slices.SortFunc(all, func(x, y Status) int { return cmp.Compare(x.Account, y.Account) })
+	return slices.CompactFunc(all, func(x, y Status) bool { return x.Account == y.Account })
 }
 
-// hopeless says why the record cannot give a new pair, ever; nil if it can.
-func (a *account) hopeless(rec Record) error {
-	if cause := loginCause(rec); cause != "" {
-		return a.loginRequired(cause)
-	}
-	return nil
-}
-
-// loginCause names what only a login can mend; empty if nothing is.
-func loginCause(rec Record) string {
-	switch {
-	case rec.Generation == 0:
-		return CauseNoTokens
-	case !rec.HasTokens():
-		return CauseLoggedOut
-	case rec.IsRejected():
-		return rec.Rejected.Cause
-	case rec.RefreshToken.IsZero():
-		return CauseNoRefreshToken
-	}
-	return ""
-}
-
-func (a *account) loginRequired(cause string) error {
-	return a.unavailable(ErrLoginRequired, errors.New(cause))
-}
-
-// storeError turns what the store said into what the caller is told.
-func (a *account) storeError(err error) error {
-	switch {
-	case !errors.Is(err, ErrNotFound):
-		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err, RetryAfter: lookInterval}
-	case a.expected():
-		return a.loginRequired(CauseNoTokens)
-	}
-	return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
-}
-
-// expected says whether the account exists even if the store has never heard of it.
-func (a *account) expected() bool {
-	_, configured := a.m.config.Accounts[a.name]
-	return configured || a.name == DefaultAccount
-}
-
-// exists says whether the account is configured or stored.
+// exists reports whether the account is configured, stored or used.
 func (a *account) exists() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.expected() || a.rec.Generation > 0
+	return a.existsLocked()
 }
 
-func (a *account) unavailable(sentinel, cause error) error {
-	return &UnavailableError{Err: sentinel, Cause: cause}
+func (a *account) existsLocked() bool {
+	_, configured := a.m.config.Accounts[a.name]
+	stored := a.rec.Generation > 0 && !a.rec.Forgotten
+	return configured || stored || a.listed && a.rec.Generation == 0 && a.lookedAt.IsZero() || a.asked && a.name == DefaultAccount
 }
+
+// report tells the observer what happened, with the state as it is now.
+func (a *account) report(e Event) {
+	a.mu.Lock()
+	status := a.assessLocked(time.Now())
+	changed := status.State != a.told.State || status.Cause != a.told.Cause
+	changed = changed && a.existsLocked() // names that somebody made up are not reported
+	if changed {
+		a.told = status
+	}
+	a.mu.Unlock()
+	if a.m.config.Observe == nil {
+		return
+	}
+	if changed {
+		a.m.config.Observe(Event{Account: a.name, Kind: EventState, Status: status, Generation: status.Generation, Detail: status.Detail})
+	}
+	if e.Kind != EventState {
+		e.Account, e.Status = a.name, status
+		a.m.config.Observe(e)
+	}
+}
+
+// park returns what is kept of the account when it leaves memory; ok is false if it must stay, because it
+// may be the only holder of a token.
+func (a *account) park(now time.Time) (p parked, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.flight != nil || a.logins > 0 || a.unsaved != nil {
+		return parked{}, false
+	}
+	return parked{status: a.assessLocked(now), cool: a.cool}, true
+}
+
+// resume takes up what was kept. Nobody else knows the account yet.
+func (a *account) resume(p parked) { a.told, a.cool, a.listed = p.status, p.cool, true }
 
 // status returns how the account stands now.
 func (a *account) status(now time.Time) Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.assess(now)
+	return a.assessLocked(now)
 }
 
-// assess works out the state. mu is held.
-func (a *account) assess(now time.Time) Status {
+// assessLocked works out the state.
+func (a *account) assessLocked(now time.Time) Status {
 	s := Status{
 		Account: a.name, Generation: a.rec.Generation, Scheme: Bearer, ExpiresAt: a.rec.ExpiresAt,
 		ObtainedAt: a.rec.ObtainedAt, ProvenAt: a.rec.ProvenAt,
 	}
-	s.State, s.Cause, s.Detail = a.state(now)
+	s.State, s.Cause, s.Detail = a.stateLocked(now)
 	s.Since = now.UTC().Round(0)
 	if s.State == a.told.State && s.Cause == a.told.Cause {
 		s.Since = a.told.Since
 	}
-	if !a.config.APIKey.IsZero() {
+	if s.Cause == CauseOtherIssuer {
+		s.StoredIssuer, s.ConfiguredIssuer = a.rec.Issuer.String(), a.m.issuer.String()
+	}
+	if a.keyed {
 		s.Scheme = APIKey
 	}
 	return s
 }
 
-// state gives state, cause and detail. mu is held.
-func (a *account) state(now time.Time) (State, string, string) {
+// stateLocked gives state, cause and detail.
+func (a *account) stateLocked(now time.Time) (State, string, string) {
 	switch {
-	case !a.config.APIKey.IsZero():
+	case a.keyed && a.keyRefusals >= maxRefusals:
+		return Degraded, CauseAPIKeyRefused, ""
+	case a.keyed:
 		return Ready, "", ""
-	case a.lookedAt.IsZero():
+	case a.lookedAt.IsZero() && a.unsaved == nil:
 		return Unknown, "", ""
 	}
 	_, works := a.lastResort(now)
 	works = works || a.works(now)
-	cause, detail := a.trouble(now)
+	cause, detail := a.troubleLocked(now)
 	switch {
-	case works && cause == "" && a.m.watch.trouble() != "":
-		return Degraded, CauseStoreNotWatched, a.m.watch.trouble()
 	case works && cause == "":
 		return Ready, "", ""
 	case works:
 		return Degraded, cause, detail
+	case a.waiting != "":
+		return Unavailable, a.waiting, "requests wait for a token"
+	case cause == "" && a.refused && a.flight != nil: // a refresh decides in a moment
+		return a.told.State, a.told.Cause, a.told.Detail
 	case cause == "": // a refresh token that was not needed yet
 		return Unknown, "", ""
-	case a.lookErr == nil && loginCause(a.rec) != "", errors.Is(a.lookErr, ErrNotFound):
+	case a.lookErr == nil && a.loginCause(a.rec) != "", errors.Is(a.lookErr, ErrNotFound):
 		return LoginRequired, cause, detail
 	}
 	return Unavailable, cause, detail
 }
 
-// trouble names the worst that is amiss, if anything is. mu is held.
-func (a *account) trouble(now time.Time) (cause, detail string) {
+// troubleLocked names the most serious problem, if there is one.
+func (a *account) troubleLocked(now time.Time) (cause, detail string) {
 	switch {
 	case a.unsaved != nil:
-		return CauseUnsavedRotation, a.unsaved.reason()
+		return CauseUnsavedRotation, a.unsaved.err.Error()
 	case errors.Is(a.lookErr, ErrNotFound):
-		return CauseNoTokens, ""
+		return CauseNotSignedIn, ""
 	case a.lookErr != nil:
 		return CauseStore, a.lookErr.Error()
 	}
-	if cause := loginCause(a.rec); cause != "" && !(cause == CauseNoRefreshToken && a.works(now)) {
+	if cause := a.loginCause(a.rec); cause != "" && !(cause == CauseNoRefreshToken && a.works(now)) {
 		return cause, rejectedDetail(a.rec)
 	}
+	storeErr := a.m.writeError()
 	switch {
+	case a.works(now) && a.holdsLocked(now) && a.unhelpful:
+		return CauseRefreshDidNotHelp, ""
 	case a.inDoubt(a.rec, now) && a.works(now):
-		return CauseRefreshInDoubt, "a refresh was cut off; its outcome is not known"
+		return CauseRefreshInDoubt, ""
 	case a.cool.failures > 0:
-		return a.cool.name, a.cool.cause.Error()
+		return coolCause(a.cool.sentinel), a.cool.cause.Error()
+	case storeErr != nil:
+		return CauseStore, storeErr.Error()
+	case a.works(now) && a.m.watch.trouble() != "":
+		return CauseStoreNotWatched, a.m.watch.trouble()
 	}
 	return "", ""
+}
+
+func coolCause(sentinel error) string {
+	switch {
+	case errors.Is(sentinel, ErrClientNotConfigured):
+		return CauseClientNotConfigured
+	case errors.Is(sentinel, ErrClientRefused):
+		return CauseClientRefused
+	case errors.Is(sentinel, ErrStoreUnavailable):
+		return CauseStore
+	}
+	return CauseRefreshFailing
 }
 
 func rejectedDetail(rec Record) string {
@@ -237,4 +270,11 @@ func rejectedDetail(rec Record) string {
 		return ""
 	}
 	return fmt.Sprintf("the token endpoint refused the refresh token (%s) at %s", rec.Rejected.Code, rec.Rejected.At.Format(time.RFC3339))
+}
+
+// writeError returns why the store cannot be written to, as far as was tried.
+func (m *Manager) writeError() error {
+	m.life.Lock()
+	defer m.life.Unlock()
+	return m.storeErr
 }

@@ -1,7 +1,9 @@
 package tokens_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -99,80 +101,166 @@ func TestCloseWaitsForAnUnsavedRotation(t *testing.T) {
 	})
 }
 
-func TestEmergencyFileIsTheLastResortAndIsAdopted(t *testing.T) {
+// emergencyFiles returns the paths of the emergency files in dir.
+func emergencyFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "pandadoc-auth-proxy-emergency-*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+func emergencyIn(dirs ...string) func(*tokens.Config) {
+	return func(c *tokens.Config) { c.EmergencyDirs, c.StoreName = dirs, "memory:test" }
+}
+
+// It was written at the end of the drain, and a container is killed before that.
+func TestEmergencyFileIsWrittenBeforeThePairIsUsed(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		prefix := filepath.Join(t.TempDir(), "pandadoc-auth-proxy-1234-")
-		emergency := func(c *tokens.Config) { c.EmergencyPrefix = prefix }
-		m := w.signedIn(emergency)
+		dir := t.TempDir()
+		m := w.signedIn(emergencyIn(filepath.Join(dir, "missing", "is-made")))
+		old := token(t, m)
 		w.failSaveOfPairs(errDisk)
+		files := func() []string { return emergencyFiles(t, filepath.Join(dir, "missing", "is-made")) }
 		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
 		tok := token(t, m)
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		if err := m.Close(ctx); err == nil {
-			t.Error("Close said nothing of the unsaved pair")
+		if tok.Same(old) || len(files()) != 1 {
+			t.Fatalf("the new pair is in use: %v, with emergency files %q", !tok.Same(old), files())
 		}
-		info, err := os.Stat(prefix + "default.json")
+		info, err := os.Stat(files()[0])
 		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Fatalf("emergency file: %v, %v", info, err)
+			t.Errorf("emergency file: %v, %v", info, err)
 		}
-		if w.count(tokens.EventEmergency) != 1 {
-			t.Error("the emergency file was not told")
-		}
+		// The process is killed here: nothing more happens. The next one has the same store.
 		w.store.setOnSave(nil)
-		m = w.manager(emergency)
-		if got := token(t, m); !got.Same(tok) {
+		next := w.manager(emergencyIn(filepath.Join(dir, "missing", "is-made")))
+		if got := token(t, next); !got.Same(tok) {
 			t.Errorf("Token after the restart = %v, want %v", got, tok)
 		}
-		if _, err := os.Stat(prefix + "default.json"); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the emergency file is still there: %v", err)
+		if len(files()) != 0 {
+			t.Errorf("the emergency file is still there: %q", files())
 		}
 		if !w.record().AccessToken.Equal(tok.Access) {
 			t.Error("the pair is not in the store")
 		}
+		w.wantCalls(1, 1, 0)
 	})
 }
 
-func TestEmergencyFileOfAnotherGrantIsNotAdopted(t *testing.T) {
+func TestEmergencyFileIsUsedWhileTheStoreStillFails(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		m := w.signedIn(emergencyIn(dir))
+		w.failSaveOfPairs(errDisk)
+		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		tok := token(t, m)
+		w.store.fail(nil, errDisk)
+		next := w.manager(emergencyIn(dir))
+		if got := token(t, next); !got.Same(tok) {
+			t.Errorf("Token = %v, want %v", got, tok)
+		}
+		wantState(t, next, "degraded: unsaved-rotation")
+		if n := len(emergencyFiles(t, dir)); n != 1 {
+			t.Errorf("%d emergency files, want one for one pair", n)
+		}
+	})
+}
+
+func TestEmergencyFileIsRemovedWhenTheStoreHasThePair(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		m := w.signedIn(emergencyIn(dir))
+		w.failSaveOfPairs(errDisk)
+		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		if n := len(emergencyFiles(t, dir)); n != 1 {
+			t.Fatalf("%d emergency files, want 1", n)
+		}
+		w.store.setOnSave(nil)
+		time.Sleep(15 * time.Second)
+		wantState(t, m, "ready")
+		if files := emergencyFiles(t, dir); len(files) != 0 {
+			t.Errorf("left behind: %q", files)
+		}
+	})
+}
+
+func TestEmergencyFileGoesToTheFirstPlaceThatTakesIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		blocked, second := filepath.Join(t.TempDir(), "a-file"), t.TempDir()
+		if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m := w.signedIn(emergencyIn(blocked, second))
+		w.failSaveOfPairs(errDisk)
+		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		if n := len(emergencyFiles(t, second)); n != 1 {
+			t.Errorf("%d emergency files in the second place, want 1", n)
+		}
+		wantState(t, m, "degraded: unsaved-rotation")
+	})
+}
+
+// A file that was planted is not read, does no harm, and is left where it is.
+func TestEmergencyFileThatIsNotAdopted(t *testing.T) {
 	for _, row := range []struct {
-		name string
-		mode os.FileMode
-		link bool
-		gone bool // the store holds another login
+		name    string
+		mode    os.FileMode
+		link    bool
+		store   string
+		account string
+		change  func(*tokens.Record)
+		stays   bool
 	}{
-		{name: "readable by others", mode: 0o644},
-		{name: "a symbolic link", mode: 0o600, link: true},
-		{name: "the store has moved on", mode: 0o600, gone: true},
+		{name: "readable by others", mode: 0o644, stays: true},
+		{name: "a symbolic link", mode: 0o600, link: true, stays: true},
+		{name: "of another store", mode: 0o600, store: "file:/elsewhere", stays: true},
+		{name: "of another account", mode: 0o600, account: "acme", stays: true},
+		{name: "of an older lineage", mode: 0o600, change: func(r *tokens.Record) { r.Lineage.BornAt = r.Lineage.BornAt.Add(-time.Hour) }},
+		{name: "of the same pair", mode: 0o600, change: func(r *tokens.Record) { r.Generation-- }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.signedIn()
-				rec := w.record()
-				kept := rec.Clone()
+				kept := w.record()
 				kept.Generation++
 				kept.AccessToken = tokens.NewSecret("from-the-file")
-				kept.Previous = &tokens.Previous{Generation: rec.Generation, RefreshFingerprint: rec.RefreshToken.Fingerprint("refresh_token")}
-				if row.gone {
-					kept.Previous.RefreshFingerprint = "another"
+				if row.change != nil {
+					row.change(&kept)
 				}
-				data, err := tokens.EncodeRecord(kept)
+				record, err := tokens.EncodeRecord(kept)
 				if err != nil {
 					t.Fatal(err)
 				}
-				prefix := filepath.Join(t.TempDir(), "x-")
-				path := prefix + "default.json"
+				data, err := json.Marshal(map[string]any{
+					"store": cmp.Or(row.store, "memory:test"), "account": cmp.Or(row.account, tokens.DefaultAccount), "record": json.RawMessage(record),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				dir := t.TempDir()
+				path := filepath.Join(dir, "pandadoc-auth-proxy-emergency-planted.json")
+				target := path
 				if row.link {
-					path = prefix + "elsewhere"
-					if err := os.Symlink(path, prefix+"default.json"); err != nil {
+					target = filepath.Join(dir, "elsewhere")
+					if err := os.Symlink(target, path); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if err := os.WriteFile(path, data, row.mode); err != nil {
+				if err := os.WriteFile(target, data, row.mode); err != nil {
 					t.Fatal(err)
 				}
-				m := w.manager(func(c *tokens.Config) { c.EmergencyPrefix = prefix })
+				m := w.manager(emergencyIn(dir))
 				if got := token(t, m); got.Access.Reveal() == "from-the-file" {
 					t.Error("the file was adopted")
+				}
+				if _, err := os.Lstat(path); (err == nil) != row.stays {
+					t.Errorf("Lstat = %v, want that it stays: %v", err, row.stays)
+				}
+				w.failSaveOfPairs(errDisk) // it is not in the way either
+				_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+				if n := len(emergencyFiles(t, dir)); n < 1 {
+					t.Error("our own emergency file could not be written")
 				}
 			})
 		})

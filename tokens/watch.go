@@ -56,7 +56,7 @@ func newWatching(s Store) *watching {
 	return w
 }
 
-// trouble says why changes may be missed; empty if they are not.
+// trouble reports why changes may be missed; empty if they are not.
 func (w *watching) trouble() string {
 	if text := w.broken.Load(); text != nil {
 		return *text
@@ -120,7 +120,7 @@ func (a *account) changed(version string) {
 func (a *account) mayHaveChanged() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.config.APIKey.IsZero() || a.lookedAt.IsZero() && a.flight == nil {
+	if a.keyed || a.lookedAt.IsZero() && a.flight == nil {
 		return // it needs no record, or will be read at its first use
 	}
 	a.stale, a.rereadAt = true, time.Now()
@@ -145,7 +145,7 @@ func (c *claim) announced() error {
 	if c.a.m.watch.settle == 0 {
 		return nil
 	}
-	if !c.a.sleep(c.a.m.closing, c.a.m.watch.settle) {
+	if !sleep(c.a.m.closing, c.a.m.watch.settle) {
 		return errClosed
 	}
 	found, err := c.a.look()
@@ -167,7 +167,7 @@ func (c *claim) withdraw(err error) error {
 	}
 	c.release(nil)
 	if errors.Is(err, errClosed) {
-		return c.a.unavailable(ErrRefreshUnavailable, err)
+		return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err}
 	}
 	return c.a.failed(ErrStoreUnavailable, err, 0)
 }

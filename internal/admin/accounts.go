@@ -77,7 +77,7 @@ func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 func relevant(all []tokens.Status) []tokens.Status {
 	var kept []tokens.Status
 	for _, s := range all {
-		if s.Account != tokens.DefaultAccount || s.Cause != tokens.CauseNoTokens {
+		if s.Account != tokens.DefaultAccount || s.Cause != tokens.CauseNotSignedIn {
 			kept = append(kept, s)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 func TestStatusTellsEverything(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	x := newTester(t, tokens.Status{Account: "acme", State: tokens.LoginRequired, Cause: tokens.CauseRevoked, Since: since, Generation: 3})
+	x := newTester(t, tokens.Status{Account: "acme", State: tokens.LoginRequired, Cause: tokens.CauseRevokedOrSpent, Since: since, Generation: 3})
 	var got Overview
 	x.send(http.MethodGet, "/api/v1/status", "").decode(t, &got)
 	check(t, "state", got.State, tokens.LoginRequired)

@@ -57,6 +57,7 @@ var problemCodes = []struct {
 }{
 	{tokens.ErrUnknownAccount, problem.UnknownAccount},
 	{tokens.ErrLoginRequired, problem.LoginRequired},
+	{tokens.ErrClientNotConfigured, problem.ClientNotConfigured},
 	{tokens.ErrClientRefused, problem.ClientRefused},
 	{tokens.ErrRefreshUnavailable, problem.RefreshUnavailable},
 	{tokens.ErrStoreUnavailable, problem.StoreUnavailable},
@@ -87,9 +88,12 @@ func problemOf(account string, err error) problem.Problem {
 
 // withCause makes the detail of a problem more exact. A cause with a row of its own is told in its words.
 func withCause(detail, account string, cause error) string {
+	var other *tokens.CauseError
 	switch {
 	case cause == nil:
 		return detail
+	case errors.As(cause, &other) && other.Code == tokens.CauseOtherIssuer:
+		return problem.Of(problem.OtherIssuer, "stored", other.Stored, "configured", other.Configured).Detail
 	case problem.Known(problem.Code(cause.Error())):
 		return problem.Of(problem.Code(cause.Error()), about(account)...).Detail
 	}

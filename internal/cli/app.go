@@ -165,7 +165,10 @@ func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) 
 	t.Store = store.Records
 	t.Endpoint.Transport = c.Upstream.Transport(0)
 	t.Observe = logEvents(logger)
-	t.EmergencyPrefix, t.Codec = store.Emergency, store.Keys
+	t.Codec, t.StoreName = store.Keys, store.Name
+	if !store.Persistent { // nothing outlives the process anyway
+		t.EmergencyDirs = nil
+	}
 	return t
 }
 

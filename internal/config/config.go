@@ -147,7 +147,10 @@ func (c *checker) warn(what, fix string) {
 	c.Warnings = append(c.Warnings, problem.Mistake(what, fix))
 }
 
-func (c *checker) done() (*Config, error) { return &c.Config, errors.Join(c.errs...) }
+func (c *checker) done() (*Config, error) {
+	c.Tokens.EmergencyDirs = emergencyDirs(c.environ, c.Proxy.TempDir)
+	return &c.Config, errors.Join(c.errs...)
+}
 
 // Serve checks what serve takes. The Config is usable as far as it goes also if there are mistakes.
 func (r *Reader) Serve(s *Settings) (*Config, error) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -33,6 +34,17 @@ func (c *Config) StoreOptions(environ []string, warn func(string)) stores.Option
 func StateDir(environ []string) (string, error) {
 	base, err := stateHome(runtime.GOOS, func(name string) string { return Lookup(environ, name) })
 	return filepath.Join(base, problem.Program), err
+}
+
+// emergencyDirs are the places for tokens that the store did not take, the best one first.
+func emergencyDirs(environ []string, tempDir string) (dirs []string) {
+	if dir, err := StateDir(environ); err == nil {
+		dirs = append(dirs, dir)
+	}
+	if tempDir != "" {
+		dirs = append(dirs, tempDir)
+	}
+	return append(dirs, os.TempDir())
 }
 
 func stateHome(system string, env func(string) string) (string, error) {

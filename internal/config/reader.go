@@ -15,10 +15,11 @@ import (
 // from the environment, else from the file. (kong's own reading of the environment would be weaker than a
 // resolver for the file.)
 type Reader struct {
-	env    map[string]string // the PANDADOC_ part of the environment
-	stores stores.Table
-	file   *file // nil without one
-	loaded bool
+	environ []string
+	env     map[string]string // the PANDADOC_ part of the environment
+	stores  stores.Table
+	file    *file // nil without one
+	loaded  bool
 
 	sources  map[string]string // setting to where its value was written, unless on the command line
 	given    map[string]bool   // settings on the command line
@@ -30,7 +31,7 @@ type Reader struct {
 // NewReader returns a Reader of an environment, as os.Environ gives it, that knows the stores of a table.
 func NewReader(environ []string, table stores.Table) *Reader {
 	r := &Reader{
-		env: map[string]string{}, stores: table,
+		environ: environ, env: map[string]string{}, stores: table,
 		sources: map[string]string{}, given: map[string]bool{}, mistakes: map[string]error{},
 	}
 	for _, entry := range environ {

@@ -61,7 +61,7 @@ func (c *checker) upstream(s *UpstreamSettings) {
 		api.Path = ""
 	}
 	c.Proxy.API, c.Proxy.TokenURL = api, c.Upstream.Token
-	c.Tokens.Endpoint.URL = c.Upstream.Token.String()
+	c.Tokens.API, c.Tokens.Endpoint.URL = c.Upstream.API.String(), c.Upstream.Token.String()
 }
 
 // url reads the URL of a flag, or else the region's. The result is never nil.

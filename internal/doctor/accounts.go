@@ -145,8 +145,13 @@ func (x *examination) refreshed(ctx context.Context, name string) Finding {
 
 // tokens looks at what is stored or configured, and asks nobody.
 func (x *examination) tokens(ctx context.Context) []Finding {
-	here := tokens.NewIssuer(x.config.Upstream.API.String(), x.config.Upstream.Token.String(), x.config.Tokens.Endpoint.ClientID)
+	here := x.issuer()
 	return x.each(ctx, func(a account) Finding { return a.state(here, time.Now()) })
+}
+
+// issuer is the one that the configuration names.
+func (x *examination) issuer() tokens.Issuer {
+	return tokens.NewIssuer(x.config.Upstream.API.String(), x.config.Upstream.Token.String(), x.config.Tokens.Endpoint.ClientID)
 }
 
 // refreshFix is for an account without an access token that works.
@@ -160,7 +165,7 @@ func (a account) state(here tokens.Issuer, now time.Time) Finding {
 		return fine(name + "an API key, which is used as it is and never refreshed")
 	case a.unseen != "":
 		return skipped(name + a.unseen)
-	case a.freshSeeds() != (tokens.AccountConfig{}):
+	case a.config.Fresh(a.record, here) != (tokens.AccountConfig{}):
 		return fine(name + "a token of the configuration that was not used yet takes over at the next start")
 	case a.record.Generation == 0:
 		return a.needsLogin(problem.NotSignedIn, "")
@@ -257,21 +262,6 @@ func (a account) rejected(now time.Time) Finding {
 		return f
 	}
 	return warning(f.Seen+"; requests work as long as the access token does", f.Fix)
-}
-
-// freshSeeds are those of the configuration that take over at the next start, by the rules of
-// tokens.AccountConfig: they were never used, and the record was not made by a login that knew of none.
-func (a account) freshSeeds() (fresh tokens.AccountConfig) {
-	if a.record.HasTokens() && len(a.record.Seeds) == 0 {
-		return tokens.AccountConfig{}
-	}
-	if s := a.config.RefreshToken; !s.IsZero() && !a.record.HasSeed(s.Fingerprint("refresh_token")) {
-		fresh.RefreshToken = s
-	}
-	if s := a.config.AccessToken; !s.IsZero() && !a.record.HasSeed(s.Fingerprint("access_token")) {
-		fresh.AccessToken = s
-	}
-	return fresh
 }
 
 // expired compares wall clocks.

@@ -112,8 +112,8 @@ func credentialName(t tokens.Token) string {
 // A token that belongs to another API is not sent here.
 func (x *examination) token(a account, now time.Time) (tokens.Token, error) {
 	t := tokens.Token{Account: a.name, Scheme: tokens.Bearer, ExpiresAt: a.record.ExpiresAt}
-	here := tokens.NewIssuer(x.config.Upstream.API.String(), "", "")
-	seeds := a.freshSeeds()
+	here := x.issuer()
+	seeds := a.config.Fresh(a.record, here)
 	switch {
 	case !a.config.APIKey.IsZero():
 		t.Scheme, t.Access = tokens.APIKey, a.config.APIKey

@@ -38,8 +38,6 @@ type Store struct {
 	Limited error
 	// Keys encrypt what the store keeps, and the emergency files beside it. Nil keeps tokens in clear.
 	Keys *tokens.Codec
-	// Emergency begins the paths of files for pairs that the store did not take. Empty for none.
-	Emergency string
 }
 
 // Abilities are what one store can do and another cannot.

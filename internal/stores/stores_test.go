@@ -82,9 +82,3 @@ func TestAbilities(t *testing.T) {
 		}
 	}
 }
-
-func TestEmergencyFilesOfTwoStoresDiffer(t *testing.T) {
-	if emergencyPrefix("/a") == emergencyPrefix("/b") {
-		t.Errorf("got one place for two stores: the one would take the other's tokens")
-	}
-}

@@ -2,10 +2,8 @@ package stores
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -61,7 +59,7 @@ func openFile(ctx context.Context, rest string, o Options) (Store, error) {
 	return Store{
 		Records: records, Name: "file:" + records.Dir(),
 		Abilities: Abilities{Persistent: true, ScratchDir: records.Dir()},
-		Limited:   Explain(records.Check(ctx)), Emergency: emergencyPrefix(dir),
+		Limited:   Explain(records.Check(ctx)),
 	}, nil
 }
 
@@ -79,7 +77,7 @@ func openRedis(scheme string) func(context.Context, string, Options) (Store, err
 		}
 		return Store{
 			Records: records, Name: records.Name(), Abilities: Abilities{Persistent: true, Shared: true},
-			Limited: checkSoon(ctx, records.Check), Emergency: emergencyPrefix(records.Name()),
+			Limited: checkSoon(ctx, records.Check),
 		}, nil
 	}
 }
@@ -90,12 +88,6 @@ func checkSoon(ctx context.Context, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return check(ctx)
-}
-
-// emergencyPrefix tells stores apart that share one temporary directory.
-func emergencyPrefix(dir string) string {
-	sum := sha256.Sum256([]byte(dir))
-	return filepath.Join(os.TempDir(), fmt.Sprintf("%s-%x-", problem.Program, sum[:8]))
 }
 
 // Explain makes a hint of the fix that the file store names.

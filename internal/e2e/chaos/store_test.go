@@ -132,7 +132,7 @@ func TestTerminatedWithAnUnsavedPair(t *testing.T) {
 	if waited < drain-100*time.Millisecond {
 		t.Errorf("ended %v after SIGTERM, want it to wait %v for the store", waited, drain)
 	}
-	files, err := filepath.Glob(filepath.Join(w.temp, "pandadoc-auth-proxy-*-default.json"))
+	files, err := filepath.Glob(filepath.Join(w.temp, "pandadoc-auth-proxy", "pandadoc-auth-proxy-emergency-*.json"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("emergency files: %q, %v", files, err)
 	}

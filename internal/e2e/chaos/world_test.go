@@ -93,7 +93,7 @@ type world struct {
 	*authority
 	t    *testing.T
 	dir  string // of the store
-	temp string // TMPDIR of the processes
+	temp string // TMPDIR and XDG_STATE_HOME of the processes
 }
 
 func newWorld(t *testing.T) *world {
@@ -176,7 +176,7 @@ func (w *world) serveWith(more []string, args ...string) *proxy {
 // start is serveWith for a command that prepare changes first.
 func (w *world) start(prepare func(*exec.Cmd), more []string, args ...string) *proxy {
 	w.t.Helper()
-	env := append([]string{"PANDADOC_CLIENT_ID=" + clientID, "PANDADOC_CLIENT_SECRET=" + clientSecret, "TMPDIR=" + w.temp}, more...)
+	env := append([]string{"PANDADOC_CLIENT_ID=" + clientID, "PANDADOC_CLIENT_SECRET=" + clientSecret, "TMPDIR=" + w.temp, "XDG_STATE_HOME=" + w.temp}, more...)
 	p := program.StartAs(w.t, prepare, env, append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "file:" + w.dir,
 		"--api-url", w.apiURL, "--token-url", w.tokenURL,

@@ -1,0 +1,164 @@
+package tokens
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+const (
+	emergencyPrefix = "pandadoc-auth-proxy-emergency-"
+	maxEmergency    = 4 << 20 // bytes of a file; a record is far smaller
+)
+
+// errNoPlace is returned for a pair that no directory took.
+var errNoPlace = errors.New("no directory takes an emergency file; name one with --temp-dir")
+
+// emergencyDirs keeps emergency files in directories that may be everybody's. The names of files cannot be
+// guessed, and a file counts only if it is private, the user's own, and of the same store and account.
+type emergencyDirs struct {
+	dirs  []string
+	store string
+	codec *Codec
+
+	mu sync.Mutex // serialises writing and discarding
+}
+
+// emergencyFile is the form of a file. Store, account, lineage and generation are for people: what counts
+// stands in the record, which may be encrypted.
+type emergencyFile struct {
+	Store      string          `json:"store"`
+	Account    string          `json:"account"`
+	Lineage    Lineage         `json:"lineage"`
+	Generation uint64          `json:"generation"`
+	Record     json.RawMessage `json:"record"`
+}
+
+// write implements emergencyFiles. A record that is kept already is not kept twice.
+func (d *emergencyDirs) write(account string, rec Record) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for path, kept := range d.files(account) {
+		if kept.Compare(rec) == 0 {
+			return path, nil
+		}
+	}
+	record, err := d.codec.Encode(account, rec)
+	if err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(emergencyFile{d.store, account, rec.Lineage, rec.Generation, record})
+	if err != nil {
+		return "", fmt.Errorf("encode emergency file: %w", err)
+	}
+	errs := []error{errNoPlace}
+	for _, dir := range d.dirs {
+		path := filepath.Join(dir, emergencyPrefix+strings.ToLower(rand.Text())+".json")
+		err := writeNew(path, data)
+		if err == nil {
+			return path, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", errors.Join(errs...)
+}
+
+// writeNew makes a private file that did not exist before. The directory is made if it is missing.
+func writeNew(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		_ = os.Remove(path)
+		return err
+	}
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = dir.Sync() // not every system can; the file itself is there
+		_ = dir.Close()
+	}
+	return nil
+}
+
+// newest implements emergencyFiles.
+func (d *emergencyDirs) newest(account string) (newest Record, ok bool) {
+	for _, rec := range d.files(account) {
+		if !ok || rec.Compare(newest) > 0 {
+			newest, ok = rec, true
+		}
+	}
+	return newest, ok
+}
+
+// discard implements emergencyFiles.
+func (d *emergencyDirs) discard(account string, rec Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for path, kept := range d.files(account) {
+		if kept.Compare(rec) <= 0 {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+// files returns the records of account in files of ours, by path. What cannot be read is not there: anybody
+// may have put it there.
+func (d *emergencyDirs) files(account string) map[string]Record {
+	found := map[string]Record{}
+	for _, dir := range d.dirs {
+		entries, _ := os.ReadDir(dir) // one that cannot be read holds nothing for us
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), emergencyPrefix) {
+				continue
+			}
+			path := filepath.Join(dir, e.Name())
+			if rec, err := d.read(path, account); err == nil {
+				found[path] = rec
+			}
+		}
+	}
+	return found
+}
+
+// errNotOurs is returned for a file of another user, store or account.
+var errNotOurs = errors.New("not a private file of ours")
+
+func (d *emergencyDirs) read(path, account string) (Record, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return Record{}, err
+	}
+	if !info.Mode().IsRegular() || !ownedByUs(info) {
+		return Record{}, errNotOurs
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Record{}, err
+	}
+	defer f.Close()
+	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
+		return Record{}, errNotOurs // replaced since
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxEmergency))
+	if err != nil {
+		return Record{}, err
+	}
+	var file emergencyFile
+	if err := json.Unmarshal(data, &file); err != nil {
+		return Record{}, err
+	}
+	if file.Store != d.store || file.Account != account {
+		return Record{}, errNotOurs
+	}
+	return d.codec.Decode(account, file.Record)
+}

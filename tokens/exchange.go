@@ -1,0 +1,429 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// claim is the right to send the refresh token of one pair: our marker stands in the store, and
+// if the store has a refresh lock, we hold it.
+type claim struct {
+	a    *account
+	rec  Record // as it stands in the store, with our marker
+	from Record // the pair that is being replaced
+	why  reason
+	lock refreshLock
+	// fresh is when the marker was last written, taken before the write: from here our lease runs.
+	fresh time.Time
+	// lost means that another owner or another pair has replaced our marker.
+	lost bool
+	// doubtful means that an earlier request with this refresh token was never accounted for.
+	doubtful bool
+}
+
+// claim writes our marker over rec. ErrConflict means that the record has changed meanwhile.
+// The marker is what makes a refresh safe: no marker, no refresh.
+func (a *account) claim(rec Record, why reason) (*claim, error) {
+	c := &claim{a: a, from: rec, why: why, fresh: time.Now()}
+	next := rec.Clone()
+	takeover := a.foreign(rec)
+	if takeover {
+		next.Takeovers++
+	}
+	// In the same swap: whoever reads the record from now on knows that the token may be spent.
+	a.mu.Lock()
+	next.UnconfirmedSince, next.Answered = a.uncertainLocked(rec)
+	a.mu.Unlock()
+	c.doubtful = !next.UnconfirmedSince.IsZero()
+	next.Pending = a.marker(wallClock(), wallClock())
+	saved, err := a.m.save(a.name, next)
+	if err != nil {
+		return nil, err
+	}
+	c.rec = saved
+	a.change(func() { a.takeLocked(saved) })
+	if takeover {
+		a.m.report(a, Event{Kind: EventTakeover, Generation: rec.Generation, Detail: "of the refresh that " + rec.Pending.Owner + " began at " + rec.Pending.StartedAt.Format(time.RFC3339)})
+	}
+	return c, nil
+}
+
+func (a *account) marker(started, now time.Time) *Pending {
+	return &Pending{Owner: a.owner, StartedAt: started, Until: now.Add(lease)}
+}
+
+// renew writes the marker anew, with what is known by now. A conflict does not mean that the marker is gone:
+// somebody may have noted a seed, or our own last write may have reported an error after it was done. Once
+// it is gone it stays lost. started is when our request began, or will at the earliest.
+func (c *claim) renew(started time.Time) error {
+	for !c.lost {
+		began := time.Now()
+		next := c.rec.Clone()
+		next.Pending = c.a.marker(started, wallClock())
+		saved, err := c.a.m.save(c.a.name, next)
+		if err == nil {
+			c.rec, c.fresh = saved, began
+			c.a.change(func() { c.a.takeLocked(saved) })
+			return nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		found, err := c.a.m.load(c.a.name)
+		switch {
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return err
+		case found.Compare(c.from) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
+			c.lost = true
+		default:
+			c.rec = c.learnt(found)
+		}
+	}
+	return ErrConflict
+}
+
+// learnt returns found with what this flight knows besides.
+func (c *claim) learnt(found Record) Record {
+	next := found.Clone()
+	if c.rec.UnconfirmedSince.After(next.UnconfirmedSince) {
+		next.UnconfirmedSince, next.Answered = c.rec.UnconfirmedSince, c.rec.Answered
+	}
+	return next
+}
+
+// isFresh reports whether the marker still tells the truth: that our request starts just now. If we were
+// stopped since it was written, the lease may have run out, and whoever finds the marker after our
+// death would count the quiet time from too early a start.
+func (c *claim) isFresh() bool { return !c.lost && time.Since(c.fresh) < time.Second }
+
+// run makes the token call and ends the flight with a save, whatever comes.
+func (c *claim) run() error {
+	defer c.lock.Unlock()
+	start := time.Now()
+	pair, err := c.call()
+	if err != nil {
+		return c.fail(err, time.Since(start))
+	}
+	return c.succeed(pair, time.Since(start))
+}
+
+// call sends the refresh token until there is an answer to build on. Only what never reached the server,
+// and a complete 5xx or 429, is tried again.
+func (c *claim) call() (Pair, error) {
+	pauses := []time.Duration{500 * time.Millisecond, 2 * time.Second}
+	for {
+		if !c.isFresh() {
+			if err := c.renew(wallClock()); err != nil {
+				return Pair{}, &callError{err: err}
+			}
+		}
+		pair, err := c.listen()
+		pause, again := retryPause(err, pauses)
+		if err == nil || !again || !sleep(c.a.m.ctx.Done(), pause) {
+			return pair, err
+		}
+		pauses = pauses[1:]
+		if renewErr := c.renew(wallClock()); renewErr != nil {
+			return Pair{}, err
+		}
+	}
+}
+
+// retryPause reports whether a failed call is tried again in this flight, and after which pause. A server
+// that asks for more than 5 s of peace gets it from the cool-down.
+func retryPause(err error, pauses []time.Duration) (time.Duration, bool) {
+	const longest = 5 * time.Second
+	var answer *EndpointError
+	var broken *callError
+	switch {
+	case err == nil || len(pauses) == 0:
+		return 0, false
+	case errors.As(err, &broken):
+		return pauses[0], !broken.sent
+	case !errors.As(err, &answer) || answer.RetryAfter > longest:
+		return 0, false
+	case answer.Status == 429:
+		return answer.RetryAfter, answer.RetryAfter > 0
+	}
+	return max(pauses[0], answer.RetryAfter), answer.Status >= 500
+}
+
+// listen sends one token request and listens for its answer, for two minutes of our own running
+// time: after the machine slept, an answer that waits in the socket must still be read. It renews
+// the lease meanwhile. What becomes of the request is noted in the record that c will save.
+func (c *claim) listen() (Pair, error) {
+	ctx, cancel := context.WithCancel(c.a.m.ctx)
+	defer cancel()
+	type answer struct {
+		pair Pair
+		err  error
+	}
+	answered := make(chan answer, 1)
+	began, started := time.Now(), wallClock()
+	token := c.rec.RefreshToken
+	c.a.m.work.Go(func() {
+		pair, err := c.a.m.endpoint.refresh(ctx, token)
+		answered <- answer{pair, err}
+	})
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ticks := 0; ; {
+		select {
+		case reply := <-answered:
+			c.note(began, started, reply.err)
+			return reply.pair, reply.err
+		case <-c.a.heard:
+			c.answer()
+			continue
+		case <-tick.C:
+			ticks++
+		}
+		if ticks == patience {
+			cancel() // closes the connection; the goroutine then answers at once
+		}
+		c.keepAlive()
+	}
+}
+
+// keepAlive renews the lease when a third of it has passed. A failure is no reason to stop listening.
+func (c *claim) keepAlive() {
+	if c.a.m.locker == nil && !c.lost && time.Since(c.fresh) >= lease/3 {
+		_ = c.renew(c.rec.Pending.StartedAt)
+	}
+}
+
+// note remembers that the request which began then, or started by the wall clock, may have spent the
+// refresh token.
+func (c *claim) note(began, started time.Time, err error) {
+	var answer *EndpointError
+	var broken *callError
+	answered := errors.As(err, &answer) && answer.Status >= 500
+	if !answered && !(errors.As(err, &broken) && broken.sent) {
+		return
+	}
+	c.rec.UnconfirmedSince, c.rec.Answered = started, answered
+	c.a.change(func() {
+		if c.a.rec.Compare(c.from) != 0 {
+			return // a login came in between; its pair is beyond doubt
+		}
+		c.a.doubt.own, c.a.doubt.over = started, answered
+		c.a.doubt.sent = countdown{start: started, known: began, ours: true}
+	})
+}
+
+// fail ends a flight that brought no pair: it notes in the record what is known, frees the marker, and
+// returns what callers are told.
+func (c *claim) fail(err error, took time.Duration) error {
+	sentinel, atLeast := ErrRefreshUnavailable, time.Duration(0)
+	var answer *EndpointError
+	if errors.As(err, &answer) {
+		switch {
+		case refusesToken(answer):
+			return c.refused(answer, took)
+		case refusesClient(answer):
+			sentinel = ErrClientRefused
+		}
+		atLeast = answer.RetryAfter
+	}
+	if found, ok := c.release(nil); ok && found.Compare(c.from) > 0 {
+		return nil // somebody else's pair is there
+	}
+	c.a.m.report(c.a, Event{Kind: EventFailed, Generation: c.from.Generation, Duration: took, Err: err, Detail: err.Error()})
+	return c.a.failed(sentinel, err, min(atLeast, time.Hour))
+}
+
+// refused marks the generation rejected. If an earlier request with the same token is not accounted for,
+// its owner may be about to save the pair that it got: the store is watched for one more lease first.
+func (c *claim) refused(answer *EndpointError, took time.Duration) error {
+	cause := CauseRevokedOrSpent
+	if c.doubtful || !c.rec.UnconfirmedSince.IsZero() {
+		cause = CauseLostInTransit
+		if c.watchStore() {
+			return nil
+		}
+	}
+	found, ok := c.release(&Rejected{Generation: c.from.Generation, At: wallClock(), Cause: cause, Code: answer.Code})
+	if ok && found.Compare(c.from) > 0 {
+		return nil
+	}
+	c.a.m.report(c.a, Event{Kind: EventFailed, Generation: c.from.Generation, Duration: took, Err: answer, Detail: answer.Error()})
+	if !ok { // the store did not take the mark; without it we would ask again for every request
+		return c.a.failed(ErrLoginRequired, &CauseError{Code: cause}, 0)
+	}
+	return c.a.loginRequired(found, cause)
+}
+
+// watchStore looks at the store for a lease and reports whether another pair has come.
+func (c *claim) watchStore() bool {
+	for end := time.Now().Add(lease); time.Now().Before(end); {
+		if !sleep(c.a.m.ctx.Done(), pollMax) {
+			return false
+		}
+		if rec, err := c.a.look(); err == nil && rec.Compare(c.from) != 0 {
+			return true
+		}
+		c.keepAlive()
+	}
+	return false
+}
+
+// release takes our marker away and leaves in the record what this flight has learnt. It returns what
+// the store holds then; ok is false if the store did not answer. A record that another owner has
+// marked, or that has another pair, is left alone: that owner has set unconfirmed_since itself.
+func (c *claim) release(rejected *Rejected) (Record, bool) {
+	next := c.rec.Clone()
+	for {
+		next.Pending = nil
+		if rejected != nil {
+			next.Rejected = rejected
+		}
+		saved, err := c.a.m.save(c.a.name, next)
+		if err == nil {
+			c.a.change(func() { c.a.takeLocked(saved) })
+			return saved, true
+		}
+		if !errors.Is(err, ErrConflict) {
+			return Record{}, false
+		}
+		found, err := c.a.m.load(c.a.name)
+		if err != nil {
+			return Record{}, false
+		}
+		if found.Compare(c.from) != 0 || c.a.foreign(found) {
+			c.a.change(func() { c.a.takeLocked(found) })
+			return found, true
+		}
+		// Another owner may have come and gone since: what it left in the record stays.
+		next = c.learnt(found)
+	}
+}
+
+// succeed saves the new pair before it is used. If the save fails the pair is used all the same, and a
+// saver goes on trying: the old pair is dead, so this one is all there is.
+func (c *claim) succeed(p Pair, took time.Duration) error {
+	if p.RefreshToken.IsZero() {
+		p.RefreshToken = c.rec.RefreshToken
+	}
+	if p.TokenType == "" {
+		p.TokenType = c.rec.TokenType
+	}
+	if p.Scope == "" {
+		p.Scope = c.rec.Scope
+	}
+	now := wallClock()
+	next := c.rec.rotated(p, now)
+	next.ProvenAt, next.Issuer = now, c.rec.Issuer.completed(c.a.m.issuer)
+	switch c.why {
+	case forRefusal:
+		next.Hold = c.rec.holdAfter(now)
+	case forPerson:
+		next.Hold = c.rec.Hold
+	}
+	saved, err := c.a.store(next)
+	if err == nil {
+		c.a.change(func() { c.a.takeLocked(saved) })
+	} else {
+		c.a.keepUnsaved(&unsaved{rec: next, lock: c.lock.move(), err: err})
+	}
+	c.a.m.report(c.a, Event{Kind: EventRefreshed, Generation: next.Generation, Duration: took})
+	if p.AccessToken.IsZero() { // the answer was cut behind the refresh token, which is good for another try
+		return c.a.failed(ErrRefreshUnavailable, errNoToken, 0)
+	}
+	return nil
+}
+
+// refusesToken reports whether the answer means that the refresh token is spent, revoked or not the client's.
+// Some servers have words of their own for that, and some give them with status 200.
+func refusesToken(e *EndpointError) bool {
+	switch e.Code {
+	case "invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked":
+		return e.Status < 500
+	}
+	return false
+}
+
+// refusesClient reports whether the answer is about our client credentials (RFC 6749 section 5.2). PandaDoc
+// answers 400 with the code; a bare 401 means the same.
+func refusesClient(e *EndpointError) bool {
+	return e.Code == "invalid_client" || e.Code == "unauthorized_client" || (e.Status == 401 && e.Code == "")
+}
+
+const (
+	saveAgainMin = 250 * time.Millisecond
+	saveAgainMax = 10 * time.Second
+)
+
+// unsaved is a pair that the server has given and the store has not taken.
+type unsaved struct {
+	rec  Record
+	lock refreshLock // kept until the pair is saved
+	err  error       // of the last save
+	path string      // of the emergency file; empty if no place took it
+}
+
+// store writes next, whatever version stands in the store. A late save never does harm: if the store holds
+// nothing, or something older, next is the newest truth, whoever's marker stands there; otherwise that
+// is adopted and next is dropped. It returns what the store holds then.
+func (a *account) store(next Record) (Record, error) {
+	for {
+		saved, err := a.m.save(a.name, next)
+		if !errors.Is(err, ErrConflict) {
+			return saved, err
+		}
+		found, err := a.m.load(a.name)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			found = Record{}
+		case err != nil:
+			return Record{}, err
+		case found.Compare(next) >= 0:
+			return found, nil
+		}
+		next = next.rebased(found)
+	}
+}
+
+// keepUnsaved makes u.rec the current pair although the store has not taken it. It goes to the emergency
+// file first: a process can be killed at any time.
+func (a *account) keepUnsaved(u *unsaved) {
+	var fileErr error
+	u.path, fileErr = a.m.emergency.write(a.name, u.rec)
+	a.change(func() {
+		a.unsaved = u
+		a.setLocked(u.rec)
+	})
+	e := Event{Kind: EventUnsaved, Generation: u.rec.Generation, Err: u.err, Detail: "the newest tokens are in memory and in " + u.path}
+	if fileErr != nil {
+		e.Detail = "the newest tokens are in memory only: " + fileErr.Error()
+	}
+	a.m.report(a, e)
+	a.m.work.Go(func() { a.keepSaving(u) })
+}
+
+// keepSaving tries to save the unsaved pair until that succeeds or the Manager must end. Then its emergency
+// file keeps it for the next start.
+func (a *account) keepSaving(u *unsaved) {
+	defer u.lock.Unlock() // after the save, or with the process
+	for pause, goOn := saveAgainMin, true; goOn; pause = min(2*pause, saveAgainMax) {
+		goOn = sleep(a.m.ctx.Done(), pause)
+		a.mu.Lock()
+		next := u.rec.Clone()
+		a.mu.Unlock()
+		saved, err := a.store(next)
+		if err == nil {
+			a.change(func() {
+				if a.unsaved == u { // and not a login that came since
+					a.unsaved, a.lookErr = nil, nil
+				}
+				a.takeLocked(saved)
+			})
+			u.lock.Unlock()
+			a.m.emergency.discard(a.name, saved)
+			a.m.wake()
+			a.m.report(a, Event{Kind: EventSaved, Generation: saved.Generation})
+			return
+		}
+		a.change(func() { u.err = err })
+	}
+}

@@ -19,9 +19,6 @@ import (
 const (
 	// maxRequestID is how much of the API's request id is logged.
 	maxRequestID = 64
-	// maxInformational is how many 1xx answers one request may relay. More are swallowed, so that an
-	// API gone wrong cannot keep a client busy with them.
-	maxInformational = 32
 	// slowReadAfter is how much of an answer may be written without a deadline: what fits into socket
 	// buffers anyway, so that short answers do not pay for it.
 	slowReadAfter = 64 << 10
@@ -51,9 +48,9 @@ type call struct {
 	answered      bool // an answer of our own went out that is no Problem
 	closeAfter    bool // the connection takes no further request
 	wroteHeader   bool
+	trailers      bool // the API may send some
 	writeFailed   bool
 	clientLeft    bool // the client ended its connection in the middle of its body
-	informational int
 	writeDeadline time.Time
 }
 
@@ -100,9 +97,9 @@ func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 // WriteHeader sends status, with what every answer has.
 func (c *call) WriteHeader(status int) {
 	if status < 200 {
-		if c.informational++; c.informational <= maxInformational {
-			c.ResponseWriter.WriteHeader(status)
-		}
+		// Not one 1xx answer of the API is relayed. net/http sends "100 Continue" itself when the transport
+		// begins to read the body, which it does after the API's; so the client sees one, however often the
+		// request is sent.
 		return
 	}
 	if c.wroteHeader {
@@ -122,18 +119,19 @@ func (c *call) WriteHeader(status int) {
 	c.ResponseWriter.WriteHeader(status)
 }
 
-// mustClose says whether the connection cannot take another request after this answer: because bytes
+// mustClose reports whether the connection cannot take another request after this answer: because bytes
 // of this body may still come, or because the request was chunked. net/http hides from handlers
 // whether a Content-Length came along with that, and two readings of where a request ends are what
 // request smuggling is made of (RFC 9112 section 6.1).
 //
-// In HTTP/1.0 net/http hides a Transfer-Encoding, too, and takes such a request for one without a body.
+// In HTTP/1.0 net/http hides a Transfer-Encoding as well and reads the request without it, so a connection of
+// HTTP/1.0 takes one request.
 func (c *call) mustClose() bool {
 	switch {
-	case c.closeAfter || c.proxy.conns.crowded():
+	case c.closeAfter || c.proxy.conns.crowded() || !c.req.ProtoAtLeast(1, 1):
 		return true
 	case c.spool == nil:
-		return !c.req.ProtoAtLeast(1, 1) && !isRead(c.req.Method) && c.req.Header["Content-Length"] == nil
+		return false
 	}
 	return c.req.ContentLength < 0 || !c.spool.Complete()
 }
@@ -188,27 +186,36 @@ func newRequestID() string {
 }
 
 // end tells what happened and leaves the client's connection in order. panicked is what recover gave;
-// everything but nil goes on as http.ErrAbortHandler, so that the client sees a cut answer as cut.
+// after a part of the answer it goes on as http.ErrAbortHandler, so that the client sees a cut answer as cut.
 func (c *call) end(panicked any) {
-	if panicked != nil {
-		c.noteAbort(panicked)
+	abort := panicked != nil
+	if abort {
+		abort = c.noteAbort(panicked)
+	}
+	if c.trailers {
+		cleanAnswer(c.Header())
+	}
+	if abort && c.wroteHeader {
+		// What is known goes out first. A client that sees a kept connection end without a byte takes it for
+		// an idle one that was closed, and sends the request again: then it is carried out twice.
+		_ = http.NewResponseController(c.ResponseWriter).Flush()
 	}
 	if c.spool != nil {
-		c.finishBody(panicked == nil)
+		c.finishBody(!abort)
 	}
 	c.proxy.report(c)
-	if panicked == nil {
-		return
+	if abort {
+		c.resetUndelimited()
+		panic(http.ErrAbortHandler)
 	}
-	c.resetUndelimited()
-	panic(http.ErrAbortHandler)
 }
 
-// noteAbort says why an answer was cut.
-func (c *call) noteAbort(panicked any) {
+// noteAbort notes why an answer was cut, and reports whether the connection must end for it. A client that
+// has seen nothing yet gets an answer instead.
+func (c *call) noteAbort(panicked any) bool {
 	switch {
 	case panicked != http.ErrAbortHandler:
-		c.Code = "panic"
+		c.Code = problem.Internal
 		// The value may hold anything, so only its type is told.
 		c.proxy.log.WithField("stack", string(debug.Stack())).Errorf("panic of type %T while serving a request", panicked)
 	case c.writeFailed || c.req.Context().Err() != nil:
@@ -216,6 +223,12 @@ func (c *call) noteAbort(panicked any) {
 	default:
 		c.Cut = true
 	}
+	if c.wroteHeader || c.Status == StatusClientGone {
+		return true
+	}
+	c.closeAfter = true
+	c.refuse(refusal(problem.Internal))
+	return false
 }
 
 // resetUndelimited makes sure that a client notices a cut answer whose end is the end of the

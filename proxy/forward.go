@@ -94,16 +94,23 @@ func modifyResponse(res *http.Response) error {
 		return errUpstreamStatus
 	}
 	c := callOf(res.Request.Context())
-	cleanResponseHeader(res.Header)
+	cleanAnswer(res.Header)
+	cleanAnswer(res.Trailer) // those that are announced; c.end cleans what came
 	if len(res.Trailer) > 0 && c.req.ProtoAtLeast(1, 1) {
 		res.Header.Del("Content-Length") // HTTP/2 allows it beside trailers; HTTP/1.1 needs chunks for them
 	}
-	if location := res.Header.Get("Location"); location != "" {
-		res.Header.Set("Location", c.ownLocation(location))
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		for i, location := range res.Header[name] {
+			res.Header[name][i] = c.ownLocation(location)
+		}
+	}
+	if res.StatusCode == http.StatusNotFound && strings.HasPrefix(c.path, "//") {
+		res.Header.Add("Proxy-Status", problem.Program+`; details="the path begins with two slashes: remove the one at the end of the base URL"`)
 	}
 	if c.Reason != "" && res.StatusCode == http.StatusUnauthorized {
 		res.Header.Add("Proxy-Status", problem.Program+`; details="not-retried: `+c.Reason+`"`)
 	}
+	c.trailers = len(res.Trailer) > 0 || res.ContentLength < 0 || res.ProtoMajor > 1
 	c.RequestID = boundedText(res.Header.Get("X-Request-Id"), maxRequestID)
 	return nil
 }
@@ -126,7 +133,8 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // ownLocation returns location as the client must see it: where it leads to the API, it has to lead
-// there through us.
+// there through us. An absolute one stays absolute and a relative one relative: behind a TLS proxy only the
+// client knows the right scheme.
 func (c *call) ownLocation(location string) string {
 	rest := location
 	switch u, err := url.Parse(location); {
@@ -148,7 +156,7 @@ func (c *call) ownLocation(location string) string {
 	if !below || base != "" && rest != "" && rest[0] != '/' && rest[0] != '?' && rest[0] != '#' {
 		return location // on the API's origin, but not below its base path: out of our reach
 	}
-	if c.req.Host == "" { // HTTP/1.0
+	if c.req.Host == "" || !strings.Contains(location[:len(location)-len(rest)], "//") { // HTTP/1.0, or relative
 		return c.prefix + rest
 	}
 	return scheme(c.req) + "://" + c.req.Host + c.prefix + rest
@@ -216,23 +224,30 @@ func keepFromRepeating(h http.Header) {
 	}
 }
 
-// cleanResponseHeader removes what the API says to a browser about its own origin: on a loopback
-// address it would act on every application of this machine.
-func cleanResponseHeader(h http.Header) {
-	for name := range h {
-		if droppedFromResponse(name) {
+// cleanAnswer removes what the API says to a browser about its own origin (on a loopback address it would act
+// on every application of this machine), what servers in front of us act on, and what only we may say. It
+// serves headers and trailers alike.
+func cleanAnswer(h http.Header) {
+	for name, values := range h {
+		if droppedFromAnswer(strings.TrimPrefix(name, http.TrailerPrefix)) || name == "Proxy-Status" && speaksForUs(values) {
 			delete(h, name)
 		}
 	}
 }
 
-func droppedFromResponse(name string) bool {
+func droppedFromAnswer(name string) bool {
 	switch name {
 	case "Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc",
-		"Service-Worker-Allowed", "Public-Key-Pins":
+		"Service-Worker-Allowed", "Public-Key-Pins", "Refresh", "Nel", "Report-To", "Reporting-Endpoints",
+		"X-Sendfile", "Timing-Allow-Origin":
 		return true
 	}
-	return strings.HasPrefix(name, "Access-Control-")
+	return strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "X-Accel-")
+}
+
+// speaksForUs reports whether a Proxy-Status of the API names this program (RFC 9209 section 2).
+func speaksForUs(values []string) bool {
+	return strings.Contains(strings.ToLower(strings.Join(values, ",")), problem.Program)
 }
 
 // What all answers have. The slices are shared by all of them and never written to.
@@ -242,6 +257,9 @@ var (
 	sameOriginOnly = []string{"same-origin"}
 )
 
+// sandboxed keeps an answer that is opened in a browser from running as this origin.
+const sandboxed = "sandbox; frame-ancestors 'none'"
+
 // setCommon sets what all answers have, those of the API and our own.
 func setCommon(h http.Header) {
 	if _, ok := h["Content-Type"]; !ok {
@@ -249,6 +267,16 @@ func setCommon(h http.Header) {
 	}
 	h["X-Content-Type-Options"] = noSniff
 	h["Cross-Origin-Resource-Policy"] = sameOriginOnly
+	if !isPDF(h) {
+		h["Content-Security-Policy"] = append(h["Content-Security-Policy"], sandboxed)
+	}
+}
+
+// isPDF reports whether an answer is a PDF: Chromium does not show one in a sandbox, and its viewer runs
+// nothing as our origin.
+func isPDF(h http.Header) bool {
+	types := h["Content-Type"]
+	return len(types) == 1 && (types[0] == "application/pdf" || strings.HasPrefix(types[0], "application/pdf;"))
 }
 
 // bodyProblem returns how the client broke its own body, or nil. It comes before the question what the

@@ -243,7 +243,7 @@ func TestLocation(t *testing.T) {
 		{"in odd bytes", "/a", api + "/é%2F|?c", "http://localhost:99/é%2F|?c"},
 		{"without a path", "/a", api, "http://localhost:99"},
 		{"with an account", "/@acme/a", api + "/b", "http://localhost:99/@acme/b"},
-		{"a path", "/@acme/a", "/b", "http://localhost:99/@acme/b"},
+		{"a path stays one", "/@acme/a", "/b", "/@acme/b"},
 		{"a relative path", "/@acme/a", "b/c", "b/c"},
 		{"a network path to the API", "/a", strings.TrimPrefix(api, "http:") + "/b", "http://localhost:99/b"},
 		{"a network path elsewhere", "/a", "//s3.example/b", "//s3.example/b"},

@@ -23,6 +23,9 @@ type GuardConfig struct {
 	// AllowOrigins are the web origins whose pages may send requests, as "https://app.example".
 	// Nothing but the exact origin matches. Nil adds none.
 	AllowOrigins []string
+	// ClientKeys reports that every request needs a client key besides. Then browsers on plain http are let
+	// in, because a page of another site cannot send a key.
+	ClientKeys bool
 	// NavigatePaths are paths to which a page elsewhere may lead the browser (a link or a redirect, by
 	// GET), as the end of a login does. Nil means none.
 	NavigatePaths []string
@@ -34,6 +37,7 @@ type Guard struct {
 	hosts    hostRule
 	origins  map[string]bool
 	navigate []string
+	keyed    bool
 }
 
 // NewGuard returns a Guard. The error joins every entry that cannot match anything.
@@ -42,6 +46,7 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 		hosts:    hostRule{allowed: make(map[string]bool, len(cfg.AllowHosts))},
 		origins:  make(map[string]bool, len(cfg.AllowOrigins)),
 		navigate: cfg.NavigatePaths,
+		keyed:    cfg.ClientKeys,
 	}
 	var errs []error
 	for _, host := range cfg.AllowHosts {
@@ -118,6 +123,9 @@ func (g *Guard) checkHost(r *http.Request) *problem.Problem {
 func (g *Guard) checkBrowser(r *http.Request) *problem.Problem {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) == 0 && len(sites) == 0 {
+		if !g.keyed && isUnsignedBrowser(r) {
+			return refusalCase(problem.OriginNotAllowed, problem.CaseBrowser, "host", boundedText(r.Host, maxShown))
+		}
 		return nil
 	}
 	if len(origins) == 1 && g.origins[strings.ToLower(origins[0])] {
@@ -132,11 +140,33 @@ func (g *Guard) checkBrowser(r *http.Request) *problem.Problem {
 	return nil
 }
 
+// isUnsignedBrowser reports whether r comes from a browser that does not say which page sent it: browsers
+// leave out Sec-Fetch-Site, and Origin of a GET, where the address is not trustworthy (Secure Contexts,
+// section 3.1), which plain http under a name other than a loopback one is not. PowerShell and WinHTTP send
+// a Mozilla User-Agent too, but no Accept-Language.
+func isUnsignedBrowser(r *http.Request) bool {
+	return r.TLS == nil && strings.Contains(r.Header.Get("User-Agent"), "Mozilla/5.0") && r.Header["Accept-Language"] != nil &&
+		!isTrustworthy(r.Host)
+}
+
+// isTrustworthy reports whether browsers take host for this machine and so say where requests come from.
+func isTrustworthy(host string) bool {
+	name, ok := cutHost(host)
+	if !ok {
+		return false
+	}
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(name)
+	return err == nil && ip.IsLoopback()
+}
+
 // isOwnSite reads Sec-Fetch-Site: a page of ours, or the person at the address bar. A page from
-// another port of this machine is "same-site" and a stranger.
+// another port of this machine is "same-site" and foreign.
 func isOwnSite(site string) bool { return site == "same-origin" || site == "none" }
 
-// isNavigation says whether a browser was led here in its address bar, and not in a frame, to a path
+// isNavigation reports whether a browser was led here in its address bar, and not in a frame, to a path
 // that allows it.
 func (g *Guard) isNavigation(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
@@ -144,10 +174,19 @@ func (g *Guard) isNavigation(r *http.Request) bool {
 		(dest == "" || dest == "document") && slices.Contains(g.navigate, r.URL.Path)
 }
 
-// isOwnOrigin says whether origin is where r itself went. The Host rule has been passed by then, so a
+// isOwnOrigin reports whether origin is where r itself went. The Host rule has been passed by then, so a
 // page from there is ours.
 func isOwnOrigin(r *http.Request, origin string) bool {
-	return r.Host != "" && strings.EqualFold(origin, scheme(r)+"://"+r.Host)
+	own, ok := strings.CutPrefix(strings.ToLower(origin), scheme(r)+"://")
+	return ok && r.Host != "" && withoutDefaultPort(own, scheme(r)) == withoutDefaultPort(strings.ToLower(r.Host), scheme(r))
+}
+
+// withoutDefaultPort makes "localhost:80" the origin's "localhost" (RFC 6454 section 6.2).
+func withoutDefaultPort(host, scheme string) string {
+	if scheme == "https" {
+		return strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":80")
 }
 
 func foreignOrigin(r *http.Request) *problem.Problem {
@@ -192,7 +231,7 @@ type hostRule struct {
 	allowed map[string]bool // lower case; with a port only where the operator gave one
 }
 
-// allows says whether host, which came on a connection to local, is one of ours: a loopback name or
+// allows reports whether host, which came on a connection to local, is one of ours: a loopback name or
 // address, the very address that the client connected to, or one that the operator allowed. Ports are
 // not compared: a container's published port or a port forwarder makes the client's differ from ours.
 func (h hostRule) allows(host string, local net.Addr) bool {
@@ -232,14 +271,18 @@ func isPort(s string) bool {
 	return err == nil && s[0] != '+'
 }
 
-// isLoopbackName knows localhost, and the names below it that choose an account (account.go).
+// isLoopbackName knows the names of this machine, and those below localhost that choose an account (account.go).
 // Browsers and resolvers keep both on this machine (RFC 6761 section 6.3).
 func isLoopbackName(name string) bool {
 	label, below := strings.CutSuffix(name, ".localhost")
 	if below {
 		return validLabel(label)
 	}
-	return name == "localhost"
+	switch name {
+	case "localhost", "ip6-localhost", "host.docker.internal": // Debian's hosts file; Docker's name of the host
+		return true
+	}
+	return false
 }
 
 // cutBrackets returns the IPv6 address in "[...]" in its one spelling, as IPv4 if it is that. Zones are
@@ -288,7 +331,7 @@ func allowOrigin(h http.Header, origin string) {
 	h.Add("Vary", "Origin")
 }
 
-// isPreflight says whether a browser asks for leave to send a request (Fetch standard, "CORS-preflight").
+// isPreflight reports whether a browser asks for permission to send a request (Fetch standard, "CORS-preflight").
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
 		r.Header.Get("Access-Control-Request-Method") != ""

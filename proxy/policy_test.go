@@ -43,6 +43,10 @@ func TestAllowedRoutes(t *testing.T) {
 		row("POST", "/public/v1/documents/x%2Fy/send", no),
 		row("POST", `/public/v1/documents/x\y/send`, no),
 		row("POST", "/public/v1/documents/x%255cy/send", no),
+		row("POST", "/public/v1/documents/x%3F/send", no),   // U8: behind us, the path may end at the "?"
+		row("POST", "/public/v1/documents/x%253F/send", no), // also after another decoding
+		row("POST", "/public/v1/documents/x%23/send", no),
+		row("GET", "/public/v1/documents/x%3F/details", ""), // allowed up to there, and as a whole
 		row("GET", "/Public/v1/documents", no),
 		row("GET", "//public/v1/documents", no),
 		row("GET", "/x?/public/v1/documents", no), // F7: a query is no path

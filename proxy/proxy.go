@@ -74,13 +74,10 @@ var _ http.Handler = (*Proxy)(nil)
 
 // New returns a Proxy that is ready to serve. The error joins every mistake in cfg.
 func New(cfg Config) (*Proxy, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	guard, errGuard := NewGuard(GuardConfig{AllowHosts: cfg.AllowHosts, AllowOrigins: cfg.AllowOrigins})
+	guard, errGuard := NewGuard(GuardConfig{AllowHosts: cfg.AllowHosts, AllowOrigins: cfg.AllowOrigins, ClientKeys: len(cfg.ClientKeys) > 0})
 	callers, errCallers := newCallers(cfg.ClientKeys, cfg.RequireHeader)
 	policy, errPolicy := newPolicy(cfg.ReadOnly, cfg.AllowRoutes)
-	if err := errors.Join(errGuard, errCallers, errPolicy); err != nil {
+	if err := errors.Join(cfg.check(), errGuard, errCallers, errPolicy); err != nil {
 		return nil, err
 	}
 	p := &Proxy{

@@ -15,7 +15,9 @@ const (
 	// maxTarget and maxHeader are ours; net/http's own limit lies above them (server.go), so that
 	// clients get an answer that they can read.
 	maxTarget = 16 << 10
-	maxHeader = 64 << 10
+	maxHeader = 32 << 10
+	// maxHeaderLines bounds what a request costs in memory: every line costs much more than its bytes.
+	maxHeaderLines = 100
 
 	allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 )
@@ -29,7 +31,7 @@ func (g *Guard) checkForm(r *http.Request) *problem.Problem {
 		return refusal(problem.MethodNotAllowed)
 	case len(r.RequestURI) > maxTarget:
 		return refusal(problem.TargetTooLong)
-	case headerSize(r) > maxHeader:
+	case isHeaderTooLarge(r):
 		return refusal(problem.HeadersTooLarge)
 	}
 	return g.checkTargetForm(r)
@@ -44,14 +46,15 @@ func methodAllowed(method string) bool {
 	return false
 }
 
-func headerSize(r *http.Request) int {
-	size := len(r.Host)
+func isHeaderTooLarge(r *http.Request) bool {
+	size, lines := len(r.Host), 1
 	for name, values := range r.Header {
+		lines += len(values)
 		for _, value := range values {
 			size += len(name) + len(value) + len(": \r\n")
 		}
 	}
-	return size
+	return size > maxHeader || lines > maxHeaderLines
 }
 
 // checkTargetForm lets through origin-form, "OPTIONS *", and absolute-form of ourselves (RFC 9112
@@ -69,7 +72,7 @@ func (g *Guard) checkTargetForm(r *http.Request) *problem.Problem {
 	return refusalCase(problem.BadRequest, problem.CaseTarget)
 }
 
-// isOurs says whether an absolute-form target names this very proxy.
+// isOurs reports whether an absolute-form target names this very proxy.
 func (g *Guard) isOurs(r *http.Request) bool {
 	return strings.EqualFold(r.URL.Scheme, scheme(r)) && r.URL.User == nil &&
 		g.hosts.allows(r.URL.Host, localAddr(r))
@@ -173,7 +176,7 @@ func hasPrefixFold(segments, prefix []string) bool {
 	return true
 }
 
-// hasDotSegment says whether a segment is "." or "..", also with parameters behind it ("..;x=1").
+// hasDotSegment reports whether a segment is "." or "..", also with parameters behind it ("..;x=1").
 func hasDotSegment(path string) bool {
 	for path != "" {
 		var segment string
@@ -196,14 +199,15 @@ func leadingSegments(path string) (segments [maxPolicySegments]string, n int) {
 	return segments, n
 }
 
-// cutSegment splits path at its first slash of either kind, and drops what follows a ';' in the
-// segment: servers disagree about whether path parameters belong to it.
+// cutSegment splits path at its first slash of either kind, and drops what follows a ';', '?' or '#' in the
+// segment: servers disagree about whether path parameters belong to it, and a server that decodes a path
+// before it looks for its end finds the end there.
 func cutSegment(path string) (segment, rest string) {
 	segment = path
 	if i := strings.IndexAny(path, `/\`); i >= 0 {
 		segment, rest = path[:i], path[i+1:]
 	}
-	if i := strings.IndexByte(segment, ';'); i >= 0 {
+	if i := strings.IndexAny(segment, ";?#"); i >= 0 {
 		segment = segment[:i]
 	}
 	return segment, rest
@@ -238,7 +242,7 @@ func fromHex(c byte) byte {
 	return c&^0x20 - 'A' + 10
 }
 
-// hasAccessToken says whether query carries a credential of its own (RFC 6750 section 2.3). It reads
+// hasAccessToken reports whether query carries a credential of its own (RFC 6750 section 2.3). It reads
 // both separators and every encoding that some server reads.
 func hasAccessToken(query string) bool {
 	for query != "" {
@@ -294,7 +298,7 @@ func newPolicy(readOnly bool, routes []string) (policy, error) {
 	return p, errors.Join(errs...)
 }
 
-// CheckRoute says what is wrong with an entry of Config.AllowRoutes.
+// CheckRoute returns what is wrong with an entry of Config.AllowRoutes.
 func CheckRoute(text string) error {
 	_, err := parseRoute(text)
 	return err
@@ -330,7 +334,7 @@ func parseRoute(text string) (routeRule, error) {
 	return rule, nil
 }
 
-// narrows says whether anything is refused at all.
+// narrows reports whether anything is refused at all.
 func (p policy) narrows() bool { return p.readOnly || len(p.routes) > 0 }
 
 // check decides about what path means once it is decoded, however often that is done behind us. The path
@@ -347,7 +351,7 @@ func (p policy) check(method, path string) *problem.Problem {
 	}
 	for {
 		decoded := decodePercent(path)
-		if !p.allows(method, decoded) {
+		if !p.allows(method, decoded) || !p.allows(method, cutEnd(decoded)) {
 			return refusal(problem.RouteNotAllowed, "method", method, "path", routeOf(path))
 		}
 		if decoded == path {
@@ -355,6 +359,15 @@ func (p policy) check(method, path string) *problem.Problem {
 		}
 		path = decoded
 	}
+}
+
+// cutEnd returns path up to the first "?" or "#". In a decoded path these were encoded; a server that decodes
+// before it looks for the end of the path takes them for it.
+func cutEnd(path string) string {
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		return path[:i]
+	}
+	return path
 }
 
 func (p policy) allows(method, path string) bool {

@@ -284,7 +284,7 @@ var table = []Problem{
 	{Code: LoginRefused, Status: 400, Title: "Not signed in",
 		Detail: "The login was not completed.",
 		Hint:   "run: {login}"},
-	{Code: Internal, Status: 500, Title: "Internal error",
+	{Code: Internal, Error: "proxy_internal_error", Status: 500, Title: "Internal error",
 		Detail: "The proxy met an error that it does not know.",
 		Hint:   "see the log of the proxy"},
 

@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A short answer that the API cut left a kept connection with no byte on it, because its header still waited
+// in the flush delay. curl and HttpURLConnection took that for an idle connection and sent the POST again: two
+// documents existed.
+func TestACutAnswerReachesTheClientAsCut(t *testing.T) {
+	for _, tt := range []struct{ name, answer, seen string }{
+		{"in the middle of its length", "HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{\"id\":", `{"id":`},
+		{"before its first byte", "HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n", ""},
+		{"in the middle of a chunk", "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n{\"id\":", `{"id":`},
+		{"between chunks", "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n{\"id\":\r\n", `{"id":`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			posts := 0
+			g := newRig(t, rigOptions{api: rawUpstream(t, func(conn net.Conn) {
+				defer conn.Close()
+				r := bufio.NewReader(conn)
+				for {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, req.Body)
+					if req.Method == "GET" {
+						io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+						continue
+					}
+					posts++
+					io.WriteString(conn, tt.answer)
+					return
+				}
+			})})
+			conn := g.dial()
+			defer conn.Close()
+			r := bufio.NewReader(conn)
+			io.WriteString(conn, get("/a"))
+			if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 200 {
+				t.Fatalf("the GET: %v, %v", res, err)
+			} else if _, err := io.Copy(io.Discard, res.Body); err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(conn, request("POST", "/a", "localhost", "Content-Length: 2")+"{}")
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("U25: the client sees no answer: %v", err)
+			}
+			body, err := io.ReadAll(res.Body)
+			if res.StatusCode != 201 || string(body) != tt.seen || err == nil {
+				t.Errorf("U25: got %d %q, %v; want 201, %q and an error", res.StatusCode, body, err, tt.seen)
+			}
+			if posts != 1 {
+				t.Errorf("U25: the API got %d POSTs, want one", posts)
+			}
+		})
+	}
+}
+
+// An HTML, SVG or XML answer that is opened at our address must not run as our origin.
+func TestAnswersAreSandboxed(t *testing.T) {
+	for contentType, want := range map[string][]string{
+		"text/html":                   {"default-src 'self'", "sandbox; frame-ancestors 'none'"},
+		"application/json":            {"default-src 'self'", "sandbox; frame-ancestors 'none'"},
+		"application/pdf":             {"default-src 'self'"},
+		"application/pdf; name=x.pdf": {"default-src 'self'"},
+		"application/pdfx":            {"default-src 'self'", "sandbox; frame-ancestors 'none'"},
+	} {
+		g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.Header().Set("Content-Security-Policy", "default-src 'self'")
+			io.WriteString(w, "<script>")
+		}})
+		res, _ := g.do("GET", "/a", nil)
+		if got := res.Header["Content-Security-Policy"]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("U6: %s has the policies %q, want %q", contentType, got, want)
+		}
+		if got := res.Header.Get("X-Content-Type-Options"); got != "nosniff" {
+			t.Errorf("U6: %s has X-Content-Type-Options %q", contentType, got)
+		}
+	}
+}
+
+func TestTheAPICannotSpeakForUsOrForAServerInFront(t *testing.T) {
+	dropped := []string{
+		"Set-Cookie: a=b", "Clear-Site-Data: *", "Strict-Transport-Security: max-age=1", "Alt-Svc: h3=\":443\"", "Refresh: 0; url=/x",
+		"NEL: {}", "Report-To: {}", "Reporting-Endpoints: a=\"/\"", "X-Accel-Redirect: /internal", "X-Accel-Buffering: unbuffered", "X-Sendfile: /etc/passwd",
+		"Timing-Allow-Origin: *", "Access-Control-Allow-Origin: *", "Proxy-Status: Pandadoc-Auth-Proxy; error=http_request_denied",
+		"Proxy-Status: cdn; details=x, pandadoc-auth-proxy; details=\"not-retried: token-good\"",
+	}
+	for _, line := range dropped {
+		name, value, _ := strings.Cut(line, ": ")
+		g := newRig(t, rigOptions{api: rawUpstream(t, answering("HTTP/1.1 200 OK\r\n"+line+"\r\nTransfer-Encoding: chunked\r\nTrailer: "+name+"\r\n\r\n2\r\nok\r\n0\r\n"+line+"\r\n\r\n"))})
+		conn := g.dial()
+		io.WriteString(conn, get("/a", "Connection: close"))
+		if all := readAll(t, conn); strings.Contains(strings.ToLower(all), strings.ToLower(value)) || !strings.Contains(all, "ok") {
+			t.Errorf("U7: %s came through:\n%s", line, all)
+		}
+		conn.Close()
+	}
+	g := newRig(t, rigOptions{api: rawUpstream(t, answering("HTTP/1.1 200 OK\r\nProxy-Status: cdn; details=x\r\nContent-Length: 2\r\n\r\nok"))})
+	if res, _ := g.do("GET", "/a", nil); res.Header.Get("Proxy-Status") != "cdn; details=x" {
+		t.Errorf("another proxy's status was dropped: %v", res.Header)
+	}
+}
+
+// In HTTP/1.0 net/http hides a Transfer-Encoding, and what follows would be read as another request.
+func TestAConnectionOfHTTP10TakesOneRequest(t *testing.T) {
+	for _, first := range []string{
+		"POST /a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"GET /a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"GET /a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n",
+	} {
+		g := newRig(t, rigOptions{})
+		conn := g.dial()
+		io.WriteString(conn, first+get("/second", "Connection: close"))
+		all := readAll(t, conn)
+		conn.Close()
+		if n := len(g.upstream.seen()); n != 1 {
+			t.Errorf("U9: %d requests reached the API for\n%s\nwant 1; the client saw\n%s", n, first, all)
+		}
+	}
+}
+
+// A base URL with a slash at its end gives such paths, and PandaDoc answers them with a bare 404.
+func TestA404ForTwoSlashesSaysWhy(t *testing.T) {
+	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotFound) }})
+	if res, _ := g.do("GET", "//public/v1/documents", nil); !strings.Contains(res.Header.Get("Proxy-Status"), "two slashes") {
+		t.Errorf("got Proxy-Status %q, want a hint", res.Header.Get("Proxy-Status"))
+	}
+	if res, _ := g.do("GET", "/public/v1/documents", nil); res.Header.Get("Proxy-Status") != "" {
+		t.Errorf("got Proxy-Status %q for a plain 404", res.Header.Get("Proxy-Status"))
+	}
+}

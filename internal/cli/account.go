@@ -71,7 +71,7 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 
 // ownAccounts is for when no proxy runs: the same handlers over a Manager of this process.
 func (p *program) ownAccounts(ctx context.Context, c *config.Config, store stores.Store) (*accounts, error) {
-	m := managerConfig(c, store, newLogger(p.Stderr, logrus.WarnLevel, "text", newRedactor(c.Secrets)))
+	m := managerConfig(c, store, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(c.Secrets)))
 	m.Observe = onlyLosses(m.Observe)
 	manager, err := tokens.New(m)
 	if err != nil {

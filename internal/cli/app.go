@@ -40,6 +40,8 @@ type app struct {
 	version string
 	// ending tells how urgent the end is. Nil knows nothing but the context of run.
 	ending *ending
+	// quiet says nothing about addresses at the start.
+	quiet bool
 	// ready is called when requests are served, with the address of the first listener. Nil is allowed.
 	ready func(base string)
 }
@@ -173,10 +175,6 @@ func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) 
 }
 
 func (r *running) adminConfig() admin.Config {
-	var listeners []string
-	for _, l := range r.listeners {
-		listeners = append(listeners, listen.BaseURL(l))
-	}
 	return admin.Config{
 		Manager: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
 		Pprof: r.Pprof,
@@ -186,7 +184,7 @@ func (r *running) adminConfig() admin.Config {
 		},
 		DroppedLogLines: r.droppedLines,
 		Info: admin.Info{
-			Version: r.version, Listeners: listeners, Upstream: r.Upstream.API.String(),
+			Version: r.version, Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),
 			Store: r.store.Name, StartedAt: time.Now().UTC(),
 			CallerHeaders: r.CallerHeaders(),
 		},
@@ -219,22 +217,35 @@ func (r *running) serveOne(s *http.Server, l net.Listener) {
 	}
 }
 
+// namedAccounts is how many accounts the line about the start names.
+const namedAccounts = 20
+
+func baseURLs(open []net.Listener) (all []string) {
+	for _, l := range open {
+		all = append(all, listen.BaseURL(l))
+	}
+	return all
+}
+
 // announce tells that requests are served. The lines that other programs wait for have the same form
 // whatever the log's format is.
 func (r *running) announce() {
-	var listeners []string
-	for _, l := range r.listeners {
-		fmt.Fprintf(r.stderr, "listening on %s -> %s\n", listen.BaseURL(l), r.Upstream.API)
-		listeners = append(listeners, listen.BaseURL(l))
-	}
-	var admins []string
-	for _, l := range r.adminListeners {
-		fmt.Fprintf(r.stderr, "admin on %s\n", listen.BaseURL(l))
-		admins = append(admins, listen.BaseURL(l))
+	listeners, admins := baseURLs(r.listeners), baseURLs(r.adminListeners)
+	if !r.quiet {
+		for _, base := range listeners {
+			fmt.Fprintf(r.stderr, "listening on %s -> %s\n", base, r.Upstream.API)
+		}
+		for _, base := range admins {
+			fmt.Fprintf(r.stderr, "admin on %s\n", base)
+		}
 	}
 	var accounts []string
-	for _, s := range r.manager.Status() {
+	all := r.manager.Status()
+	for _, s := range all[:min(len(all), namedAccounts)] {
 		accounts = append(accounts, s.Account+"="+string(s.State))
+	}
+	if n := len(all) - namedAccounts; n > 0 {
+		accounts = append(accounts, fmt.Sprintf("and %d more", n))
 	}
 	r.logger.WithFields(logrus.Fields{
 		"listeners": strings.Join(listeners, " "), "admin": strings.Join(admins, " "),
@@ -243,7 +254,7 @@ func (r *running) announce() {
 	}).Info("started")
 	r.notify("READY=1")
 	if r.ready != nil {
-		r.ready(listen.BaseURL(r.listeners[0]))
+		r.ready(listeners[0])
 	}
 }
 

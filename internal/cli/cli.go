@@ -43,17 +43,17 @@ const lastLines = time.Second
 func Run(ctx context.Context, env Env) int {
 	log := logqueue.New(env.Stderr)
 	defer log.Close(lastLines)
-	env.Stderr = log
 	defer captureStandardLog(newLogger(log, logrus.WarnLevel, "text", newRedactor(nil)))()
 	end, stop := newEnding(ctx, env.Signals)
+	p := newProgram(env, log, end)
 	status := make(chan int, 1)
 	go func() {
 		defer stop()
-		err := run(end, env)
+		err := p.run()
 		if end.drain.Err() != nil && errors.Is(err, context.Canceled) {
 			err = errors.New("interrupted")
 		}
-		report(env.Stderr, err)
+		report(p.Stderr, err)
 		status <- exitStatus(err)
 	}()
 	select {
@@ -64,28 +64,58 @@ func Run(ctx context.Context, env Env) int {
 	}
 }
 
-func run(end *ending, env Env) error {
-	p := &program{Env: env, ending: end, settings: config.NewReader(env.Environ, stores.Known()), exposed: harden()}
+// program is what every command works with.
+type program struct {
+	// Env is the surroundings. What is written to Stdout and Stderr reaches them without control characters;
+	// lines for Stderr go through log.
+	Env
+	// own are the surroundings as they were given, for the program of run.
+	own      Env
+	log      io.Writer
+	ending   *ending
+	settings *config.Reader
+	// exposed is why the system does not keep this process's memory from others of the same user. Nil if it does.
+	exposed error
+}
+
+func newProgram(env Env, log io.Writer, end *ending) *program {
+	p := &program{Env: env, own: env, log: log, ending: end, settings: config.NewReader(env.Environ, stores.Known()), exposed: harden()}
+	p.Stdout, p.Stderr = plainWriter{env.Stdout}, plainWriter{log}
+	return p
+}
+
+// plainWriter takes away what a terminal would obey, from texts of servers and files.
+type plainWriter struct{ io.Writer }
+
+func (w plainWriter) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.Writer, problem.Plain(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (p *program) run() error {
 	helped := false
 	parser, err := kong.New(&commandLine{}, options(p, func(int) { helped = true })...)
 	if err != nil {
 		return err
 	}
-	command, err := parser.Parse(env.Args)
+	command, err := parser.Parse(p.Args)
 	switch {
 	case helped:
 		return nil
 	case err != nil:
-		return withStatus(problem.WithHint(err, "\""+programName+" --help\" lists commands and flags"), exitUsage)
+		return usageError(err, parser.Model, p.Args)
 	}
 	p.settings.Parsed(command)
-	command.BindTo(end.drain, (*context.Context)(nil))
+	command.BindTo(p.ending.drain, (*context.Context)(nil))
 	return command.Run(p)
 }
 
 func options(p *program, exit func(int)) []kong.Option {
 	return append(p.settings.Options(),
 		kong.Name(programName),
+		kong.Vars{"version": versionLine(p.Version)},
 		kong.Description(description),
 		kong.Writers(p.Stdout, p.Stderr),
 		kong.Exit(exit),
@@ -97,23 +127,25 @@ func options(p *program, exit func(int)) []kong.Option {
 
 // commandLine is what kong parses. serve is meant where no command is given.
 type commandLine struct {
-	Serve       serveCommand       `cmd:"" default:"withargs" help:"Run the proxy. This is the default."`
-	Sandbox     sandboxCommand     `cmd:"" help:"Run the proxy against a built-in emulator of PandaDoc. Needs no account."`
-	Login       loginCommand       `cmd:"" help:"Sign an account in, in the browser or by hand."`
-	Status      statusCommand      `cmd:"" help:"Show how the accounts stand (exit 0, 1, or 3 if a login is required)."`
-	Refresh     refreshCommand     `cmd:"" help:"Get new tokens now."`
-	Logout      logoutCommand      `cmd:"" help:"Forget the tokens of an account."`
-	Doctor      doctorCommand      `cmd:"" help:"Find out what is wrong, with the fix (exit 0, 1, or 3 if a login is required)."`
-	Explain     explainCommand     `cmd:"" help:"Tell what happened to a request."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running proxy whether it is ready (exit 0, 1, or 3 if a login is required)."`
-	Version     versionCommand     `cmd:"" help:"Print the version."`
-}
+	Version kong.VersionFlag `help:"Print the version."`
 
-// program is what every command works with.
-type program struct {
-	Env
-	ending   *ending
-	settings *config.Reader
-	// exposed is why the system does not keep this process's memory from others of the same user. Nil if it does.
-	exposed error
+	Serve   serveCommand   `cmd:"" group:"Run" default:"withargs" help:"Run the proxy. This is the default."`
+	Run     runCommand     `cmd:"" group:"Run" help:"Run a program with a proxy of its own: run -- COMMAND."`
+	Sandbox sandboxCommand `cmd:"" group:"Run" help:"Run the proxy against a built-in emulator of PandaDoc. Needs no account."`
+
+	Login   loginCommand   `cmd:"" group:"Accounts" help:"Sign an account in, in the browser or by hand."`
+	Status  statusCommand  `cmd:"" group:"Accounts" help:"Show the accounts (exit 0, 1, or 3 if a login is required)."`
+	Refresh refreshCommand `cmd:"" group:"Accounts" help:"Get new tokens now."`
+	Logout  logoutCommand  `cmd:"" group:"Accounts" help:"Forget the tokens of an account."`
+
+	ClientKey   clientKeyCommand   `cmd:"" group:"Operate" help:"Make a key for a client, with the lines for the configuration."`
+	Healthcheck healthcheckCommand `cmd:"" group:"Operate" help:"Ask whether the proxy is alive, or with --ready usable."`
+	Wait        waitCommand        `cmd:"" group:"Operate" help:"Wait until the proxy is alive, or with --ready usable."`
+
+	Doctor  doctorCommand  `cmd:"" group:"Find out" help:"Find out what is wrong, with the fix (exit 0, 1, or 3 if a login is required)."`
+	Explain explainCommand `cmd:"" group:"Find out" help:"Tell what happened to a request."`
+
+	Completion completionCommand `cmd:"" group:"Find out" help:"Print a completion script for bash, zsh or fish."`
+	Help       helpCommand       `cmd:"" group:"Find out" help:"Show the flags of a command: help COMMAND."`
+	VersionCmd versionCommand    `cmd:"" name:"version" group:"Find out" help:"Print the version."`
 }

@@ -39,7 +39,7 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	switch {
 	case err == nil:
 		defer running.Close()
-		in.Proxy = asker{running}
+		in.Proxy = running
 	case !errors.Is(err, client.ErrNoProxy):
 		in.ProxyErr = err
 	}
@@ -58,13 +58,6 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 		err = report.Print(p.Stdout)
 	}
 	return cmp.Or(err, withStatus(nil, doctorStatus(report)))
-}
-
-// asker lets the doctor ask a running proxy.
-type asker struct{ *client.Client }
-
-func (a asker) Do(ctx context.Context, method, path string, in, out any) (int, error) {
-	return a.Do(ctx, method, path, in, out)
 }
 
 // refreshForDoctor gets new tokens by the running proxy, or without one by this process.

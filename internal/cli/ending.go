@@ -34,8 +34,26 @@ type ending struct {
 	// now is closed with the third.
 	now chan struct{}
 
-	mu     sync.Mutex // guards the fields below
-	settle []func(context.Context)
+	mu      sync.Mutex // guards the fields below
+	settle  []func(context.Context)
+	another func(os.Signal) // gets the signals instead; nil for nobody
+}
+
+// forward gives signals to f instead, until release is called.
+func (e *ending) forward(f func(os.Signal)) (release func()) {
+	set := func(f func(os.Signal)) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.another = f
+	}
+	set(f)
+	return func() { set(nil) }
+}
+
+func (e *ending) receiver() func(os.Signal) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.another
 }
 
 // newEnding follows signals until stop is called.
@@ -60,8 +78,10 @@ func (e *ending) follow(signals <-chan os.Signal, stopped <-chan struct{}, steps
 		case <-stopped:
 			return
 		case s := <-signals:
-			switch {
+			switch another := e.receiver(); {
 			case s == syscall.SIGPIPE:
+			case another != nil:
+				another(s)
 			case s == syscall.SIGQUIT:
 				e.settleAll()
 				dieWithTrace()

@@ -5,17 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
-// healthcheckCommand asks for readiness, for containers that have no shell and no curl.
+// waitPause is the time between two questions of wait.
+const waitPause = 200 * time.Millisecond
+
+// healthcheckCommand asks whether a proxy is alive, for containers that have no shell and no curl.
 type healthcheckCommand struct {
+	Ready bool `default:"false" help:"Ask whether an account can be used. Without it: whether the process answers."`
+
 	config.ProxySettings `embed:""`
+}
+
+// Help implements kong.HelpProvider.
+func (*healthcheckCommand) Help() string {
+	return `A container that waits for a login must not be restarted, so only --ready looks at accounts. It ends with 3 if
+only a login helps.`
 }
 
 // Run prints one line and ends with 0, 1, or 3 if only a login helps.
@@ -24,26 +37,85 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	running, err := client.Dial(ctx, settings.Admin)
+	ask := alive
+	if c.Ready {
+		ask = ready
+	}
+	answer, err := ask(ctx, settings.Admin)
 	if err != nil {
-		return fmt.Errorf("not ready: %w", named(err, settings.Admin))
+		return err
+	}
+	_, err = fmt.Fprintln(p.Stdout, answer)
+	return err
+}
+
+// waitCommand is for scripts that start a proxy and then use it.
+type waitCommand struct {
+	Ready   bool          `default:"false" help:"Wait until an account can be used. Without it: until the proxy answers."`
+	Timeout time.Duration `default:"60s" placeholder:"TIME" help:"Give up after this time."`
+
+	config.ProxySettings `embed:""`
+}
+
+// Run ends with 0 as soon as the proxy answers, else as healthcheck would at the end of the time.
+func (c *waitCommand) Run(ctx context.Context, p *program) error {
+	settings, err := p.settings.RunningProxy(&c.ProxySettings)
+	if err != nil {
+		return withStatus(err, exitUsage)
+	}
+	ask := alive
+	if c.Ready {
+		ask = ready
+	}
+	limit := time.NewTimer(c.Timeout)
+	defer limit.Stop()
+	tick := time.NewTicker(waitPause)
+	defer tick.Stop()
+	for {
+		answer, err := ask(ctx, settings.Admin)
+		if err == nil {
+			_, err = fmt.Fprintln(p.Stdout, answer)
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit.C:
+			return withStatus(problem.WithHint(fmt.Errorf("after %v: %w", c.Timeout, err), problem.HintOf(err)), exitStatus(err))
+		case <-tick.C:
+		}
+	}
+}
+
+// alive reports whether a proxy answers.
+func alive(ctx context.Context, at *listen.Address) (string, error) {
+	running, err := client.Dial(ctx, at)
+	if err != nil {
+		return "", named(err, at)
+	}
+	return "alive", running.Close()
+}
+
+// ready reports whether an account can be used. Its error carries the exit status.
+func ready(ctx context.Context, at *listen.Address) (string, error) {
+	running, err := client.Dial(ctx, at)
+	if err != nil {
+		return "", fmt.Errorf("not ready: %w", named(err, at))
 	}
 	defer running.Close()
 	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)
 	defer cancel()
-	var ready admin.Readiness
-	status, err := running.Do(ctx, http.MethodGet, "/readyz", nil, &ready)
-	if err != nil {
-		return fmt.Errorf("not ready: %w", err)
-	}
-	fmt.Fprintln(p.Stdout, summary(ready))
+	var r admin.Readiness
+	status, err := running.Do(ctx, http.MethodGet, "/readyz", nil, &r)
 	switch {
+	case err != nil:
+		return "", fmt.Errorf("not ready: %w", err)
 	case status == http.StatusOK:
-		return nil
-	case ready.State == tokens.LoginRequired:
-		return withStatus(nil, exitLoginRequired)
+		return summary(r), nil
+	case r.State == tokens.LoginRequired:
+		return "", withStatus(notReady(r), exitLoginRequired)
 	}
-	return withStatus(nil, exitFailed)
+	return "", notReady(r)
 }
 
 // named says where nobody was found.
@@ -58,8 +130,18 @@ func named(err error, at *listen.Address) error {
 func summary(r admin.Readiness) string {
 	for _, a := range r.Accounts {
 		if a.Hint != "" {
-			return fmt.Sprintf("%s: account %s is %s: %s", r.State, a.Account, a.State, a.Hint)
+			return fmt.Sprintf("%s: account %s is %s", r.State, a.Account, a.State)
 		}
 	}
 	return string(r.State)
+}
+
+// notReady names the first account that needs something, with what it needs.
+func notReady(r admin.Readiness) error {
+	for _, a := range r.Accounts {
+		if a.Hint != "" {
+			return problem.Mistake(fmt.Sprintf("not ready: account %s is %s", a.Account, a.State), a.Hint)
+		}
+	}
+	return fmt.Errorf("not ready: %s", r.State)
 }

@@ -2,45 +2,204 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/problem"
 )
 
-const description = `A local proxy that signs requests in to PandaDoc.
+const description = `A local proxy that signs requests in to PandaDoc. Point any HTTP client at http://localhost:8080 instead of
+https://api.pandadoc.com: the proxy adds the token and keeps it fresh, and the client needs no credential.`
 
-Point any HTTP client at http://localhost:8080 instead of https://api.pandadoc.com. The client needs no
-credential: the proxy adds the token and keeps it fresh.
+// examples are shown below the commands and in the man page.
+const examples = `  pandadoc-auth-proxy sandbox                        try it without an account
+  pandadoc-auth-proxy login && pandadoc-auth-proxy   sign in, then run the proxy
+  curl http://localhost:8080/public/v1/documents     use it
+  pandadoc-auth-proxy run -- node report.js          run one program with a proxy of its own
+  pandadoc-auth-proxy doctor                         find out what is wrong`
 
-To try it without an account: pandadoc-auth-proxy sandbox
+const settingsHelp = `"pandadoc-auth-proxy help COMMAND" shows the flags of a command, "help serve" all settings. Every setting is a
+flag, a variable in the environment, or a key of the file that --config names.`
 
-Every flag can also be set in the environment (PANDADOC_LISTEN for --listen) or in the file that --config
-names (listen: there). Flags beat the environment, which beats the file. Secrets are never flags: set
-PANDADOC_CLIENT_ID, PANDADOC_CLIENT_SECRET, and one of PANDADOC_REFRESH_TOKEN, PANDADOC_ACCESS_TOKEN or
-PANDADOC_API_KEY, or each of them with _FILE appended and the name of a file. More accounts than one go
-into the file, below accounts:, as NAME: with refresh-token-file:, access-token-file: or api-key-file:
-(or the same without -file) below it.
+const exitHelp = `Exit status: 0 done, 1 failed, 2 wrong use or configuration, 3 login required.`
 
-Exit status: 0 done (also after SIGTERM), 1 failed, 2 wrong use or configuration, 3 login required.`
+const secretsHelp = `Every flag is also a variable (--listen is PANDADOC_LISTEN) and a key of the YAML file that --config names
+(listen:). Flags beat variables, which beat the file.
 
-// printHelp shows the flags of serve together with the commands when no command was named, because
-// serve is what then runs.
+Secrets are never flags, which other users of the machine can see: set PANDADOC_CLIENT_ID,
+PANDADOC_CLIENT_SECRET, and one of PANDADOC_REFRESH_TOKEN, PANDADOC_ACCESS_TOKEN or PANDADOC_API_KEY, or each
+of them with _FILE appended and the name of a file. More accounts than one go into the file, below accounts:,
+as NAME: with refresh-token-file:, access-token-file: or api-key-file: (or the same without -file) below it.`
+
+// printHelp shows a command, or, where none was named, what fits on one screen.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	if err := kong.DefaultHelpPrinter(options, ctx); err != nil || ctx.Selected() != nil {
-		return err
+	if ctx.Selected() != nil {
+		return kong.DefaultHelpPrinter(options, ctx)
 	}
-	serve, err := kong.Trace(ctx.Kong, []string{"serve"})
-	if err != nil {
-		return err
+	var text strings.Builder
+	fmt.Fprintf(&text, "Usage: %s [COMMAND] [FLAGS]\n\n%s\n", programName, description)
+	for _, group := range groups(ctx.Model) {
+		fmt.Fprintf(&text, "\n%s:\n", group.title)
+		for _, command := range group.commands {
+			fmt.Fprintf(&text, "  %-12s %s\n", command.Name, command.Help)
+		}
 	}
-	fmt.Fprintln(ctx.Stdout)
-	return kong.DefaultHelpPrinter(options, serve)
+	fmt.Fprintf(&text, "\nExamples:\n%s\n\n%s\n%s\n", examples, settingsHelp, exitHelp)
+	_, err := io.WriteString(ctx.Stdout, text.String())
+	return err
+}
+
+// group is a list of commands with a heading.
+type group struct {
+	title    string
+	commands []*kong.Node
+}
+
+func groups(app *kong.Application) (all []group) {
+	for _, command := range app.Children {
+		if command.Hidden {
+			continue
+		}
+		title := command.Group.Title
+		if i := slices.IndexFunc(all, func(g group) bool { return g.title == title }); i >= 0 {
+			all[i].commands = append(all[i].commands, command)
+		} else {
+			all = append(all, group{title, []*kong.Node{command}})
+		}
+	}
+	return all
 }
 
 // helpWithDefault adds the default to the help of a flag. The names in the environment follow from a rule
-// that the description gives.
+// that the general help gives.
 func helpWithDefault(value *kong.Value) string {
 	if value.Flag == nil || value.Default == "" || value.Default == "false" {
 		return value.Help
 	}
 	return fmt.Sprintf("%s Default: %s.", value.Help, value.Default)
+}
+
+// usageError is an error of the command line, with the command or flag that was probably meant.
+func usageError(err error, app *kong.Application, args []string) error {
+	hint := "\"" + programName + " --help\" lists the commands, and \"" + programName + " help COMMAND\" their flags"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		var names []string
+		for _, command := range app.Children {
+			names = append(names, command.Name)
+		}
+		switch name, ok := config.Nearest(args[0], names); {
+		case ok && name == args[0]:
+			hint = "run: " + programName + " help " + name
+		case ok:
+			return withStatus(problem.Mistake("there is no command "+args[0], "run: "+programName+" "+strings.Join(append([]string{name}, args[1:]...), " ")), exitUsage)
+		default:
+			return withStatus(problem.Mistake("there is no command "+args[0], hint), exitUsage)
+		}
+	}
+	return withStatus(problem.WithHint(err, hint), exitUsage)
+}
+
+type helpCommand struct {
+	Command string `arg:"" optional:"" placeholder:"COMMAND" help:"Show the flags of this command."`
+	Man     bool   `default:"false" help:"Print the manual page, for man -l."`
+}
+
+// Run prints what --help prints, or the manual page.
+func (c *helpCommand) Run(p *program, k *kong.Context) error {
+	if c.Man {
+		return writeManual(p.Stdout, k.Model, buildVersion(p.Version).version)
+	}
+	args := []string{"--help"}
+	if c.Command != "" {
+		if !slices.ContainsFunc(k.Model.Children, func(n *kong.Node) bool { return n.Name == c.Command }) {
+			return usageError(nil, k.Model, []string{c.Command})
+		}
+		args = []string{c.Command, "--help"}
+	}
+	_, _ = k.Kong.Parse(args) // --help prints, whatever a run would say of the rest
+	return nil
+}
+
+// manualFlags are the flags of a command that the manual page lists there: those of serve are settings,
+// which it lists once.
+func manualFlags(app *kong.Application, command *kong.Node) (own []*kong.Flag) {
+	settings := map[string]bool{}
+	for _, serve := range app.Children {
+		if serve.Name == "serve" && command.Name != "serve" {
+			for _, flag := range serve.Flags {
+				settings[flag.Name] = true
+			}
+		}
+	}
+	for _, flag := range command.Flags {
+		if !settings[flag.Name] && flag.Name != "help" {
+			own = append(own, flag)
+		}
+	}
+	return own
+}
+
+// writeManual writes the manual page in the man macros.
+func writeManual(w io.Writer, app *kong.Application, version string) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, ".TH PANDADOC-AUTH-PROXY 1 \"\" \"%s %s\" \"User Commands\"\n", programName, version)
+	fmt.Fprintf(&text, ".SH NAME\n%s \\- sign HTTP requests in to the PandaDoc API\n", roff(programName))
+	fmt.Fprintf(&text, ".SH SYNOPSIS\n.B %s\n.RI [ COMMAND ]\n.RI [ FLAGS ]\n", roff(programName))
+	fmt.Fprintf(&text, ".SH DESCRIPTION\n%s\n.SH COMMANDS\n", roff(description))
+	for _, command := range app.Children {
+		if command.Hidden {
+			continue
+		}
+		fmt.Fprintf(&text, ".SS %s\n%s\n", roff(synopsis(command)), roff(command.Help))
+		if command.Name == "serve" {
+			text.WriteString(".PP\nIts flags are the settings below.\n")
+			continue
+		}
+		if command.Detail != "" {
+			fmt.Fprintf(&text, ".PP\n%s\n", roff(command.Detail))
+		}
+		for _, flag := range manualFlags(app, command) {
+			writeFlag(&text, flag)
+		}
+	}
+	text.WriteString(".SH SETTINGS\n" + roff(secretsHelp) + "\n")
+	for _, command := range app.Children {
+		if command.Name == "serve" {
+			for _, flag := range manualFlags(app, command) {
+				writeFlag(&text, flag)
+			}
+		}
+	}
+	fmt.Fprintf(&text, ".SH EXIT STATUS\n%s\n.SH EXAMPLES\n.nf\n%s\n.fi\n", roff(strings.TrimPrefix(exitHelp, "Exit status: ")), roff(examples))
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func synopsis(command *kong.Node) string {
+	words := []string{command.Name}
+	for _, arg := range command.Positional {
+		words = append(words, arg.Summary())
+	}
+	return strings.Join(words, " ")
+}
+
+func writeFlag(text *strings.Builder, flag *kong.Flag) {
+	fmt.Fprintf(text, ".TP\n.B %s\n%s\n", roff(flag.Summary()), roff(helpWithDefault(flag.Value)))
+}
+
+// roff escapes text for a manual page.
+func roff(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
+	var lines []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			line = `\&` + line
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "")
 }

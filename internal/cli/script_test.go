@@ -108,6 +108,9 @@ type process struct {
 // credentials.
 func awaitedOf(args []string) map[string]bool {
 	box := args[0] == "sandbox"
+	if args[0] == "run" { // its program prints a line of JSON
+		return map[string]bool{"info": true}
+	}
 	return map[string]bool{"info": box, "started": !box || !slices.Contains(args, "--emulator-only")}
 }
 

@@ -13,27 +13,39 @@ type serveCommand struct {
 	config.Settings `embed:""`
 }
 
+// Help implements kong.HelpProvider.
+func (*serveCommand) Help() string { return secretsHelp }
+
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, p *program) error {
-	settings, err := p.settings.Serve(&c.Settings)
+	a, err := p.serving(ctx, &c.Settings)
 	if err != nil {
-		return withStatus(err, exitUsage)
+		return err
+	}
+	return a.run(ctx)
+}
+
+// serving checks the settings and makes an app of them that has its store.
+func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error) {
+	settings, err := p.settings.Serve(s)
+	if err != nil {
+		return nil, withStatus(err, exitUsage)
 	}
 	a := p.app(settings)
 	if p.exposed != nil {
 		a.logger.WithError(p.exposed).Warn("the system does not keep the memory of this process from others of the same user")
 	}
 	if a.store, err = settings.Store.Open(ctx, settings.StoreOptions(p.Environ, func(text string) { a.logger.Warn(text) })); err != nil {
-		return err
+		return nil, err
 	}
 	logProblem(a.logger, logrus.ErrorLevel, "the token store cannot be used in full", a.store.Limited)
 	logProblem(a.logger, logrus.WarnLevel, "a login can be lost", settings.SpentSeed(a.store))
-	return a.run(ctx)
+	return a, nil
 }
 
 // app returns one that has a log and no store yet. What a person should look at is logged.
 func (p *program) app(c *config.Config) *app {
-	a := &app{Config: c, stderr: p.Stderr, environ: p.Environ, version: buildVersion(p.Version).version, ending: p.ending, logger: newLogger(p.Stderr, c.LogLevel, c.LogFormat, newRedactor(c.Secrets))}
+	a := &app{Config: c, stderr: p.Stderr, environ: p.Environ, version: buildVersion(p.Version).version, ending: p.ending, logger: newLogger(p.log, c.LogLevel, c.LogFormat, newRedactor(c.Secrets))}
 	for _, w := range c.Warnings {
 		logProblem(a.logger, logrus.WarnLevel, "", w)
 	}

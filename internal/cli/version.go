@@ -10,9 +10,13 @@ type versionCommand struct{}
 
 // Run prints one line on standard output.
 func (*versionCommand) Run(p *program) error {
-	v := buildVersion(p.Version)
-	_, err := fmt.Fprintf(p.Stdout, "%s %s (%s)\n", programName, v.version, v.toolchain)
+	_, err := fmt.Fprintln(p.Stdout, versionLine(p.Version))
 	return err
+}
+
+func versionLine(release string) string {
+	v := buildVersion(release)
+	return fmt.Sprintf("%s %s (%s)", programName, v.version, v.toolchain)
 }
 
 // version is what the binary knows about itself.

@@ -156,7 +156,7 @@ func (f *file) readNamed(setting string, node *ast.MappingValueNode) {
 }
 
 func unknownName(where, key string, known []string) error {
-	if name, ok := nearest(settingOf(key), known); ok {
+	if name, ok := Nearest(settingOf(key), known); ok {
 		return problem.Mistake(where+": unknown name", "write "+name+":")
 	}
 	return problem.Mistake(where+": unknown name", "use one of "+strings.Join(known, ", "))
@@ -239,7 +239,7 @@ func (f *file) checkKeys(names []string) []error {
 		case settingOf(key) == "config":
 			errs = append(errs, problem.Mistake(e.where+": a file cannot name another", "remove the line"))
 		default:
-			if name, ok := nearest(settingOf(key), append(names, accountsKey, clientKeysKey)); ok {
+			if name, ok := Nearest(settingOf(key), append(names, accountsKey, clientKeysKey)); ok {
 				errs = append(errs, problem.Mistake(e.where+": unknown name", "write "+name+":"))
 			} else {
 				errs = append(errs, problem.Mistake(e.where+": unknown name", "\""+problem.Program+" serve --help\" lists the names, without the dashes in front"))

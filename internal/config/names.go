@@ -60,8 +60,8 @@ func Variables(app *kong.Application) []string {
 	return slices.Compact(all)
 }
 
-// nearest returns the known name that a mistyped one was probably meant to be.
-func nearest(name string, known []string) (string, bool) {
+// Nearest returns the known name that a mistyped one was probably meant to be.
+func Nearest(name string, known []string) (string, bool) {
 	if slices.Contains(known, name) {
 		return name, true
 	}

@@ -159,6 +159,9 @@ func (r *Reader) load(ctx *kong.Context) {
 	}
 }
 
+// IsSet reports whether somebody gave a value for a setting, anywhere.
+func (r *Reader) IsSet(setting string) bool { return r.given[setting] || r.sources[setting] != "" }
+
 // source returns where the value of a setting was written, for messages about it.
 func (r *Reader) source(setting string) string {
 	if s, ok := r.sources[setting]; ok {
@@ -194,7 +197,7 @@ func (r *Reader) checkNames(command *kong.Context) {
 		return
 	}
 	fix := "correct their names, or ignore this if Kubernetes made them for services"
-	if name, ok := nearest(settingOf(unknown[0]), names); ok {
+	if name, ok := Nearest(settingOf(unknown[0]), names); ok {
 		fix = fmt.Sprintf("did you mean %s? %s", envName(name), fix)
 	}
 	r.warnings = append(r.warnings, problem.Mistake("these variables in the environment are no settings and are ignored: "+strings.Join(unknown, " "), fix))

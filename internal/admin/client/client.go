@@ -21,7 +21,7 @@ import (
 
 const (
 	AskTimeout   = 5 * time.Second // to find out whether a proxy runs
-	maxAdminBody = 1 << 20
+	maxAdminBody = 64 << 20        // the status of a hundred thousand accounts
 )
 
 // ErrNoProxy means that nothing listens at the admin address.

@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"pandadoc-auth-proxy/internal/problem"
+)
+
+type completionCommand struct {
+	Shell string `arg:"" placeholder:"SHELL" help:"bash, zsh or fish."`
+}
+
+// Help implements kong.HelpProvider.
+func (*completionCommand) Help() string {
+	return `Put the output where the shell looks for it:
+bash: pandadoc-auth-proxy completion bash >~/.local/share/bash-completion/completions/pandadoc-auth-proxy
+zsh: pandadoc-auth-proxy completion zsh >"${fpath[1]}/_pandadoc-auth-proxy"
+fish: pandadoc-auth-proxy completion fish >~/.config/fish/completions/pandadoc-auth-proxy.fish`
+}
+
+// Run prints the script for a shell. It is made of the same structure that the command line is read by.
+func (c *completionCommand) Run(p *program, k *kong.Context) error {
+	var script string
+	switch c.Shell {
+	case "bash":
+		script = bashCompletion(k.Model)
+	case "zsh":
+		script = zshCompletion(k.Model)
+	case "fish":
+		script = fishCompletion(k.Model)
+	default:
+		return withStatus(problem.Mistake(fmt.Sprintf("there is no completion for %q", c.Shell), "write bash, zsh or fish"), exitUsage)
+	}
+	_, err := io.WriteString(p.Stdout, script)
+	return err
+}
+
+// shown are the commands that help lists.
+func shown(app *kong.Application) (all []*kong.Node) {
+	for _, command := range app.Children {
+		if !command.Hidden {
+			all = append(all, command)
+		}
+	}
+	return all
+}
+
+// takesFile reports whether the value of a flag is the name of a file or a directory.
+func takesFile(flag *kong.Flag) bool {
+	return flag.PlaceHolder == "FILE" || flag.PlaceHolder == "DIR"
+}
+
+func bashCompletion(app *kong.Application) string {
+	var cases strings.Builder
+	var names, files []string
+	for _, command := range shown(app) {
+		names = append(names, command.Name)
+		var flags []string
+		for _, flag := range command.Flags {
+			flags = append(flags, "--"+flag.Name)
+			if takesFile(flag) {
+				files = append(files, "--"+flag.Name)
+			}
+		}
+		fmt.Fprintf(&cases, "\t%s) words='%s' ;;\n", command.Name, strings.Join(flags, " "))
+	}
+	return fmt.Sprintf(`# bash completion of %[1]s
+_pandadoc_auth_proxy() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=serve word words
+	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		case $word in
+		-*) ;;
+		*) command=$word; break ;;
+		esac
+	done
+	case $previous in
+	%[4]s) COMPREPLY=($(compgen -f -- "$current")); return ;;
+	completion) words='bash zsh fish'; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
+	help) words='%[2]s'; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
+	esac
+	case $command in
+%[3]s	esac
+	if ((COMP_CWORD == 1)); then
+		words='%[2]s '$words
+	fi
+	COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _pandadoc_auth_proxy %[1]s
+`, programName, strings.Join(names, " "), cases.String(), strings.Join(unique(files), "|"))
+}
+
+// unique returns the words in their order, each once.
+func unique(words []string) (once []string) {
+	seen := map[string]bool{}
+	for _, w := range words {
+		if !seen[w] {
+			once = append(once, w)
+		}
+		seen[w] = true
+	}
+	return once
+}
+
+// oneSentence is the start of a help text, for shells that show it beside a word.
+func oneSentence(help string) string {
+	first, _, _ := strings.Cut(help, ". ")
+	return strings.TrimSuffix(first, ".")
+}
+
+func zshCompletion(app *kong.Application) string {
+	quote := func(text string) string {
+		return strings.NewReplacer("'", `'\''`, "[", `\[`, "]", `\]`, ":", `\:`).Replace(text)
+	}
+	var commands, cases strings.Builder
+	for _, command := range shown(app) {
+		fmt.Fprintf(&commands, "\t\t'%s:%s'\n", command.Name, quote(oneSentence(command.Help)))
+		fmt.Fprintf(&cases, "\t\t%s)\n\t\t\t_arguments -S", command.Name)
+		for _, flag := range command.Flags {
+			value := ""
+			switch {
+			case takesFile(flag):
+				value = "=:" + strings.ToLower(flag.PlaceHolder) + ":_files"
+			case !flag.IsBool():
+				value = "=:" + quote(strings.ToLower(flag.PlaceHolder)) + ":"
+			}
+			name, text, _ := strings.Cut(value, ":")
+			fmt.Fprintf(&cases, " \\\n\t\t\t\t'--%s%s[%s]%s'", flag.Name, name, quote(oneSentence(flag.Help)), prefixed(":", text))
+		}
+		cases.WriteString("\n\t\t\t;;\n")
+	}
+	return fmt.Sprintf(`#compdef %[1]s
+# zsh completion of %[1]s
+_pandadoc_auth_proxy() {
+	local -a commands
+	commands=(
+%[2]s	)
+	if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then
+		_describe command commands
+		return
+	fi
+	local command=serve
+	if [[ $words[2] != -* ]]; then
+		command=$words[2]
+		shift words
+		((CURRENT--))
+	fi
+	case $command in
+%[3]s	esac
+}
+_pandadoc_auth_proxy "$@"
+`, programName, commands.String(), cases.String())
+}
+
+// prefixed returns text behind prefix, or nothing for no text.
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+func fishCompletion(app *kong.Application) string {
+	quote := func(text string) string { return strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(text) }
+	var out strings.Builder
+	fmt.Fprintf(&out, "# fish completion of %s\n", programName)
+	var names []string
+	for _, command := range shown(app) {
+		names = append(names, command.Name)
+		fmt.Fprintf(&out, "complete -c %s -f -n __fish_use_subcommand -a %s -d '%s'\n", programName, command.Name, quote(oneSentence(command.Help)))
+		for _, flag := range command.Flags {
+			condition := "__fish_seen_subcommand_from " + command.Name
+			if command.Name == "serve" {
+				condition = "__fish_use_subcommand; or " + condition
+			}
+			value := " -x"
+			switch {
+			case flag.IsBool():
+				value = ""
+			case takesFile(flag):
+				value = " -r -F"
+			}
+			fmt.Fprintf(&out, "complete -c %s -n '%s' -l %s%s -d '%s'\n", programName, condition, flag.Name, value, quote(oneSentence(flag.Help)))
+		}
+	}
+	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n", programName)
+	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from help' -a '%s'\n", programName, strings.Join(names, " "))
+	return out.String()
+}

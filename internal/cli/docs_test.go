@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/doctor"
+	"pandadoc-auth-proxy/internal/stores"
+)
+
+var update = flag.Bool("update", false, "write the generated pages below docs/")
+
+// The page of settings is made of the flags of serve.
+func TestSettingsPageIsCurrent(t *testing.T) {
+	compare(t, "../../docs/settings.md", settingsPage(model(t)))
+}
+
+// model returns the commands and flags of the program.
+func model(t *testing.T) *kong.Application {
+	t.Helper()
+	parser, err := kong.New(&commandLine{}, append(config.NewReader(nil, stores.Known()).Options(), kong.Vars{"version": ""})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parser.Model
+}
+
+// compare fails unless the file holds text, or writes it.
+func compare(t *testing.T, path, text string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != text {
+		t.Errorf("%s is not current: run go test ./internal/cli -run Page -update", path)
+	}
+}
+
+func settingsPage(app *kong.Application) string {
+	var page strings.Builder
+	page.WriteString(`# Settings
+
+This page is generated from the program: ` + "`go test ./internal/cli -run Page -update`" + `.
+
+Every setting is a flag, a variable in the environment, and a key of the YAML file that ` + "`--config`" + ` names:
+` + "`--refresh-before`, `PANDADOC_REFRESH_BEFORE`, `refresh-before:`" + `. Flags beat variables, which beat the file,
+which beats the default. Names must be right to the letter: ` + "`refresh_before:`" + ` is refused with the right name.
+A variable that is empty counts as not set, except for ` + "`--require-header`, `--allow-route` and `--read-only`" + `,
+where it would mean that everything is allowed: there it is an error. All mistakes are reported at once, each
+with its fix, and the exit status is 2. Variables that begin with ` + "`PANDADOC_`" + ` and mean nothing are a warning.
+
+Times are written like ` + "`500ms`, `30s`, `5m`, `24h`" + `, sizes like ` + "`64KiB`, `128MiB`, `1GiB`" + `. Flags that need no value
+are ` + "`true` or `false`" + ` elsewhere. Lists are repeated flags, lists in the file, and separated by spaces in the
+environment.
+`)
+	for _, command := range app.Children {
+		if command.Name != "serve" {
+			continue
+		}
+		title := ""
+		for _, flag := range command.Flags {
+			if flag.Name == "help" || flag.Name == "version" {
+				continue
+			}
+			if flag.Group.Title != title {
+				title = flag.Group.Title
+				fmt.Fprintf(&page, "\n## %s\n\n| setting | default | meaning |\n|---|---|---|\n", title)
+			}
+			name := "`--" + flag.Name + "`"
+			if !flag.IsBool() {
+				name = "`--" + flag.Name + " " + flag.PlaceHolder + "`"
+			}
+			value := "–"
+			if flag.Default != "" && flag.Default != "false" {
+				value = "`" + flag.Default + "`"
+			}
+			fmt.Fprintf(&page, "| %s | %s | %s |\n", strings.ReplaceAll(name, "|", `\|`), value, strings.ReplaceAll(flag.Help, "|", `\|`))
+		}
+	}
+	page.WriteString(`
+## Secrets
+
+Secrets are never flags, because other users of the machine can read the list of processes. Each is a variable,
+a variable or flag that names a file, or a key of the configuration file:
+
+| secret | value | file |
+|---|---|---|
+`)
+	for _, name := range []string{"client-id", "client-secret", "refresh-token", "access-token", "api-key"} {
+		variable := "PANDADOC_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		fmt.Fprintf(&page, "| %s | `%s`, `%s:` | `%s_FILE`, `--%s-file`, `%s-file:` |\n", strings.ReplaceAll(name, "-", " "), variable, name, variable, name, name)
+	}
+	page.WriteString(`
+A file that other users can write to is refused, one that they can read is a warning. Quotes and white space
+around a secret are refused: they would become part of it.
+
+## The file
+
+` + "```yaml" + `
+# pandadoc.yaml, used with --config pandadoc.yaml
+listen: localhost:8080
+region: eu
+read-only: true
+allow-route:
+  - GET /public/v1/documents*
+client-id-file: /etc/pandadoc-auth-proxy/client-id
+client-secret-file: /etc/pandadoc-auth-proxy/client-secret
+accounts:                 # more accounts than the one called default
+  acme:
+    refresh-token-file: /etc/pandadoc-auth-proxy/acme
+  widgets:
+    api-key-file: /etc/pandadoc-auth-proxy/widgets
+client-keys:              # every request must then have one of these keys
+  reports:
+    key-file: /etc/pandadoc-auth-proxy/reports
+    account: acme         # the only account that this key may use
+` + "```" + `
+
+` + "`pandadoc-auth-proxy client-key NAME`" + ` makes a key and prints its lines.
+`)
+	return page.String()
+}
+
+// The example on the page is taken by the program.
+func TestSettingsPageHoldsAFileThatWorks(t *testing.T) {
+	page, err := os.ReadFile("../../docs/settings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	dir := t.TempDir()
+	for _, name := range []string{"client-id", "client-secret", "acme", "widgets", "reports"} {
+		write(t, dir+"/"+name, name+"-0123456789")
+	}
+	write(t, dir+"/pandadoc.yaml", strings.ReplaceAll(example, "/etc/pandadoc-auth-proxy", dir))
+	c := parseServe(t, nil, "--config="+dir+"/pandadoc.yaml")
+	check(t, "accounts", len(c.Tokens.Accounts), 2)
+	check(t, "client keys", len(c.Proxy.ClientKeys), 1)
+	check(t, "read-only", c.Proxy.ReadOnly, true)
+	check(t, "API", c.Upstream.API.String(), "https://api.pandadoc.eu")
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The table in docs/doctor.md is that of the program.
+func TestDoctorsPageNamesItsChecks(t *testing.T) {
+	page, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	for _, row := range doctor.Checks() {
+		fmt.Fprintf(&table, "| `%s` | %s |\n", row[0], row[1])
+	}
+	if !strings.Contains(string(page), "|---|---|\n"+table.String()+"\n") {
+		t.Errorf("docs/doctor.md does not hold this table:\n%s", table.String())
+	}
+}
+
+// Every command can be completed, and is in the manual page.
+func TestCompletionsAndManualKnowEveryCommandAndFlag(t *testing.T) {
+	app := model(t)
+	var manual strings.Builder
+	if err := writeManual(&manual, app, "1.2.3"); err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{"bash": bashCompletion(app), "zsh": zshCompletion(app), "fish": fishCompletion(app), "man": manual.String()}
+	for _, command := range shown(app) {
+		for name, text := range texts {
+			if !strings.Contains(text, command.Name) && !strings.Contains(text, roff(command.Name)) {
+				t.Errorf("%s: no %s", name, command.Name)
+			}
+		}
+		for _, flag := range command.Flags {
+			for name, word := range map[string]string{"bash": "--" + flag.Name, "zsh": "--" + flag.Name, "fish": "-l " + flag.Name} {
+				if !strings.Contains(texts[name], word) {
+					t.Errorf("%s: no %s of %s", name, flag.Name, command.Name)
+				}
+			}
+			if flag.Name != "help" && !strings.Contains(texts["man"], roff("--"+flag.Name)) {
+				t.Errorf("man: no %s of %s", flag.Name, command.Name)
+			}
+		}
+	}
+	if names := variables(); !slices.Contains(names, "PANDADOC_MAX_IN_FLIGHT") || !slices.Contains(names, "PANDADOC_API_KEY") {
+		t.Errorf("got the variables %q", names)
+	}
+}

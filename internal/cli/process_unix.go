@@ -1,0 +1,44 @@
+//go:build unix
+
+package cli
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// dieWithTrace ends the process as SIGQUIT does where nobody catches it: Go's runtime prints what every
+// goroutine does.
+func dieWithTrace() {
+	signal.Reset(unix.SIGQUIT)
+	_ = unix.Kill(unix.Getpid(), unix.SIGQUIT)
+}
+
+// terminalSends reports whether the terminal has sent a signal to the program that we started as well: it
+// sends to all processes in the foreground.
+func terminalSends(s os.Signal) bool {
+	if s != syscall.SIGINT && s != syscall.SIGQUIT {
+		return false
+	}
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer tty.Close()
+	foreground, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && foreground == unix.Getpgrp()
+}
+
+// signalOf returns the number of the signal that ended a process.
+func signalOf(s *os.ProcessState) int {
+	if status, ok := s.Sys().(syscall.WaitStatus); ok {
+		return int(status.Signal())
+	}
+	return 0
+}
+
+// askToEnd asks a program to end.
+func askToEnd(p *os.Process) { p.Signal(syscall.SIGTERM) }

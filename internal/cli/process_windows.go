@@ -1,0 +1,15 @@
+package cli
+
+import "os"
+
+// dieWithTrace does nothing: Windows has no SIGQUIT.
+func dieWithTrace() {}
+
+// terminalSends is true: a console sends its signals to all programs that use it.
+func terminalSends(os.Signal) bool { return true }
+
+// signalOf returns 0: Windows has exit codes only.
+func signalOf(*os.ProcessState) int { return 0 }
+
+// askToEnd ends a program: Windows has no way to ask it.
+func askToEnd(p *os.Process) { p.Kill() }

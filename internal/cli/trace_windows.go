@@ -1,4 +1,0 @@
-package cli
-
-// dieWithTrace does nothing: Windows has no SIGQUIT.
-func dieWithTrace() {}

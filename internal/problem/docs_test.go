@@ -1,0 +1,77 @@
+package problem
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/troubleshooting.md")
+
+// The page is made of the table, so that it says what the program says.
+func TestTroubleshootingPageIsCurrent(t *testing.T) {
+	const path = "../../docs/troubleshooting.md"
+	page := troubleshooting()
+	if *update {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != page {
+		t.Errorf("%s is not current: run go test ./internal/problem -update", path)
+	}
+}
+
+func troubleshooting() string {
+	var page strings.Builder
+	page.WriteString(`# Troubleshooting
+
+This page is generated from the program: ` + "`go test ./internal/problem -update`" + `.
+
+1. ` + "`pandadoc-auth-proxy doctor`" + ` checks everything that a proxy needs and names the fix ([doctor](doctor.md)).
+2. ` + "`pandadoc-auth-proxy status`" + ` shows the accounts, those that need something first.
+3. ` + "`pandadoc-auth-proxy explain`" + ` tells what happened to the newest request, or to the one with a given X-Request-Id.
+
+## Answers of the proxy
+
+An answer of the proxy itself is ` + "`application/problem+json`" + ` with these codes, and has a header
+` + "`Proxy-Status: pandadoc-auth-proxy; …`" + `. Everything else comes from PandaDoc.
+
+| code | status | what happened | what to do |
+|---|---|---|---|
+`)
+	for _, p := range All() {
+		if p.Status != 0 {
+			fmt.Fprintf(&page, "| `%s` | %d | %s | %s |\n", p.Code, p.Status, cell(p.Detail), cell(p.Hint))
+		}
+	}
+	page.WriteString(`
+## Causes
+
+Why an account is not ` + "`ready`" + `, in ` + "`status`, `doctor`, `/readyz`" + `, the log and the console.
+
+| cause | what happened | what to do |
+|---|---|---|
+`)
+	for _, p := range All() {
+		if p.Status == 0 {
+			fmt.Fprintf(&page, "| `%s` | %s | %s |\n", p.Code, cell(p.Detail), cell(p.Hint))
+		}
+	}
+	return page.String()
+}
+
+// cell writes a text for a table, with capitals for what is filled in.
+func cell(text string) string {
+	text = strings.ReplaceAll(text, "{login}", "`pandadoc-auth-proxy login`")
+	for _, name := range []string{"host", "origin", "method", "header", "account", "stored", "configured"} {
+		text = strings.ReplaceAll(text, "{"+name+"}", strings.ToUpper(name))
+	}
+	return strings.ReplaceAll(text, "|", `\|`)
+}

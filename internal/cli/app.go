@@ -56,8 +56,10 @@ type running struct {
 	admin          *admin.Handler
 	server         *http.Server
 	adminServer    *http.Server
-	transport      *http.Transport // to the API
-	memory         int64           // that this process may use; zero for no limit
+	transport      *proxy.Upstream // to the API
+	tending        sync.WaitGroup  // the transport
+	stopTending    context.CancelFunc
+	memory         int64 // that this process may use; zero for no limit
 	budget         *listen.Budget
 	serving        sync.WaitGroup // one for each listener
 	failed         chan error     // of a listener that broke
@@ -88,6 +90,8 @@ func (a *app) run(ctx context.Context) error {
 	if err := r.manager.Start(ctx); err != nil && ctx.Err() == nil {
 		return errors.Join(err, r.manager.Close(ctx))
 	}
+	r.tend()
+	defer r.stopTending()
 	r.serve()
 	r.announce()
 	r.checkRedirect()
@@ -198,6 +202,13 @@ func (r *running) droppedLines() uint64 {
 	return 0
 }
 
+// tend keeps a connection to the API open while requests are served.
+func (r *running) tend() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stopTending = cancel
+	r.tending.Go(func() { r.transport.Tend(ctx, r.Upstream.API) })
+}
+
 func (r *running) serve() {
 	for _, l := range r.listeners {
 		r.serving.Go(func() { r.serveOne(r.server, l) })
@@ -301,6 +312,8 @@ func (r *running) stop() error {
 		r.adminServer.Close()
 	}
 	r.serving.Wait()
+	r.stopTending()
+	r.tending.Wait()
 	r.transport.CloseIdleConnections()
 	left := r.DrainMin + r.DrainTimeout - time.Since(begun)
 	exchange, cancel := r.ending.exchange(max(left, closeReserve))

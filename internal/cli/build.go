@@ -21,7 +21,7 @@ const adminHeaderBytes = 64 << 10
 
 // build makes the parts and puts them together.
 func (r *running) build() (err error) {
-	r.transport = r.Upstream.Transport(r.UpstreamHeaderTimeout)
+	r.transport = proxy.NewUpstream(r.transportOptions(r.UpstreamHeaderTimeout))
 	if r.manager, err = tokens.New(r.managerConfig()); err != nil {
 		return err
 	}
@@ -43,8 +43,19 @@ func (r *running) build() (err error) {
 	return nil
 }
 
+// transportOptions notice what leads back to this process.
+func (r *running) transportOptions(headerTimeout time.Duration) proxy.TransportOptions {
+	o := r.Upstream.Options(headerTimeout)
+	o.Own = func(conn net.Conn) bool {
+		return listen.Leads(conn, r.listeners...) || listen.Leads(conn, r.adminListeners...)
+	}
+	o.OwnCertificate = r.Certificate.Leaf
+	return o
+}
+
 func (r *running) managerConfig() tokens.Config {
 	c := managerConfig(r.Config, r.store, r.logger)
+	c.Endpoint.Transport = proxy.NewTransport(r.transportOptions(0))
 	log := c.Observe
 	c.Observe = func(e tokens.Event) {
 		log(e)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -152,9 +153,18 @@ func (c *checker) listeners() {
 		*url.URL
 	}{{"api-url", c.Upstream.API}, {"token-url", c.Upstream.Token}} {
 		for _, a := range all {
-			if target.URL != nil && target.Host != "" && a.Port != 0 && a.Reaches(target.Hostname(), PortOf(target.URL)) {
+			if target.URL != nil && target.Host != "" && a.Port != 0 && a.Reaches(c.dialled(target.URL)) {
 				c.fail(target.flag, target.Host+" is this proxy's own listener "+a.String(), "give the URL of the API, or listen on another port")
 			}
 		}
 	}
+}
+
+// dialled returns where a connection for u is opened, as far as the settings say.
+func (c *checker) dialled(u *url.URL) (host, port string) {
+	host, port = u.Hostname(), PortOf(u)
+	if to := c.Upstream.ConnectTo[net.JoinHostPort(host, port)]; to != "" {
+		host, port, _ = net.SplitHostPort(to) // which was checked
+	}
+	return host, port
 }

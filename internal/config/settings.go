@@ -84,6 +84,7 @@ type UpstreamSettings struct {
 	APIURL                string `name:"api-url" placeholder:"URL" help:"The API, instead of the region's."`
 	AuthorizeURL          string `placeholder:"URL" help:"The consent page, instead of the region's."`
 	TokenURL              string `placeholder:"URL" help:"The token endpoint, instead of the region's."`
+	APIAddress            string `name:"api-address" placeholder:"HOST:PORT" help:"Connect here for the API's name, whatever the hosts file or the DNS says."`
 	AllowInsecureUpstream bool   `default:"false" help:"Allow plain http to a host that is not loopback. Credentials then travel in clear."`
 	CAFile                string `name:"ca-file" placeholder:"FILE" help:"PEM file with certificate authorities to trust besides the system's."`
 }

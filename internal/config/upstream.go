@@ -1,12 +1,16 @@
 package config
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"time"
 
 	"pandadoc-auth-proxy/internal/listen"
@@ -34,6 +38,8 @@ type Upstream struct {
 	Authorize *url.URL
 	Token     *url.URL
 	Roots     *x509.CertPool // nil means the system's
+	// ConnectTo holds for the HOST:PORT of the API where to connect instead. Nil changes nothing.
+	ConnectTo map[string]string
 }
 
 func (c *checker) upstream(s *UpstreamSettings) {
@@ -53,6 +59,8 @@ func (c *checker) upstream(s *UpstreamSettings) {
 		Token:     c.url(s, "token-url", s.TokenURL, region.Token),
 		Roots:     c.roots(s.CAFile),
 	}
+	c.connectTo(s.APIAddress)
+	c.forwardProxy()
 	api := c.Upstream.API
 	if api.RawQuery != "" || api.ForceQuery {
 		c.fail("api-url", "a query has no place in it", "write it like https://api.pandadoc.com")
@@ -80,6 +88,36 @@ func (c *checker) url(s *UpstreamSettings, flag, text, otherwise string) *url.UR
 		c.fail(flag, "plain http would send credentials in clear to "+u.Host, "use https, or set --allow-insecure-upstream")
 	}
 	return u
+}
+
+// connectTo reads --api-address. It stands for the API's name, also where that serves the token endpoint.
+func (c *checker) connectTo(address string) {
+	if address == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(address)
+	if _, errPort := strconv.ParseUint(port, 10, 16); err != nil || errPort != nil || host == "" {
+		c.fail("api-address", fmt.Sprintf("%q is not of the form HOST:PORT", address), "write it like 203.0.113.7:443")
+		return
+	}
+	api := c.Upstream.API
+	c.Upstream.ConnectTo = map[string]string{net.JoinHostPort(api.Hostname(), PortOf(api)): address}
+}
+
+// forwardProxy refuses an HTTPS_PROXY that net/http would ignore without a word. Its value may hold a password.
+func (c *checker) forwardProxy() {
+	text := cmp.Or(Lookup(c.environ, "HTTPS_PROXY"), Lookup(c.environ, "https_proxy")) // as net/http reads it
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		u, err = url.Parse("http://" + text)
+	}
+	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		c.errs = append(c.errs, problem.Mistake("HTTPS_PROXY: it cannot be understood as the address of a forward proxy",
+			"write HTTPS_PROXY like http://proxy.example.com:3128"))
+	}
 }
 
 func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" }
@@ -188,7 +226,12 @@ func (c *checker) storeKeys(path string) {
 // Transport returns one for the API, and for the token endpoint, which limits the wait for an answer in its
 // own way.
 func (u Upstream) Transport(headerTimeout time.Duration) *http.Transport {
-	return proxy.NewTransport(proxy.TransportOptions{
-		HeaderTimeout: headerTimeout, RootCAs: u.Roots, Proxy: http.ProxyFromEnvironment,
-	})
+	return proxy.NewTransport(u.Options(headerTimeout))
+}
+
+// Options returns what transports to PandaDoc's hosts have in common.
+func (u Upstream) Options(headerTimeout time.Duration) proxy.TransportOptions {
+	return proxy.TransportOptions{
+		HeaderTimeout: headerTimeout, RootCAs: u.Roots, Proxy: http.ProxyFromEnvironment, ConnectTo: u.ConnectTo,
+	}
 }

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"os"
 	"sync"
@@ -71,6 +72,16 @@ func (c *Certificate) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		}
 	}
 	return c.pair, nil
+}
+
+// Leaf returns the certificate that is served now, or nil if c is nil: then none is.
+func (c *Certificate) Leaf() *x509.Certificate {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pair.Leaf
 }
 
 func (c *Certificate) renewLocked() {

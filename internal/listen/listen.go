@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -267,6 +268,31 @@ func (a Address) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		first = cmp.Or(first, err)
 	}
 	return nil, first
+}
+
+// Leads reports whether conn, which this process has opened, leads to one of its own listeners. A listener on
+// all addresses is reached by each address of the machine, from which such a connection then also comes.
+func Leads(conn net.Conn, listeners ...net.Listener) bool {
+	remote, ok := addrPort(conn.RemoteAddr())
+	if !ok {
+		return false
+	}
+	local, _ := addrPort(conn.LocalAddr())
+	here := remote.Addr().IsLoopback() || remote.Addr() == local.Addr()
+	return slices.ContainsFunc(listeners, func(l net.Listener) bool {
+		at, ok := addrPort(l.Addr())
+		return ok && at.Port() == remote.Port() && (at.Addr() == remote.Addr() || at.Addr().IsUnspecified() && here)
+	})
+}
+
+// addrPort returns a TCP address, an IPv4 one in IPv6's form as IPv4.
+func addrPort(a net.Addr) (netip.AddrPort, bool) {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	at := tcp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port()), true
 }
 
 // BaseURL returns how clients address a listener.

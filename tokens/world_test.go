@@ -26,6 +26,7 @@ type authServer struct {
 	grants  int      // pairs given for refresh tokens
 	invalid int      // invalid_grant answers
 	life    any      // expires_in; nil leaves it out
+	deaf    bool     // the API refuses every token
 	// script holds what the next calls meet instead; each returns false to go on as usual.
 	script []func(s *authServer, w http.ResponseWriter, r *http.Request) bool
 }
@@ -57,7 +58,7 @@ func (s *authServer) accepts(_ context.Context, t tokens.Token) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, access := range s.live {
-		if access == t.Access.Reveal() {
+		if !s.deaf && access == t.Access.Reveal() {
 			return true
 		}
 	}
@@ -198,6 +199,11 @@ type world struct {
 	events []tokens.Event
 }
 
+const (
+	apiURL   = "https://api.example"
+	tokenURL = "http://auth.example/oauth2/access_token"
+)
+
 // inWorld runs f in a bubble with a world of its own.
 func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
@@ -247,8 +253,9 @@ func (w *world) setDown(down bool) {
 func (w *world) config() tokens.Config {
 	c := tokens.DefaultConfig()
 	c.Store = w.store
+	c.API = apiURL
 	c.Endpoint = tokens.Endpoint{
-		URL: "http://auth.example/oauth2/access_token", ClientID: "id", ClientSecret: tokens.NewSecret("secret"),
+		URL: tokenURL, ClientID: "id", ClientSecret: tokens.NewSecret("secret"),
 		Transport: &http.Transport{DialContext: w.dial},
 	}
 	c.Probe = w.server.accepts

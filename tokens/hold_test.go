@@ -1,0 +1,296 @@
+package tokens_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// refusedRequest is one request through the proxy whose every attempt the API answers with 401.
+func refusedRequest(t *testing.T, m *tokens.Manager, account string) {
+	t.Helper()
+	tok, err := m.Token(t.Context(), account)
+	if err != nil {
+		return
+	}
+	second, err := m.Renew(t.Context(), account, refused(tok))
+	if err != nil {
+		return
+	}
+	_ = m.RefusedAgain(t.Context(), account, refused(second))
+}
+
+// The endpoint gives the access token that the API has just refused: one request made 222 token calls in 20 s.
+func TestSameAccessTokenAgainIsNoProgress(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
+		old := token(t, m)
+		same := func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
+			return answers(200, nil, fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"expires_in":3600}`, old.Access.Reveal(), "r"))(s, rw, r)
+		}
+		for range 100 {
+			w.server.next(same)
+		}
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, tokens.ErrRefreshDidNotHelp) {
+			t.Errorf("Renew = %v, want ErrRefreshDidNotHelp", err)
+		}
+		for begin := time.Now(); time.Since(begin) < 25*time.Second; time.Sleep(100 * time.Millisecond) {
+			refusedRequest(t, m, tokens.DefaultAccount) // also as a body that was not kept does, in the background
+		}
+		if calls, _, _ := w.server.counts(); calls != 1 {
+			t.Errorf("%d token calls in 25 s, want 1", calls)
+		}
+		wantState(t, m, "degraded: refresh-did-not-help")
+	})
+}
+
+// An API that answers everything with 401 cost a token call per process, restart and eviction.
+func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		run  func(t *testing.T, w *world) // 29 s, after the first refresh
+	}{
+		{"one process", func(t *testing.T, w *world) { w.refuseFor(29*time.Second, w.manager()) }},
+		{"three processes", func(t *testing.T, w *world) {
+			w.refuseFor(29*time.Second, w.manager(), w.manager(), w.manager())
+		}},
+		{"restarts", func(t *testing.T, w *world) {
+			for range 6 {
+				m := w.manager()
+				w.refuseFor(4800*time.Millisecond, m)
+				_ = closeNow(m)
+			}
+		}},
+		{"evictions", func(t *testing.T, w *world) {
+			m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 1 })
+			for begin := time.Now(); time.Since(begin) < 29*time.Second; time.Sleep(100 * time.Millisecond) {
+				for _, name := range []string{"nobody", tokens.DefaultAccount, "somebody"} {
+					refusedRequest(t, m, name)
+				}
+			}
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.signedIn()
+				w.server.mu.Lock()
+				w.server.deaf = true
+				w.server.mu.Unlock()
+				row.run(t, w)
+				w.wantCalls(1, 1, 0)
+				// The next one comes when the hold is over, and its hold is twice as long.
+				time.Sleep(5 * time.Second)
+				w.refuseFor(50*time.Second, w.manager(), w.manager())
+				w.wantCalls(2, 2, 0)
+			})
+		})
+	}
+}
+
+// refuseFor has all processes meet a 401 ten times a second.
+func (w *world) refuseFor(d time.Duration, all ...*tokens.Manager) {
+	var wg sync.WaitGroup
+	for _, m := range all {
+		wg.Go(func() {
+			for begin := time.Now(); time.Since(begin) < d; time.Sleep(100 * time.Millisecond) {
+				refusedRequest(w.t, m, tokens.DefaultAccount)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// The hold stands in the same swap as the pair, and the first accepted request ends it in the store.
+func TestAcceptedRequestEndsTheHoldInTheStore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		old := token(t, m)
+		w.server.kill(old)
+		w.store.setOnSave(func(rec tokens.Record) error {
+			if rec.Generation == 2 && rec.Hold == nil {
+				t.Error("the pair is saved without its hold")
+			}
+			return nil
+		})
+		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
+		w.store.setOnSave(nil)
+		if err != nil || w.record().Hold == nil {
+			t.Fatalf("Renew = %v, hold %v", err, w.record().Hold)
+		}
+		m.Accepted(t.Context(), tokens.DefaultAccount, old) // a late answer to the former token proves nothing
+		if w.record().Hold == nil {
+			t.Error("an answer to the former token has ended the hold")
+		}
+		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		if w.record().Hold != nil {
+			t.Error("the hold still stands in the store")
+		}
+		w.server.kill(tok) // now a refusal is a new one
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(tok)); err != nil {
+			t.Error(err)
+		}
+		w.wantCalls(2, 2, 0)
+	})
+}
+
+func TestHoldThatTheStoreCouldNotEndStaysEnded(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		old := token(t, m)
+		w.server.kill(old)
+		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.store.fail(nil, errDisk)
+		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		w.store.fail(nil, nil)
+		time.Sleep(time.Minute)
+		if w.record().Hold != nil {
+			t.Error("the hold was not ended in the store afterwards")
+		}
+	})
+}
+
+func TestWhatEndsAHold(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		do   func(t *testing.T, w *world, m *tokens.Manager)
+		ends bool
+	}{
+		{"a refresh by a person", func(t *testing.T, w *world, m *tokens.Manager) {
+			if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+		{"a login", func(t *testing.T, w *world, m *tokens.Manager) { w.login(m) }, true},
+		{"a logout", func(t *testing.T, w *world, m *tokens.Manager) { _, _ = m.Logout(t.Context(), tokens.DefaultAccount) }, true},
+		{"a refresh before expiry", func(t *testing.T, w *world, m *tokens.Manager) { time.Sleep(10 * time.Second) }, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.server.life = 10
+				m := w.signedIn()
+				old := token(t, m)
+				w.server.kill(old)
+				if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil {
+					t.Fatal(err)
+				}
+				row.do(t, w, m)
+				if got := w.record().Hold == nil; got != row.ends {
+					t.Errorf("hold ended: %v, want %v", got, row.ends)
+				}
+			})
+		})
+	}
+}
+
+// Within 5 s after a probe had found the token good for a download, a token that died was taken for good
+// everywhere.
+func TestGoodTokenIsRememberedPerMethodAndPath(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		tok := token(t, m)
+		download := tokens.Refusal{Token: tok, Method: http.MethodGet, Path: "/public/v1/documents/x/download-protected"}
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, download); !errors.Is(err, tokens.ErrTokenGood) {
+			t.Fatalf("Renew = %v, want ErrTokenGood", err)
+		}
+		time.Sleep(time.Second)
+		w.server.kill(tok)
+		if got, err := m.Renew(t.Context(), tokens.DefaultAccount, tokens.Refusal{Token: tok, Method: http.MethodPost, Path: "/public/v1/documents"}); err != nil || got.Same(tok) {
+			t.Errorf("Renew of a token that died = %v, %v, want another", got, err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+// A bounded memory: a client that meets 401 on ever other paths does not fill it.
+func TestManyPathsWithAGoodToken(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		tok := token(t, m)
+		for i := range 1000 {
+			r := tokens.Refusal{Token: tok, Method: http.MethodGet, Path: fmt.Sprintf("/public/v1/documents/%d", i)}
+			if _, err := m.Renew(t.Context(), tokens.DefaultAccount, r); !errors.Is(err, tokens.ErrTokenGood) {
+				t.Fatalf("path %d: Renew = %v, want ErrTokenGood", i, err)
+			}
+		}
+		w.wantCalls(0, 0, 0)
+	})
+}
+
+func TestRefusedAPIKeyDegradesTheAccount(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		keys := &files{key: tokens.NewSecret("old-key")}
+		m := w.manager(func(c *tokens.Config) {
+			c.Accounts = map[string]tokens.AccountConfig{tokens.DefaultAccount: {APIKey: keys.key}}
+			c.Secrets = keys
+		})
+		tok := token(t, m)
+		refuse := func(n int) {
+			for range n {
+				if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(tok)); !errors.Is(err, tokens.ErrAPIKey) {
+					t.Fatalf("Renew = %v, want ErrAPIKey", err)
+				}
+			}
+		}
+		refuse(2)
+		wantState(t, m, "ready")
+		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		refuse(2)
+		wantState(t, m, "ready")
+		refuse(1)
+		wantState(t, m, "degraded: api-key-refused")
+		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		wantState(t, m, "ready")
+		refuse(3)
+		keys.set(tokens.NewSecret("new-key"), tokens.Secret{})
+		time.Sleep(10 * time.Second)
+		wantState(t, m, "ready")
+		if got := token(t, m); got.Access.Reveal() != "new-key" {
+			t.Error("the key of the file is not used")
+		}
+	})
+}
+
+// files are secrets in files.
+type files struct {
+	mu          sync.Mutex
+	key, client tokens.Secret
+}
+
+func (f *files) set(key, client tokens.Secret) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.key, f.client = key, client
+}
+
+func (f *files) ClientSecret() tokens.Secret { f.mu.Lock(); defer f.mu.Unlock(); return f.client }
+
+func (f *files) APIKey(string) tokens.Secret { f.mu.Lock(); defer f.mu.Unlock(); return f.key }
+
+// The file was replaced, and the secret in memory was used until the restart.
+func TestReplacedClientSecretIsUsedAtOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		secrets := &files{client: tokens.NewSecret("spent")}
+		m := w.signedIn(func(c *tokens.Config) { c.Secrets = secrets })
+		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrClientRefused) {
+			t.Fatalf("Refresh = %v, want ErrClientRefused", err)
+		}
+		time.Sleep(2 * time.Second)
+		// It is replaced while a call with the old one is under way: refused, read again, accepted.
+		w.server.next(func(*authServer, http.ResponseWriter, *http.Request) bool {
+			secrets.set(tokens.Secret{}, tokens.NewSecret("secret"))
+			return false
+		})
+		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Error("Refresh after the file was replaced:", err)
+		}
+		wantState(t, m, "ready")
+	})
+}

@@ -18,7 +18,7 @@ func foundRows() []row {
 		{"U10", "a file planted at the emergency path", nil, notYet},
 		{"U11", "the browser that login starts inherits our secrets", by("TestBrowserIsOpenedWithoutAShell"), ""},
 		{"U12", "control characters of a server in our terminal output", nil, notYet},
-		{"U13", "the hosts file leads the API's name to us", nil, notYet},
+		{"U13", "the hosts file leads the API's name to us", by("TestTheHostsFileLeadsTheAPIToUs", "TestTheAPIIsFoundAtItsAddress", "TestARouterLeadsTheAPIBackToUs"), ""},
 		{"U14", "a setting in another spelling is without effect", nil, notYet},
 		{"U15", "quotes in an env file become part of a secret", nil, notYet},
 		{"U16", "two 100 Continue for one request", nil, notYet},

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"os"
-	"path/filepath"
 
-	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 )
@@ -54,12 +52,8 @@ func (x *examination) emergency() Finding {
 	if !x.store.Persistent {
 		return skipped("no store outlives the proxy, so there is no place for tokens that it does not take")
 	}
-	places := []string{x.config.Proxy.TempDir, os.TempDir()}
-	if state, err := config.StateDir(x.in.Environ); err == nil {
-		places = append([]string{state}, places...)
-	}
-	for _, dir := range places {
-		if dir != "" && filepath.IsAbs(dir) && tryWrite(dir) == nil {
+	for _, dir := range x.config.Tokens.EmergencyDirs {
+		if tryWrite(dir) == nil {
 			return fine("tokens that the store does not take go to " + dir)
 		}
 	}

@@ -3,6 +3,7 @@ package doctor
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -71,8 +72,21 @@ func accountFaults() []fault {
 		},
 		{
 			name:  "the token of another region",
-			plant: func(w *ward) { w.signIn(); w.use(clinic{bearer: "another"}) },
+			plant: func(w *ward) { w.signIn(); w.use(clinic{bearer: "another"}); w.bindToAPI() },
 			check: "api", seen: "refuses its access token (HTTP 401)", fix: "check that the account is in this region (--region is global)", exit: 1,
+		},
+		{
+			name:  "tokens of another API",
+			plant: func(w *ward) { w.signIn(); w.use(clinic{}) },
+			check: "token", seen: "the stored tokens belong to http://127.0.0.1:", fix: "or sign in under the new one: pandadoc-auth-proxy login", exit: 3,
+		},
+		{
+			name: "tokens of another client",
+			plant: func(w *ward) {
+				w.signIn()
+				w.env["CLIENT_ID"] = strings.Repeat("0", 20)
+			},
+			check: "token", seen: "requests work as long as the access token does", fix: "set the configuration back", exit: 0,
 		},
 		{
 			name: "an API key that was given as an access token",
@@ -106,10 +120,19 @@ func accountFaults() []fault {
 		},
 		{
 			name:  "a user who may not use the API",
-			plant: func(w *ward) { w.signIn(); w.use(clinic{status: http.StatusForbidden}) },
+			plant: func(w *ward) { w.signIn(); w.use(clinic{status: http.StatusForbidden}); w.bindToAPI() },
 			check: "api", seen: "HTTP 403", fix: "the plan includes the API", exit: 1,
 		},
 	}
+}
+
+// bindToAPI makes the stored tokens those of the configured API and token endpoint.
+func (w *ward) bindToAPI() {
+	w.Helper()
+	issuer := w.record()["issuer"].(map[string]any)
+	issuer["api"], issuer["token_url"] = w.env["API_URL"], w.env["TOKEN_URL"]
+	delete(w.env, "REFRESH_TOKEN") // was used under another issuer
+	w.rewrite(map[string]any{"issuer": issuer})
 }
 
 // spendElsewhere uses the stored refresh token as another program would: both tokens of the store are

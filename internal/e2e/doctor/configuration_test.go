@@ -57,6 +57,7 @@ func configurationFaults() []fault {
 				w.env["CLIENT_ID"], w.env["CLIENT_SECRET"] = w.env["CLIENT_SECRET"], w.env["CLIENT_ID"]
 			},
 			check: "client", seen: "the length of a secret", fix: "exchange the two", exit: 1,
+			also: []string{"token"},
 		},
 		{
 			name: "the API of one region, the token endpoint of the other",

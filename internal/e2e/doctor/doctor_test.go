@@ -92,7 +92,7 @@ func TestRefreshShowsWhatLookingCannot(t *testing.T) {
 			}
 			d := w.doctor("--refresh")
 			found := d.find("refresh")
-			if d.status != 1 || len(found) != 1 || !strings.Contains(found[0].Seen, "refused the client id or secret") ||
+			if d.status != 1 || len(found) != 1 || !strings.Contains(found[0].Seen, "does not accept the client id or secret") ||
 				!strings.Contains(found[0].Fix, "PANDADOC_CLIENT_SECRET") {
 				t.Errorf("got status %d and %v", d.status, found)
 			}

@@ -27,23 +27,26 @@ func networkFaults() []fault {
 		},
 		{
 			name:  "a host name that does not exist",
-			plant: func(w *ward) { w.signIn(); w.env["API_URL"] = "https://pandadoc-api.invalid" },
+			plant: func(w *ward) { w.onlyKey(fakeToken); w.env["API_URL"] = "https://pandadoc-api.invalid" },
 			check: "dns", seen: "pandadoc-api.invalid cannot be found", fix: "resolver", exit: 1,
 		},
 		{
 			name:  "nobody listens there",
-			plant: func(w *ward) { w.signIn(); w.env["API_URL"] = "http://" + dead },
+			plant: func(w *ward) { w.onlyKey(fakeToken); w.env["API_URL"] = "http://" + dead },
 			check: "connection", seen: dead + " cannot be reached: connection refused", fix: "firewall", exit: 1,
 		},
 		{
-			name:  "https to a server without TLS",
-			plant: func(w *ward) { w.signIn(); w.env["API_URL"] = strings.Replace(w.env["API_URL"], "http:", "https:", 1) },
+			name: "https to a server without TLS",
+			plant: func(w *ward) {
+				w.onlyKey(fakeToken)
+				w.env["API_URL"] = strings.Replace(w.env["API_URL"], "http:", "https:", 1)
+			},
 			check: "connection", seen: "gives no answer over https", fix: "scheme (http or https)", exit: 1,
 		},
 		{
 			name: "a certificate by an authority that nobody knows",
 			plant: func(w *ward) {
-				w.signIn()
+				w.onlyKey(fakeToken)
 				w.env["API_URL"] = w.tlsServer()
 			},
 			check: "tls", seen: "certificate signed by unknown authority", fix: "--ca-file", exit: 1,

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 )
 
@@ -132,25 +130,4 @@ func (c Config) checkAccounts() (errs []error) {
 		owners[print] = name
 	}
 	return errs
-}
-
-// NewIssuer returns the issuer for the URLs of the API and of the token endpoint. Both are brought to one
-// form: lower-case host, no default port, no trailing slash; of the API only the origin counts.
-func NewIssuer(apiURL, tokenURL, clientID string) Issuer {
-	api, _ := normalURL(apiURL)
-	endpoint, path := normalURL(tokenURL)
-	return Issuer{API: api, TokenURL: endpoint + path, ClientID: clientID}
-}
-
-// normalURL returns the origin and the path of a URL in the form that issuers are compared in.
-func normalURL(text string) (origin, path string) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		return text, ""
-	}
-	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	if port := map[string]string{"http": ":80", "https": ":443"}[scheme]; port != "" {
-		host = strings.TrimSuffix(host, port)
-	}
-	return scheme + "://" + host, strings.TrimRight(u.EscapedPath(), "/")
 }

@@ -186,6 +186,21 @@ func (c *claim) listen() (Pair, error) {
 	}
 }
 
+// answer tells a process that is about to send the refresh token which we have sent: it writes our
+// marker anew. It also replaces a marker that the engine has lost.
+func (c *claim) answer() {
+	if c.a.m.watch.settle == 0 {
+		return
+	}
+	found, err := c.a.m.load(c.a.name)
+	if err != nil || found.Compare(c.rec) != 0 || found.Pending != nil && found.Pending.Owner == c.a.owner {
+		return
+	}
+	started := c.rec.Pending.StartedAt
+	c.rec, c.lost = c.learnt(found), false
+	_ = c.renew(started) // if it fails, the store has more to say, or cannot be asked by the other one either
+}
+
 // keepAlive renews the lease when a third of it has passed. A failure is no reason to stop listening.
 func (c *claim) keepAlive() {
 	if c.a.m.locker == nil && !c.lost && time.Since(c.fresh) >= lease/3 {
@@ -220,7 +235,7 @@ func (c *claim) fail(err error, took time.Duration) error {
 	if errors.As(err, &answer) {
 		switch {
 		case refusesToken(answer):
-			return c.refused(answer, took)
+			return c.refused(err, answer.Code, took)
 		case refusesClient(answer):
 			sentinel = ErrClientRefused
 		}
@@ -235,7 +250,7 @@ func (c *claim) fail(err error, took time.Duration) error {
 
 // refused marks the generation rejected. If an earlier request with the same token is not accounted for,
 // its owner may be about to save the pair that it got: the store is watched for one more lease first.
-func (c *claim) refused(answer *EndpointError, took time.Duration) error {
+func (c *claim) refused(err error, code string, took time.Duration) error {
 	cause := CauseRevokedOrSpent
 	if c.doubtful || !c.rec.UnconfirmedSince.IsZero() {
 		cause = CauseLostInTransit
@@ -243,11 +258,11 @@ func (c *claim) refused(answer *EndpointError, took time.Duration) error {
 			return nil
 		}
 	}
-	found, ok := c.release(&Rejected{Generation: c.from.Generation, At: wallClock(), Cause: cause, Code: answer.Code})
+	found, ok := c.release(&Rejected{Generation: c.from.Generation, At: wallClock(), Cause: cause, Code: code})
 	if ok && found.Compare(c.from) > 0 {
 		return nil
 	}
-	c.a.m.report(c.a, Event{Kind: EventFailed, Generation: c.from.Generation, Duration: took, Err: answer, Detail: answer.Error()})
+	c.a.m.report(c.a, Event{Kind: EventFailed, Generation: c.from.Generation, Duration: took, Err: err, Detail: err.Error()})
 	if !ok { // the store did not take the mark; without it we would ask again for every request
 		return c.a.failed(ErrLoginRequired, &CauseError{Code: cause}, 0)
 	}

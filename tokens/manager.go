@@ -243,7 +243,7 @@ func (m *Manager) begin(f func()) bool {
 func (m *Manager) evictLocked() {
 	for tries := m.lru.Len(); m.lru.Len() > m.config.MaxAccounts && tries > 0; tries-- {
 		name, a, _ := m.lru.GetOldest()
-		p, ok := a.park(time.Now())
+		p, ok := a.park()
 		if !ok {
 			m.lru.Get(name) // moves it to the young end
 			continue
@@ -254,6 +254,33 @@ func (m *Manager) evictLocked() {
 			m.parked[name] = p
 		}
 	}
+}
+
+// park returns what is kept of the account when it leaves memory; ok is false if it must stay, because it
+// may be the only holder of a token.
+func (a *account) park() (p parked, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.flight != nil || a.logins > 0 || a.unsaved != nil {
+		return parked{}, false
+	}
+	return parked{status: a.told, cool: a.cool}, true
+}
+
+// resume takes up what was kept. Nobody else knows the account yet.
+func (a *account) resume(p parked) { a.told, a.cool, a.listed = p.status, p.cool, true }
+
+// exists reports whether the account is configured, stored or used.
+func (a *account) exists() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.existsLocked()
+}
+
+func (a *account) existsLocked() bool {
+	_, configured := a.m.config.Accounts[a.name]
+	stored := a.rec.Generation > 0 && !a.rec.Forgotten
+	return configured || stored || a.listed && a.rec.Generation == 0 && a.lookedAt.IsZero() || a.asked && a.name == DefaultAccount
 }
 
 // touch tells the cache that a was used, at most once a second.

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -104,6 +106,27 @@ type Issuer struct {
 	API      string `json:"api,omitempty"`       // origin, such as https://api.pandadoc.com
 	TokenURL string `json:"token_url,omitempty"` // token endpoint
 	ClientID string `json:"client_id,omitempty"` // empty matches every client
+}
+
+// NewIssuer returns the issuer for the URLs of the API and of the token endpoint. Both are brought to one
+// form: lower-case host, no default port, no trailing slash; of the API only the origin counts.
+func NewIssuer(apiURL, tokenURL, clientID string) Issuer {
+	api, _ := normalURL(apiURL)
+	endpoint, path := normalURL(tokenURL)
+	return Issuer{API: api, TokenURL: endpoint + path, ClientID: clientID}
+}
+
+// normalURL returns the origin and the path of a URL in the form that issuers are compared in.
+func normalURL(text string) (origin, path string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return text, ""
+	}
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	if port := map[string]string{"http": ":80", "https": ":443"}[scheme]; port != "" {
+		host = strings.TrimSuffix(host, port)
+	}
+	return scheme + "://" + host, strings.TrimRight(u.EscapedPath(), "/")
 }
 
 // matchesAPI reports whether a token of i may be sent to the API of o. What is not known matches.

@@ -10,8 +10,9 @@ import (
 )
 
 var (
-	errInDoubt  = errors.New("a refresh was cut off and may have spent the refresh token; it is not sent again while the access token works")
-	errNoClient = errors.New("no client id is configured")
+	errInDoubt   = errors.New("a refresh was cut off and may have spent the refresh token; it is not sent again while the access token works")
+	errNoClient  = errors.New("no client id is configured")
+	errOvertaken = errors.New("another process has answered the announcement of this refresh")
 )
 
 const (
@@ -87,6 +88,39 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	}
 	c.lock = lock.move()
 	return 0, c.run()
+}
+
+// announced waits until everybody who holds a newer pair than ours, or has our refresh token under way, had
+// the time to say so. It is nil if our marker still stands; errOvertaken if it does not.
+func (c *claim) announced() error {
+	if c.a.m.watch.settle == 0 {
+		return nil
+	}
+	if !sleep(c.a.m.closing, c.a.m.watch.settle) {
+		return errClosed
+	}
+	found, err := c.a.look()
+	switch {
+	case err != nil:
+		return err
+	case found.Compare(c.rec) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
+		return errOvertaken
+	}
+	c.rec = found
+	return nil
+}
+
+// withdraw ends a refresh that was announced and not begun. It returns what callers are told; nil means that the
+// store is to be looked at again.
+func (c *claim) withdraw(err error) error {
+	if errors.Is(err, errOvertaken) {
+		return nil
+	}
+	c.release(nil)
+	if errors.Is(err, errClosed) {
+		return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err}
+	}
+	return c.a.failed(ErrStoreUnavailable, err, 0)
 }
 
 // mayStart reports whether the refresh token in rec may be sent now: if not, it returns how long to wait, or

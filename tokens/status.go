@@ -118,28 +118,13 @@ func (m *Manager) Status() []Status {
 	return slices.CompactFunc(all, func(x, y Status) bool { return x.Account == y.Account })
 }
 
-// exists reports whether the account is configured, stored or used.
-func (a *account) exists() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.existsLocked()
-}
-
-func (a *account) existsLocked() bool {
-	_, configured := a.m.config.Accounts[a.name]
-	stored := a.rec.Generation > 0 && !a.rec.Forgotten
-	return configured || stored || a.listed && a.rec.Generation == 0 && a.lookedAt.IsZero() || a.asked && a.name == DefaultAccount
-}
-
 // report tells the observer what happened, with the state as it is now.
 func (a *account) report(e Event) {
 	a.mu.Lock()
 	status := a.assessLocked(time.Now())
 	changed := status.State != a.told.State || status.Cause != a.told.Cause
 	changed = changed && a.existsLocked() // names that somebody made up are not reported
-	if changed {
-		a.told = status
-	}
+	a.told = status
 	a.mu.Unlock()
 	if a.m.config.Observe == nil {
 		return
@@ -152,20 +137,6 @@ func (a *account) report(e Event) {
 		a.m.config.Observe(e)
 	}
 }
-
-// park returns what is kept of the account when it leaves memory; ok is false if it must stay, because it
-// may be the only holder of a token.
-func (a *account) park(now time.Time) (p parked, ok bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.flight != nil || a.logins > 0 || a.unsaved != nil {
-		return parked{}, false
-	}
-	return parked{status: a.assessLocked(now), cool: a.cool}, true
-}
-
-// resume takes up what was kept. Nobody else knows the account yet.
-func (a *account) resume(p parked) { a.told, a.cool, a.listed = p.status, p.cool, true }
 
 // status returns how the account stands now.
 func (a *account) status(now time.Time) Status {

@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -137,54 +136,4 @@ func (a *account) unwatched() {
 	if at := time.Now().Add(a.m.watch.reread()); a.rereadAt.After(at) {
 		a.rereadAt = at
 	}
-}
-
-// announced waits until everybody who holds a newer pair than ours, or has our refresh token under way, had
-// the time to say so. It is nil if our marker still stands; errOvertaken if it does not.
-func (c *claim) announced() error {
-	if c.a.m.watch.settle == 0 {
-		return nil
-	}
-	if !sleep(c.a.m.closing, c.a.m.watch.settle) {
-		return errClosed
-	}
-	found, err := c.a.look()
-	switch {
-	case err != nil:
-		return err
-	case found.Compare(c.rec) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
-		return errOvertaken
-	}
-	c.rec = found
-	return nil
-}
-
-// withdraw ends a refresh that was announced and not begun. It returns what callers are told; nil means that the
-// store is to be looked at again.
-func (c *claim) withdraw(err error) error {
-	if errors.Is(err, errOvertaken) {
-		return nil
-	}
-	c.release(nil)
-	if errors.Is(err, errClosed) {
-		return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err}
-	}
-	return c.a.failed(ErrStoreUnavailable, err, 0)
-}
-
-var errOvertaken = errors.New("another process has answered the announcement of this refresh")
-
-// answer tells a process that is about to send the refresh token which we have sent: it writes our
-// marker anew. It also replaces a marker that the engine has lost.
-func (c *claim) answer() {
-	if c.a.m.watch.settle == 0 {
-		return
-	}
-	found, err := c.a.m.load(c.a.name)
-	if err != nil || found.Compare(c.rec) != 0 || found.Pending != nil && found.Pending.Owner == c.a.owner {
-		return
-	}
-	started := c.rec.Pending.StartedAt
-	c.rec, c.lost = c.learnt(found), false
-	_ = c.renew(started) // if it fails, the store has more to say, or cannot be asked by the other one either
 }

@@ -40,7 +40,7 @@ func (c *consent) put(r consentRequest, now time.Time) (ticket string) {
 			delete(c.tickets, t)
 		}
 	}
-	ticket = c.random.hex(40)
+	ticket = c.random.Hex(40)
 	r.expires = now.Add(ticketLifetime)
 	c.tickets[ticket] = r
 	return ticket

@@ -7,7 +7,7 @@
 //	defer srv.Close()
 //	json.NewEncoder(os.Stdout).Encode(srv.Info())
 //
-// # Moods
+// # Behaviour
 //
 // By default it does to its caller what a good client must hide: access tokens are refused for good
 // before their time, every refresh kills the old pair at once, expires_in is now and then a string or

@@ -21,23 +21,23 @@ const (
 // docsTable is the table of docs/emulator.md.
 func docsTable() string {
 	list := operations()
-	slices.SortStableFunc(list, func(a, b operation) int { return cmp.Compare(a.number, b.number) })
+	slices.SortStableFunc(list, func(a, b operation) int { return cmp.Compare(a.Number, b.Number) })
 	emulated := 0
 	var rows, own strings.Builder
 	for _, o := range list {
-		if o.number == 0 {
-			fmt.Fprintf(&own, "| `%s %s` | %s |\n", o.method, o.path, o.summary)
+		if o.Number == 0 {
+			fmt.Fprintf(&own, "| `%s %s` | %s |\n", o.Method, o.Path, o.Summary)
 			continue
 		}
 		what := "no (501)"
-		if o.emulated() {
+		if o.Emulated() {
 			emulated++
 			what = "yes"
 		}
-		if o.note != "" {
-			what += ": " + o.note
+		if o.Note != "" {
+			what += ": " + o.Note
 		}
-		fmt.Fprintf(&rows, "| %d | `%s %s` | %s | %s |\n", o.number, o.method, o.path, o.summary, what)
+		fmt.Fprintf(&rows, "| %d | `%s %s` | %s | %s |\n", o.Number, o.Method, o.Path, o.Summary, what)
 	}
 	return fmt.Sprintf("%d of the 127 operations are emulated.\n\n| # | request | what it does | emulated |\n|---|---|---|---|\n%s"+
 		"\nThe emulator's own routes, which PandaDoc does not have:\n\n| request | what it does |\n|---|---|\n%s", emulated, rows.String(), own.String())

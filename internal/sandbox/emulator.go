@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
 // EmulatorHeader is in every answer, so that nobody takes one for the service's.
@@ -16,16 +18,16 @@ const (
 // Emulator is one made-up PandaDoc with one application, one user and one workspace. It is safe for
 // concurrent use and starts no goroutine.
 type Emulator struct {
-	opts    Options
-	client  credentials
-	table   *router
-	grants  *grants
-	consent *consent
-	world   *world
-	history *history
-	faults  *faults
-	mood    *mood
-	ids     *random
+	opts      Options
+	client    credentials
+	table     *router
+	grants    *grants
+	consent   *consent
+	workspace *workspace.Workspace
+	history   *history
+	faults    *faults
+	behaviour *behaviour
+	ids       *random
 }
 
 // credentials are what an application registered at the emulator is given.
@@ -44,17 +46,17 @@ func New(opts Options) (*Emulator, error) {
 	}
 	secrets := newRandom(opts.Seed, "credentials")
 	e := &Emulator{
-		opts:    opts,
-		client:  credentials{id: secrets.hex(20), secret: secrets.hex(40), apiKey: secrets.hex(40)},
-		table:   newRouter(operations()),
-		grants:  newGrants(secrets, opts.tokenTTL()),
-		consent: newConsent(secrets),
-		history: newHistory(historySize),
-		faults:  newFaults(newRandom(opts.Seed, "faults")),
-		mood:    newMood(opts),
-		ids:     newRandom(opts.Seed, "ids"),
+		opts:      opts,
+		client:    credentials{id: secrets.Hex(20), secret: secrets.Hex(40), apiKey: secrets.Hex(40)},
+		table:     newRouter(operations()),
+		grants:    newGrants(secrets, opts.tokenTTL()),
+		consent:   newConsent(secrets),
+		history:   newHistory(historySize),
+		faults:    newFaults(newRandom(opts.Seed, "faults")),
+		behaviour: newBehaviour(opts),
+		ids:       newRandom(opts.Seed, "ids"),
 	}
-	e.world = newWorld(e.ids, e.history, time.Now())
+	e.workspace = workspace.New(e.ids, e.history.requests, time.Now())
 	return e, nil
 }
 
@@ -97,14 +99,14 @@ func (e *Emulator) Seed() uint64 { return e.opts.Seed }
 
 // Banner says in one line, for people, what this is and how it behaves.
 func (e *Emulator) Banner() string {
-	mood := "default mood: good tokens are refused early, every refresh rotates"
+	manner := "default: good tokens are refused early, every refresh rotates"
 	switch {
 	case e.opts.Calm:
-		mood = "calm: no misbehaviour"
+		manner = "calm: no misbehaviour"
 	case e.opts.Chaos:
-		mood = "chaos: 429, slow, cut and HTML answers on top of refused tokens"
+		manner = "chaos: 429, slow, cut and HTML answers on top of refused tokens"
 	}
-	return fmt.Sprintf("This is an EMULATOR of PandaDoc, not PandaDoc: nothing leaves this machine (%s; seed %d).", mood, e.opts.Seed)
+	return fmt.Sprintf("This is an EMULATOR of PandaDoc, not PandaDoc: nothing leaves this machine (%s; seed %d).", manner, e.opts.Seed)
 }
 
 // API serves the API, the consent page and the token endpoint.

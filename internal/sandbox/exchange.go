@@ -10,9 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
-// earlyRefusal names the mood's own refusals in the history.
+// earlyRefusal names the emulator's own refusals in the history.
 const earlyRefusal = "early-refusal"
 
 // exchange is one request on its way through the emulator.
@@ -40,11 +42,11 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		x.writeProblem(noRoute(allowed))
 		return
 	}
-	x.op, x.vars, x.entry.Operation = op, vars, op.number
+	x.op, x.vars, x.entry.Operation = op, vars, op.Number
 	if x.fault = e.faults.take(op, r); x.fault == nil {
-		x.fault = e.mood.mischief(op)
+		x.fault = e.behaviour.mischief(op)
 	}
-	if e.meetFault(x) || !op.open && !e.authenticate(x) {
+	if e.applyFault(x) || !op.open && !e.authenticate(x) {
 		return
 	}
 	if op.stream != nil {
@@ -61,8 +63,8 @@ func (e *Emulator) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	r.Body = body
 	x := &exchange{w: &answerWriter{ResponseWriter: w}, r: r, body: body}
 	x.entry = Entry{
-		Time: time.Now(), RequestID: e.ids.hex(32), Method: bounded(r.Method, 40), Target: target(r),
-		UserAgent: bounded(r.UserAgent(), 200),
+		Time: time.Now(), RequestID: e.ids.Hex(32), Method: workspace.Bounded(r.Method, 40), Target: target(r),
+		UserAgent: workspace.Bounded(r.UserAgent(), 200),
 	}
 	h := w.Header()
 	h.Set(EmulatorHeader, emulatorValue)
@@ -81,7 +83,7 @@ func target(r *http.Request) string {
 	if strings.HasPrefix(r.URL.Path, "/oauth2/") {
 		t, _, _ = strings.Cut(t, "?")
 	}
-	return bounded(t, 2048)
+	return workspace.Bounded(t, 2048)
 }
 
 func (e *Emulator) note(x *exchange) {
@@ -94,13 +96,12 @@ func (e *Emulator) note(x *exchange) {
 	x.entry.Number = e.history.put(x.entry)
 }
 
-func noRoute(allowed []string) *problem {
+func noRoute(allowed []string) *workspace.Problem {
 	if len(allowed) == 0 {
-		return notFound()
+		return workspace.NotFound()
 	}
-	return &problem{
-		status: 405, kind: "method_not_allowed", detail: "Method not allowed.",
-		header: map[string]string{"Allow": strings.Join(allowed, ", ")},
+	return &workspace.Problem{Status: 405, Kind: "method_not_allowed", Detail: "Method not allowed.",
+		Header: map[string]string{"Allow": strings.Join(allowed, ", ")},
 	}
 }
 
@@ -110,7 +111,7 @@ func (e *Emulator) authenticate(x *exchange) bool {
 	if p == nil {
 		return true
 	}
-	done := e.mood.refuse()
+	done := e.behaviour.refuse()
 	defer done()
 	x.readRest()
 	x.writeProblem(p)
@@ -118,62 +119,65 @@ func (e *Emulator) authenticate(x *exchange) bool {
 }
 
 // credential returns nil for a good one.
-func (e *Emulator) credential(x *exchange) *problem {
+func (e *Emulator) credential(x *exchange) *workspace.Problem {
 	scheme, value, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
 	switch {
 	case scheme == "" || value == "" || len(x.r.Header.Values("Authorization")) > 1:
-		return unauthenticated("Authentication credentials were not provided.")
+		return workspace.Unauthenticated("Authentication credentials were not provided.")
 	case strings.EqualFold(scheme, "API-Key"):
 		x.entry.Scheme, x.entry.Token = "API-Key", fingerprint(value)
 		if value != e.client.apiKey {
-			return unauthenticated("Invalid key.")
+			return workspace.Unauthenticated("Invalid key.")
 		}
 		return nil
 	case !strings.EqualFold(scheme, "Bearer"):
-		return unauthenticated("Authentication credentials were not provided.")
+		return workspace.Unauthenticated("Authentication credentials were not provided.")
 	}
 	p, known, good := e.grants.find(value, x.entry.Time)
 	x.entry.Scheme, x.entry.Token = "Bearer", fingerprint(value)
 	if known {
 		x.entry.Generation = p.generation
 	}
-	if good && e.mood.refusesEarly(p, x.r.ContentLength, x.entry.Time) {
+	if good && e.behaviour.refusesEarly(p, x.r.ContentLength, x.entry.Time) {
 		e.grants.revokeAccess(value)
 		x.entry.Fault = earlyRefusal
 		good = false
 	}
 	if !good {
-		return unauthenticated("Invalid token.")
+		return workspace.Unauthenticated("Invalid token.")
 	}
 	return nil
 }
 
-// work reads the input, computes the reply under the world's lock and writes it.
+// work reads the input, computes the reply under the workspace's lock and writes it.
 func (e *Emulator) work(x *exchange) {
-	if !x.op.emulated() {
+	if !x.op.Emulated() {
 		x.readRest()
-		x.writeProblem(&problem{status: 501, kind: "not_implemented",
-			detail: "The emulator knows this operation but does not emulate it: " + x.op.summary})
+		x.writeProblem(&workspace.Problem{Status: 501, Kind: "not_implemented",
+			Detail: "The emulator knows this operation but does not emulate it: " + x.op.Summary})
 		return
 	}
-	c, err := e.readCall(x)
+	c, err := workspace.ReadCall(x.r, &x.op.Operation, x.vars, x.entry.Time, e.opts.MaxBody)
 	x.readRest()
 	if err != nil {
 		e.writeError(x, err)
 		return
 	}
-	rep, body, err := e.world.do(x.op, c)
-	switch {
-	case err != nil:
+	rep, err := e.workspace.Do(&x.op.Operation, c)
+	if err != nil {
 		e.writeError(x, err)
-	case rep.content != nil:
-		x.writeContent(rep)
-	case body == nil:
-		x.setHeader(rep.header)
-		x.w.WriteHeader(rep.status)
-	default:
-		x.setHeader(rep.header)
-		x.writeBytes(rep.status, body)
+		return
+	}
+	x.setHeader(rep.Header)
+	switch {
+	case rep.Body == nil:
+		x.w.WriteHeader(rep.Status)
+	case rep.Header["Content-Type"] == "":
+		x.writeBytes(rep.Status, rep.Body)
+	default: // a file, which is never compressed: its hash is part of the tests
+		x.w.Header().Set("Content-Length", strconv.Itoa(len(rep.Body)))
+		x.w.WriteHeader(rep.Status)
+		x.w.Write(rep.Body)
 	}
 }
 
@@ -185,21 +189,21 @@ func (x *exchange) readRest() {
 }
 
 func (e *Emulator) writeError(x *exchange, err error) {
-	var p *problem
+	var p *workspace.Problem
 	if !errors.As(err, &p) {
-		p = &problem{status: 500, kind: "request_error", detail: err.Error()}
+		p = &workspace.Problem{Status: 500, Kind: "request_error", Detail: err.Error()}
 	}
-	if p.status == http.StatusUnauthorized {
+	if p.Status == http.StatusUnauthorized {
 		// A client that looks into this refusal must not meet an early one meanwhile.
-		done := e.mood.refuse()
+		done := e.behaviour.refuse()
 		defer done()
 	}
 	x.writeProblem(p)
 }
 
-func (x *exchange) writeProblem(p *problem) {
-	x.setHeader(p.header)
-	x.writeJSON(p.status, p.body(version(x.r.URL.Path)))
+func (x *exchange) writeProblem(p *workspace.Problem) {
+	x.setHeader(p.Header)
+	x.writeJSON(p.Status, p.BodyFor(x.r.URL.Path))
 }
 
 func (x *exchange) setHeader(header map[string]string) {

@@ -141,11 +141,11 @@ func (f *Fault) fits(o *operation, r *http.Request) bool {
 	case "*":
 		return true
 	case "token":
-		return o.number == tokenOperation
+		return o.Number == tokenOperation
 	case "authorize":
 		return o.consent
 	case "api":
-		return o.number != tokenOperation && !o.consent
+		return o.Number != tokenOperation && !o.consent
 	}
 	method, path, ok := strings.Cut(f.Route, " ")
 	if !ok {

@@ -61,7 +61,7 @@ func newGrants(random *random, ttl time.Duration) *grants {
 func (g *grants) issue(grant int, scope string, now time.Time) *pair {
 	g.count++
 	p := &pair{
-		generation: g.count, grant: cmp.Or(grant, g.count), access: g.random.hex(40), refresh: g.random.hex(40),
+		generation: g.count, grant: cmp.Or(grant, g.count), access: g.random.Hex(40), refresh: g.random.Hex(40),
 		scope: scope, issued: now, expires: now.Add(g.ttl).Round(0),
 	}
 	g.pairs = append(g.pairs, p)
@@ -84,7 +84,7 @@ func (g *grants) newCode(scope string, now time.Time) string {
 			delete(g.codes, value)
 		}
 	}
-	value := g.random.hex(40)
+	value := g.random.Hex(40)
 	g.codes[value] = code{scope: scope, expires: now.Add(codeLifetime)}
 	return value
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
 // historySize is how many requests are remembered.
@@ -43,7 +45,7 @@ type Entry struct {
 	BodySHA256   string `json:"body_sha256"`
 	BodyComplete bool   `json:"body_complete"`
 
-	// Fault is the kind of the fault that the request met, "early-refusal" for the mood's own.
+	// Fault is the kind of the fault that the request met, "early-refusal" for the emulator's own.
 	Fault string `json:"fault,omitempty"`
 }
 
@@ -57,7 +59,7 @@ type Stats struct {
 	// SpentTokens counts refreshes with a refresh token that had been used before.
 	SpentTokens   int `json:"spent_tokens"`
 	Unauthorized  int `json:"unauthorized"`   // 401 answers
-	EarlyRefusals int `json:"early_refusals"` // good tokens refused by the mood
+	EarlyRefusals int `json:"early_refusals"` // good tokens refused by the emulator
 	Faults        int `json:"faults"`         // requests that met a fault
 }
 
@@ -150,4 +152,18 @@ func (h *history) clear() {
 		// The three that everybody asks for are there from the start.
 		TokenCalls: map[string]int{outcomeRefreshed: 0, outcomeExchanged: 0, "invalid_grant": 0},
 	}
+}
+
+// requests are the calls of PandaDoc's operations, for the API log.
+func (h *history) requests() []workspace.Request {
+	var list []workspace.Request
+	for _, e := range h.entries() {
+		if e.Operation != 0 {
+			list = append(list, workspace.Request{
+				ID: e.RequestID, Method: e.Method, Target: e.Target, Status: e.Status, Time: e.Time,
+				Duration: time.Duration(e.DurationMS * float64(time.Millisecond)), Scheme: e.Scheme, Token: e.Token,
+			})
+		}
+	}
+	return list
 }

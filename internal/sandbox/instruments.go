@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
 // The routes below /emulator/ are no part of PandaDoc. They show what reached the API, and send answers
@@ -42,12 +44,12 @@ func (e *Emulator) serveStream(x *exchange) {
 	q := x.r.URL.Query()
 	size, err := strconv.ParseInt(cmp.Or(q.Get("bytes"), "1048576"), 10, 64)
 	if err != nil || size < 0 || size > maxStream {
-		x.writeProblem(invalid("bytes", "Use 0 to "+strconv.Itoa(maxStream)+"."))
+		x.writeProblem(workspace.Invalid("bytes", "Use 0 to "+strconv.Itoa(maxStream)+"."))
 		return
 	}
 	pause, err := time.ParseDuration(cmp.Or(q.Get("pause"), "0s"))
 	if err != nil || pause < 0 {
-		x.writeProblem(invalid("pause", "Use a duration such as 10ms."))
+		x.writeProblem(workspace.Invalid("pause", "Use a duration such as 10ms."))
 		return
 	}
 	x.w.Header().Set("Content-Type", "application/octet-stream")
@@ -84,12 +86,12 @@ func (e *Emulator) serveEvents(x *exchange) {
 	q := x.r.URL.Query()
 	count, err := strconv.Atoi(cmp.Or(q.Get("count"), "10"))
 	if err != nil || count < 0 || count > maxEvents {
-		x.writeProblem(invalid("count", "Use 0 to "+strconv.Itoa(maxEvents)+"."))
+		x.writeProblem(workspace.Invalid("count", "Use 0 to "+strconv.Itoa(maxEvents)+"."))
 		return
 	}
 	interval, err := time.ParseDuration(cmp.Or(q.Get("interval"), "100ms"))
 	if err != nil || interval < 0 {
-		x.writeProblem(invalid("interval", "Use a duration such as 100ms."))
+		x.writeProblem(workspace.Invalid("interval", "Use a duration such as 100ms."))
 		return
 	}
 	x.w.Header().Set("Content-Type", "text/event-stream")
@@ -97,7 +99,7 @@ func (e *Emulator) serveEvents(x *exchange) {
 	x.w.WriteHeader(http.StatusOK)
 	flush := http.NewResponseController(x.w).Flush
 	for i := range count {
-		data, err := json.Marshal(map[string]any{"n": i + 1, "time": stamp(time.Now())})
+		data, err := json.Marshal(map[string]any{"n": i + 1, "time": time.Now().UTC().Format(time.RFC3339Nano)})
 		if err != nil {
 			return
 		}

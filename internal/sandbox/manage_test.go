@@ -110,24 +110,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestStateIsBounded(t *testing.T) {
-	s := newShelf[document]()
-	for i := range 3 * shelfItems {
-		s.put(fmt.Sprint(i), &document{}, 1)
-	}
-	if len(s.items) != shelfItems || len(s.order) != shelfItems || s.bytes != shelfItems {
-		t.Errorf("items: got %d, %d in order, %d bytes", len(s.items), len(s.order), s.bytes)
-	}
-	for i := range 10 {
-		s.put(fmt.Sprint("big", i), &document{}, shelfBytes/4)
-	}
-	if s.bytes > shelfBytes || len(s.items) == 0 {
-		t.Errorf("bytes: got %d in %d items, want at most %d", s.bytes, len(s.items), shelfBytes)
-	}
-	if _, err := s.get("big9"); err != nil {
-		t.Errorf("the newest item: %v", err)
-	}
-
+func TestTheOldestTokensMakeRoom(t *testing.T) {
 	g := newGrants(newRandom(1, "test"), time.Hour)
 	for range maxPairs + 10 {
 		g.issue(0, defaultScope, time.Now())

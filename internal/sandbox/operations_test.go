@@ -23,7 +23,7 @@ type probe struct {
 }
 
 func pdfForm() multipartForm {
-	return multipartForm{fileName: "contract.pdf", content: makePDF("Contract"), fields: map[string]string{"data": `{"name":"Uploaded"}`}}
+	return multipartForm{fileName: "contract.pdf", content: []byte("%PDF-1.4 contract"), fields: map[string]string{"data": `{"name":"Uploaded"}`}}
 }
 
 const person = `{"email":"new@customer.example","first_name":"New","last_name":"Person"}`
@@ -115,7 +115,7 @@ func probes() []probe {
 		{op: 20, target: "/public/v1/documents/{doc}/session", body: `{"recipient":"other@customer.example","lifetime":60}`, status: 201, keys: []string{"id", "expires_at"}},
 		{op: 16, target: "/public/v1/documents/{doc}/draft", status: 200, keys: status},
 		{op: 14, target: "/public/v1/documents/{doc}/status", body: `{"status":2}`, status: 204},
-		{op: 15, target: "/public/v1/documents/{doc}/status?upload", body: multipartForm{fileName: "signed.pdf", content: makePDF("Signed"), fields: map[string]string{"data": `{"status":10}`}}, status: 204},
+		{op: 15, target: "/public/v1/documents/{doc}/status?upload", body: multipartForm{fileName: "signed.pdf", content: []byte("%PDF-1.4 signed"), fields: map[string]string{"data": `{"status":10}`}}, status: 204},
 		{op: 21, target: "/public/v1/documents/{doc}/download", status: 202},
 		{op: 21, target: "/public/v1/documents/{doc}/download", status: 200, media: "application/pdf"},
 		{op: 22, target: "/public/v1/documents/{doc}/download-protected", status: 401, keys: []string{"type", "detail"}},
@@ -161,11 +161,11 @@ func TestEveryEmulatedOperationAnswersInItsShape(t *testing.T) {
 		methods := map[int]string{}
 		missing := map[int]bool{}
 		for _, o := range operations() {
-			if o.number > 1 {
-				methods[o.number] = o.method
+			if o.Number > 1 {
+				methods[o.Number] = o.Method
 			}
-			if o.number > 1 && o.emulated() {
-				missing[o.number] = true
+			if o.Number > 1 && o.Emulated() {
+				missing[o.Number] = true
 			}
 		}
 		saved := map[string]string{}
@@ -255,12 +255,12 @@ func fill(text string, saved map[string]string) string {
 func TestTheTableHasEveryOperationOnce(t *testing.T) {
 	count := map[int]int{}
 	for _, o := range operations() {
-		count[o.number]++
-		if o.answer != nil && o.stream != nil {
-			t.Errorf("operation %d has two handlers", o.number)
+		count[o.Number]++
+		if o.Operation.Emulated() && o.stream != nil {
+			t.Errorf("operation %d has two handlers", o.Number)
 		}
-		if o.summary == "" {
-			t.Errorf("%s %s has no summary", o.method, o.path)
+		if o.Summary == "" {
+			t.Errorf("%s %s has no summary", o.Method, o.Path)
 		}
 	}
 	emulated := 0
@@ -270,7 +270,7 @@ func TestTheTableHasEveryOperationOnce(t *testing.T) {
 		}
 	}
 	for _, o := range operations() {
-		if o.number > 0 && o.emulated() {
+		if o.Number > 0 && o.Emulated() {
 			emulated++
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // DefaultTokenTTL is how long PandaDoc says that an access token lives: a year less a second.
 const DefaultTokenTTL = 31535999 * time.Second
 
-// Options say how an Emulator behaves. The zero value is the default mood with a random seed.
+// Options say how an Emulator behaves. The zero value is the default behaviour with a random seed.
 type Options struct {
 	// Listen and ManageListen are the addresses of Start, loopback only. Empty means 127.0.0.1:0.
 	Listen       string

@@ -25,8 +25,8 @@ func newRandom(seed uint64, purpose string) *random {
 	return &random{rng: rand.New(rand.NewChaCha8(key))}
 }
 
-// hex returns n hexadecimal digits.
-func (r *random) hex(n int) string {
+// Hex returns n hexadecimal digits.
+func (r *random) Hex(n int) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	raw := make([]byte, (n+1)/2)
@@ -36,8 +36,8 @@ func (r *random) hex(n int) string {
 	return hex.EncodeToString(raw)[:n]
 }
 
-// id returns an object id as PandaDoc makes them: 22 letters and digits.
-func (r *random) id() string {
+// ID returns an object id as PandaDoc makes them: 22 letters and digits.
+func (r *random) ID() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id := make([]byte, 22)

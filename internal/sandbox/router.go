@@ -5,43 +5,27 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
 // tokenOperation is the number of the token endpoint in PandaDoc's list.
 const tokenOperation = 1
 
-// input says which request body an operation takes.
-type input string
-
-const (
-	noBody    input = ""
-	jsonBody  input = "json"
-	fileBody  input = "multipart"
-	eitherWay input = "json or multipart"
-)
-
-// operation is one row of the table that routing, docs/emulator.md and the table test share. Of its two
-// handlers at most one is set; an operation with none is known, and answers 501.
+// operation is a route: an operation of the workspace, or one that the emulator itself serves.
 type operation struct {
-	number  int    // among PandaDoc's operations; 0 for the emulator's own routes
-	method  string // HEAD goes with GET
-	path    string // {name} is one segment; "?upload" at the end asks for that bare query key
-	summary string
-	body    input
-	note    string // what differs from the service, for the docs
+	workspace.Operation
 
-	// answer computes the reply under the world's lock, from input that was read before.
-	answer func(*world, *call) (reply, error)
-	// stream writes the reply itself and reads the body itself.
+	// stream serves the emulator's own routes. It reads the body and writes the answer itself.
 	stream  func(*Emulator, *exchange)
 	open    bool // needs no credentials
 	consent bool // belongs to the consent page
 
-	segments []string // of path, set by newRouter
+	segments []string // of the path, set by newRouter
 	key      string   // "upload" of "?upload"
 }
 
-func (o *operation) emulated() bool { return o.answer != nil || o.stream != nil }
+func (o *operation) emulated() bool { return o.stream != nil || o.Operation.Emulated() }
 
 // router finds the operation of a request. It neither cleans nor redirects: a path with two slashes in
 // a row is another path, as it is to the service.
@@ -50,7 +34,7 @@ type router struct{ operations []operation }
 func newRouter(operations []operation) *router {
 	for i := range operations {
 		o := &operations[i]
-		path, key, _ := strings.Cut(o.path, "?")
+		path, key, _ := strings.Cut(o.Path, "?")
 		o.segments, o.key = strings.Split(strings.Trim(path, "/"), "/"), key
 	}
 	// More literal segments win over fewer: /documents/folders is not a document. Among equals, the
@@ -89,10 +73,10 @@ func (t *router) find(method string, u *url.URL) (o *operation, vars map[string]
 		vars, ok := o.match(segments)
 		switch {
 		case !ok || !hasKey(u.RawQuery, o.key):
-		case o.method == method:
+		case o.Method == method:
 			return o, vars, nil
-		case !slices.Contains(allowed, o.method):
-			allowed = append(allowed, o.method)
+		case !slices.Contains(allowed, o.Method):
+			allowed = append(allowed, o.Method)
 		}
 	}
 	return nil, nil, allowed
@@ -120,7 +104,7 @@ func (o *operation) match(segments []string) (map[string]string, bool) {
 	return vars, true
 }
 
-// hasKey says whether key stands in the raw query, with or without "=". The empty key always does.
+// hasKey reports whether key stands in the raw query, with or without "=". The empty key always does.
 func hasKey(rawQuery, key string) bool {
 	if key == "" {
 		return true
@@ -131,12 +115,4 @@ func hasKey(rawQuery, key string) bool {
 		}
 	}
 	return false
-}
-
-// version says which error shape a path has: 2 for /public/v2, 1 for all others.
-func version(path string) int {
-	if strings.HasPrefix(path, "/public/v2/") {
-		return 2
-	}
-	return 1
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
 const defaultScope = "read+write"
@@ -24,7 +26,7 @@ type tokenRequest struct {
 	hasGrantType, hasCredential       bool
 }
 
-// serveToken is operation 1. What it checks, and in which order, is that of django-oauth2-provider,
+// serveToken answers POST /oauth2/access_token. What it checks, and in which order, is that of django-oauth2-provider,
 // whose traits PandaDoc's published answers share: the grant type before the client, every error a 400.
 func (e *Emulator) serveToken(x *exchange) {
 	x.w.Header().Set("Cache-Control", "no-store")
@@ -65,7 +67,7 @@ func readTokenRequest(x *exchange) (tokenRequest, bool) {
 	}
 	req.hasCredential = req.code != "" && req.grantType == "authorization_code" ||
 		req.refreshToken != "" && req.grantType == "refresh_token"
-	x.entry.Grant = bounded(req.grantType, 40)
+	x.entry.Grant = workspace.Bounded(req.grantType, 40)
 	return req, true
 }
 
@@ -114,7 +116,7 @@ func (e *Emulator) answerPair(x *exchange, p pair, outcome string) {
 	if raw := x.fault.expiresIn(); raw != nil {
 		answer["expires_in"] = raw
 	} else {
-		e.mood.bendExpiry(answer)
+		e.behaviour.bendExpiry(answer)
 	}
 	x.writeJSON(http.StatusOK, answer)
 }
@@ -134,12 +136,4 @@ func knownScope(scope string) bool {
 		}
 	}
 	return true
-}
-
-// bounded cuts what a client chose before it is kept.
-func bounded(s string, most int) string {
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }

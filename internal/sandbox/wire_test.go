@@ -101,25 +101,6 @@ func TestUploadLimits(t *testing.T) {
 	}
 }
 
-func TestUploadLimitsAreTheServices(t *testing.T) {
-	e, err := New(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range operations() {
-		if o.body != fileBody && o.body != eitherWay {
-			continue
-		}
-		want := int64(50_000_000)
-		if o.number == 57 || o.number == 62 {
-			want = 100_000_000
-		}
-		if got := e.uploadLimit(&o); got != want {
-			t.Errorf("operation %d: got %d, want %d", o.number, got, want)
-		}
-	}
-}
-
 func TestDamagedUploads(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	for name, tt := range map[string]struct{ kind, body string }{

@@ -1,0 +1,92 @@
+package sandbox
+
+import (
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	earlyRefusalShare = 1.0 / 16
+	// quietTime is how old a token has to be, and how long ago the last 401, before a token is refused
+	// early. A client that renews and repeats a request after a 401 is then never refused twice for
+	// the same request: a refusal that it could only pass on.
+	quietTime = 10 * time.Second
+	// maxEarlyBody is the largest request that a client can be expected to repeat.
+	maxEarlyBody = 32 << 20
+)
+
+// behaviour decides where the emulator misbehaves of its own accord.
+type behaviour struct {
+	opts   Options
+	random *random
+
+	mu       sync.Mutex // guards the fields below
+	last401  time.Time
+	refusing int // 401 answers under way: their requests' bodies are still being read
+}
+
+func newBehaviour(opts Options) *behaviour {
+	return &behaviour{opts: opts, random: newRandom(opts.Seed, "behaviour")}
+}
+
+// refusesEarly says whether a request with a good token is to be refused all the same, for good.
+func (m *behaviour) refusesEarly(p pair, bodyLength int64, now time.Time) bool {
+	if m.opts.Calm || now.Sub(p.issued) < quietTime || bodyLength < 0 || bodyLength > maxEarlyBody {
+		return false
+	}
+	m.mu.Lock()
+	quiet := m.refusing == 0 && now.Sub(m.last401) >= quietTime
+	m.mu.Unlock()
+	return quiet && m.random.chance(earlyRefusalShare)
+}
+
+// refuse notes a 401 under way; done is called when its answer is written.
+func (m *behaviour) refuse() (done func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refusing++
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.refusing--
+		m.last401 = time.Now()
+	}
+}
+
+// bendExpiry now and then sends expires_in as a string, or not at all.
+func (m *behaviour) bendExpiry(answer map[string]any) {
+	switch {
+	case m.opts.Calm:
+	case m.random.chance(0.2):
+		answer["expires_in"] = strconv.FormatInt(answer["expires_in"].(int64), 10)
+	case m.random.chance(0.2):
+		delete(answer, "expires_in")
+	}
+}
+
+// mischief returns the fault that chaos sets on a request, or nil. The token endpoint is only ever
+// slow or down before it has done anything: chaos must be survivable without a new consent.
+func (m *behaviour) mischief(o *operation) *Fault {
+	if !m.opts.Chaos || o.consent {
+		return nil
+	}
+	roll := m.random.between(1, 100)
+	if o.Number == tokenOperation {
+		if roll <= 10 {
+			return &Fault{Kind: FaultStatus, Status: 503, Body: htmlOutage, RetryAfter: "1"}
+		}
+		return nil
+	}
+	switch {
+	case roll <= 4:
+		return &Fault{Kind: FaultStatus, Status: 429, RetryAfter: strconv.Itoa(m.random.between(1, 3))}
+	case roll <= 8:
+		return &Fault{Kind: FaultDelay, Delay: time.Duration(m.random.between(200, 2000)) * time.Millisecond}
+	case roll <= 10:
+		return &Fault{Kind: FaultCut}
+	case roll <= 13:
+		return &Fault{Kind: FaultStatus, Status: 502, Body: htmlOutage}
+	}
+	return nil
+}

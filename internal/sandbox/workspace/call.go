@@ -1,0 +1,198 @@
+package workspace
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxJSON is the service's limit on a JSON body.
+const maxJSON = 2_000_000
+
+// Call is one request to an operation, with its input already read.
+type Call struct {
+	vars   map[string]string
+	query  url.Values
+	json   []byte // {} if the client sent nothing
+	upload *upload
+	origin string // of the API, as the client addressed it
+	now    time.Time
+}
+
+// Reply is a whole answer. A nil body is an empty one; without a Content-Type in Header it is JSON.
+type Reply struct {
+	Status int
+	Header map[string]string
+	Body   []byte
+}
+
+// reply is what an operation answers: json, or content, or nothing.
+type reply struct {
+	status  int
+	json    any
+	header  map[string]string
+	content []byte // with the Content-Type in header
+}
+
+func ok(v any) (reply, error)      { return reply{status: http.StatusOK, json: v}, nil }
+func created(v any) (reply, error) { return reply{status: http.StatusCreated, json: v}, nil }
+func noContent() (reply, error)    { return reply{status: http.StatusNoContent}, nil }
+
+// notReady is the answer of an operation whose result is still in the making.
+func notReady(seconds int) (reply, error) {
+	return reply{status: http.StatusAccepted, header: map[string]string{"Retry-After": strconv.Itoa(seconds)}}, nil
+}
+
+// results is the usual form of a collection.
+func results[T any](list []T) (reply, error) {
+	if list == nil {
+		list = []T{}
+	}
+	return ok(map[string]any{"results": list})
+}
+
+// ReadCall reads the input of an operation from r; vars are the variables of its path. A maxBody above
+// zero, in bytes, replaces the service's limits on uploads.
+func ReadCall(r *http.Request, o *Operation, vars map[string]string, now time.Time, maxBody int64) (*Call, error) {
+	c := &Call{vars: vars, origin: "http://" + r.Host, now: now}
+	var err error
+	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+		return nil, malformed("The query cannot be read.")
+	}
+	if o.body == noBody {
+		return c, nil
+	}
+	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	isFile := kind == "multipart/form-data"
+	switch {
+	case isFile && o.body == jsonBody, !isFile && o.body == fileBody:
+		return nil, &Problem{Status: 415, Kind: "request_error", Detail: "Unsupported media type, this operation takes " + string(o.body) + "."}
+	case isFile:
+		c.upload, err = readUpload(r.Body, params["boundary"], cmp.Or(maxBody, o.uploadLimit()))
+	default:
+		c.json, err = readJSON(r.Body)
+	}
+	return c, err
+}
+
+// uploadLimit is PandaDoc's: 100 MB for templates and library items, 50 MB for the rest.
+func (o *Operation) uploadLimit() int64 {
+	if strings.HasPrefix(o.Path, "/public/v1/templates") || strings.HasPrefix(o.Path, "/public/v1/content-library-items") {
+		return 100_000_000
+	}
+	return 50_000_000
+}
+
+func readJSON(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxJSON+1))
+	switch {
+	case err != nil:
+		return nil, malformed("The body was cut off.")
+	case len(body) > maxJSON:
+		return nil, &Problem{Status: 413, Kind: "request_error", Detail: "Request body is too big. Maximum size is 2 MB"}
+	case len(body) == 0:
+		return []byte("{}"), nil
+	case !json.Valid(body):
+		return nil, malformed("JSON parse error.")
+	}
+	return body, nil
+}
+
+// decode reads the JSON of the body, or of the "data" part of an upload, into v.
+func (c *Call) decode(v any) error {
+	raw := c.json
+	if c.upload != nil {
+		if raw = []byte(c.upload.fields["data"]); len(raw) == 0 {
+			raw = []byte("{}")
+		}
+	}
+	err := json.Unmarshal(raw, v)
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind) && kind.Field != "":
+		return Invalid(kind.Field, "Not a valid "+kind.Type.String()+".")
+	case err != nil:
+		return malformed("JSON parse error.")
+	}
+	return nil
+}
+
+// size is what keeping the input of this call costs in memory, roughly.
+func (c *Call) size() int64 {
+	n := int64(len(c.json)) + 512
+	if c.upload != nil {
+		n += int64(len(c.upload.content)) + int64(len(c.upload.fields["data"]))
+	}
+	return n
+}
+
+// pages reads count and page and returns the window of a list.
+func (c *Call) pages(standard, most int) (from, to int, err error) {
+	count, err := c.number("count", standard, 1, most)
+	if err != nil {
+		return 0, 0, err
+	}
+	page, err := c.number("page", 1, 1, 1_000_000)
+	if err != nil {
+		return 0, 0, err
+	}
+	return (page - 1) * count, page * count, nil
+}
+
+// offsets reads limit and offset, as version 2 has them.
+func (c *Call) offsets() (from, to int, err error) {
+	limit, err := c.number("limit", 50, 1, 100)
+	if err != nil {
+		return 0, 0, err
+	}
+	offset, err := c.number("offset", 0, 0, 1_000_000)
+	return offset, offset + limit, err
+}
+
+func (c *Call) number(name string, absent, least, most int) (int, error) {
+	raw := c.query.Get(name)
+	if raw == "" {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(raw)
+	if err != nil || n < least || n > most {
+		return 0, Invalid(name, "Ensure this value is between "+strconv.Itoa(least)+" and "+strconv.Itoa(most)+".")
+	}
+	return n, nil
+}
+
+func (c *Call) flag(name string) (bool, error) {
+	switch c.query.Get(name) {
+	case "", "false", "False", "0":
+		return false, nil
+	case "true", "True", "1":
+		return true, nil
+	}
+	return false, Invalid(name, "Must be true or false.")
+}
+
+// moment reads a time of the query; zero if it is absent.
+func (c *Call) moment(name string) (time.Time, error) {
+	raw := c.query.Get(name)
+	if raw == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999", time.DateOnly} {
+		if t, err := time.Parse(layout, raw); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, Invalid(name, "Use a date and time in ISO 8601.")
+}
+
+// window cuts list to [from, to).
+func window[T any](list []T, from, to int) []T {
+	return list[min(from, len(list)):min(to, len(list))]
+}

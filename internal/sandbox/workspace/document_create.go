@@ -1,0 +1,120 @@
+package workspace
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+)
+
+// newDocument is what clients send to create a document, as JSON or as the data part of an upload.
+type newDocument struct {
+	Name         string           `json:"name"`
+	TemplateUUID string           `json:"template_uuid"`
+	URL          string           `json:"url"`
+	FolderUUID   string           `json:"folder_uuid"`
+	Recipients   []recipientInput `json:"recipients"`
+	Tokens       json.RawMessage  `json:"tokens"`
+	Fields       json.RawMessage  `json:"fields"`
+	Metadata     json.RawMessage  `json:"metadata"`
+	Tags         []string         `json:"tags"`
+}
+
+// createDocument answers POST /public/v1/documents.
+func (w *Workspace) createDocument(c *Call) (reply, error) {
+	var in newDocument
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	switch {
+	case in.TemplateUUID == "" && in.URL == "":
+		return reply{}, Invalid("template_uuid", "Either template_uuid or url is required.")
+	case in.TemplateUUID != "" && in.URL != "":
+		return reply{}, Invalid("template_uuid", "template_uuid and url exclude each other.")
+	case in.Recipients == nil:
+		return reply{}, Invalid("recipients", "This field is required.")
+	}
+	if in.URL != "" {
+		name, err := fileURL(in.URL)
+		if err != nil {
+			return reply{}, err
+		}
+		return w.makeDocument(c, in, name, "pdf")
+	}
+	t, err := w.templates.get(in.TemplateUUID)
+	if err != nil || t.deleted {
+		return reply{}, Invalid("template_uuid", "Template does not exist.")
+	}
+	return w.makeDocument(c, in, t.name, "template")
+}
+
+// uploadDocument answers POST /public/v1/documents?upload. The file is counted and hashed; the document's pages are made up.
+func (w *Workspace) uploadDocument(c *Call) (reply, error) {
+	return w.createFromFile(c, "upload")
+}
+
+// uploadMarkdown answers POST /public/v1/documents?upload-markdown.
+func (w *Workspace) uploadMarkdown(c *Call) (reply, error) {
+	return w.createFromFile(c, "markdown")
+}
+
+func (w *Workspace) createFromFile(c *Call, how string) (reply, error) {
+	file, err := c.file()
+	if err != nil {
+		return reply{}, err
+	}
+	var in newDocument
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if file.size == 0 {
+		return reply{}, Invalid("file", "The submitted file is empty.")
+	}
+	return w.makeDocument(c, in, strings.TrimSuffix(file.name, path.Ext(file.name)), how)
+}
+
+func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName, how string) (reply, error) {
+	if in.FolderUUID != "" {
+		if _, err := w.documentFolders.get(in.FolderUUID); err != nil {
+			return reply{}, Invalid("folder_uuid", "Folder does not exist.")
+		}
+	}
+	fields, err := fieldsFromCreation(w.ids, in.Fields)
+	if err != nil {
+		return reply{}, err
+	}
+	// Sandbox documents are marked in their names.
+	d := &document{
+		id: w.ids.ID(), name: "[DEV] " + cmp.Or(in.Name, fallbackName, "Untitled"), status: statusUploaded,
+		created: c.now, modified: c.now, expires: c.now.Add(60 * 24 * time.Hour),
+		templateID: in.TemplateUUID, folderID: in.FolderUUID, owner: w.members[0].MembershipID, createdBy: how,
+		tags: in.Tags, metadata: in.Metadata, tokens: in.Tokens, fields: fields,
+	}
+	for i, r := range in.Recipients {
+		made, err := w.newRecipient(r, i+1)
+		if err != nil {
+			return reply{}, err
+		}
+		d.recipients = append(d.recipients, made)
+	}
+	w.documents.put(d.id, d, c.size())
+	w.happened(d, "document_created", c.now)
+	return created(map[string]any{
+		"id": d.id, "uuid": d.id, "name": d.name, "status": d.status,
+		"date_created": stamp(d.created), "date_modified": stamp(d.modified), "expiration_date": stamp(d.expires), "version": "2",
+		"links":        []map[string]string{{"rel": "status", "href": c.origin + "/public/v1/documents/" + d.id, "type": "GET"}},
+		"info_message": "You need to poll the Document Status method until the status will be changed to " + statusDraft,
+	})
+}
+
+// fileURL checks a URL that the service would fetch. The emulator fetches nothing.
+func fileURL(raw string) (name string, err error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return "", Invalid("url", "Enter a valid URL.")
+	}
+	base := path.Base(u.Path)
+	return strings.TrimSuffix(base, path.Ext(base)), nil
+}

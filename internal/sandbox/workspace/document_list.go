@@ -1,0 +1,162 @@
+package workspace
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// filter says whether an item stays in a list.
+type filter[T any] func(*T) bool
+
+func keep[T any](list []*T, filters ...filter[T]) []*T {
+	return slices.DeleteFunc(list, func(item *T) bool {
+		return slices.ContainsFunc(filters, func(f filter[T]) bool { return !f(item) })
+	})
+}
+
+// listDocuments answers GET /public/v1/documents.
+func (w *Workspace) listDocuments(c *Call) (reply, error) {
+	from, to, err := c.pages(50, 100)
+	if err != nil {
+		return reply{}, err
+	}
+	filters, err := w.documentFilters(c)
+	if err != nil {
+		return reply{}, err
+	}
+	order, err := documentOrder(c)
+	if err != nil {
+		return reply{}, err
+	}
+	found := keep(w.documents.all(), filters...)
+	slices.Reverse(found) // newest first among equals
+	slices.SortStableFunc(found, order)
+	var list []brief
+	for _, d := range window(found, from, to) {
+		list = append(list, d.brief(c.now))
+	}
+	return results(list)
+}
+
+func (w *Workspace) documentFilters(c *Call) ([]filter[document], error) {
+	deleted, err := c.flag("deleted")
+	if err != nil {
+		return nil, err
+	}
+	filters := []filter[document]{func(d *document) bool { return d.deleted == deleted }}
+	for _, named := range []struct {
+		name string
+		of   func(*document) string
+	}{
+		{"id", func(d *document) string { return d.id }},
+		{"template_id", func(d *document) string { return d.templateID }},
+		{"folder_uuid", func(d *document) string { return d.folderID }},
+		{"membership_id", func(d *document) string { return d.owner }},
+		{"form_id", func(*document) string { return "" }}, // no document comes from a form here
+	} {
+		if want := c.query.Get(named.name); want != "" {
+			filters = append(filters, func(d *document) bool { return named.of(d) == want })
+		}
+	}
+	if q := strings.ToLower(c.query.Get("q")); q != "" {
+		filters = append(filters, func(d *document) bool { return strings.Contains(strings.ToLower(d.name), q) })
+	}
+	if tags := c.query["tag"]; len(tags) > 0 {
+		filters = append(filters, func(d *document) bool { return sharesAny(d.tags, tags) })
+	}
+	if id := c.query.Get("contact_id"); id != "" {
+		filters = append(filters, func(d *document) bool {
+			return slices.ContainsFunc(d.recipients, func(r *recipient) bool { return r.contactID == id })
+		})
+	}
+	for _, pair := range c.query["metadata"] {
+		filters = append(filters, func(d *document) bool { return hasMetadata(d.metadata, pair) })
+	}
+	more, err := stateFilters(c)
+	return append(filters, more...), err
+}
+
+// stateFilters are those on states and times.
+func stateFilters(c *Call) (filters []filter[document], err error) {
+	for name, wanted := range map[string]bool{"status": true, "status__ne": false} {
+		number := c.query.Get(name)
+		if number == "" {
+			continue
+		}
+		status, ok := statusNumbers()[number]
+		if !ok {
+			return nil, Invalid(name, "Select a valid choice.")
+		}
+		filters = append(filters, func(d *document) bool { return (d.statusAt(c.now) == status) == wanted })
+	}
+	for name, of := range map[string]func(*document) time.Time{
+		"created":   func(d *document) time.Time { return d.created },
+		"modified":  func(d *document) time.Time { return d.modified },
+		"completed": func(d *document) time.Time { return d.completed },
+	} {
+		from, err := c.moment(name + "_from")
+		if err != nil {
+			return nil, err
+		}
+		to, err := c.moment(name + "_to")
+		if err != nil {
+			return nil, err
+		}
+		if !from.IsZero() {
+			filters = append(filters, func(d *document) bool { return !of(d).Before(from) })
+		}
+		if !to.IsZero() {
+			filters = append(filters, func(d *document) bool { return !of(d).IsZero() && of(d).Before(to) })
+		}
+	}
+	return filters, nil
+}
+
+// documentOrder reads order_by; a minus in front turns it around.
+func documentOrder(c *Call) (func(a, b *document) int, error) {
+	by, descending := strings.CutPrefix(c.query.Get("order_by"), "-")
+	sign := 1
+	if descending {
+		sign = -1
+	}
+	times := map[string]func(*document) time.Time{
+		"date_created":         func(d *document) time.Time { return d.created },
+		"date_modified":        func(d *document) time.Time { return d.modified },
+		"date_status_changed":  func(d *document) time.Time { return d.modified },
+		"date_of_last_action":  func(d *document) time.Time { return d.modified },
+		"date_completed":       func(d *document) time.Time { return d.completed },
+		"date_expiration":      func(d *document) time.Time { return d.expires },
+		"date_declined":        func(d *document) time.Time { return d.modified },
+		"date_of_last_message": func(d *document) time.Time { return d.modified },
+	}
+	if of, ok := times[by]; ok {
+		return func(a, b *document) int { return sign * of(a).Compare(of(b)) }, nil
+	}
+	switch by {
+	case "":
+		return func(a, b *document) int { return b.created.Compare(a.created) }, nil
+	case "name":
+		return func(a, b *document) int { return sign * cmp.Compare(a.name, b.name) }, nil
+	case "status":
+		return func(a, b *document) int { return sign * cmp.Compare(a.statusAt(c.now), b.statusAt(c.now)) }, nil
+	}
+	return nil, Invalid("order_by", "Select a valid choice.")
+}
+
+func sharesAny(have, want []string) bool {
+	return slices.ContainsFunc(want, func(t string) bool { return slices.Contains(have, t) })
+}
+
+// hasMetadata compares one "key=value" with a document's metadata.
+func hasMetadata(raw json.RawMessage, pair string) bool {
+	key, want, _ := strings.Cut(pair, "=")
+	var metadata map[string]any
+	if json.Unmarshal(orEmpty(raw, "{}"), &metadata) != nil {
+		return false
+	}
+	have, ok := metadata[key].(string)
+	return ok && have == want
+}

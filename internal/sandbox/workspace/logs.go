@@ -1,0 +1,76 @@
+package workspace
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The API log shows what the emulator was asked, from its history.
+
+// listLogs answers GET /public/v1/logs and GET /public/v2/logs.
+func (w *Workspace) listLogs(c *Call) (reply, error) {
+	from, to, err := c.pages(100, 1000)
+	if err != nil {
+		return reply{}, err
+	}
+	if to > 10_000 {
+		return reply{}, malformed("count times page must not be more than 10000.")
+	}
+	since, err := c.moment("since")
+	if err != nil {
+		return reply{}, err
+	}
+	until, err := c.moment("to")
+	if err != nil {
+		return reply{}, err
+	}
+	statuses, methods, search := c.query["statuses"], c.query["methods"], c.query.Get("search")
+	found := slices.DeleteFunc(w.log(), func(e Request) bool {
+		return e.Time.Before(since) || !until.IsZero() && !e.Time.Before(until) ||
+			len(statuses) > 0 && !slices.ContainsFunc(statuses, func(s string) bool { return statusFits(s, e.Status) }) ||
+			len(methods) > 0 && !slices.Contains(methods, e.Method) || !strings.Contains(e.Target, search)
+	})
+	slices.Reverse(found)
+	list := []map[string]any{}
+	for _, e := range window(found, from, to) {
+		list = append(list, logView(e))
+	}
+	return results(list)
+}
+
+// statusFits compares with a whole status or with its first digit: the service filters by hundreds.
+func statusFits(want string, status int) bool {
+	have := strconv.Itoa(status)
+	return want == have || len(want) > 0 && want == have[:1] || want == have[:1]+"00"
+}
+
+func logView(e Request) map[string]any {
+	return map[string]any{
+		"id": e.ID, "request_id": e.ID, "method": e.Method, "url": e.Target, "status": e.Status,
+		"request_time":     stamp(e.Time),
+		"response_time":    stamp(e.Time.Add(e.Duration)),
+		"environment_type": "SANDBOX",
+	}
+}
+
+// logDetails answers GET /public/v1/logs/{id} and GET /public/v2/logs/{id}. Bodies are not kept, so they are not told.
+func (w *Workspace) logDetails(c *Call) (reply, error) {
+	for _, e := range w.log() {
+		if e.ID != c.vars["id"] {
+			continue
+		}
+		details := logView(e)
+		_, query, _ := strings.Cut(e.Target, "?")
+		for key, value := range map[string]any{
+			"query_params_string": query, "token_type": strings.ToLower(e.Scheme), "key": e.Token,
+			"application": "Sandbox application", "user_id": w.members[0].UserID, "user_email": w.members[0].Email,
+			"request_body": nil, "response_body": nil, "http_status_text": http.StatusText(e.Status),
+		} {
+			details[key] = value
+		}
+		return ok(details)
+	}
+	return reply{}, NotFound()
+}

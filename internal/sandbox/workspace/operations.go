@@ -1,0 +1,185 @@
+package workspace
+
+import "slices"
+
+// input says which request body an operation takes.
+type input string
+
+const (
+	noBody    input = ""
+	jsonBody  input = "json"
+	fileBody  input = "multipart"
+	eitherWay input = "json or multipart"
+)
+
+// Operation is one row of the table that routing, docs/emulator.md and the tests share. One without an
+// answer is known, and answers 501.
+type Operation struct {
+	Number  int    // among PandaDoc's operations; 0 for others
+	Method  string // HEAD goes with GET
+	Path    string // {name} is one segment; "?upload" at the end asks for that bare query key
+	Summary string
+	Note    string // what differs from the service, for the docs
+
+	body input
+	// answer computes the reply under the lock, from input that was read before.
+	answer func(*Workspace, *Call) (reply, error)
+}
+
+// Emulated reports whether the operation has an answer.
+func (o *Operation) Emulated() bool { return o.answer != nil }
+
+// Operations is the whole table: PandaDoc's operations but for the token endpoint.
+func Operations() []Operation {
+	return slices.Concat(documentOperations(), documentPartOperations(), contentOperations(), peopleOperations())
+}
+
+// documentOperations are those on documents as a whole.
+func documentOperations() []Operation {
+	return []Operation{
+		{Number: 2, Method: "GET", Path: "/public/v1/documents", Summary: "list and filter documents", answer: (*Workspace).listDocuments, Note: "form_id matches nothing"},
+		{Number: 3, Method: "POST", Path: "/public/v1/documents", body: jsonBody, Summary: "new document from a template or a public PDF URL (asynchronous)", answer: (*Workspace).createDocument, Note: "a URL is not fetched"},
+		{Number: 4, Method: "DELETE", Path: "/public/v1/documents", body: jsonBody, Summary: "delete many documents, JSON array body on a DELETE", answer: (*Workspace).deleteDocuments},
+		{Number: 5, Method: "POST", Path: "/public/v1/documents?upload", body: fileBody, Summary: "new document from an uploaded file (PDF)", answer: (*Workspace).uploadDocument, Note: "the file is hashed and counted, the pages are made up"},
+		{Number: 6, Method: "POST", Path: "/public/v1/documents?upload-markdown", body: fileBody, Summary: "new document from an uploaded Markdown file (alpha)", answer: (*Workspace).uploadMarkdown, Note: "the file is hashed and counted, the pages are made up"},
+		{Number: 7, Method: "GET", Path: "/public/v1/documents/{id}", Summary: "document status, the light call to poll", answer: (*Workspace).documentStatus},
+		{Number: 8, Method: "DELETE", Path: "/public/v1/documents/{id}", Summary: "delete one document", answer: (*Workspace).deleteDocument},
+		{Number: 9, Method: "PATCH", Path: "/public/v1/documents/{id}", body: jsonBody, Summary: "change a draft (fields, tokens, recipients, metadata)", answer: (*Workspace).updateDocument},
+		{Number: 10, Method: "PATCH", Path: "/public/v1/documents/{document_id}/auto-reminders", body: jsonBody, Summary: "set automatic reminders", answer: (*Workspace).changeReminders},
+		{Number: 11, Method: "GET", Path: "/public/v1/documents/{document_id}/auto-reminders", Summary: "read automatic reminder settings", answer: (*Workspace).autoReminders},
+		{Number: 12, Method: "GET", Path: "/public/v1/documents/{document_id}/auto-reminders/status", Summary: "automatic reminder state per recipient", answer: (*Workspace).reminderStatus},
+		{Number: 13, Method: "GET", Path: "/public/v1/documents/{document_id}/esign-disclosure", Summary: "e-sign disclosure text of the document", answer: (*Workspace).disclosure, Note: "a fixed text"},
+		{Number: 14, Method: "PATCH", Path: "/public/v1/documents/{id}/status", body: jsonBody, Summary: "set status by hand: 2 completed, 10 paid, 11 expired, 12 declined", answer: (*Workspace).changeStatus},
+		{Number: 15, Method: "PATCH", Path: "/public/v1/documents/{id}/status?upload", body: fileBody, Summary: "the same, attaching a file", answer: (*Workspace).changeStatus},
+		{Number: 16, Method: "POST", Path: "/public/v1/documents/{id}/draft", Summary: "put a document back to draft", answer: (*Workspace).toDraft},
+		{Number: 17, Method: "GET", Path: "/public/v1/documents/{id}/details", Summary: "full document detail (heavy)", answer: (*Workspace).documentDetails},
+		{Number: 18, Method: "POST", Path: "/public/v1/documents/{id}/send", body: jsonBody, Summary: "send a draft to its recipients", answer: (*Workspace).sendDocument, Note: "nothing is sent"},
+		{Number: 19, Method: "POST", Path: "/public/v1/documents/{id}/editing-sessions", body: jsonBody, Summary: "embedded editor session, gives an E-Token", answer: (*Workspace).editDocument, Note: "nothing can be edited with it"},
+		{Number: 20, Method: "POST", Path: "/public/v1/documents/{id}/session", body: jsonBody, Summary: "embedded signing session for one recipient", answer: (*Workspace).shareDocument, Note: "nothing can be signed with it"},
+		{Number: 21, Method: "GET", Path: "/public/v1/documents/{id}/download", Summary: "PDF (or zip) of the document", answer: (*Workspace).downloadDocument, Note: "a made-up page; first 202, a second later 200"},
+		{Number: 22, Method: "GET", Path: "/public/v1/documents/{id}/download-protected", Summary: "sealed PDF of a completed document", answer: (*Workspace).downloadProtected, Note: "always 401, as for every sandbox credential"},
+	}
+}
+
+// documentPartOperations are those on what hangs on a document.
+func documentPartOperations() []Operation {
+	return []Operation{
+		{Number: 23, Method: "GET", Path: "/public/v1/documents/linked-objects", Summary: "documents linked to a CRM record", answer: (*Workspace).findLinked},
+		{Number: 24, Method: "GET", Path: "/public/v1/documents/{id}/linked-objects", Summary: "CRM links of a document", answer: (*Workspace).listLinked},
+		{Number: 25, Method: "POST", Path: "/public/v1/documents/{id}/linked-objects", body: jsonBody, Summary: "link a CRM record", answer: (*Workspace).addLinked},
+		{Number: 26, Method: "DELETE", Path: "/public/v1/documents/{id}/linked-objects/{linked_object_id}", Summary: "unlink a CRM record", answer: (*Workspace).deleteLinked},
+		{Number: 27, Method: "GET", Path: "/public/v1/documents/{id}/attachments", Summary: "list attachments", answer: (*Workspace).listAttachments},
+		{Number: 28, Method: "POST", Path: "/public/v1/documents/{id}/attachments", body: eitherWay, Summary: "attach a file by URL", answer: (*Workspace).addAttachment, Note: "a URL is not fetched"},
+		{Number: 29, Method: "POST", Path: "/public/v1/documents/{id}/attachments?upload", body: fileBody, Summary: "attach an uploaded file", answer: (*Workspace).addAttachment},
+		{Number: 30, Method: "GET", Path: "/public/v1/documents/{id}/attachments/{attachment_id}", Summary: "attachment detail", answer: (*Workspace).attachmentDetails},
+		{Number: 31, Method: "DELETE", Path: "/public/v1/documents/{id}/attachments/{attachment_id}", Summary: "remove an attachment", answer: (*Workspace).deleteAttachment},
+		{Number: 32, Method: "GET", Path: "/public/v1/documents/{id}/attachments/{attachment_id}/download", Summary: "attachment bytes, any media type", answer: (*Workspace).downloadAttachment, Note: "files of up to 4 MiB are kept"},
+		{Number: 33, Method: "GET", Path: "/public/v1/documents/{id}/fields", Summary: "list fields", answer: (*Workspace).listFields},
+		{Number: 34, Method: "PATCH", Path: "/public/v1/documents/{id}/fields", body: jsonBody, Summary: "assign fields to recipients, bulk", answer: (*Workspace).assignFields},
+		{Number: 35, Method: "POST", Path: "/public/v1/documents/{id}/fields", body: jsonBody, Summary: "add fields", answer: (*Workspace).addFields},
+		{Number: 36, Method: "GET", Path: "/public/v2/documents/{document_id}/audit-trail", Summary: "audit trail of a document", answer: (*Workspace).auditTrail},
+		{Number: 37, Method: "GET", Path: "/public/v2/documents/{document_id}/settings", Summary: "read document settings", answer: (*Workspace).documentSettings},
+		{Number: 38, Method: "PATCH", Path: "/public/v2/documents/{document_id}/settings", body: jsonBody, Summary: "change document settings (language, QES, expiry days)", answer: (*Workspace).changeSettings},
+		{Number: 39, Method: "PATCH", Path: "/public/v1/documents/{id}/ownership", body: jsonBody, Summary: "give one document to another member", answer: (*Workspace).giveDocument},
+		{Number: 40, Method: "PATCH", Path: "/public/v1/documents/ownership", body: jsonBody, Summary: "move every document from one member to another", answer: (*Workspace).giveDocuments},
+		{Number: 41, Method: "POST", Path: "/public/v1/documents/{id}/move-to-folder/{folder_id}", Summary: "move to a folder", answer: (*Workspace).moveDocument},
+		{Number: 42, Method: "POST", Path: "/public/v1/documents/{id}/append-content-library-item", body: jsonBody, Summary: "append a content library item", answer: (*Workspace).appendLibraryItem},
+		{Number: 43, Method: "POST", Path: "/public/v1/documents/{id}/recipients", body: jsonBody, Summary: "add a CC recipient", answer: (*Workspace).addRecipient, Note: "contacts only, no groups"},
+		{Number: 44, Method: "DELETE", Path: "/public/v1/documents/{id}/recipients/{recipient_id}", Summary: "remove a recipient", answer: (*Workspace).deleteRecipient},
+		{Number: 45, Method: "PATCH", Path: "/public/v1/documents/{id}/recipients/recipient/{recipient_id}", body: jsonBody, Summary: "edit a recipient or a recipient group", answer: (*Workspace).editRecipient},
+		{Number: 46, Method: "POST", Path: "/public/v1/documents/{id}/recipients/{recipient_id}/reassign", body: jsonBody, Summary: "replace the signer", answer: (*Workspace).reassignRecipient},
+		{Number: 47, Method: "POST", Path: "/public/v1/documents/{document_id}/send-reminder", body: jsonBody, Summary: "send reminders now", answer: (*Workspace).remind, Note: "nothing is sent"},
+		{Number: 48, Method: "GET", Path: "/public/v1/documents/{document_id}/sections", Summary: "list bundle sections", answer: (*Workspace).listSections},
+		{Number: 49, Method: "POST", Path: "/public/v1/documents/{document_id}/sections/uploads", body: jsonBody, Summary: "add a section from a template or URL (asynchronous)", answer: (*Workspace).addSection, Note: "a URL is not fetched"},
+		{Number: 50, Method: "POST", Path: "/public/v1/documents/{document_id}/sections/uploads?upload", body: fileBody, Summary: "add a section from an uploaded PDF, DOCX or RTF (spec labels the 201 multipart)", answer: (*Workspace).addSection},
+		{Number: 51, Method: "GET", Path: "/public/v1/documents/{document_id}/sections/uploads/{upload_id}", Summary: "progress of a section upload", answer: (*Workspace).sectionUpload},
+		{Number: 52, Method: "GET", Path: "/public/v1/documents/{document_id}/sections/{section_id}", Summary: "section detail", answer: (*Workspace).sectionDetails},
+		{Number: 53, Method: "DELETE", Path: "/public/v1/documents/{document_id}/sections/{section_id}", Summary: "delete a section", answer: (*Workspace).deleteSection},
+		{Number: 54, Method: "POST", Path: "/public/v2/dsv/{document_id}/add-named-items", body: jsonBody, Summary: "add structure-view items (hidden in docs)"},
+	}
+}
+
+// contentOperations are those on the library, templates, forms, folders and logs.
+func contentOperations() []Operation {
+	return []Operation{
+		{Number: 55, Method: "GET", Path: "/public/v1/content-library-items", Summary: "list content library items", answer: (*Workspace).listLibrary, Note: "an empty query value is a 400"},
+		{Number: 56, Method: "POST", Path: "/public/v1/content-library-items", body: jsonBody, Summary: "new content library item", answer: (*Workspace).createLibraryItem},
+		{Number: 57, Method: "POST", Path: "/public/v1/content-library-items?upload", body: fileBody, Summary: "new content library item from an uploaded file, up to 100 MB", answer: (*Workspace).createLibraryItem},
+		{Number: 58, Method: "GET", Path: "/public/v1/content-library-items/{id}", Summary: "content library item status", answer: (*Workspace).libraryStatus},
+		{Number: 59, Method: "GET", Path: "/public/v1/content-library-items/{id}/details", Summary: "content library item detail", answer: (*Workspace).libraryDetails},
+		{Number: 60, Method: "GET", Path: "/public/v1/templates", Summary: "list templates", answer: (*Workspace).listTemplates, Note: "the filters shared and fields are ignored"},
+		{Number: 61, Method: "POST", Path: "/public/v1/templates", body: jsonBody, Summary: "new template", answer: (*Workspace).createTemplate},
+		{Number: 62, Method: "POST", Path: "/public/v1/templates?upload", body: fileBody, Summary: "new template from an uploaded file, up to 100 MB", answer: (*Workspace).createTemplate},
+		{Number: 63, Method: "POST", Path: "/public/v1/templates/{id}/duplicate", body: jsonBody, Summary: "copy a template", answer: (*Workspace).copyTemplate},
+		{Number: 64, Method: "GET", Path: "/public/v1/templates/{id}/details", Summary: "template detail", answer: (*Workspace).templateDetails},
+		{Number: 65, Method: "DELETE", Path: "/public/v1/templates/{id}", Summary: "delete a template", answer: (*Workspace).deleteTemplate},
+		{Number: 66, Method: "GET", Path: "/public/v1/templates/{id}", Summary: "template status", answer: (*Workspace).templateStatus},
+		{Number: 67, Method: "PATCH", Path: "/public/v1/templates/{id}", body: jsonBody, Summary: "change a template", answer: (*Workspace).changeTemplate},
+		{Number: 68, Method: "POST", Path: "/public/v1/templates/{id}/editing-sessions", body: jsonBody, Summary: "embedded editor session for a template", answer: (*Workspace).editTemplate, Note: "nothing can be edited with it"},
+		{Number: 69, Method: "GET", Path: "/public/v2/templates/{template_id}/settings", Summary: "read template settings", answer: (*Workspace).templateSettings},
+		{Number: 70, Method: "PATCH", Path: "/public/v2/templates/{template_id}/settings", body: jsonBody, Summary: "change template settings (language)", answer: (*Workspace).changeTemplateSettings},
+		{Number: 71, Method: "GET", Path: "/public/v1/forms", Summary: "list forms", answer: (*Workspace).listForms},
+		{Number: 72, Method: "GET", Path: "/public/v1/documents/folders", Summary: "list document folders", answer: documentTree().list},
+		{Number: 73, Method: "POST", Path: "/public/v1/documents/folders", body: jsonBody, Summary: "new document folder", answer: documentTree().create},
+		{Number: 74, Method: "PUT", Path: "/public/v1/documents/folders/{id}", body: jsonBody, Summary: "rename a document folder", answer: documentTree().rename},
+		{Number: 75, Method: "GET", Path: "/public/v1/templates/folders", Summary: "list template folders", answer: templateTree().list},
+		{Number: 76, Method: "POST", Path: "/public/v1/templates/folders", body: jsonBody, Summary: "new template folder", answer: templateTree().create},
+		{Number: 77, Method: "PUT", Path: "/public/v1/templates/folders/{id}", body: jsonBody, Summary: "rename a template folder", answer: templateTree().rename},
+		{Number: 78, Method: "GET", Path: "/public/v1/logs", Summary: "API call log (deprecated)", answer: (*Workspace).listLogs, Note: "what this emulator was asked"},
+		{Number: 79, Method: "GET", Path: "/public/v1/logs/{id}", Summary: "one API call log entry (deprecated)", answer: (*Workspace).logDetails, Note: "without bodies"},
+		{Number: 80, Method: "GET", Path: "/public/v2/logs", Summary: "API call log, current version", answer: (*Workspace).listLogs, Note: "what this emulator was asked"},
+		{Number: 81, Method: "GET", Path: "/public/v2/logs/{id}", Summary: "one API call log entry: bodies, token type, key, request id", answer: (*Workspace).logDetails, Note: "without bodies"},
+	}
+}
+
+// peopleOperations are those on contacts, members, webhooks, and the rest.
+func peopleOperations() []Operation {
+	return []Operation{
+		{Number: 82, Method: "GET", Path: "/public/v1/contacts", Summary: "list contacts (email filter is exact)", answer: (*Workspace).listContacts},
+		{Number: 83, Method: "POST", Path: "/public/v1/contacts", body: jsonBody, Summary: "new contact", answer: (*Workspace).createContact},
+		{Number: 84, Method: "GET", Path: "/public/v1/contacts/{id}", Summary: "contact detail", answer: (*Workspace).contactDetails},
+		{Number: 85, Method: "DELETE", Path: "/public/v1/contacts/{id}", Summary: "delete a contact", answer: (*Workspace).deleteContact},
+		{Number: 86, Method: "PATCH", Path: "/public/v1/contacts/{id}", body: jsonBody, Summary: "change a contact", answer: (*Workspace).changeContact},
+		{Number: 87, Method: "GET", Path: "/public/v1/members", Summary: "members of the token's workspace", answer: (*Workspace).listMembers},
+		{Number: 88, Method: "GET", Path: "/public/v1/members/current", Summary: "who the token belongs to: the cheapest token check", answer: (*Workspace).currentMember},
+		{Number: 89, Method: "GET", Path: "/public/v1/members/{id}", Summary: "member detail", answer: (*Workspace).memberDetails},
+		{Number: 90, Method: "POST", Path: "/public/v1/members/{member_id}/token", body: jsonBody, Summary: "mint a token for a member"},
+		{Number: 91, Method: "GET", Path: "/public/v1/webhook-subscriptions", Summary: "list webhook subscriptions (collection key is items)", answer: (*Workspace).listWebhooks},
+		{Number: 92, Method: "POST", Path: "/public/v1/webhook-subscriptions", body: jsonBody, Summary: "new webhook subscription (response holds shared_key)", answer: (*Workspace).createWebhook, Note: "events are noted, never delivered"},
+		{Number: 93, Method: "GET", Path: "/public/v1/webhook-subscriptions/{id}", Summary: "webhook subscription detail (holds shared_key)", answer: (*Workspace).webhookDetails},
+		{Number: 94, Method: "PATCH", Path: "/public/v1/webhook-subscriptions/{id}", body: jsonBody, Summary: "change a webhook subscription", answer: (*Workspace).changeWebhook},
+		{Number: 95, Method: "DELETE", Path: "/public/v1/webhook-subscriptions/{id}", Summary: "delete a webhook subscription", answer: (*Workspace).deleteWebhook},
+		{Number: 96, Method: "PATCH", Path: "/public/v1/webhook-subscriptions/{id}/shared-key", Summary: "new shared key for a subscription (response is a secret)", answer: (*Workspace).newSharedKey},
+		{Number: 97, Method: "GET", Path: "/public/v1/webhook-events", Summary: "webhook delivery history (15 days)", answer: (*Workspace).listEvents, Note: "events are noted, never delivered"},
+		{Number: 98, Method: "GET", Path: "/public/v1/webhook-events/{id}", Summary: "one webhook delivery", answer: (*Workspace).eventDetails},
+		{Number: 99, Method: "GET", Path: "/public/v2/notary/notaries", Summary: "list notaries"},
+		{Number: 100, Method: "GET", Path: "/public/v2/notary/notarization-requests", Summary: "list notarization requests"},
+		{Number: 101, Method: "POST", Path: "/public/v2/notary/notarization-requests", body: jsonBody, Summary: "new notarization request"},
+		{Number: 102, Method: "GET", Path: "/public/v2/notary/notarization-requests/{session_request_id}", Summary: "notarization request detail, with download links"},
+		{Number: 103, Method: "DELETE", Path: "/public/v2/notary/notarization-requests/{session_request_id}", Summary: "delete a notarization request"},
+		{Number: 104, Method: "GET", Path: "/public/v2/product-catalog/items/search", Summary: "search the product catalogue", answer: (*Workspace).searchProducts, Note: "of the filters only query"},
+		{Number: 105, Method: "POST", Path: "/public/v2/product-catalog/items", body: jsonBody, Summary: "new catalogue item", answer: (*Workspace).createProduct},
+		{Number: 106, Method: "GET", Path: "/public/v2/product-catalog/items/{item_uuid}", Summary: "catalogue item detail", answer: (*Workspace).productDetails},
+		{Number: 107, Method: "PATCH", Path: "/public/v2/product-catalog/items/{item_uuid}", body: jsonBody, Summary: "change a catalogue item", answer: (*Workspace).changeProduct},
+		{Number: 108, Method: "DELETE", Path: "/public/v2/product-catalog/items/{item_uuid}", Summary: "delete a catalogue item (200, empty body)", answer: (*Workspace).deleteProduct},
+		{Number: 109, Method: "PUT", Path: "/public/v1/documents/{document_id}/quotes/{quote_id}", body: jsonBody, Summary: "update a quote inside a document"},
+		{Number: 110, Method: "GET", Path: "/public/v1/workspaces", Summary: "list workspaces", answer: (*Workspace).listWorkspaces},
+		{Number: 111, Method: "POST", Path: "/public/v1/workspaces", body: jsonBody, Summary: "new workspace (org admin)"},
+		{Number: 112, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/deactivate", body: jsonBody, Summary: "close a workspace"},
+		{Number: 113, Method: "GET", Path: "/public/v1/users", Summary: "list users (org admin)", answer: (*Workspace).listUsers, Note: "pages of at most 50"},
+		{Number: 114, Method: "POST", Path: "/public/v1/users", body: jsonBody, Summary: "new user (org admin)"},
+		{Number: 115, Method: "GET", Path: "/public/v1/users/{user_id}", Summary: "user detail (org admin)", answer: (*Workspace).userDetails},
+		{Number: 116, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/members", body: jsonBody, Summary: "add a user to a workspace"},
+		{Number: 117, Method: "DELETE", Path: "/public/v1/workspaces/{workspace_id}/members/{member_id}", Summary: "remove a member"},
+		{Number: 118, Method: "PATCH", Path: "/public/v1/workspaces/{workspace_id}/members/{member_id}/role", body: jsonBody, Summary: "change a member's role"},
+		{Number: 119, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/api-keys", body: jsonBody, Summary: "new API key"},
+		{Number: 120, Method: "GET", Path: "/public/v1/sms-opt-outs", Summary: "recent SMS opt-outs", answer: (*Workspace).smsOptOuts, Note: "always empty"},
+		{Number: 121, Method: "POST", Path: "/public/beta/documents/{document_id}/docx-export-tasks", Summary: "start a DOCX export (asynchronous, up to 300 pages)"},
+		{Number: 122, Method: "GET", Path: "/public/beta/documents/{document_id}/docx-export-tasks/{task_id}", Summary: "DOCX export state"},
+		{Number: 123, Method: "GET", Path: "/public/beta/documents/{document_id}/summary", Summary: "AI summary (hidden in docs)", answer: (*Workspace).documentSummary, Note: "first 202, a second later 200"},
+		{Number: 124, Method: "GET", Path: "/public/beta/documents/{document_id}/content", Summary: "text or Markdown of a document (hidden in docs)", answer: (*Workspace).documentContent, Note: "first 202, a second later 200"},
+		{Number: 125, Method: "GET", Path: "/public/beta/documents/{document_id}/ai-metadata", Summary: "AI metadata of a document (hidden in docs)"},
+		{Number: 126, Method: "POST", Path: "/public/beta/documents/ai-metadata", body: jsonBody, Summary: "AI metadata of many documents (hidden in docs)"},
+		{Number: 127, Method: "GET", Path: "/public/beta/documents/search", Summary: "natural-language search"},
+	}
+}

@@ -1,0 +1,97 @@
+package workspace
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"mime/multipart"
+)
+
+const (
+	// maxKept is the largest file whose content is kept for a later download. Larger ones are counted
+	// and hashed on the way through.
+	maxKept  = 4 << 20
+	maxField = 64 << 10
+)
+
+// upload is a multipart body.
+type upload struct {
+	name    string // of the file
+	kind    string // its media type
+	size    int64
+	sha256  string
+	content []byte            // nil if the file is larger than maxKept
+	fields  map[string]string // the parts that are no files
+}
+
+var errTooBig = errors.New("larger than the limit")
+
+// readUpload takes a multipart body apart as it comes in; a file never lies in memory whole.
+func readUpload(body io.Reader, boundary string, limit int64) (*upload, error) {
+	if boundary == "" {
+		return nil, malformed("Multipart form parse error - no boundary.")
+	}
+	u := &upload{fields: map[string]string{}}
+	parts := multipart.NewReader(body, boundary)
+	for range 20 { // more parts than any operation has
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			return u, nil
+		}
+		if err != nil {
+			return nil, malformed("Multipart form parse error.")
+		}
+		if err = u.take(part, limit); errors.Is(err, errTooBig) {
+			return nil, tooBig(limit)
+		}
+		if err != nil {
+			return nil, malformed("Multipart form parse error.")
+		}
+	}
+	return nil, malformed("Multipart form has too many parts.")
+}
+
+func (u *upload) take(part *multipart.Part, limit int64) error {
+	if part.FileName() == "" {
+		most := int64(maxField)
+		if part.FormName() == "data" {
+			most = maxJSON
+		}
+		value, err := io.ReadAll(io.LimitReader(part, most+1))
+		if int64(len(value)) > most {
+			return errTooBig
+		}
+		u.fields[Bounded(part.FormName(), 100)] = string(value)
+		return err
+	}
+	u.name, u.kind = Bounded(part.FileName(), 255), Bounded(part.Header.Get("Content-Type"), 100)
+	var head bytes.Buffer
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(sum, &firstBytes{&head}), io.LimitReader(part, limit+1))
+	if n > limit {
+		return errTooBig
+	}
+	u.size, u.sha256 = n, hex.EncodeToString(sum.Sum(nil))
+	if n <= maxKept {
+		u.content = append([]byte{}, head.Bytes()...)
+	}
+	return err
+}
+
+// firstBytes keeps the first maxKept bytes that are written to it.
+type firstBytes struct{ buffer *bytes.Buffer }
+
+func (f *firstBytes) Write(p []byte) (int, error) {
+	f.buffer.Write(p[:min(len(p), max(0, maxKept-f.buffer.Len()))])
+	return len(p), nil
+}
+
+// file returns the upload if it has a file, and says otherwise what is missing.
+func (c *Call) file() (*upload, error) {
+	if c.upload == nil || c.upload.name == "" {
+		return nil, Invalid("file", "No file was submitted.")
+	}
+	return c.upload, nil
+}

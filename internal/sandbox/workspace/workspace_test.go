@@ -1,0 +1,40 @@
+package workspace
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestTheOldestItemsMakeRoom(t *testing.T) {
+	s := newShelf[document]()
+	for i := range 3 * shelfItems {
+		s.put(fmt.Sprint(i), &document{}, 1)
+	}
+	if len(s.items) != shelfItems || len(s.order) != shelfItems || s.bytes != shelfItems {
+		t.Errorf("items: got %d, %d in order, %d bytes", len(s.items), len(s.order), s.bytes)
+	}
+	for i := range 10 {
+		s.put(fmt.Sprint("big", i), &document{}, shelfBytes/4)
+	}
+	if s.bytes > shelfBytes || len(s.items) == 0 {
+		t.Errorf("bytes: got %d in %d items, want at most %d", s.bytes, len(s.items), shelfBytes)
+	}
+	if _, err := s.get("big9"); err != nil {
+		t.Errorf("the newest item: %v", err)
+	}
+}
+
+func TestUploadLimitsAreTheServices(t *testing.T) {
+	for _, o := range Operations() {
+		if o.body != fileBody && o.body != eitherWay {
+			continue
+		}
+		want := int64(50_000_000)
+		if o.Number == 57 || o.Number == 62 {
+			want = 100_000_000
+		}
+		if got := o.uploadLimit(); got != want {
+			t.Errorf("operation %d: got %d, want %d", o.Number, got, want)
+		}
+	}
+}

@@ -34,6 +34,7 @@ var doors = map[string]struct {
 	"tokens/redisstore":           {[]string{"tokens"}, "a store knows records, and no other store"},
 	"tokens/kubestore":            {[]string{"tokens"}, "a store knows records, and no other store"},
 	"tokens/redisstore/redistest": {nil, "it runs a Redis server, and knows nothing of what is kept there"},
+	"tokens/kubestore/kubetest":   {nil, "it is an API server, and knows nothing of what is kept there"},
 	"tokens/storetest":            {[]string{"tokens"}, "the suite knows what a store promises, and no store"},
 	"internal/e2e/program":        {nil, "it runs the built program from outside"},
 	"internal/e2e/browser":        {nil, "it starts a browser and knows nothing of what is looked at"},
@@ -52,13 +53,13 @@ var doors = map[string]struct {
 }
 
 // testDoors is what tests may import besides: the suite, and the emulator as the far side.
-var testDoors = []string{"tokens/storetest", "tokens/redisstore/redistest", "internal/e2e/program", "internal/e2e/browser", "internal/sandbox"}
+var testDoors = []string{"tokens/storetest", "tokens/redisstore/redistest", "tokens/kubestore/kubetest", "internal/e2e/program", "internal/e2e/browser", "internal/sandbox"}
 
 // words is the table of what people are told. Everybody but the emulator may use it.
 const words = "internal/problem"
 
 // testPackages hold what tests share; the program contains none of them.
-var testPackages = []string{"tokens/storetest", "tokens/redisstore/redistest", "internal/e2e/program", "internal/e2e/browser"}
+var testPackages = []string{"tokens/storetest", "tokens/redisstore/redistest", "tokens/kubestore/kubetest", "internal/e2e/program", "internal/e2e/browser"}
 
 // forTests says whether the source is no part of the program.
 func (s source) forTests() bool { return s.isTest() || slices.Contains(testPackages, s.dir()) }
@@ -125,7 +126,7 @@ func whereLibrariesMay(s source) (findings []string) {
 }
 
 // testOnly are packages that must not become part of the program.
-var testOnly = []string{"testing", "net/http/httptest", module + "/tokens/storetest", module + "/tokens/redisstore/redistest", module + "/internal/e2e/program", module + "/internal/e2e/browser"}
+var testOnly = []string{"testing", "net/http/httptest", module + "/tokens/storetest", module + "/tokens/redisstore/redistest", module + "/tokens/kubestore/kubetest", module + "/internal/e2e/program", module + "/internal/e2e/browser"}
 
 func outsideOfTests(s source) (findings []string) {
 	for _, i := range s.imports() {

@@ -11,6 +11,7 @@ var reveals = map[string]string{
 	"tokens/token.go":             "the Authorization header is what a token is for; secrets compare and hash themselves",
 	"tokens/codec.go":             "the stored form, which only stores ask for",
 	"tokens/seal.go":              "it encrypts them",
+	"tokens/kubestore/api.go":     "the token of the service account, which goes to the API server",
 	"tokens/redisstore/target.go": "the password of Redis, which goes to Redis",
 	"tokens/endpoint.go":          "the form that goes to the token endpoint; a new token must fit into a header",
 	"internal/config/secrets.go":  "the client id, which is in every authorization URL anyway, and the length of a client key, which must be too long to be guessed",

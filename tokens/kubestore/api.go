@@ -1,0 +1,203 @@
+package kubestore
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+)
+
+const (
+	usualDir    = "/var/run/secrets/kubernetes.io/serviceaccount"
+	callTimeout = 5 * time.Second
+	maxAnswer   = 4 << 20 // a Secret has at most 1 MiB; a page of a list has metadata only
+)
+
+// api talks to an API server about the Secrets of one namespace.
+type api struct {
+	base      *url.URL
+	namespace string
+	token     func() (tokens.Secret, error) // nil sends none
+	caFile    string                        // empty outside of a pod
+	roots     *x509.CertPool
+	proxy     func(*http.Request) (*url.URL, error)
+
+	mu        sync.Mutex // guards the fields below
+	transport *http.Transport
+	ca        []byte // what transport trusts
+}
+
+func newAPI(o Options) (*api, error) {
+	dir := o.AccountDir
+	if dir == "" {
+		dir = usualDir
+	}
+	a := &api{base: o.URL, namespace: o.Namespace, token: o.Token, roots: o.RootCAs, proxy: http.ProxyFromEnvironment}
+	if a.base == nil {
+		if err := a.inCluster(o.Getenv, dir); err != nil {
+			return nil, err
+		}
+	}
+	if a.namespace == "" {
+		name, err := os.ReadFile(filepath.Join(dir, "namespace"))
+		if err != nil {
+			return nil, problem.Mistake("the namespace of the store is not known outside of a cluster", "write --store kubernetes:NAMESPACE/PREFIX")
+		}
+		a.namespace = strings.TrimSpace(string(name))
+	}
+	return a, nil
+}
+
+// inCluster finds the API server as every pod does.
+func (a *api) inCluster(getenv func(string) string, dir string) error {
+	host, port := "", ""
+	if getenv != nil {
+		host, port = getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")
+	}
+	if host == "" {
+		return problem.Mistake("this is no pod of a cluster: KUBERNETES_SERVICE_HOST is not set",
+			"run: kubectl proxy, and add --kubernetes-url http://127.0.0.1:8001")
+	}
+	if port == "" {
+		port = "443"
+	}
+	a.base = &url.URL{Scheme: "https", Host: net.JoinHostPort(host, port)}
+	a.proxy = nil // the way to the API server leads through the cluster
+	a.caFile = filepath.Join(dir, "ca.crt")
+	if a.token == nil {
+		a.token = func() (tokens.Secret, error) {
+			text, err := os.ReadFile(filepath.Join(dir, "token"))
+			if errors.Is(err, fs.ErrNotExist) {
+				return tokens.Secret{}, problem.Mistake("the pod has no service account", "set automountServiceAccountToken: true in the pod, and give it a serviceAccountName")
+			}
+			return tokens.NewSecret(strings.TrimSpace(string(text))), err
+		}
+	}
+	return nil
+}
+
+// client returns the connections to the API server. They are made anew when the cluster's root certificate
+// has changed.
+func (a *api) client() (*http.Client, error) {
+	var ca []byte
+	if a.caFile != "" {
+		var err error
+		if ca, err = os.ReadFile(a.caFile); err != nil {
+			return nil, err
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.transport == nil || !bytes.Equal(ca, a.ca) {
+		roots := a.roots
+		if a.caFile != "" {
+			roots = x509.NewCertPool()
+			if !roots.AppendCertsFromPEM(ca) {
+				return nil, fmt.Errorf("%s holds no certificate", a.caFile)
+			}
+		}
+		if a.transport != nil {
+			a.transport.CloseIdleConnections()
+		}
+		a.ca = ca
+		a.transport = &http.Transport{
+			Proxy: a.proxy, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			ForceAttemptHTTP2: true, TLSHandshakeTimeout: callTimeout, MaxConnsPerHost: 64, IdleConnTimeout: time.Minute,
+			// A watch can be silent for long: a dead connection is found by asking.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+		}
+	}
+	refuse := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: a.transport, CheckRedirect: refuse}, nil
+}
+
+// call makes one request about a Secret, or about all of them if name is empty, and reads the answer into into.
+func (a *api) call(ctx context.Context, method, name string, query url.Values, body []byte, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := a.send(ctx, method, name, query, body)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return &callError{fmt.Errorf("the answer was cut: %w", err)}
+	case len(text) > maxAnswer:
+		return errors.New("the answer is too large")
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return errors.New("the answer is not of a Kubernetes API") // the error would quote the Secret
+	}
+	return nil
+}
+
+// send returns the answer to a request if it is a success, and else a *statusError.
+func (a *api) send(ctx context.Context, method, name string, query url.Values, body []byte) (*http.Response, error) {
+	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	u := a.base.JoinPath("api", "v1", "namespaces", a.namespace, "secrets", name)
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	u.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("User-Agent", problem.Program)
+	request.Header.Set("Accept", "application/json")
+	if name == "" && method == http.MethodGet { // lists and watches need no tokens
+		kind := "PartialObjectMetadataList"
+		if query.Get("watch") != "" {
+			kind = "PartialObjectMetadata"
+		}
+		request.Header.Set("Accept", "application/json;as="+kind+";g=meta.k8s.io;v=v1")
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if a.token != nil {
+		token, err := a.token()
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, &callError{bare(err)}
+	}
+	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
+		return answer, nil
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, 64<<10)) // what is missing of it is only words
+	return nil, newStatusError(answer.StatusCode, text)
+}
+
+// bare takes the URL out of an error of the client: what was asked is told besides.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

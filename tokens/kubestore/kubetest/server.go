@@ -1,0 +1,429 @@
+// Package kubetest is a Kubernetes API server for tests, as far as Secrets of one namespace go, and stricter than
+// a real one:
+//
+//	server := kubetest.Start(t, kubetest.Everything)
+//	store, err := kubestore.Open(kubestore.Options{URL: server.URL(), Namespace: "tools"})
+//
+// It answers 409 to stale versions, 403 to what the rights do not allow, 410 to watches whose history
+// is forgotten, and 422 to a PUT without resourceVersion or with fields missing. Faults make it answer late,
+// twice, or not at all.
+package kubetest
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Namespace is the one that exists.
+const Namespace = "tools"
+
+// Rights are what the client may do: a verb, or a verb with the name of one Secret, as in "get:acme".
+type Rights []string
+
+var (
+	// Everything is all that a store may need.
+	Everything = Rights{"get", "list", "watch", "create", "update"}
+)
+
+// Named returns the rights to Secrets that have been prepared, and to nothing else.
+func Named(names ...string) (r Rights) {
+	for _, name := range names {
+		r = append(r, "get:"+name, "update:"+name, "watch:"+name)
+	}
+	return r
+}
+
+// Fault is what happens to a request that changes something.
+type Fault int
+
+const (
+	// None is no fault.
+	None Fault = iota
+	// Lost drops the request: nothing is done, and the connection is cut.
+	Lost
+	// Unanswered does what was asked and cuts the connection.
+	Unanswered
+	// Twice does what was asked two times, as a proxy in between may, and gives the second answer.
+	Twice
+	// Late does what was asked after a second, whether somebody listens or not.
+	Late
+	// Busy answers 503.
+	Busy
+)
+
+// Secret is a Secret as the server keeps it: without its name and version.
+type Secret map[string]any
+
+// Server is the API server. Its methods may be called concurrently.
+type Server struct {
+	t    *testing.T
+	http *httptest.Server
+
+	mu       sync.Mutex // guards the fields below
+	rights   Rights
+	token    string // that a client must send; empty for none
+	secrets  map[string]Secret
+	version  int // of the newest change
+	oldest   int // versions before are forgotten
+	history  []event
+	changed  chan struct{} // closed and replaced at each change
+	faults   []Fault
+	away     bool
+	requests map[string]int // by verb
+	watches  map[chan struct{}]bool
+}
+
+type event struct {
+	kind    string
+	name    string
+	version int
+	object  Secret
+}
+
+// Start starts a server that ends with the test.
+func Start(t *testing.T, rights Rights) *Server {
+	t.Helper()
+	s := newServer(t, rights)
+	s.http.Start()
+	return s
+}
+
+// StartTLS starts a server that speaks TLS, and returns the certificate to trust, as PEM.
+func StartTLS(t *testing.T, rights Rights) (*Server, []byte) {
+	t.Helper()
+	s := newServer(t, rights)
+	s.http.EnableHTTP2 = true
+	s.http.StartTLS()
+	return s, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
+}
+
+func newServer(t *testing.T, rights Rights) *Server {
+	t.Helper()
+	s := &Server{
+		t: t, rights: rights, secrets: map[string]Secret{}, version: 1000, oldest: 1000,
+		changed: make(chan struct{}), requests: map[string]int{}, watches: map[chan struct{}]bool{},
+	}
+	s.http = httptest.NewUnstartedServer(s)
+	t.Cleanup(func() {
+		s.CutWatches()
+		s.http.CloseClientConnections()
+		s.http.Close()
+	})
+	return s
+}
+
+// URL returns where the server is.
+func (s *Server) URL() *url.URL {
+	u, err := url.Parse(s.http.URL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return u
+}
+
+// Allow changes the rights.
+func (s *Server) Allow(rights Rights) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rights = rights
+}
+
+// RequireToken makes the server refuse other tokens.
+func (s *Server) RequireToken(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token = token
+}
+
+// Meet sets the faults of the next requests that change something.
+func (s *Server) Meet(faults ...Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = faults
+}
+
+// GoAway makes the server cut every connection, until it comes back.
+func (s *Server) GoAway(away bool) {
+	s.mu.Lock()
+	s.away = away
+	s.mu.Unlock()
+	if away {
+		s.CutWatches()
+	}
+}
+
+// CutWatches cuts all watches, as a restart of the server would.
+func (s *Server) CutWatches() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for w := range s.watches {
+		close(w)
+	}
+	clear(s.watches)
+}
+
+// Forget makes watches from before now end with 410.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version += 10
+	s.oldest, s.history = s.version, nil
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Put makes or changes a Secret, as another client would.
+func (s *Server) Put(name string, change func(Secret)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	secret, found := clone(s.secrets[name]), s.secrets[name] != nil
+	if !found {
+		secret = Secret{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": map[string]any{"name": name, "namespace": Namespace}}
+	}
+	change(secret)
+	s.storeLocked(name, secret, found)
+}
+
+// Get returns a Secret, or nil if there is none.
+func (s *Server) Get(name string) Secret {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return clone(s.secrets[name])
+}
+
+// Names returns the names of all Secrets.
+func (s *Server) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.secrets))
+}
+
+// Dump returns all Secrets as etcd would hold them.
+func (s *Server) Dump() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, err := json.Marshal(s.secrets)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return text
+}
+
+// Requests returns how many requests came, and of which verb.
+func (s *Server) Requests() (total int, byVerb map[string]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.requests {
+		total += n
+	}
+	return total, maps.Clone(s.requests)
+}
+
+func clone(s Secret) Secret {
+	if s == nil {
+		return nil
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	var c Secret
+	if err := json.Unmarshal(text, &c); err != nil {
+		panic(err)
+	}
+	return c
+}
+
+func (s Secret) metadata() map[string]any {
+	m, _ := s["metadata"].(map[string]any)
+	return m
+}
+
+func (s *Server) storeLocked(name string, secret Secret, existed bool) {
+	s.version++
+	secret.metadata()["resourceVersion"] = strconv.Itoa(s.version)
+	s.secrets[name] = secret
+	kind := map[bool]string{true: "MODIFIED", false: "ADDED"}[existed]
+	s.history = append(s.history, event{kind, name, s.version, clone(secret)})
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Delete removes a Secret, as an operator might.
+func (s *Server) Delete(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone := s.secrets[name]
+	delete(s.secrets, name)
+	s.version++
+	gone.metadata()["resourceVersion"] = strconv.Itoa(s.version)
+	s.history = append(s.history, event{"DELETED", name, s.version, gone})
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// ServeHTTP serves /api/v1/namespaces/NAMESPACE/secrets.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	namespace, name, ok := pathOf(r.URL.Path)
+	verb := verbOf(r, name)
+	if !ok || verb == "" {
+		answer(w, http.StatusNotFound, "", "the server could not find the requested resource")
+		return
+	}
+	s.mu.Lock()
+	s.requests[verb]++
+	away, token, allowed := s.away, s.token, s.allowsLocked(verb, name, r.URL.Query())
+	s.mu.Unlock()
+	switch {
+	case away:
+		panic(http.ErrAbortHandler)
+	case token != "" && r.Header.Get("Authorization") != "Bearer "+token:
+		answer(w, http.StatusUnauthorized, "", "Unauthorized")
+	case !allowed || namespace != Namespace && verb != "create":
+		answer(w, http.StatusForbidden, "secrets", fmt.Sprintf("secrets %q is forbidden: User cannot %s resource \"secrets\" in API group \"\" in the namespace %q", name, verb, namespace))
+	case namespace != Namespace:
+		answer(w, http.StatusNotFound, "namespaces", fmt.Sprintf("namespaces %q not found", namespace))
+	case verb == "get":
+		s.get(w, name)
+	case verb == "list":
+		s.list(w, r)
+	case verb == "watch":
+		s.follow(w, r)
+	default:
+		s.write(w, r, verb, name)
+	}
+}
+
+func pathOf(path string) (namespace, name string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/api/v1/namespaces/")
+	parts := strings.Split(rest, "/")
+	if !ok || len(parts) < 2 || len(parts) > 3 || parts[1] != "secrets" {
+		return "", "", false
+	}
+	if len(parts) == 3 {
+		name = parts[2]
+	}
+	return parts[0], name, true
+}
+
+func verbOf(r *http.Request, name string) string {
+	switch {
+	case r.Method == http.MethodGet && r.URL.Query().Get("watch") != "":
+		return "watch"
+	case r.Method == http.MethodGet && name == "":
+		return "list"
+	case r.Method == http.MethodGet:
+		return "get"
+	case r.Method == http.MethodPost && name == "":
+		return "create"
+	case r.Method == http.MethodPut && name != "":
+		return "update"
+	}
+	return ""
+}
+
+// allowsLocked knows that a right to one Secret covers a list or a watch of that name.
+func (s *Server) allowsLocked(verb, name string, query url.Values) bool {
+	if n, ok := strings.CutPrefix(query.Get("fieldSelector"), "metadata.name="); ok {
+		name = n
+	}
+	return slices.Contains(s.rights, verb) || name != "" && slices.Contains(s.rights, verb+":"+name)
+}
+
+// answer writes a Status object, as every refusal of an API server is one.
+func answer(w http.ResponseWriter, code int, kind, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message,
+		"details": map[string]string{"kind": kind},
+	})
+}
+
+func (s *Server) get(w http.ResponseWriter, name string) {
+	secret := s.Get(name)
+	if secret == nil {
+		answer(w, http.StatusNotFound, "secrets", fmt.Sprintf("secrets %q not found", name))
+		return
+	}
+	_ = json.NewEncoder(w).Encode(secret)
+}
+
+// write serves POST and PUT, with the fault that is due.
+func (s *Server) write(w http.ResponseWriter, r *http.Request, verb, name string) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	fault := None
+	dry := r.URL.Query().Get("dryRun") == "All"
+	if !dry {
+		s.mu.Lock()
+		if len(s.faults) > 0 {
+			fault, s.faults = s.faults[0], s.faults[1:]
+		}
+		s.mu.Unlock()
+	}
+	switch fault {
+	case Lost:
+		panic(http.ErrAbortHandler)
+	case Busy:
+		answer(w, http.StatusServiceUnavailable, "", "etcdserver: leader changed")
+		return
+	case Late:
+		time.Sleep(time.Second)
+	case Twice:
+		s.apply(httptest.NewRecorder(), body, verb, name, dry)
+	case Unanswered:
+		s.apply(httptest.NewRecorder(), body, verb, name, dry)
+		panic(http.ErrAbortHandler)
+	}
+	s.apply(w, body, verb, name, dry)
+}
+
+func (s *Server) apply(w http.ResponseWriter, body []byte, verb, name string, dry bool) {
+	var secret Secret
+	if err := json.Unmarshal(body, &secret); err != nil || secret["kind"] != "Secret" || secret["apiVersion"] != "v1" || secret.metadata() == nil {
+		answer(w, http.StatusUnprocessableEntity, "secrets", "no Secret")
+		return
+	}
+	named, _ := secret.metadata()["name"].(string)
+	version, _ := secret.metadata()["resourceVersion"].(string)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.secrets[named]
+	switch {
+	case verb == "update" && (named != name || version == ""):
+		answer(w, http.StatusUnprocessableEntity, "secrets", "metadata.resourceVersion: Required value")
+		return
+	case verb == "create" && now != nil:
+		answer(w, http.StatusConflict, "secrets", fmt.Sprintf("secrets %q already exists", named))
+		return
+	case verb == "update" && now == nil:
+		answer(w, http.StatusNotFound, "secrets", fmt.Sprintf("secrets %q not found", named))
+		return
+	case verb == "update" && now.metadata()["resourceVersion"] != version:
+		answer(w, http.StatusConflict, "secrets", "the object has been modified; please apply your changes to the latest version")
+		return
+	}
+	if !dry {
+		s.storeLocked(named, secret, now != nil)
+		secret = clone(secret)
+	}
+	if verb == "create" {
+		w.WriteHeader(http.StatusCreated)
+	}
+	_ = json.NewEncoder(w).Encode(secret)
+}

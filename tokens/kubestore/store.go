@@ -1,0 +1,430 @@
+// Package kubestore keeps the records of accounts in Kubernetes Secrets, for any number of pods:
+//
+//	store, err := kubestore.Open(kubestore.Options{Namespace: "tools", Prefix: "pandadoc-auth-proxy"})
+//	rec, err := store.Load(ctx, "default")
+//
+// # Secrets
+//
+// Account ACCOUNT has the Secret PREFIX-ACCOUNT, with the labels pandadoc-auth-proxy/store and
+// pandadoc-auth-proxy/account. The record (tokens.Codec) stands under the key "record" of its data. Other
+// keys, labels and annotations are left as they are. A Secret without that key, which an operator has
+// prepared, means that nobody has signed in.
+//
+// A save reads the Secret, compares the version inside of the record, and writes the Secret with the
+// resourceVersion that it has read, never without one. The version is ours and not the
+// resourceVersion, so that a label which somebody changes is no conflict, and a save whose answer was
+// lost is recognised.
+//
+// # Rights
+//
+// get, update and watch on the named Secrets are enough where they have been prepared. With create they
+// are made when they are needed; with list, accounts are known from the start and one watch follows
+// all of them. Without list, each Secret in use is watched by its name.
+//
+// # Consistency
+//
+// What the API server has acknowledged is in etcd, and is kept.
+package kubestore
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+)
+
+const (
+	dataKey      = "record"
+	storeLabel   = "pandadoc-auth-proxy/store"
+	accountLabel = "pandadoc-auth-proxy/account"
+	opaque       = "Opaque"
+
+	retries = 5 // of a save that meets another resourceVersion around the same record
+)
+
+// Options are what a store is opened with.
+type Options struct {
+	// Namespace of the Secrets. Empty means that of the pod.
+	Namespace string
+	// Prefix begins the names of the Secrets. Empty means pandadoc-auth-proxy.
+	Prefix string
+	// URL of the API server. Nil means that of the cluster that this pod runs in.
+	URL *url.URL
+	// Token authenticates to URL. Nil means the pod's service account, or nothing if URL is set.
+	Token func() (tokens.Secret, error)
+	// RootCAs are trusted for URL. Nil means those of the system. In a pod the cluster's own root counts.
+	RootCAs *x509.CertPool
+	// Getenv finds the API server of the cluster, as os.Getenv does.
+	Getenv func(string) string
+	// AccountDir is where Kubernetes mounts the service account. Empty means its usual place.
+	AccountDir string
+	// Codec encrypts. Nil keeps tokens in clear.
+	Codec *tokens.Codec
+	// Warn is told what a person should know and what does not stop the store. Nil is allowed.
+	Warn func(text string)
+}
+
+// Store is a tokens.Store in Secrets. All its methods may be called concurrently.
+type Store struct {
+	api    *api
+	prefix string
+	codec  *tokens.Codec
+	warn   func(string)
+
+	mu sync.Mutex // guards the fields below
+	// unproven holds the version of the last save of an account whose outcome is not known, by account.
+	unproven map[string]attempt
+	seen     map[string]string // resourceVersion that was read or written last, by account
+	single   map[string]bool   // accounts that only a watch of their own reports
+	follow   chan struct{}     // tells the watch that single has grown; holds at most one
+	noList   bool              // the rights do not allow to list
+}
+
+type attempt struct{ base, version string }
+
+var (
+	_ tokens.Store   = (*Store)(nil)
+	_ tokens.Lister  = (*Store)(nil)
+	_ tokens.Watcher = (*Store)(nil)
+)
+
+// Open returns the store that o names. It does not connect.
+func Open(o Options) (*Store, error) {
+	if o.Prefix == "" {
+		o.Prefix = problem.Program
+	}
+	a, err := newAPI(o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		api: a, prefix: o.Prefix, codec: o.Codec, warn: o.Warn,
+		unproven: map[string]attempt{}, seen: map[string]string{}, single: map[string]bool{}, follow: make(chan struct{}, 1),
+	}
+	if s.warn == nil {
+		s.warn = func(string) {}
+	}
+	return s, nil
+}
+
+// Name returns the store for people.
+func (s *Store) Name() string { return "kubernetes:" + s.api.namespace + "/" + s.prefix }
+
+func (s *Store) secretName(account string) string { return s.prefix + "-" + account }
+
+// secret is a Secret as the API server gave it. What we do not know of it is kept.
+type secret struct {
+	fields   map[string]json.RawMessage
+	metadata map[string]json.RawMessage
+	data     map[string][]byte
+	labels   map[string]string
+	version  string // resourceVersion
+}
+
+func (s *secret) UnmarshalJSON(text []byte) error {
+	var known struct {
+		Metadata map[string]json.RawMessage `json:"metadata"`
+		Data     map[string][]byte          `json:"data"`
+	}
+	if err := errors.Join(json.Unmarshal(text, &known), json.Unmarshal(text, &s.fields)); err != nil {
+		return err
+	}
+	s.metadata, s.data = known.Metadata, known.Data
+	if raw := s.metadata["labels"]; raw != nil {
+		if err := json.Unmarshal(raw, &s.labels); err != nil {
+			return err
+		}
+	}
+	return json.Unmarshal(s.metadata["resourceVersion"], &s.version)
+}
+
+// with returns the Secret as it is sent to hold record: all else stays.
+func (s *secret) with(record []byte, labels map[string]string) ([]byte, error) {
+	if s.labels == nil {
+		s.labels = map[string]string{}
+	}
+	for name, value := range labels {
+		s.labels[name] = value
+	}
+	if s.data == nil {
+		s.data = map[string][]byte{}
+	}
+	s.data[dataKey] = record
+	var err error
+	set := func(into map[string]json.RawMessage, name string, value any) {
+		raw, e := json.Marshal(value)
+		into[name], err = raw, errors.Join(err, e)
+	}
+	set(s.metadata, "labels", s.labels)
+	set(s.fields, "metadata", s.metadata)
+	set(s.fields, "data", s.data)
+	text, e := json.Marshal(s.fields)
+	return text, errors.Join(err, e)
+}
+
+// kind returns the type of the Secret, and whether it can be changed at all.
+func (s *secret) kind() (kind string, immutable bool) {
+	_ = json.Unmarshal(s.fields["type"], &kind) // absent means Opaque
+	_ = json.Unmarshal(s.fields["immutable"], &immutable)
+	if kind == "" {
+		kind = opaque
+	}
+	return kind, immutable
+}
+
+func (s *Store) labels(account string) map[string]string {
+	return map[string]string{storeLabel: s.prefix, accountLabel: account}
+}
+
+// Load implements tokens.Store.
+func (s *Store) Load(ctx context.Context, account string) (tokens.Record, error) {
+	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
+		return tokens.Record{}, err
+	}
+	_, rec, err := s.read(ctx, account)
+	return rec, err
+}
+
+// read returns the Secret of account and the record in it. The Secret is nil if there is none; the error is
+// then tokens.ErrNotFound, as it is for a Secret without a record.
+func (s *Store) read(ctx context.Context, account string) (*secret, tokens.Record, error) {
+	found, err := s.get(ctx, account)
+	if err != nil {
+		return nil, tokens.Record{}, err
+	}
+	if err := s.owned(account, found); err != nil {
+		return nil, tokens.Record{}, err
+	}
+	s.note(account, found.version, found.labels[storeLabel] != "")
+	data := found.data[dataKey]
+	if len(data) == 0 {
+		return found, tokens.Record{}, tokens.ErrNotFound
+	}
+	rec, err := s.codec.Decode(account, data)
+	if err == nil && rec.Version == "" {
+		err = errors.New("not a valid record: version is missing")
+	}
+	if err != nil {
+		return nil, tokens.Record{}, s.damaged(account, err)
+	}
+	return found, rec, nil
+}
+
+func (s *Store) get(ctx context.Context, account string) (*secret, error) {
+	var found secret
+	var answer error
+	for range 2 { // a read can be repeated
+		answer = s.api.call(ctx, http.MethodGet, s.secretName(account), nil, nil, &found)
+		if answer == nil || answered(answer) || ctx.Err() != nil {
+			break
+		}
+	}
+	switch {
+	case status(answer) == http.StatusNotFound:
+		s.note(account, "", true)
+		return nil, tokens.ErrNotFound
+	case answer != nil:
+		return nil, s.fail("get", s.secretName(account), answer)
+	}
+	return &found, nil
+}
+
+// owned returns an error for a Secret that has another purpose.
+func (s *Store) owned(account string, found *secret) error {
+	kind, immutable := found.kind()
+	store, labelled := found.labels[storeLabel]
+	switch {
+	case kind != opaque:
+		return s.foreign(account, fmt.Sprintf("it is of type %s and belongs to something else", kind))
+	case labelled && (store != s.prefix || found.labels[accountLabel] != account):
+		return s.foreign(account, fmt.Sprintf("it belongs to account %q of the store %q", found.labels[accountLabel], store))
+	case immutable:
+		return s.foreign(account, "it is immutable")
+	}
+	return nil
+}
+
+// maxSeen bounds what is remembered of accounts, also of those that clients make up.
+const maxSeen = 20_000
+
+// note remembers what the watch need not report, and has an account watched by its name if the watch over the
+// labelled ones will not report it.
+func (s *Store) note(account, version string, labelled bool) {
+	s.mu.Lock()
+	if _, known := s.seen[account]; known || len(s.seen) < maxSeen {
+		s.seen[account] = version
+	}
+	alone := !labelled || s.noList
+	s.mu.Unlock()
+	if alone {
+		s.watchAlone(account)
+	}
+}
+
+// Save implements tokens.Store. After a lost connection it tries again while ctx lasts, and recognises
+// its own write if that was done.
+func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (tokens.Record, error) {
+	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
+		return tokens.Record{}, err
+	}
+	mine := attempt{base: rec.Version, version: rand.Text()}
+	rec = rec.Clone()
+	rec.Version = mine.version
+	data, err := s.codec.Encode(account, rec)
+	if err != nil {
+		return tokens.Record{}, fmt.Errorf("token store: %w", err)
+	}
+	written, err := s.codec.Decode(account, data) // what Load would refuse must not replace something better
+	if err != nil {
+		return tokens.Record{}, fmt.Errorf("token store: the record could not be read back: %w", err)
+	}
+	earlier, unproven := s.earlier(account, mine.base), false
+	for pause, tries := 20*time.Millisecond, 0; ; tries++ {
+		var again bool
+		again, err = s.swap(ctx, account, mine, earlier, data)
+		unproven = unproven || err != nil && !errors.Is(err, tokens.ErrConflict) && !answered(err)
+		if !again || tries == retries {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+			pause *= 2
+			continue
+		}
+		break
+	}
+	s.remember(account, mine, unproven && err != nil)
+	if err != nil {
+		return tokens.Record{}, err
+	}
+	return written, nil
+}
+
+// swap makes one try to replace the record. again means that it failed in a way that may pass.
+func (s *Store) swap(ctx context.Context, account string, mine attempt, earlier string, data []byte) (again bool, err error) {
+	found, rec, err := s.read(ctx, account)
+	switch {
+	case err != nil && !errors.Is(err, tokens.ErrNotFound):
+		return passing(err), err
+	case rec.Version == mine.version:
+		return false, nil // an earlier try was done, and only its answer was lost
+	case rec.Version != mine.base && (earlier == "" || rec.Version != earlier):
+		return false, tokens.ErrConflict
+	}
+	var answer secret
+	if found == nil {
+		err = s.create(ctx, account, nil, data, &answer)
+	} else {
+		err = s.replace(ctx, account, nil, found, data, &answer)
+	}
+	if err == nil {
+		s.note(account, answer.version, true)
+		return false, nil
+	}
+	op := map[bool]string{true: "create", false: "update"}[found == nil]
+	if status(err) == http.StatusConflict {
+		return true, tokens.ErrConflict // perhaps only a label: look again
+	}
+	return passing(err), s.fail(op, s.secretName(account), err)
+}
+
+func (s *Store) create(ctx context.Context, account string, query url.Values, data []byte, answer *secret) error {
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": opaque,
+		"metadata": map[string]any{"name": s.secretName(account), "namespace": s.api.namespace, "labels": s.labels(account)},
+		"data":     map[string][]byte{dataKey: data},
+	})
+	if err != nil {
+		return err
+	}
+	return s.api.call(ctx, http.MethodPost, "", query, body, answer)
+}
+
+func (s *Store) replace(ctx context.Context, account string, query url.Values, found *secret, data []byte, answer *secret) error {
+	body, err := found.with(data, s.labels(account))
+	if err != nil {
+		return err
+	}
+	return s.api.call(ctx, http.MethodPut, s.secretName(account), query, body, answer)
+}
+
+// earlier returns the version of a save that was tried from base before, with an outcome that is not known.
+func (s *Store) earlier(account, base string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.unproven[account]; a.base == base {
+		return a.version
+	}
+	return ""
+}
+
+func (s *Store) remember(account string, mine attempt, unproven bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if unproven {
+		s.unproven[account] = mine
+	} else {
+		delete(s.unproven, account)
+	}
+}
+
+// Accounts implements tokens.Lister. Where the rights do not allow to list, nobody is named.
+func (s *Store) Accounts(ctx context.Context) ([]string, error) {
+	items, _, err := s.list(ctx)
+	if status(err) == http.StatusForbidden {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.fail("list", "Secrets", err)
+	}
+	var names []string
+	for _, item := range items {
+		if name := s.accountOf(item); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// accountOf returns the account that a Secret of the list belongs to; empty if its labels and name disagree.
+func (s *Store) accountOf(m metadata) string {
+	account := m.Labels[accountLabel]
+	if tokens.ValidAccount(account) && m.Name == s.secretName(account) {
+		return account
+	}
+	return ""
+}
+
+// Check proves that the Secret of the default account can be read and written, and names rights that are
+// missing. It changes nothing: the server is asked for a dry run.
+func (s *Store) Check(ctx context.Context) error {
+	found, _, err := s.read(ctx, tokens.DefaultAccount)
+	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
+		return err
+	}
+	dry := url.Values{"dryRun": {"All"}}
+	var answer secret
+	if found == nil {
+		return s.failed("create", s.create(ctx, tokens.DefaultAccount, dry, nil, &answer))
+	}
+	return s.failed("update", s.replace(ctx, tokens.DefaultAccount, dry, found, found.data[dataKey], &answer))
+}
+
+// failed explains what went wrong with the Secret of the default account. A conflict is none of that: somebody is
+// at work, with the same rights.
+func (s *Store) failed(op string, err error) error {
+	if err == nil || status(err) == http.StatusConflict {
+		return nil
+	}
+	return s.fail(op, s.secretName(tokens.DefaultAccount), err)
+}

@@ -1,0 +1,299 @@
+package kubestore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+const (
+	watchTime    = 5 * time.Minute // the server ends a watch after this; then the next one goes on where it ended
+	reconnectMin = 100 * time.Millisecond
+	reconnectMax = 5 * time.Second
+	pageSize     = "500"
+)
+
+var errGone = errors.New("the API server has forgotten where the watch was")
+
+// metadata is what lists and watches tell of a Secret.
+type metadata struct {
+	Name            string            `json:"name"`
+	ResourceVersion string            `json:"resourceVersion"`
+	Labels          map[string]string `json:"labels"`
+}
+
+// list returns our Secrets, and where a watch goes on from there. Its errors are bare.
+func (s *Store) list(ctx context.Context) (items []metadata, version string, err error) {
+	query := url.Values{"labelSelector": {storeLabel + "=" + s.prefix}, "limit": {pageSize}}
+	for {
+		var page struct {
+			Metadata struct {
+				ResourceVersion string `json:"resourceVersion"`
+				Continue        string `json:"continue"`
+			} `json:"metadata"`
+			Items []struct {
+				Metadata metadata `json:"metadata"`
+			} `json:"items"`
+		}
+		if err := s.api.call(ctx, http.MethodGet, "", query, nil, &page); err != nil {
+			return nil, "", err
+		}
+		for _, item := range page.Items {
+			items = append(items, item.Metadata)
+		}
+		if page.Metadata.Continue == "" {
+			return items, page.Metadata.ResourceVersion, nil
+		}
+		query.Set("continue", page.Metadata.Continue)
+	}
+}
+
+// watchAlone has account followed by a watch of its own: it has no labels, or does not exist yet and may come
+// without.
+func (s *Store) watchAlone(account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.single[account] || len(s.single) >= maxSingle {
+		return
+	}
+	s.single[account] = true
+	select {
+	case s.follow <- struct{}{}:
+	default:
+	}
+}
+
+// maxSingle bounds the watches of single Secrets: names that clients make up must not become watches without
+// end. Others are read when they are asked for.
+const maxSingle = 32
+
+// Watch implements tokens.Watcher: one watch over all labelled Secrets if the rights allow that, and one for
+// each other Secret in use.
+func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
+	r := &reporter{watch: w, broken: map[string]error{}}
+	var streams sync.WaitGroup
+	defer streams.Wait()
+	r.expect("")
+	streams.Go(func() { s.stream(ctx, r, "") })
+	started := map[string]bool{}
+	for {
+		s.mu.Lock()
+		names := slices.Collect(maps.Keys(s.single))
+		s.mu.Unlock()
+		for _, name := range names {
+			if !started[name] {
+				started[name] = true
+				r.expect(name)
+				streams.Go(func() { s.stream(ctx, r, name) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.follow:
+		}
+	}
+}
+
+// stream follows one account, or all labelled ones if account is empty, until ctx ends.
+func (s *Store) stream(ctx context.Context, r *reporter, account string) {
+	version := ""
+	for pause := reconnectMin; ; pause = min(2*pause, reconnectMax) {
+		began := time.Now()
+		err := s.followFrom(ctx, r, account, &version)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case account == "" && status(err) == http.StatusForbidden:
+			r.connected("") // nothing is missed: every Secret in use is watched by its name
+			s.watchAllAlone()
+			return
+		case errors.Is(err, errGone):
+			version = ""      // start over with what is there now
+			r.expect(account) // what was removed meanwhile is not reported: all is read again
+		case err != nil:
+			r.lost(account, s.fail("watch", s.watched(account), err))
+		}
+		if err == nil || time.Since(began) > reconnectMax {
+			pause = reconnectMin
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+	}
+}
+
+func (s *Store) watched(account string) string {
+	if account == "" {
+		return "Secrets"
+	}
+	return s.secretName(account)
+}
+
+// watchAllAlone gives every account that was used so far a watch of its own, and those to come.
+func (s *Store) watchAllAlone() {
+	s.mu.Lock()
+	s.noList = true
+	used := slices.Collect(maps.Keys(s.seen))
+	s.mu.Unlock()
+	for _, account := range used {
+		s.watchAlone(account)
+	}
+}
+
+// followFrom watches from *version on, and keeps it at the last event. An empty version reads the present state
+// first. nil means that the server has ended the watch in good order.
+func (s *Store) followFrom(ctx context.Context, r *reporter, account string, version *string) error {
+	query := url.Values{
+		"watch": {"1"}, "allowWatchBookmarks": {"true"},
+		"timeoutSeconds": {strconv.Itoa(int((watchTime + rand.N(watchTime/5)).Seconds()))},
+	}
+	if account == "" {
+		query.Set("labelSelector", storeLabel+"="+s.prefix)
+		if *version == "" {
+			items, now, err := s.list(ctx)
+			if err != nil {
+				return err
+			}
+			*version = now
+			for _, item := range items {
+				s.changed(r, item)
+			}
+		}
+	} else {
+		query.Set("fieldSelector", "metadata.name="+s.secretName(account))
+	}
+	if *version != "" { // without one, the watch begins with the present state
+		query.Set("resourceVersion", *version)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*watchTime) // a server that forgets to end the watch
+	defer cancel()
+	answer, err := s.api.send(ctx, http.MethodGet, "", query, nil)
+	if status(err) == http.StatusGone {
+		return errGone
+	}
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	r.connected(account)
+	events := json.NewDecoder(answer.Body)
+	for {
+		var event struct {
+			Type   string          `json:"type"`
+			Object json.RawMessage `json:"object"`
+		}
+		if err := events.Decode(&event); err != nil {
+			return ended(err)
+		}
+		if err := s.event(r, account, event.Type, event.Object, version); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) event(r *reporter, account, kind string, object json.RawMessage, version *string) error {
+	if kind == "ERROR" {
+		var e struct {
+			Code int `json:"code"`
+		}
+		if json.Unmarshal(object, &e) == nil && e.Code == http.StatusGone {
+			return errGone
+		}
+		return newStatusError(e.Code, object)
+	}
+	var o struct {
+		Metadata metadata `json:"metadata"`
+	}
+	if err := json.Unmarshal(object, &o); err != nil || o.Metadata.ResourceVersion == "" {
+		return errors.New("an event of the watch cannot be read")
+	}
+	*version = o.Metadata.ResourceVersion
+	if kind == "BOOKMARK" {
+		return nil
+	}
+	if account == "" {
+		s.changed(r, o.Metadata)
+	} else if o.Metadata.Name == s.secretName(account) {
+		s.report(r, account, o.Metadata.ResourceVersion)
+	}
+	return nil
+}
+
+// changed reports a Secret that the list or the watch over all has told of.
+func (s *Store) changed(r *reporter, m metadata) {
+	if account := s.accountOf(m); account != "" {
+		s.report(r, account, m.ResourceVersion)
+	}
+}
+
+// report passes on what we have not read or written ourselves.
+func (s *Store) report(r *reporter, account, version string) {
+	s.mu.Lock()
+	known := s.seen[account] == version
+	s.mu.Unlock()
+	if !known {
+		r.changed(account)
+	}
+}
+
+// ended returns nil for the end of a watch that the server has ended between two events.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("the watch was cut: %w", err)
+}
+
+// reporter makes one report of many streams: connected when all are, and broken when one is.
+type reporter struct {
+	mu     sync.Mutex // guards the fields below, and makes the calls to watch one at a time
+	watch  tokens.Watch
+	broken map[string]error // by account; nil for one that was not connected yet
+}
+
+// expect makes the report wait for another stream.
+func (r *reporter) expect(account string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken[account] = nil
+}
+
+func (r *reporter) connected(account string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, waiting := r.broken[account]; !waiting {
+		return // it was connected all the time
+	}
+	delete(r.broken, account)
+	if len(r.broken) == 0 {
+		r.watch.Connected()
+	}
+}
+
+func (r *reporter) lost(account string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken[account] = err
+	r.watch.Broken(err)
+}
+
+func (r *reporter) changed(account string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watch.Changed(account, "")
+}

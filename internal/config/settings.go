@@ -102,6 +102,7 @@ type SecretSettings struct {
 type StoreSettings struct {
 	Store             string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: ${stores}."`
 	StorePasswordFile string `placeholder:"FILE" help:"File with the password of the store's user, which is read again for each connection."`
+	KubernetesURL     string `name:"kubernetes-url" placeholder:"URL" help:"The API server of a kubernetes: store outside of a cluster. In a pod it is found."`
 	StoreKeyFile      string `placeholder:"FILE" help:"File with keys that encrypt tokens at rest, one a line: 32 random bytes in base64. The first encrypts, all decrypt."`
 }
 

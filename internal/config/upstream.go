@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,9 +14,7 @@ import (
 
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
-	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
-	"pandadoc-auth-proxy/tokens"
 )
 
 // Region is where a PandaDoc account lives.
@@ -163,64 +160,6 @@ func (c *checker) login(s *LoginSettings) {
 		return
 	}
 	c.Login.RedirectURL = u
-}
-
-// store reads --store. What was written is not shown: it may hold a password.
-func (c *checker) store(s *StoreSettings) {
-	spec, err := c.stores.Parse(s.Store)
-	switch {
-	case err != nil:
-		c.fail("store", err.Error(), problem.HintOf(err))
-		spec = stores.Spec{}
-	case c.given["store"] && spec.HasPassword():
-		c.fail("store", "it holds a password, which other users of the machine can read in the list of processes",
-			"set the URL as PANDADOC_STORE or in the configuration file, or use --store-password-file")
-		spec = stores.Spec{}
-	}
-	c.Store = spec
-	c.storePassword(s.StorePasswordFile)
-	c.storeKeys(s.StoreKeyFile)
-}
-
-// storePassword has the password read anew for each connection, because it may be replaced while we run.
-func (c *checker) storePassword(path string) {
-	if path == "" {
-		return
-	}
-	source := c.source("store-password-file")
-	switch {
-	case c.Store.IsZero(): // which was reported
-	case !c.Store.TakesPassword():
-		c.fail("store-password-file", "the store "+c.Store.String()+" asks for no password", "leave it out, or choose another --store")
-		return
-	case c.Store.HasPassword():
-		c.fail("store-password-file", "the URL of the store holds a password as well", "keep one of them")
-		return
-	}
-	c.readSecret(source, path) // what is wrong with it is reported now
-	c.storeNeeds.Password = func() (tokens.Secret, error) {
-		again := &checker{Reader: c.Reader}
-		secret := again.readSecret(source, path)
-		return secret, errors.Join(again.errs...)
-	}
-}
-
-func (c *checker) storeKeys(path string) {
-	if path == "" {
-		return
-	}
-	source := c.source("store-key-file")
-	text, err := c.readPrivate(source, path)
-	if err != nil {
-		c.errs = append(c.errs, err)
-		return
-	}
-	keys, err := tokens.ParseKeys(text)
-	if err != nil {
-		c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %s: %w", source, path, err), "make one with: openssl rand -base64 32 >"+path))
-		return
-	}
-	c.storeNeeds.Keys = keys
 }
 
 // Transport returns one for the API, and for the token endpoint, which limits the wait for an answer in its

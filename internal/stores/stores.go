@@ -63,6 +63,8 @@ type Options struct {
 	Keys *tokens.Codec
 	// Password returns the password of the store's user, as it is now. Nil if none is configured.
 	Password func() (tokens.Secret, error)
+	// KubernetesURL is the API server of a store in Kubernetes. Nil means that of the cluster.
+	KubernetesURL *url.URL
 	// Roots are trusted where the store speaks TLS. Nil means those of the system.
 	Roots *x509.CertPool
 	// Warn is told what a person should know and what does not stop the store.
@@ -77,8 +79,10 @@ type Kind struct {
 	Forms []string
 	// About says in a few words what such a store is, for help and docs.
 	About string
-	// TakesPassword means that a store of this kind can ask for a user's password.
+	// TakesPassword means that a store of this kind can ask for a user's password, or for a token.
 	TakesPassword bool
+	// InKubernetes means that --kubernetes-url says where a store of this kind is.
+	InKubernetes bool
 	// Check returns what is wrong with the text after the scheme's colon, with a hint. Nothing is opened.
 	Check func(rest string) error
 	// Open opens the store. It leaves Listable and Lockable alone. A store that can be read but not written is opened all the same, with Limited set.
@@ -141,6 +145,19 @@ func (s Spec) String() string {
 
 // TakesPassword reports whether a store of this kind can ask for a user's password.
 func (s Spec) TakesPassword() bool { return s.kind.TakesPassword }
+
+// InKubernetes reports whether --kubernetes-url says where a store of this kind is.
+func (s Spec) InKubernetes() bool { return s.kind.InKubernetes }
+
+// Password returns the password in the text that named the store, so that no log shows it.
+func (s Spec) Password() tokens.Secret {
+	u, err := url.Parse(s.kind.Scheme + ":" + s.rest)
+	if err != nil {
+		return tokens.Secret{}
+	}
+	password, _ := u.User.Password()
+	return tokens.NewSecret(password)
+}
 
 // HasPassword reports whether the text that named the store holds a password.
 func (s Spec) HasPassword() bool {

@@ -10,6 +10,7 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 	"pandadoc-auth-proxy/tokens/filestore"
+	"pandadoc-auth-proxy/tokens/kubestore"
 	"pandadoc-auth-proxy/tokens/redisstore"
 )
 
@@ -20,6 +21,7 @@ func Known() Table {
 		{Scheme: "memory", Forms: []string{"memory:"}, About: "lost when the program ends", Check: checkMemory, Open: openMemory},
 		{Scheme: "redis", Forms: []string{"redis://HOST"}, About: "in Redis or Valkey, for many machines", TakesPassword: true, Check: checkRedis("redis"), Open: openRedis("redis")},
 		{Scheme: "rediss", Forms: []string{"rediss://HOST"}, About: "the same over TLS", TakesPassword: true, Check: checkRedis("rediss"), Open: openRedis("rediss")},
+		{Scheme: "kubernetes", Forms: []string{"kubernetes:[NAMESPACE/]PREFIX"}, About: "in Secrets, for many pods", TakesPassword: true, InKubernetes: true, Check: checkKubernetes, Open: openKubernetes},
 	}
 }
 
@@ -80,6 +82,29 @@ func openRedis(scheme string) func(context.Context, string, Options) (Store, err
 			Limited: checkSoon(ctx, records.Check),
 		}, nil
 	}
+}
+
+func checkKubernetes(rest string) error {
+	_, _, err := kubestore.Parse(rest)
+	return err
+}
+
+func openKubernetes(ctx context.Context, rest string, o Options) (Store, error) {
+	namespace, prefix, err := kubestore.Parse(rest)
+	if err != nil {
+		return Store{}, err
+	}
+	records, err := kubestore.Open(kubestore.Options{
+		Namespace: namespace, Prefix: prefix, URL: o.KubernetesURL, Token: o.Password, RootCAs: o.Roots,
+		Getenv: o.Getenv, Codec: o.Keys, Warn: o.Warn,
+	})
+	if err != nil {
+		return Store{}, err
+	}
+	return Store{
+		Records: records, Name: records.Name(), Abilities: Abilities{Persistent: true, Shared: true},
+		Limited: checkSoon(ctx, records.Check),
+	}, nil
 }
 
 // checkSoon gives an engine a moment to prove that it can be used. One that is away may come later, and

@@ -51,6 +51,11 @@ type Config struct {
 	// AllowHosts are host names that requests may have besides the loopback names, the address on which they
 	// arrive, and the host of the redirect URL. Nil adds none.
 	AllowHosts []string
+	// Key is asked for before anything that acts or shows traffic. Zero asks for none, which is right only where
+	// the proxied port asks for nothing either.
+	Key tokens.Secret
+	// Address is where a browser on this machine reaches the handler. Nil for nowhere.
+	Address *url.URL
 	// Proxy is the proxied port. It is watched, and test requests go to it. Nil for a Handler without one:
 	// then there is no console and nothing is tested.
 	Proxy Proxy
@@ -99,10 +104,13 @@ type Handler struct {
 	config   Config
 	guard    *proxy.Guard
 	logins   *logins
+	links    credentials // each works once
+	sessions credentials // of browsers that came by a link
 	requests requestLog
 	metrics  *metrics
 	tests    chan struct{} // holds one for each test request under way
 	handler  http.Handler
+	socket   http.Handler
 	stopping atomic.Bool
 }
 
@@ -118,12 +126,18 @@ func New(c Config) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{config: c, guard: guard, logins: newLogins(), metrics: newMetrics(c), tests: make(chan struct{}, testsAtOnce)}
-	h.handler = h.guarded(h.routes())
+	h.links.lifetime, h.sessions.lifetime = linkLifetime, sessionLifetime
+	routes := h.routes()
+	h.handler, h.socket = h.guarded(routes), h.trusted(routes)
 	return h, nil
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
+
+// Socket returns the handler for those who need no key: what comes through a socket that only this user can
+// connect to, and requests of this process itself.
+func (h *Handler) Socket() http.Handler { return h.socket }
 
 // Stopping makes /readyz answer 503 from now on, so that no new work is sent here.
 func (h *Handler) Stopping() { h.stopping.Store(true) }
@@ -153,6 +167,8 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/login", h.beginLogin)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/code", h.endLogin)
 	route(r, http.MethodGet, "/api/v1/accounts/{account}/login-result", h.loginResult)
+	route(r, http.MethodPost, "/api/v1/links", h.makeLink)
+	route(r, http.MethodPost, "/api/v1/session", h.openLink)
 	route(r, http.MethodGet, "/connect/{account}", h.connect)
 	route(r, http.MethodGet, h.config.Login.RedirectURL.Path, h.callback)
 	if h.config.Proxy != nil {

@@ -35,6 +35,18 @@ func (h *Handler) guarded(next http.Handler) http.Handler {
 			p.Write(w)
 			return
 		}
+		if h.locked() && h.needsKey(r) && !h.hasKey(r) {
+			refuseKey(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// trusted stands around the router where only this user can come from.
+func (h *Handler) trusted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		harden(w.Header())
 		next.ServeHTTP(w, r)
 	})
 }

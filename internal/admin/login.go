@@ -81,6 +81,11 @@ func pageOf(p problem.Problem) page { return page{Title: p.Title, Text: p.Detail
 // connect begins a login in this browser.
 func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
+	code := r.URL.Query().Get("code")
+	if h.locked() && !h.links.valid(code, forLogin+account) {
+		h.refuseLink(w, account)
+		return
+	}
 	if p, refused := h.loginProblem(r.Context(), account); refused {
 		h.page(w, p.Status, pageOf(p))
 		return
@@ -88,6 +93,10 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 	redirect := h.config.Login.RedirectURL
 	if !strings.EqualFold(r.Host, redirect.Host) {
 		h.moveToRedirectHost(w, r, account)
+		return
+	}
+	if h.locked() && !h.links.spend(code, forLogin+account) { // somebody else was quicker
+		h.refuseLink(w, account)
 		return
 	}
 	a := h.logins.begin(account, true)
@@ -100,6 +109,14 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusFound)
 }
 
+func (h *Handler) refuseLink(w http.ResponseWriter, account string) {
+	if !tokens.ValidAccount(account) {
+		account = tokens.DefaultAccount
+	}
+	p := problem.Of(problem.LinkRefused, "command", problem.LoginCommand(account))
+	h.page(w, p.Status, pageOf(p))
+}
+
 // moveToRedirectHost repeats the request at the host to which PandaDoc will send the browser: a cookie
 // set for 127.0.0.1 would not come back to localhost. It does so once, because a front-end may show
 // us another host name than the browser uses.
@@ -110,7 +127,11 @@ func (h *Handler) moveToRedirectHost(w http.ResponseWriter, r *http.Request, acc
 		h.page(w, p.Status, pageOf(p))
 		return
 	}
-	target := url.URL{Scheme: redirect.Scheme, Host: redirect.Host, Path: "/connect/" + account, RawQuery: "moved=1"}
+	query := url.Values{"moved": {"1"}}
+	if code := r.URL.Query().Get("code"); code != "" {
+		query.Set("code", code)
+	}
+	target := url.URL{Scheme: redirect.Scheme, Host: redirect.Host, Path: "/connect/" + account, RawQuery: query.Encode()}
 	w.Header().Set("Location", target.String())
 	w.WriteHeader(http.StatusFound)
 }

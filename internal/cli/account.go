@@ -15,7 +15,6 @@ import (
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
-	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -41,8 +40,11 @@ type accounts struct {
 	handler http.Handler
 	// redirect is the redirect URL of a login.
 	redirect *url.URL
-	// admin is where a proxy's admin listener would be; nil for nowhere.
-	admin *listen.Address
+}
+
+// search returns where a running proxy with these settings can be found.
+func (p *program) search(c *config.Config) client.Search {
+	return client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin}
 }
 
 // accounts checks the settings and finds out which program has the accounts.
@@ -51,10 +53,10 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 	if err != nil {
 		return nil, withStatus(err, exitUsage)
 	}
-	running, err := client.Dial(ctx, c.Admin)
+	running, err := client.Find(ctx, p.search(c))
 	switch {
 	case err == nil:
-		return &accounts{Client: running, admin: c.Admin}, nil
+		return &accounts{Client: running}, nil
 	case !errors.Is(err, client.ErrNoProxy):
 		return nil, err
 	}
@@ -86,6 +88,8 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 	}
 	handler, err := admin.New(admin.Config{
 		Manager: manager, Login: login,
+		// Who comes by the page of a login may do nothing else.
+		Key: admin.NewKey(), Address: &url.URL{Scheme: login.RedirectURL.Scheme, Host: login.RedirectURL.Host},
 		Info: admin.Info{
 			Version: buildVersion(p.Version).version, Listeners: []string{}, Upstream: "", Store: store.Name, StartedAt: time.Now().UTC(),
 		},
@@ -95,7 +99,7 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 	}
 	p.ending.beforeTrace(func(ctx context.Context) { manager.Close(ctx) })
 	end := func() error { return p.finishExchange(manager) }
-	return &accounts{Client: client.Local(handler, end), handler: handler, redirect: login.RedirectURL, admin: c.Admin}, nil
+	return &accounts{Client: client.Local(handler.Socket(), end), handler: handler, redirect: login.RedirectURL}, nil
 }
 
 // finishExchange waits for a token exchange under way and its save. Given up, it would cost a login.

@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/logqueue"
@@ -51,11 +52,13 @@ type running struct {
 	*app
 	listeners      []net.Listener
 	adminListeners []net.Listener
+	socket         net.Listener // for commands of this user; nil for none
 	manager        *tokens.Manager
 	proxy          *proxy.Proxy
 	admin          *admin.Handler
 	server         *http.Server
 	adminServer    *http.Server
+	socketServer   *http.Server
 	transport      *proxy.Upstream // to the API
 	tending        sync.WaitGroup  // the transport
 	stopTending    context.CancelFunc
@@ -114,14 +117,42 @@ func (r *running) openListeners(ctx context.Context) (err error) {
 	} else if err := r.openProxied(ctx); err != nil {
 		return err
 	}
-	if r.Admin == nil {
-		return nil
+	if r.Admin != nil {
+		open, err := listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.Admin})
+		for _, l := range open {
+			r.adminListeners = append(r.adminListeners, r.budget.Listen(l, listen.Admin))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	open, err := listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.Admin})
+	return r.openSocket(ctx)
+}
+
+// openSocket opens the admin socket. A proxy that finds no place for one serves all the same.
+func (r *running) openSocket(ctx context.Context) error {
+	l, err := client.Offer(ctx, r.AdminSocket, config.SocketDirs(r.environ), addresses(r.adminListeners), addresses(r.listeners))
+	switch {
+	case err != nil && r.AdminSocket != "":
+		return problem.WithHint(fmt.Errorf("admin-socket: %w", err), "name another place with --admin-socket, or none")
+	case err != nil:
+		logProblem(r.logger, logrus.WarnLevel, "", err)
+	case l != nil:
+		r.socket = r.budget.Listen(l, listen.Admin)
+	}
+	return nil
+}
+
+// addresses returns where listeners are, as listen.Parse reads it.
+func addresses(open []net.Listener) (all []string) {
 	for _, l := range open {
-		r.adminListeners = append(r.adminListeners, r.budget.Listen(l, listen.Admin))
+		if l.Addr().Network() == "unix" {
+			all = append(all, "unix:"+l.Addr().String())
+			continue
+		}
+		all = append(all, l.Addr().String())
 	}
-	return err
+	return all
 }
 
 // proxied returns l as a listener of the proxied port, with TLS below the budget.
@@ -162,6 +193,9 @@ func (r *running) openProxied(ctx context.Context) error {
 func (r *running) closeListeners() {
 	listen.CloseAll(r.listeners)
 	listen.CloseAll(r.adminListeners)
+	if r.socket != nil {
+		r.socket.Close()
+	}
 }
 
 // managerConfig is what all Managers have in common: those of a proxy, and those of a command that
@@ -178,10 +212,10 @@ func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) 
 	return t
 }
 
-func (r *running) adminConfig() admin.Config {
+func (r *running) adminConfig(key tokens.Secret) admin.Config {
 	return admin.Config{
 		Manager: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
-		Pprof: r.Pprof,
+		Pprof: r.Pprof, Key: key, Address: browserAddress(r.adminListeners),
 		Login: admin.LoginConfig{
 			ClientID: r.Tokens.Endpoint.ClientID, AuthorizeURL: r.Upstream.Authorize.String(),
 			RedirectURL: r.Login.Redirect(portOfListeners(r.adminListeners)), Scope: r.Login.Scope,
@@ -215,6 +249,9 @@ func (r *running) serve() {
 	}
 	for _, l := range r.adminListeners {
 		r.serving.Go(func() { r.serveOne(r.adminServer, l) })
+	}
+	if r.socket != nil {
+		r.serving.Go(func() { r.serveOne(r.socketServer, r.socket) })
 	}
 }
 
@@ -308,8 +345,10 @@ func (r *running) stop() error {
 	if err := r.proxy.Close(ctx); err != nil {
 		r.logger.WithError(err).Warn("renewals in the background were cut off")
 	}
-	if err := r.adminServer.Shutdown(ctx); err != nil {
-		r.adminServer.Close()
+	for _, s := range []*http.Server{r.adminServer, r.socketServer} {
+		if err := s.Shutdown(ctx); err != nil {
+			s.Close()
+		}
 	}
 	r.serving.Wait()
 	r.stopTending()

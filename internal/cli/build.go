@@ -1,10 +1,16 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -12,6 +18,7 @@ import (
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -28,18 +35,78 @@ func (r *running) build() (err error) {
 	if r.proxy, err = proxy.New(r.proxyConfig()); err != nil {
 		return err
 	}
-	if r.admin, err = admin.New(r.adminConfig()); err != nil {
+	key, err := r.adminKey()
+	if err != nil {
+		return err
+	}
+	if r.admin, err = admin.New(r.adminConfig(key)); err != nil {
 		return err
 	}
 	r.server = r.proxy.Server()
 	r.server.BaseContext = accountOf
-	r.adminServer = &http.Server{
-		Handler: r.admin, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	r.adminServer, r.socketServer = r.newAdminServer(r.admin), r.newAdminServer(r.admin.Socket())
+	r.budget.Watch(r.server)
+	r.budget.Watch(r.adminServer)
+	r.budget.Watch(r.socketServer)
+	return nil
+}
+
+func (r *running) newAdminServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: adminHeaderBytes,
 		ErrorLog:       log.New(proxy.NewLogWriter(r.logger, logrus.WarnLevel), "", 0),
 	}
-	r.budget.Watch(r.server)
-	r.budget.Watch(r.adminServer)
+}
+
+// adminKey returns the key that the admin listener asks for, or zero where the proxied port asks for nothing
+// either. A key that cannot be kept is made anew at each start: commands and browsers need no file.
+func (r *running) adminKey() (tokens.Secret, error) {
+	sockets := len(r.listeners) > 0 // those of systemd as well
+	for _, l := range r.listeners {
+		sockets = sockets && l.Addr().Network() == "unix"
+	}
+	if !sockets && !r.AsksForAuthentication() {
+		return tokens.Secret{}, nil
+	}
+	path := r.AdminKeyFile
+	if path == "" {
+		dir, err := config.StateDir(r.environ)
+		if err == nil {
+			err = os.MkdirAll(dir, 0o700)
+		}
+		if err != nil {
+			return r.passingKey(err)
+		}
+		path = filepath.Join(dir, "admin-key")
+	}
+	key, err := admin.KeyFile(path)
+	switch {
+	case err == nil:
+		return key, nil
+	case r.AdminKeyFile != "" || problem.HintOf(err) != "":
+		return key, problem.WithHint(fmt.Errorf("admin key: %w", err), cmp.Or(problem.HintOf(err), "name another file with --admin-key-file"))
+	}
+	return r.passingKey(err)
+}
+
+func (r *running) passingKey(err error) (tokens.Secret, error) {
+	r.logger.WithError(err).Warn("the admin key cannot be kept in the state directory: it ends with this process")
+	return admin.NewKey(), nil
+}
+
+// browserAddress returns how a browser on this machine reaches the admin listener, or nil if it cannot.
+func browserAddress(open []net.Listener) *url.URL {
+	for _, l := range open {
+		tcp, ok := l.Addr().(*net.TCPAddr)
+		switch {
+		case !ok:
+		case tcp.IP.IsUnspecified():
+			return &url.URL{Scheme: "http", Host: net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))}
+		case tcp.IP.IsLoopback():
+			return &url.URL{Scheme: "http", Host: tcp.String()}
+		}
+	}
 	return nil
 }
 

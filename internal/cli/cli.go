@@ -140,6 +140,7 @@ type commandLine struct {
 
 	ClientKey   clientKeyCommand   `cmd:"" group:"Operate" help:"Make a key for a client, with the lines for the configuration."`
 	Healthcheck healthcheckCommand `cmd:"" group:"Operate" help:"Ask whether the proxy is alive, or with --ready usable."`
+	Console     consoleCommand     `cmd:"" group:"Operate" help:"Open the web console of the running proxy, with a one-time link where it is locked."`
 	Wait        waitCommand        `cmd:"" group:"Operate" help:"Wait until the proxy is alive, or with --ready usable."`
 
 	Doctor  doctorCommand  `cmd:"" group:"Find out" help:"Find out what is wrong, with the fix (exit 0, 1, or 3 if a login is required)."`

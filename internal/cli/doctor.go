@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/doctor"
+	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -35,7 +37,12 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	if at != nil && at.Path == "" && at.Port == 0 {
 		at = nil // a proxy with these settings would be anywhere
 	}
-	running, err := client.Dial(ctx, at)
+	search := p.search(settings)
+	search.Admin = at
+	running, err := client.Find(ctx, search)
+	if errors.Is(err, client.ErrNoProxy) {
+		err = atAdminPort(ctx, at)
+	}
 	switch {
 	case err == nil:
 		defer running.Close()
@@ -58,6 +65,18 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 		err = report.Print(p.Stdout)
 	}
 	return cmp.Or(err, withStatus(nil, doctorStatus(report)))
+}
+
+// atAdminPort returns ErrNoProxy if nothing listens at the admin address, and else who seems to. A proxy of this
+// user would have an admin socket; what anybody else answers there is not asked for.
+func atAdminPort(ctx context.Context, at *listen.Address) error {
+	other, err := client.Dial(ctx, at)
+	if err != nil {
+		return err
+	}
+	other.Close()
+	return problem.Mistake(fmt.Sprintf("a proxy without an admin socket, or one of another user, listens on %s", at),
+		"run the command as the user of the proxy, and without --admin-socket none")
 }
 
 // refreshForDoctor gets new tokens by the running proxy, or without one by this process.

@@ -30,7 +30,7 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	running, err := client.Dial(ctx, settings.Admin)
+	running, err := client.Find(ctx, p.search(settings))
 	if err != nil {
 		return problem.WithHint(named(err, settings.Admin), "only a running proxy remembers its requests: name its address with --admin-listen")
 	}

@@ -130,53 +130,38 @@ func readLine(ctx context.Context, r io.Reader) (string, error) {
 
 // byBrowser prints the address, tries to open it, and waits until the browser has come back.
 func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts) error {
-	start, stop, err := acc.loginPage(ctx)
-	if err != nil {
-		return err
+	stop := func() {}
+	if acc.handler != nil { // no proxy runs that would serve the pages
+		var err error
+		if stop, err = acc.serveLogin(ctx); err != nil {
+			return err
+		}
 	}
 	defer stop()
 	before, err := acc.lastLogin(ctx, c.Account)
 	if err != nil {
 		return err
 	}
-	start.Path = "/connect/" + c.Account
-	fmt.Fprintf(p.Stderr, "Open this address in a browser on this machine to sign in account %s:\n\n  %s\n\n", c.Account, start)
+	var start admin.Link
+	if _, err := acc.Do(ctx, http.MethodPost, "/api/v1/links", admin.WantedLink{Account: c.Account}, &start); err != nil {
+		return forPeople(err)
+	}
+	fmt.Fprintf(p.Stderr, "Open this address in a browser on this machine to sign in account %s:\n\n  %s\n\n", c.Account, problem.Line(start.URL))
 	if !c.NoBrowser {
-		openBrowser(start.String(), p.Environ)
+		openBrowser(start.URL, p.Environ)
 	}
 	return acc.await(ctx, c.Account, before)
 }
 
-// loginPage returns where a login can begin: at the running proxy, or at a listener of our own on the
-// port that PandaDoc sends the browser back to.
-func (c *accounts) loginPage(ctx context.Context) (start *url.URL, stop func(), err error) {
-	if c.handler != nil {
-		return c.serveLogin(ctx)
-	}
-	var all admin.Overview
-	if _, err := c.Do(ctx, http.MethodGet, "/api/v1/status", nil, &all); err != nil {
-		return nil, nil, forPeople(err)
-	}
-	redirect, err := url.Parse(all.RedirectURL)
-	if err != nil {
-		return nil, nil, err
-	}
-	if c.admin.Path != "" || listen.IsLoopbackHost(redirect.Hostname()) && !c.admin.Reaches(redirect.Hostname(), config.PortOf(redirect)) {
-		return nil, nil, problem.Mistake("PandaDoc sends the browser to "+all.RedirectURL+", where the running proxy does not listen",
-			"use login --paste, or start the proxy with an --admin-listen that fits the redirect URL")
-	}
-	return &url.URL{Scheme: redirect.Scheme, Host: redirect.Host}, func() {}, nil
-}
-
 // serveLogin serves the handler that a proxy would, as long as the login takes.
-func (c *accounts) serveLogin(ctx context.Context) (start *url.URL, stop func(), err error) {
+func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), config.PortOf(c.redirect)))
 	if err != nil || !at.Loopback() || c.redirect.Scheme != "http" {
-		return nil, nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
+		return nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
 	}
 	open, err := at.Open(ctx)
 	if err != nil {
-		return nil, nil, problem.WithHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "stop what listens there, or use login --paste")
+		return nil, problem.WithHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "stop what listens there, or use login --paste")
 	}
 	server := &http.Server{Handler: c.handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: adminHeaderBytes}
 	ended := make(chan struct{}, len(open))
@@ -186,7 +171,7 @@ func (c *accounts) serveLogin(ctx context.Context) (start *url.URL, stop func(),
 			ended <- struct{}{}
 		}()
 	}
-	return &url.URL{Scheme: "http", Host: c.redirect.Host}, func() {
+	return func() {
 		// The page that says so may still be on its way to the browser. Connections on which a browser
 		// has sent nothing yet are not waited for, which Shutdown would do for 5 s.
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPage)

@@ -56,11 +56,15 @@ type Config struct {
 	// AllowUnauthenticated lets listeners beyond loopback do without client keys.
 	AllowUnauthenticated bool
 	Admin                *listen.Address // nil for none
-	Certificate          *listen.Certificate
-	Upstream             Upstream
-	Store                stores.Spec
-	storeNeeds           stores.Options // what configuration gives of them; see StoreOptions
-	Login                Login
+	// AdminSocket is the path of the admin socket, or "none". Empty means a place by default.
+	AdminSocket string
+	// AdminKeyFile is where the admin key is. Empty means the state directory.
+	AdminKeyFile string
+	Certificate  *listen.Certificate
+	Upstream     Upstream
+	Store        stores.Spec
+	storeNeeds   stores.Options // what configuration gives of them; see StoreOptions
+	Login        Login
 	// Tokens lacks what is made at the start: the store, the transport, the probe and the observer.
 	Tokens tokens.Config
 	// ProbePath is asked with a refused token. Empty turns the probe off.
@@ -121,6 +125,16 @@ func (c *Config) CallerHeaders() (names []string) {
 		names = append(names, c.Proxy.RequireHeader.Name)
 	}
 	return names
+}
+
+// AsksForAuthentication reports whether the proxied port lets nobody in without proof: a client key, a required
+// header, or the right to open a unix socket. The admin listener must then ask for no less.
+func (c *Config) AsksForAuthentication() bool {
+	onlySockets := len(c.Listen) > 0
+	for _, l := range c.Listen {
+		onlySockets = onlySockets && l.Path != ""
+	}
+	return onlySockets || len(c.CallerHeaders()) > 0 || !c.Proxy.RequireHeader.Value.IsZero() || c.AdminKeyFile != ""
 }
 
 // checker fills a Config and collects what is wrong with the settings.
@@ -184,7 +198,7 @@ func (r *Reader) Accounts(s *AccountSettings) (*Config, error) {
 func (r *Reader) RunningProxy(s *ProxySettings) (*Config, error) {
 	c := r.checker()
 	c.admin(&s.AdminSettings)
-	if len(c.errs) == 0 && c.Admin == nil {
+	if len(c.errs) == 0 && c.Admin == nil && (c.AdminSocket == "" || c.AdminSocket == noListener) {
 		c.fail("admin-listen", "there is no admin listener to ask", "give its address with --admin-listen")
 	}
 	return c.done()

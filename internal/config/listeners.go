@@ -85,6 +85,7 @@ func (c *checker) guard(s *ListenSettings) {
 			c.fail("allow-route", err.Error(), "write it like 'GET /public/v1/documents*', with the path decoded")
 		}
 	}
+	c.AdminKeyFile = s.AdminKeyFile
 	c.Proxy.AllowHosts, c.Proxy.AllowOrigins = s.AllowHost, s.AllowOrigin
 	c.Proxy.AllowRoutes, c.Proxy.ReadOnly = s.AllowRoute, s.ReadOnly
 }
@@ -125,6 +126,12 @@ func (c *checker) certificate(s *ListenSettings) {
 
 // admin leaves Admin nil if there is to be no admin listener.
 func (c *checker) admin(s *AdminSettings) {
+	c.AdminSocket = s.AdminSocket
+	if s.AdminSocket != "" && s.AdminSocket != noListener {
+		if _, err := listen.Parse("unix:" + s.AdminSocket); err != nil {
+			c.fail("admin-socket", fmt.Sprintf("%q: %v", s.AdminSocket, err), "write an absolute path, or none")
+		}
+	}
 	if s.AdminListen == noListener {
 		return
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,6 +29,22 @@ func (c *Config) StoreOptions(environ []string, warn func(string)) stores.Option
 	o.Getenv = func(name string) string { return Lookup(environ, name) }
 	o.Roots, o.Warn = c.Upstream.Roots, warn
 	return o
+}
+
+// SocketDirs returns where an admin socket may lie, the best place first: in the user's runtime, state and
+// temporary directory, each time in a directory of ours.
+func SocketDirs(environ []string) (dirs []string) {
+	if dir := Lookup(environ, "XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		dirs = append(dirs, filepath.Join(dir, problem.Program))
+	}
+	if dir, err := StateDir(environ); err == nil {
+		dirs = append(dirs, filepath.Join(dir, "run"))
+	}
+	temporary := Lookup(environ, "TMPDIR")
+	if !filepath.IsAbs(temporary) {
+		temporary = os.TempDir()
+	}
+	return append(dirs, filepath.Join(temporary, fmt.Sprintf("%s-%d", problem.Program, os.Geteuid())))
 }
 
 // StateDir returns the program's directory for what must outlive it and is no configuration.

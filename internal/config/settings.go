@@ -68,6 +68,7 @@ type ListenSettings struct {
 	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name besides the loopback names. May be repeated."`
 	AllowOrigin          []string `sep:"none" placeholder:"ORIGIN" help:"Accept browser requests from pages of this origin, like https://app.example.com. May be repeated."`
 	AllowUnauthenticated bool     `default:"false" help:"Listen beyond loopback without client keys, although anybody who reaches the port then uses the accounts."`
+	AdminKeyFile         string   `placeholder:"FILE" help:"File with the admin key, which is made if it is missing. Asked for on the admin listener if the proxied port asks for authentication, or if this is set. Default: admin-key in the state directory."`
 	RequireHeader        string   `placeholder:"NAME:VALUE" narrows:"" help:"Refuse requests without this header, which is not forwarded. An application that can be made to fetch any URL does not send it along."`
 	AllowRoute           []string `sep:"none" lines:"" narrows:"" placeholder:"ROUTE" help:"Forward nothing but this, like 'GET /public/v1/documents*': methods (or *) and a path, where * stands for the rest at the end and elsewhere for one part. May be repeated (in the environment: one a line)."`
 	ReadOnly             bool     `default:"false" narrows:"" help:"Forward GET, HEAD and OPTIONS only."`
@@ -75,6 +76,7 @@ type ListenSettings struct {
 
 // AdminSettings say where the admin listener is.
 type AdminSettings struct {
+	AdminSocket string `placeholder:"PATH|none" help:"Unix socket through which commands talk to the running proxy. Default: in the first writable of the user's runtime, state and temporary directory."`
 	AdminListen string `default:"localhost:8081" placeholder:"ADDRESS" help:"Where health, status and browser login are served; \"none\" for nowhere."`
 }
 

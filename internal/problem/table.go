@@ -45,6 +45,7 @@ const (
 	APIKeyAccount       Code = "api-key"
 	LoginImpossible     Code = "login-impossible"
 	LoginElsewhere      Code = "login-elsewhere"
+	CallbackElsewhere   Code = "callback-elsewhere"
 	LoginRefused        Code = "login-refused"
 	TestTimeout         Code = "test-timeout"
 	Internal            Code = "internal"
@@ -278,6 +279,9 @@ var table = []Problem{
 	{Code: LoginElsewhere, Status: 400, Title: "Cannot sign in here",
 		Detail: "This page was opened under {host}, but PandaDoc will send the browser to {redirect}.",
 		Hint:   "open it under {redirect}, or set --redirect-url to the one registered at PandaDoc"},
+	{Code: CallbackElsewhere, Status: 409, Title: "Cannot sign in by browser",
+		Detail: "PandaDoc sends the browser to {redirect}, where the running proxy does not listen.",
+		Hint:   "run: {login} --paste, or start the proxy with an --admin-listen that fits the redirect URL"},
 	{Code: APIKeyAccount, Status: 409, Title: "Account uses an API key",
 		Detail: "Account {account} signs in with an API key, which cannot be refreshed.",
 		Hint:   "replace the API key in the configuration"},

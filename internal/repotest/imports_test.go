@@ -21,7 +21,7 @@ var doors = map[string]struct {
 	"internal/stores":             {[]string{"tokens", "tokens/filestore", "tokens/redisstore", "tokens/kubestore"}, "this table is the one place that knows every store"},
 	"internal/listen":             {nil, "sockets and certificates know nothing of what is served on them"},
 	"internal/problem":            {nil, "the table of words knows nobody who uses it"},
-	"internal/admin":              {[]string{"internal/admin/console", "proxy", "tokens"}, "the admin side shows accounts and traffic and cannot reach into stores"},
+	"internal/admin":              {[]string{"internal/admin/console", "internal/listen", "proxy", "tokens"}, "the admin side shows accounts and traffic and cannot reach into stores"},
 	"internal/admin/client":       {[]string{"internal/admin", "internal/listen", "tokens"}, "the client knows the answers of the admin listener and nothing behind it"},
 	"internal/sandbox":            {[]string{"internal/sandbox/workspace"}, "the emulator imports nothing else of ours: it must not share our misunderstandings of the API"},
 	"internal/sandbox/workspace":  {nil, "the emulator imports nothing else of ours: it must not share our misunderstandings of the API"},

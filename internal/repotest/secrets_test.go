@@ -8,6 +8,7 @@ import (
 
 // reveals are the files in which a secret becomes a plain string, and why it must.
 var reveals = map[string]string{
+	"internal/admin/key.go":       "the admin key is compared, and written to its file",
 	"tokens/token.go":             "the Authorization header is what a token is for; secrets compare and hash themselves",
 	"tokens/codec.go":             "the stored form, which only stores ask for",
 	"tokens/seal.go":              "it encrypts them",

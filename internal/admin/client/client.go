@@ -36,8 +36,18 @@ type Client struct {
 	end       func() error
 }
 
-// Dial returns a client of the proxy whose admin listener is at a. It returns ErrNoProxy if nothing
-// listens there, and another error if something else does.
+// connect returns a client of the proxy behind a unix socket, or ErrNoProxy if nobody answers there.
+func connect(ctx context.Context, socket, where string) (*Client, error) {
+	c, err := Dial(ctx, &listen.Address{Path: socket})
+	if err == nil {
+		c.Where = where
+	}
+	return c, err
+}
+
+// Dial returns a client of the proxy whose admin listener is at a. It returns ErrNoProxy if nothing listens
+// there, and another error if something else does. On a TCP address any user may answer in the proxy's place:
+// Find is for what must not get into other hands.
 func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	if a == nil {
 		return nil, ErrNoProxy

@@ -37,11 +37,12 @@ type site struct {
 	emulator program.Emulator
 	store    string
 	admin    string // address of the admin listener, if one runs
+	home     string // of the user who runs everything
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	return &site{T: t, emulator: program.Emulate(t), store: "file:" + filepath.Join(t.TempDir(), "store"), admin: "localhost:" + freePort(t)}
+	return &site{T: t, emulator: program.Emulate(t), store: "file:" + filepath.Join(t.TempDir(), "store"), admin: "localhost:" + freePort(t), home: t.TempDir()}
 }
 
 // freePort returns a port that nobody uses now. A redirect URL must name its port before anyone listens.
@@ -62,7 +63,7 @@ func (s *site) env() []string {
 	return []string{
 		"PANDADOC_API_URL=" + info["api"], "PANDADOC_TOKEN_URL=" + info["token_url"], "PANDADOC_AUTHORIZE_URL=" + info["authorize_url"],
 		"PANDADOC_CLIENT_ID=" + info["client_id"], "PANDADOC_CLIENT_SECRET=" + info["client_secret"],
-		"PANDADOC_STORE=" + s.store, "PANDADOC_ADMIN_LISTEN=" + s.admin,
+		"PANDADOC_STORE=" + s.store, "PANDADOC_ADMIN_LISTEN=" + s.admin, "HOME=" + s.home,
 	}
 }
 
@@ -130,7 +131,7 @@ func (w *watched) now() (string, <-chan struct{}) {
 func (s *site) begin(args ...string) *command {
 	s.Helper()
 	c := &command{T: s.T, cmd: exec.CommandContext(s.Context(), program.Binary(), args...)}
-	c.cmd.Env = append([]string{"HOME=" + s.TempDir(), "PATH=" + os.Getenv("PATH")}, s.env()...)
+	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, s.env()...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
 	var err error
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {

@@ -30,7 +30,7 @@ func TestLoginFromConsentToTheFirstRequest(t *testing.T) {
 func (s *site) login(who person) {
 	s.Helper()
 	c := s.begin("login", "--no-browser")
-	page, at := who.signIn(c.await(`http://\S+/connect/default`), "allow")
+	page, at := who.signIn(c.await(`http://\S+/connect/default\S*`), "allow")
 	if !strings.Contains(page, "Signed in") || !strings.HasPrefix(at, "http://"+s.admin+"/oauth2/callback?") {
 		s.Errorf("the browser ended at %s with\n%s", at, page)
 	}

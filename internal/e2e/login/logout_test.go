@@ -57,7 +57,7 @@ func (s *site) wantNoResurrection(p *program.Process) {
 	refreshes, _ := s.emulator.TokenCalls()
 	s.emulator.Expire()
 	wantCode(s.T, p, 502, "login-required")
-	s.begin("refresh").want(3, "error: login required")
+	s.begin("refresh").want(3, "error: account default was logged out")
 	p.Kill()
 	p = s.serve(s.seed()) // the seed of before, which the tombstone remembers
 	wantCode(s.T, p, 502, "login-required")

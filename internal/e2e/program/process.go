@@ -3,6 +3,7 @@ package program
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -77,4 +78,28 @@ func (p *Process) Wait() *os.ProcessState {
 	}
 	_ = p.cmd.Wait() // an error says what the state says
 	return p.cmd.ProcessState
+}
+
+// Command runs the program to its end as the user who runs p, with the same environment, and for p's admin listener.
+// The program reads input from standard input.
+func (p *Process) Command(input string, args ...string) (output string, status int) {
+	p.t.Helper()
+	_, at, _ := strings.Cut(p.Admin, "://")
+	c := exec.CommandContext(p.t.Context(), Binary(), append(args, "--admin-listen", at)...)
+	c.Env, c.Stdin = p.cmd.Env, strings.NewReader(input)
+	out, err := c.CombinedOutput()
+	if c.ProcessState == nil {
+		p.t.Fatal(err)
+	}
+	return string(out), c.ProcessState.ExitCode()
+}
+
+// Home returns the home directory of the user who runs p.
+func (p *Process) Home() string {
+	for _, entry := range p.cmd.Env {
+		if home, ok := strings.CutPrefix(entry, "HOME="); ok {
+			return home
+		}
+	}
+	return ""
 }

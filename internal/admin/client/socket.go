@@ -1,0 +1,196 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
+)
+
+// NoSocket is the value of --admin-socket for none.
+const NoSocket = "none"
+
+// card stands beside an admin socket, so that commands find the right one of several proxies.
+type card struct {
+	Socket string   `json:"socket"`
+	Admin  []string `json:"admin"` // where the admin listener is; empty if there is none
+	User   string   `json:"user"`
+	Host   string   `json:"host"` // a state directory may be shared by machines
+}
+
+// Offer opens the admin socket of a proxy: at path, or if that is empty in the first of dirs that this user can
+// write. admin and proxied are the addresses on which the proxy listens. It returns nil if path is "none".
+//
+// A socket lies in a directory that only this user can enter, and only this user can connect to it: what a
+// command asks there, nobody else can answer.
+func Offer(ctx context.Context, path string, dirs, admin, proxied []string) (net.Listener, error) {
+	if path == NoSocket {
+		return nil, nil
+	}
+	host, _ := os.Hostname() // without a name, the addresses must do
+	c := card{Socket: path, Admin: admin, User: userName(os.Geteuid()), Host: host}
+	if path != "" {
+		return c.open(ctx)
+	}
+	hash := sha256.Sum256([]byte(strings.Join(slices.Concat(admin, proxied, []string{host}), " ")))
+	var errs []error
+	for _, dir := range dirs {
+		err := makePrivate(dir)
+		if err == nil {
+			c.Socket = filepath.Join(dir, "admin-"+hex.EncodeToString(hash[:6])+".sock")
+			var l net.Listener
+			if l, err = c.open(ctx); err == nil {
+				return l, nil
+			}
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", dir, err))
+	}
+	return nil, problem.WithHint(fmt.Errorf("no admin socket: %w", errors.Join(errs...)),
+		"name a place for it with --admin-socket; until then the commands of this machine cannot ask the running proxy")
+}
+
+// makePrivate makes a directory that only this user can enter.
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if !private(dir) {
+		return errors.New("it is not a directory of this user alone (mode 0700)")
+	}
+	return nil
+}
+
+// open opens the socket, and writes the card once commands can be answered.
+func (c card) open(ctx context.Context) (net.Listener, error) {
+	address, err := listen.Parse("unix:" + c.Socket)
+	if err != nil {
+		return nil, err
+	}
+	open, err := address.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(c)
+	if err == nil {
+		err = os.WriteFile(cardPath(c.Socket), append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		open[0].Close()
+		return nil, err
+	}
+	return offered{open[0], cardPath(c.Socket)}, nil
+}
+
+func cardPath(socket string) string { return strings.TrimSuffix(socket, ".sock") + ".json" }
+
+// offered removes the card when it is closed. The socket removes itself.
+type offered struct {
+	net.Listener
+	card string
+}
+
+func (o offered) Close() error {
+	os.Remove(o.card)
+	return o.Listener.Close()
+}
+
+// Search says where a running proxy may be found.
+type Search struct {
+	Socket string          // path of its admin socket, or "none"; empty means in Dirs
+	Dirs   []string        // where admin sockets lie
+	Admin  *listen.Address // of its admin listener; nil for none
+}
+
+// Find returns a client of the running proxy that has an admin socket. It returns ErrNoProxy if there is none, and
+// another error if one seems to run as another user.
+func Find(ctx context.Context, s Search) (*Client, error) {
+	switch s.Socket {
+	case NoSocket:
+		return nil, ErrNoProxy
+	case "":
+	default:
+		return connect(ctx, s.Socket, "proxy at "+s.Socket)
+	}
+	host, _ := os.Hostname()
+	for _, dir := range s.Dirs {
+		if !private(dir) {
+			continue // whoever else can write there could answer
+		}
+		cards, _ := filepath.Glob(filepath.Join(dir, "admin-*.json")) // fails for a malformed pattern only
+		for _, path := range cards {
+			c, ok := readCard(path)
+			if !ok || c.Host != host || !c.serves(s.Admin) {
+				continue
+			}
+			if found, err := connect(ctx, strings.TrimSuffix(path, ".json")+".sock", "proxy"+c.where()); !errors.Is(err, ErrNoProxy) {
+				return found, err
+			}
+		}
+	}
+	return nil, s.otherUser()
+}
+
+func readCard(path string) (c card, ok bool) {
+	data, err := os.ReadFile(path)
+	return c, err == nil && json.Unmarshal(data, &c) == nil
+}
+
+// serves reports whether the proxy's admin listener is the one at a.
+func (c card) serves(a *listen.Address) bool {
+	if a == nil {
+		return len(c.Admin) == 0
+	}
+	return slices.ContainsFunc(c.Admin, func(text string) bool {
+		at, err := listen.Parse(text)
+		if err != nil || at.Path != "" || a.Path != "" {
+			return err == nil && at == *a
+		}
+		port := func(a listen.Address) string { return strconv.Itoa(int(a.Port)) }
+		return at.Reaches(a.Host, port(*a)) || a.Reaches(at.Host, port(at))
+	})
+}
+
+func (c card) where() string {
+	if len(c.Admin) == 0 {
+		return ""
+	}
+	return " on " + c.Admin[0]
+}
+
+// otherUser returns an error that names the user who listens at the admin address, or ErrNoProxy if nobody else
+// does. Nothing is asked there: any user could have put a program of his own in place of the proxy.
+func (s Search) otherUser() error {
+	if s.Admin == nil || s.Admin.Path != "" || s.Admin.Port == 0 {
+		return ErrNoProxy
+	}
+	uid, ok := listen.Owner(*s.Admin)
+	if !ok || uid == os.Geteuid() {
+		return ErrNoProxy
+	}
+	name := userName(uid)
+	return problem.WithHint(fmt.Errorf("user %s listens on %s, and this command runs as %s", name, s.Admin, userName(os.Geteuid())),
+		fmt.Sprintf("if that is the proxy, run the command as its user, like: sudo -u %s %s status; otherwise add --admin-listen none", name, problem.Program))
+}
+
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return problem.Line(u.Username)
+	}
+	return strconv.Itoa(uid)
+}

@@ -1,0 +1,60 @@
+package listen
+
+import (
+	"bufio"
+	"encoding/hex"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Owner returns the user who listens at a, as the kernel knows it, without connecting there. It is not ok if
+// nobody does, or if that cannot be read.
+func Owner(a Address) (uid int, ok bool) {
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		f, err := os.Open(table)
+		if err != nil {
+			continue
+		}
+		lines := bufio.NewScanner(f)
+		for lines.Scan() && !ok {
+			uid, ok = ownerIn(strings.Fields(lines.Text()), a)
+		}
+		f.Close()
+		if ok {
+			return uid, true
+		}
+	}
+	return 0, false
+}
+
+// ownerIn reads one line of the table: index, local address, remote address, state, four numbers, user.
+func ownerIn(fields []string, a Address) (uid int, ok bool) {
+	const listening = "0A"
+	if len(fields) < 8 || fields[3] != listening {
+		return 0, false
+	}
+	hexIP, hexPort, _ := strings.Cut(fields[1], ":")
+	port, err := strconv.ParseUint(hexPort, 16, 16)
+	if err != nil || uint16(port) != a.Port {
+		return 0, false
+	}
+	raw, err := hex.DecodeString(hexIP)
+	if err != nil || len(raw)%4 != 0 {
+		return 0, false
+	}
+	for word := range slices.Chunk(raw, 4) {
+		slices.Reverse(word) // each word is in the order of the machine
+	}
+	ip, _ := netip.AddrFromSlice(raw)
+	ip = ip.Unmap()
+	number := strconv.Itoa(int(a.Port))
+	at := Address{Host: ip.String(), Port: a.Port}
+	if !at.Reaches(a.Host, number) && !a.Reaches(at.Host, number) {
+		return 0, false
+	}
+	uid, err = strconv.Atoi(fields[7])
+	return uid, err == nil
+}

@@ -203,7 +203,8 @@ func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)
 		}
-		e.lose(t, old) // nobody hears of it
+		synctest.Wait() // it has read what it has saved
+		e.lose(t, old)  // nobody hears of it
 		newcomer := w.manager(on(e))
 		stale := token(t, newcomer)
 		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(stale))

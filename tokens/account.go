@@ -347,6 +347,10 @@ func (a *account) wanted(found Record, missing bool) (want Record, e Event, chan
 	case missing && !spent && held.HasTokens():
 		return held.restored(wallClock()), Event{Kind: EventRestored, Detail: "the store had lost the record"}, true
 	case !missing && !spent && held.Compare(found) > 0:
+		if held.HasTokens() {
+			// In doubt as well: with three processes, the one that has seen the newest pair may come last.
+			held = held.restored(wallClock())
+		}
 		return held.rebased(found), Event{Kind: EventRestored, Detail: "the store held an older record"}, true
 	}
 	if kept, ok := a.m.emergency.newest(a.name); ok && kept.Compare(found) > 0 && kept.Compare(held) > 0 {
@@ -374,6 +378,8 @@ func (a *account) takeLocked(rec Record) {
 		return
 	case order < 0 && rec.Generation > 0 && a.rec.Generation > 0 && !a.rec.IsRejected():
 		return // it goes back to the store
+	case rec.Generation == 0 && a.rec.Generation > 0 && !a.rec.HasTokens():
+		return // a logout whose record is lost must not be undone by who has not seen it
 	}
 	a.setLocked(rec)
 }

@@ -123,7 +123,7 @@ func (a *account) scheduleLocked(now time.Time) {
 	if !(a.expected() || a.rec.Generation > 0) {
 		return
 	}
-	a.rereadAt = now.Add(a.m.watch.reread())
+	a.rereadAt = a.lookedAt.Add(a.m.watch.reread()) // from the last look: the schedule may be made much later
 	if a.stale {
 		a.rereadAt = now
 	}

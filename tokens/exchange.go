@@ -305,8 +305,9 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return Record{}, false
 		}
-		if found.Compare(c.from) < 0 {
-			return c.putBack(rejected)
+		if found.Compare(c.from) < 0 { // lost meanwhile: ours goes back now, others wait only so long for who knows more
+			rec, err := c.a.look()
+			return rec, err == nil && rejected == nil
 		}
 		if found.Compare(c.from) != 0 || c.a.foreign(found) {
 			c.a.change(func() { c.a.takeLocked(found) })
@@ -315,20 +316,6 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 		// Another owner may have come and gone since: what it left in the record stays.
 		next = c.learnt(found)
 	}
-}
-
-// putBack ends a flight whose record was lost meanwhile. What we hold goes back now and not at the next look:
-// others wait only so long for who knows more than they do.
-func (c *claim) putBack(rejected *Rejected) (Record, bool) {
-	if rejected != nil {
-		c.a.change(func() {
-			if c.a.rec.Compare(c.from) == 0 {
-				c.a.rec.Rejected = rejected
-			}
-		})
-	}
-	rec, err := c.a.look()
-	return rec, err == nil
 }
 
 // succeed saves the new pair before it is used. If the save fails the pair is used all the same, and a

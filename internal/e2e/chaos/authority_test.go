@@ -213,6 +213,23 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
+// cutAt is an answer that is cut after n bytes, in chunks if no length was set.
+func cutAt(n int) func(http.ResponseWriter, []byte) {
+	return func(w http.ResponseWriter, body []byte) {
+		_, _ = w.Write(body[:min(n, len(body))])
+		_ = http.NewResponseController(w).Flush()
+		if n < len(body) {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// twice is an answer that comes doubled.
+func twice(w http.ResponseWriter, body []byte) { _, _ = w.Write(append(body, body...)) }
+
+// portal answers in place of the server, as a network does that one has to sign in to first.
+func portal(w http.ResponseWriter) { fmt.Fprint(w, "<html>please sign in to the network</html>") }
+
 func run(f func()) {
 	if f != nil {
 		f()

@@ -9,19 +9,18 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
-
-// slots is how many processes share the storm's store.
-const slots = 4
 
 // storm is a world in which everything happens, in drawn order.
 type storm struct {
 	*world
 	r     *rand.Rand
-	slots [slots]*slot
+	slots []*slot
 	done  map[string]int // what happened, how often
+	other *foreigner     // to which no token may go
 
 	mu      sync.Mutex // guards the field below
 	answers map[string]int
@@ -30,7 +29,7 @@ type storm struct {
 // slot is one process after another.
 type slot struct {
 	mu sync.Mutex // guards the field below
-	p  *proxy     // the one that runs; nil for a moment after a kill
+	p  *proxy     // the one that runs; nil for a moment after its end
 }
 
 func (s *slot) now() *proxy {
@@ -45,16 +44,21 @@ func (s *slot) set(p *proxy) {
 	s.p = p
 }
 
-// Everything at once, for as long as -chaos.duration says. After every step the store parses and no refresh
-// token has come more often than what was lost explains; no client ever gets anything but an answer, a time
-// to come back, or a login-required that a lost pair explains. At the end all is well again.
-func TestStorm(t *testing.T) {
-	t.Parallel()
-	s := &storm{world: newSignedIn(t), r: draws(t), done: map[string]int{}, answers: map[string]int{}}
-	for i := range s.slots {
-		s.slots[i] = &slot{p: s.serve("--refresh-timeout", "2s")}
+// newStorm starts processes over a store that is signed in.
+func newStorm(t *testing.T, r *rand.Rand, processes int) *storm {
+	s := &storm{world: newSignedIn(t), r: r, done: map[string]int{}, other: newForeigner(t), answers: map[string]int{}}
+	for range processes {
+		s.slots = append(s.slots, &slot{p: s.serve("--refresh-timeout", "2s")})
 	}
-	end := time.Now().Add(max(*duration, 10*time.Second))
+	return s
+}
+
+// run lets things happen as long as more returns true, then ends all faults, and wants all to be well. Clients ask all
+// the time. After every step the store parses and no refresh token has come more often than what was
+// lost explains; no client ever gets anything but an answer, a time to come back, or a login-required that
+// a lost pair explains.
+func (s *storm) run(more func(steps int) bool) (steps int) {
+	s.t.Helper()
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	dismiss := sync.OnceFunc(func() { close(stop); clients.Wait() })
@@ -62,8 +66,7 @@ func TestStorm(t *testing.T) {
 	for _, slot := range s.slots {
 		clients.Go(func() { s.ask(slot, stop) })
 	}
-	steps := 0
-	for ; time.Now().Before(end) && !t.Failed(); steps++ {
+	for ; more(steps) && !s.t.Failed(); steps++ {
 		s.step()
 		s.inspect()
 		pause(upTo(s.r, 150*time.Millisecond))
@@ -72,9 +75,52 @@ func TestStorm(t *testing.T) {
 	s.calm()
 	dismiss()
 	s.inspect()
+	if seen := s.other.tokens(); len(seen) > 0 {
+		s.t.Errorf("another host was sent %q", seen)
+	}
+	return steps
+}
+
+// Everything at once, for as long as -chaos.duration says.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	s := newStorm(t, draws(t), 4)
+	end := time.Now().Add(max(*duration, 10*time.Second))
+	steps := s.run(func(int) bool { return time.Now().Before(end) })
 	c := s.counts()
 	t.Logf("%d steps (%s): %d calls of the token endpoint, %d rotations, %d invalid_grant; %d logins needed, each explained by a lost pair; answers: %s",
 		steps, tally(s.done), c.calls, c.rotations, c.invalid, s.done["login after a lost pair"], tally(s.answers))
+}
+
+// Many short storms, each from the start: two processes and about a dozen steps.
+func TestRandomSchedules(t *testing.T) {
+	t.Parallel()
+	schedules := size(40, 500)
+	r := draws(t)
+	room := make(chan struct{}, 8) // at once, so that processes start in time
+	var mu sync.Mutex
+	done, answers := map[string]int{}, map[string]int{}
+	t.Run("schedules", func(t *testing.T) {
+		for n := range schedules {
+			mine := rand.New(rand.NewPCG(r.Uint64(), 0))
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				t.Parallel()
+				room <- struct{}{}
+				defer func() { <-room }()
+				s := newStorm(t, mine, 2)
+				s.run(func(steps int) bool { return steps < 12 })
+				mu.Lock()
+				defer mu.Unlock()
+				for name, n := range s.done {
+					done[name] += n
+				}
+				for name, n := range s.answers {
+					answers[name] += n
+				}
+			})
+		}
+	})
+	t.Logf("%d schedules (%s); answers: %s", schedules, tally(done), tally(answers))
 }
 
 func tally(m map[string]int) string {
@@ -88,7 +134,7 @@ func tally(m map[string]int) string {
 // step lets one thing happen.
 func (s *storm) step() {
 	s.t.Helper()
-	slot := s.slots[s.r.IntN(slots)]
+	slot := s.slots[s.r.IntN(len(s.slots))]
 	deeds := []struct {
 		name   string
 		weight int
@@ -105,10 +151,19 @@ func (s *storm) step() {
 		{"late answer", 1, func() { s.once(plan{after: func() { pause(3 * time.Second) }}) }},
 		{"request cut off", 1, func() { s.once(plan{cutBefore: true}) }},
 		{"answer cut off", 1, func() { s.once(plan{cutAfter: true}) }},
+		{"answer cut at a byte", 1, func() { s.once(plan{lost: true, answer: cutAt(s.r.IntN(60))}) }},
+		{"answer twice", 1, func() { s.once(plan{answer: twice}) }},
+		{"foreign answer", 1, func() { s.once(plan{foreign: portal}) }},
 		{"failing answer", 2, func() { s.once(plan{status: 503}) }},
 		{"endpoint shut for a while", 1, func() { s.shut(); pause(upTo(s.r, time.Second)); s.reopen() }},
 		{"store away for a while", 1, func() { s.takeAway(); pause(upTo(s.r, time.Second)); s.putBack() }},
 		{"login", 1, s.signIn},
+		{"SIGHUP", 1, func() { s.end(slot, syscall.SIGHUP) }},
+		{"SIGINT", 1, func() { s.end(slot, syscall.SIGINT) }},
+		{"SIGTERM", 1, func() { s.end(slot, syscall.SIGTERM) }},
+		{"SIGQUIT", 1, func() { s.end(slot, syscall.SIGQUIT) }},
+		{"two signals", 1, func() { s.end(slot, syscall.SIGTERM, syscall.SIGINT) }},
+		{"another issuer for a while", 1, func() { s.abroad(slot) }},
 	}
 	sum := 0
 	for _, d := range deeds {
@@ -142,6 +197,33 @@ func (s *storm) replace(slot *slot) {
 		s.excuse(s.saved())
 		s.done["of which in a refresh"]++
 	}
+	slot.set(s.serve("--refresh-timeout", "2s"))
+}
+
+// end ends a process by signals, and starts another in its place. Nothing may be lost by that.
+func (s *storm) end(slot *slot, signals ...syscall.Signal) {
+	old := slot.now()
+	slot.set(nil) // a second signal gives its requests up
+	for _, sig := range signals {
+		old.signal(sig)
+		pause(upTo(s.r, 20*time.Millisecond))
+	}
+	old.Wait()
+	slot.set(s.serve("--refresh-timeout", "2s"))
+}
+
+// abroad has a process with another token endpoint or another API in the place of one, for a few requests.
+func (s *storm) abroad(slot *slot) {
+	old := slot.now()
+	slot.set(nil)
+	old.signal(syscall.SIGTERM)
+	old.Wait()
+	args := [][]string{{"--api-url", s.other.url}, {"--token-url", s.other.url + "/access_token"}}[s.r.IntN(2)]
+	wrong := s.serve(args...)
+	for range 5 {
+		_, _ = wrong.get(s.t.Context()) // it may well be 502
+	}
+	wrong.Kill()
 	slot.set(s.serve("--refresh-timeout", "2s"))
 }
 

@@ -134,7 +134,7 @@ func (w *world) signOut() {
 func (w *world) manager() *tokens.Manager {
 	w.t.Helper()
 	c := tokens.DefaultConfig()
-	c.Store, c.Endpoint.URL, c.Endpoint.ClientID = w.store(), w.tokenURL, clientID
+	c.Store, c.API, c.Endpoint.URL, c.Endpoint.ClientID = w.store(), w.apiURL, w.tokenURL, clientID
 	m, err := tokens.New(c)
 	if err != nil {
 		w.t.Fatal(err)
@@ -224,8 +224,10 @@ func (p *proxy) getAs(ctx context.Context, account string) (answer, error) {
 }
 
 // is returns nil if a request is answered with status now.
-func (p *proxy) is(status int) error {
-	got, err := p.get(p.t.Context())
+func (p *proxy) is(status int) error { return p.isAs(tokens.DefaultAccount, status) }
+
+func (p *proxy) isAs(account string, status int) error {
+	got, err := p.getAs(p.t.Context(), account)
 	if err == nil && got.status != status {
 		err = fmt.Errorf("GET = %v, want %d", got, status)
 	}

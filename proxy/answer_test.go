@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A short answer that the API cut left a kept connection with no byte on it, because its header still waited
@@ -138,5 +139,35 @@ func TestA404ForTwoSlashesSaysWhy(t *testing.T) {
 	}
 	if res, _ := g.do("GET", "/public/v1/documents", nil); res.Header.Get("Proxy-Status") != "" {
 		t.Errorf("got Proxy-Status %q for a plain 404", res.Header.Get("Proxy-Status"))
+	}
+}
+
+// A client that paused in its upload heard nothing for a minute when the API had died, and then that it was too
+// slow itself.
+func TestAnAPIThatDiesWhileTheClientPausesIsReportedAtOnce(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
+			arrived := make(chan bool, 1)
+			g := newRig(t, rigOptions{http2: h2, handler: func(w http.ResponseWriter, r *http.Request) {
+				io.ReadFull(r.Body, make([]byte, 10))
+				arrived <- true
+				io.Copy(io.Discard, r.Body) // ends with the connection
+			}})
+			_, r := g.upload(100, payload(10)) // the other 90 bytes never come
+			<-arrived
+			g.upstream.die()
+			start := time.Now()
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(res.Body)
+			if got := problemIn(t, res, string(body)); got != "upstream-unreachable" || res.StatusCode != 502 {
+				t.Errorf("got %d %s, want 502 upstream-unreachable", res.StatusCode, got)
+			}
+			if took := time.Since(start); took > g.proxy.cfg.BodyTimeout/2 {
+				t.Errorf("the answer took %s", took)
+			}
+		})
 	}
 }

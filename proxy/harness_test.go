@@ -119,8 +119,26 @@ type upstream struct {
 	*httptest.Server
 	mu       sync.Mutex // guards the fields below
 	requests []seen
+	conns    []net.Conn
 	valid    string // the only token that is not answered with 401; empty accepts all
 	handler  http.HandlerFunc
+}
+
+// accepted is http.Server.ConnContext.
+func (u *upstream) accepted(ctx context.Context, conn net.Conn) context.Context {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.conns = append(u.conns, conn)
+	return ctx
+}
+
+// die ends every connection, as a process that is killed does.
+func (u *upstream) die() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, conn := range u.conns {
+		conn.Close()
+	}
 }
 
 // record notes r after its body has been read.
@@ -197,6 +215,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	g.upstream = &upstream{handler: o.handler, valid: o.valid}
 	g.upstream.Server = httptest.NewUnstartedServer(g.upstream)
 	g.upstream.Config.ErrorLog = nullLog()
+	g.upstream.Config.ConnContext = g.upstream.accepted
 	if o.http2 {
 		g.upstream.EnableHTTP2 = true
 		g.upstream.StartTLS()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -44,7 +45,13 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 		trace.WroteHeaderField, trace.GotFirstResponseByte = w.writing, w.answered
 	}
 	w.request = r.WithContext(httptrace.WithClientTrace(ctx, trace))
-	res, err := g.Transport.RoundTrip(w.request)
+	var res *http.Response
+	var err error
+	if r.Body == nil {
+		res, err = g.Transport.RoundTrip(w.request)
+	} else {
+		res, err = g.sendBody(w)
+	}
 	switch {
 	case err == nil:
 		return res, nil
@@ -56,6 +63,46 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
+// lastWord is how long the answer on a connection that has died may take to come through net/http.
+const lastWord = 250 * time.Millisecond
+
+// errConnectionDied ends a request whose connection has died while the client pauses in its body.
+var errConnectionDied = fmt.Errorf("the connection died: %w", io.ErrUnexpectedEOF)
+
+// sendBody is RoundTrip for a request with a body. net/http does not return while it waits for more of the body,
+// not even when the connection has died, and a client may pause for a minute.
+func (g *generation) sendBody(w *watch) (*http.Response, error) {
+	type outcome struct {
+		res *http.Response
+		err error
+	}
+	w.given = make(chan *upstreamConn, 1+maxResends)
+	done := make(chan outcome, 1)
+	go func() {
+		res, err := g.Transport.RoundTrip(w.request)
+		done <- outcome{res, err}
+	}()
+	var died <-chan struct{}
+	var late <-chan time.Time
+	for {
+		select {
+		case o := <-done:
+			return o.res, o.err
+		case conn := <-w.given:
+			died, late = conn.died, nil
+		case <-died:
+			died, late = nil, time.After(lastWord)
+		case <-late:
+			go func() { // net/http returns when the client's body is given up
+				if o := <-done; o.err == nil {
+					o.res.Body.Close()
+				}
+			}()
+			return nil, errConnectionDied
+		}
+	}
+}
+
 // watch follows one request through net/http.
 type watch struct {
 	request *http.Request
@@ -63,7 +110,8 @@ type watch struct {
 	conns   int // that it was given to
 	http2   bool
 	conn    *upstreamConn
-	before  int64 // bytes written to conn by then
+	before  int64              // bytes written to conn by then
+	given   chan *upstreamConn // for sendBody; else nil
 
 	mu sync.Mutex // orders the change of request.Body before net/http's next look at it
 }
@@ -80,6 +128,10 @@ func (w *watch) gotConn(info httptrace.GotConnInfo) {
 	}
 	if w.conn, _ = conn.(*upstreamConn); w.conn != nil {
 		w.before = w.conn.written.Load()
+		select {
+		case w.given <- w.conn:
+		default: // nobody waits, or has given up
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -111,7 +112,7 @@ func (g *generation) dialer(o TransportOptions) func(context.Context, string, st
 			return nil, ErrLoop
 		}
 		g.open.Add(1)
-		return &upstreamConn{Conn: conn, generation: g}, nil
+		return &upstreamConn{Conn: conn, generation: g, died: make(chan struct{})}, nil
 	}
 }
 
@@ -143,6 +144,17 @@ type upstreamConn struct {
 	generation *generation
 	written    atomic.Int64
 	closed     atomic.Bool
+	died       chan struct{} // closed when nothing more can be read
+	dying      sync.Once
+}
+
+// Read notes the end of the connection: net/http reads all the time.
+func (c *upstreamConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.dying.Do(func() { close(c.died) })
+	}
+	return n, err
 }
 
 func (c *upstreamConn) Write(p []byte) (int, error) {
@@ -155,6 +167,7 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 }
 
 func (c *upstreamConn) Close() error {
+	c.dying.Do(func() { close(c.died) }) // below TLS, its last message comes before the end
 	if !c.closed.Swap(true) {
 		c.generation.open.Add(-1)
 	}

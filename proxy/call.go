@@ -128,7 +128,7 @@ func (c *call) WriteHeader(status int) {
 // HTTP/1.0 takes one request.
 func (c *call) mustClose() bool {
 	switch {
-	case c.closeAfter || c.proxy.conns.crowded() || !c.req.ProtoAtLeast(1, 1):
+	case c.closeAfter || !c.req.ProtoAtLeast(1, 1):
 		return true
 	case c.spool == nil:
 		return false

@@ -52,9 +52,6 @@ type Config struct {
 
 	// MaxInFlight is how many requests are forwarded at once. It must be at least one.
 	MaxInFlight int
-	// MaxConnections is how many connections of clients a server of Proxy.Server keeps open. A few more are
-	// answered with overloaded, and others closed. Zero means no limit.
-	MaxConnections int
 	// HeaderTimeout is how long a client may take to send the header of a request, and to open TLS. It
 	// must be more than zero.
 	HeaderTimeout time.Duration
@@ -77,14 +74,13 @@ type Config struct {
 // DefaultConfig returns the documented defaults; API and Tokens are still to be set.
 func DefaultConfig() Config {
 	return Config{
-		ReplayMemory:   64 << 10,
-		ReplayDisk:     128 << 20,
-		ReplayTotal:    1 << 30,
-		MaxInFlight:    1024,
-		MaxConnections: 4096,
-		HeaderTimeout:  10 * time.Second,
-		BodyTimeout:    60 * time.Second,
-		Upstream:       TransportOptions{HeaderTimeout: 120 * time.Second},
+		ReplayMemory:  64 << 10,
+		ReplayDisk:    128 << 20,
+		ReplayTotal:   1 << 30,
+		MaxInFlight:   1024,
+		HeaderTimeout: 10 * time.Second,
+		BodyTimeout:   60 * time.Second,
+		Upstream:      TransportOptions{HeaderTimeout: 120 * time.Second},
 	}
 }
 
@@ -103,9 +99,6 @@ func (c Config) check() error {
 	}
 	if c.MaxInFlight < 1 {
 		bad("at least one request must be allowed in flight")
-	}
-	if c.MaxConnections < 0 {
-		bad("the number of connections must not be negative")
 	}
 	if c.HeaderTimeout <= 0 {
 		bad("the time for a header must be more than zero")

@@ -1,13 +1,9 @@
 package proxy
 
 import (
-	"context"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
 )
 
 // status serves one request without a connection.
@@ -140,63 +136,5 @@ func TestListenerChoosesTheAccount(t *testing.T) {
 		if got := seen.Header.Get("Authorization"); got != "Bearer acme-1" {
 			t.Errorf("the API saw %q", got)
 		}
-	}
-}
-
-// H4: those over the limit are told so, those far over it are closed, and all of them are forgotten again.
-func TestConnectionLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := &connections{limit: 4}
-		var open []net.Conn
-		verdicts := map[string]int{}
-		for range 4 + spareConnections + 3 {
-			ours, theirs := net.Pipe()
-			open = append(open, theirs)
-			ctx := c.accepted(context.Background(), theirs)
-			c.changed(theirs, http.StateNew)
-			var err error
-			go func() { _, err = theirs.Read(make([]byte, 1)) }()
-			synctest.Wait()
-			switch {
-			case err != nil:
-				verdicts["closed"]++
-			case ctx.Value(surplusKey{}) != nil:
-				verdicts["told"]++
-			default:
-				verdicts["served"]++
-			}
-			ours.Close()
-		}
-		if want := map[string]int{"served": 4, "told": spareConnections, "closed": 3}; fmt.Sprint(verdicts) != fmt.Sprint(want) {
-			t.Errorf("%v, want %v", verdicts, want)
-		}
-		if !c.crowded() {
-			t.Error("it is not crowded")
-		}
-		for _, conn := range open {
-			c.changed(conn, http.StateActive)
-			c.changed(conn, http.StateClosed)
-		}
-		if got := c.open.Load(); got != 0 || c.crowded() {
-			t.Errorf("%d open at the end", got)
-		}
-	})
-}
-
-func TestSurplusConnectionIsRefusedClearly(t *testing.T) {
-	g := newRig(t, rigOptions{configure: func(c *Config) { c.MaxConnections = 1 }})
-	first := g.dial()
-	defer first.Close()
-	first.Write([]byte(get("/a"))) // its answer closes it, because one is too many to be left idle
-	res, _, closed := readRaw(t, first)
-	if res.StatusCode != 200 || !closed {
-		t.Errorf("first: %d, closed %v; want 200, closed", res.StatusCode, closed)
-	}
-	g.exchange(0)
-	second := g.dial() // and keeps the only place
-	defer second.Close()
-	res, body, closed := g.raw(get("/a"))
-	if got := problemIn(t, res, body); got != "overloaded" || !closed {
-		t.Errorf("third: %d %s, closed %v; want overloaded, closed", res.StatusCode, got, closed)
 	}
 }

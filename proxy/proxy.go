@@ -57,7 +57,6 @@ type Proxy struct {
 	callers   callers
 	paths     pathRules
 	policy    policy
-	conns     connections
 	base      string // of paths at the API
 	log       *logrus.Logger
 	forward   *httputil.ReverseProxy
@@ -94,7 +93,6 @@ func New(cfg Config) (*Proxy, error) {
 		p.log = logrus.New()
 		p.log.SetOutput(io.Discard)
 	}
-	p.conns.limit = int64(cfg.MaxConnections)
 	p.budget = spool.NewBudget(cfg.ReplayTotal, p.warnNoCopy)
 	p.transport = cfg.Transport
 	if p.transport == nil {
@@ -111,11 +109,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := p.newCall(w, r)
 	defer func() { c.end(recover()) }()
 
-	if isSurplus(r) {
-		c.closeAfter = true
-		c.refuse(refusalCase(problem.Overloaded, problem.CaseConnections))
-		return
-	}
 	if refused := p.admit(c); refused != nil {
 		c.refuse(refused)
 		return
@@ -204,50 +197,10 @@ func (p *Proxy) Server() *http.Server {
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     log.New(NewLogWriter(p.log, logrus.WarnLevel), "", 0),
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			ctx = context.WithValue(ctx, connKey{}, conn) // for call.resetUndelimited
-			return p.conns.accepted(ctx, conn)
+			return context.WithValue(ctx, connKey{}, conn) // for call.resetUndelimited
 		},
-		ConnState: p.conns.changed,
 	}
 }
-
-// spareConnections are accepted above the limit, each for one answer that says so. Even more are closed
-// without a word.
-const spareConnections = 32
-
-// connections bounds how many connections of clients are open. Each of them can need a second one to the
-// API and a temporary file, and a process without file descriptors can neither refresh nor save a token.
-type connections struct {
-	limit int64 // zero: none
-	open  atomic.Int64
-}
-
-type surplusKey struct{}
-
-// accepted counts conn, and marks or closes it if there are too many. It is http.Server.ConnContext.
-func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Context {
-	open := c.open.Add(1)
-	switch {
-	case c.limit == 0 || open <= c.limit:
-	case open <= c.limit+spareConnections:
-		ctx = context.WithValue(ctx, surplusKey{}, true)
-	default:
-		_ = conn.Close()
-	}
-	return ctx
-}
-
-// changed is http.Server.ConnState. Every connection that was accepted is closed once.
-func (c *connections) changed(_ net.Conn, state http.ConnState) {
-	if state == http.StateClosed || state == http.StateHijacked {
-		c.open.Add(-1)
-	}
-}
-
-// crowded says whether so many connections are open that none should stay without work.
-func (c *connections) crowded() bool { return c.limit > 0 && c.open.Load() > c.limit*3/4 }
-
-func isSurplus(r *http.Request) bool { return r.Context().Value(surplusKey{}) != nil }
 
 // ReplayBytes returns how many bytes of request bodies are kept now so that they can be sent again.
 func (p *Proxy) ReplayBytes() (inMemory, onDisk int64) { return p.budget.Held() }

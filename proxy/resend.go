@@ -175,7 +175,9 @@ func saysUnprocessed(err error) bool {
 	return strings.Contains(text, "; REFUSED_STREAM; received from peer") ||
 		strings.Contains(text, "http2: Transport received Server's graceful shutdown GOAWAY") ||
 		strings.Contains(text, "http2: Transport received GOAWAY from server ErrCode:") ||
-		strings.Contains(text, "http2: client conn could not be established")
+		strings.Contains(text, "http2: client conn could not be established") ||
+		// The connection was going away before the request was given to it; a body was closed, and not read.
+		text == "net/http: cannot rewind body after connection loss"
 }
 
 // isRefused reports whether a connection was refused, by the API and not by a forward proxy.

@@ -135,7 +135,6 @@ func (r *running) managerConfig() tokens.Config {
 func (r *running) proxyConfig() proxy.Config {
 	c := r.Proxy
 	c.Tokens = r.manager
-	c.MaxConnections = 0 // the budget bounds them
 	if c.TempDir == "" {
 		c.TempDir = r.store.ScratchDir
 	}

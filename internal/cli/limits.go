@@ -40,7 +40,7 @@ func boundMemory() int64 {
 
 // newBudget returns the budget of all connections.
 func (r *running) newBudget() *listen.Budget {
-	wanted := r.Proxy.MaxConnections
+	wanted := r.MaxConnections
 	limits := listen.Fit(wanted, openFiles(), r.memory)
 	if n := limits.Connections[listen.Proxied]; n < listen.Fit(wanted, 0, r.memory).Connections[listen.Proxied] {
 		r.logger.WithFields(logrus.Fields{"connections": n, "files": openFiles()}).

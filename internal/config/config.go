@@ -71,6 +71,8 @@ type Config struct {
 	ProbePath string
 	// Proxy lacks what is made at the start: the token source, the transport, the log and the observer.
 	Proxy proxy.Config
+	// MaxConnections is how many connections the proxied port may have at once, if files and memory allow.
+	MaxConnections int
 	// UpstreamHeaderTimeout is how long the API may take to begin its answer.
 	UpstreamHeaderTimeout time.Duration
 	DrainMin              time.Duration
@@ -260,7 +262,7 @@ func (c *checker) positive(flag string, d time.Duration, what, example string) {
 func (c *checker) traffic(s *TrafficSettings) {
 	p := &c.Proxy
 	p.ReplayMemory, p.ReplayDisk, p.ReplayTotal, p.TempDir = s.ReplayMemory, s.ReplayDisk, s.ReplayTotal, s.TempDir
-	p.MaxInFlight, p.MaxConnections = s.MaxInFlight, s.MaxConnections
+	p.MaxInFlight, c.MaxConnections = s.MaxInFlight, s.MaxConnections
 	p.HeaderTimeout, p.BodyTimeout = s.ClientHeaderTimeout, s.ClientBodyTimeout
 	c.UpstreamHeaderTimeout, c.DrainMin, c.DrainTimeout = s.UpstreamHeaderTimeout, s.DrainMin, s.DrainTimeout
 	c.positive("upstream-header-timeout", s.UpstreamHeaderTimeout, "the API could never answer in time", "120s")

@@ -129,7 +129,7 @@ type TrafficSettings struct {
 	ReplayTotal           int64         `type:"size" default:"1GiB" placeholder:"SIZE" help:"How much is kept for all requests together."`
 	TempDir               string        `placeholder:"DIR" help:"Where those temporary files lie. Default: the store's directory, else the system's."`
 	MaxInFlight           int           `default:"1024" placeholder:"N" help:"Requests at once; more are refused with 503."`
-	MaxConnections        int           `default:"4096" placeholder:"N" help:"Connections of clients at once, as far as the process may open so many files; more are refused with 503."`
+	MaxConnections        int           `default:"4096" placeholder:"N" help:"Connections of clients at once, as far as files and memory allow. The one that has been idle longest is closed for a new one."`
 	ClientHeaderTimeout   time.Duration `default:"10s" placeholder:"TIME" help:"How long a client may take to send the header of a request."`
 	ClientBodyTimeout     time.Duration `default:"60s" placeholder:"TIME" help:"How long a client's body may make no progress (a kilobyte) before it is refused with 408."`
 	UpstreamHeaderTimeout time.Duration `default:"120s" placeholder:"TIME" help:"How long the API may take to begin its answer."`

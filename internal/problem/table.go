@@ -83,7 +83,6 @@ const (
 	CaseReadOnly     = "read-only"
 	CaseNullOrigin   = "null-origin"
 	CaseBrowser      = "browser"
-	CaseConnections  = "connections"
 	CaseNotProcessed = "not-processed"
 )
 
@@ -232,9 +231,6 @@ var table = []Problem{
 	{Code: Overloaded, Error: "http_request_denied", Status: 503, Title: "Overloaded", RetryAfter: time.Second,
 		Detail: "The proxy is working on as many requests as it is allowed to.",
 		Hint:   "try again, or raise --max-in-flight"},
-	{Code: Overloaded, Case: CaseConnections, Error: "http_request_denied", Status: 503, Title: "Overloaded", RetryAfter: time.Second,
-		Detail: "The proxy has as many connections open as it is allowed to.",
-		Hint:   "keep fewer connections open, or raise --max-connections"},
 
 	// The admin listener.
 	{Code: NotFound, Status: 404, Title: "Not found",

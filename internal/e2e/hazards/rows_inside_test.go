@@ -103,7 +103,7 @@ func processRows() []row {
 		{"N5", "root, a writable root", nil, "needs a container engine; TestProcessIsClosedToNeighbours runs it as nobody without a home"},
 		{"N6", "names that cannot be resolved", by("TestUpstreamFaults"), ""},
 		{"N7", "an idle connection that the API closes", by("proxy.TestBrokenConnectionIsNotTriedAgain"), ""},
-		{"N8", "GOAWAY in the middle of a POST", by("TestGoAwayInTheMiddleOfAPost"), ""},
+		{"N8", "GOAWAY in the middle of a POST", by("TestGoAwayInTheMiddleOfAPost", "TestConnectionsThatNginxEndsCostNoRequest", "proxy.TestWhatTheAPIDidNotProcessIsSentAgain"), ""},
 		{"N9", "a misspelled setting is ignored", by("internal/cli/testdata/script/mistakes.txtar"), ""},
 		{"N10", "a reload sends tokens elsewhere", nil, "settings are not reloaded; a token goes to the API's origin only (proxy.TestTokenStaysAtTheAPIsOrigin)"},
 		{"N11", "a panic ends all requests", by("proxy.TestPanicIsContained"), ""},

@@ -18,7 +18,7 @@ var (
 	// 401 again: another refresh is held back for a while.
 	ErrRefreshDidNotHelp = errors.New("a refresh did not help against this refusal")
 	// ErrLoginRequired means that there is no refresh token, or that it is spent, revoked or of another issuer:
-	// only a person can help. A *CauseError says which.
+	// only a person can help. A *CauseError tells which.
 	ErrLoginRequired = errors.New("login required")
 	// ErrClientNotConfigured means that a refresh is due and no client id is configured.
 	ErrClientNotConfigured = errors.New("no client id and secret are configured")

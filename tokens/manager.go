@@ -145,7 +145,7 @@ func (m *Manager) Start(ctx context.Context) error {
 // the network or the store. Otherwise it waits for a refresh, at most Config.RefreshTimeout.
 //
 // ErrUnknownAccount, ErrLoginRequired, ErrClientNotConfigured, ErrClientRefused, ErrRefreshUnavailable and
-// ErrStoreUnavailable say why there is none; an *UnavailableError says when to ask again.
+// ErrStoreUnavailable are why there is none; an *UnavailableError tells when to ask again.
 func (m *Manager) Token(ctx context.Context, name string) (Token, error) {
 	now := time.Now()
 	if v, ok := m.accounts.Load(name); ok {

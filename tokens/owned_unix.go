@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// ownedByUs says whether the file is ours and nobody else's to read or write.
+// ownedByUs reports whether the file is ours and nobody else's to read or write.
 func ownedByUs(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(s.Uid) == os.Geteuid() && info.Mode().Perm()&0o077 == 0

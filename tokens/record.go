@@ -26,7 +26,7 @@ var ErrNewerSchema = errors.New("the record was written by a newer version of th
 type Record struct {
 	// Version is the store's own mark of this state of the record. Empty means not stored yet.
 	Version string
-	// Lineage says which login, logout, seed or import the pair descends from. Zero is the oldest: a build
+	// Lineage is the login, logout, seed or import that the pair descends from. Zero is the oldest: a build
 	// without lineages wrote the record.
 	Lineage Lineage
 	// Generation counts the pairs of the account. It only grows within a lineage.
@@ -54,7 +54,7 @@ type Record struct {
 	// RestoredAt is when a process last put this record back after it had vanished from the store. Other
 	// processes may hold a newer one, and need time to put that back. Zero means never.
 	RestoredAt time.Time
-	// Rejected says that the token endpoint refused the refresh token of a generation. Nil means no.
+	// Rejected means that the token endpoint refused the refresh token of a generation. Nil means no.
 	Rejected *Rejected
 	// Hold keeps all processes from refreshing because of a 401. Nil means that none stands.
 	Hold *Hold

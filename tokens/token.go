@@ -40,7 +40,7 @@ func (t Token) Authorization() string {
 	return scheme + " " + t.Access.Reveal()
 }
 
-// Same says whether t and other carry the same credential.
+// Same reports whether t and other carry the same credential.
 func (t Token) Same(other Token) bool { return t.Access.Equal(other.Access) }
 
 // Format serves every verb of fmt.
@@ -78,7 +78,7 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// IsZero says whether there is no value.
+// IsZero reports whether there is no value.
 func (s Secret) IsZero() bool { return s.value == nil }
 
 // Equal compares in a time that does not depend on where the values differ.

@@ -53,7 +53,7 @@ func (s *authServer) mint() (access, refresh string) {
 	return access, refresh
 }
 
-// accepts says whether the API takes the token: the probe.
+// accepts reports whether the API takes the token: the probe.
 func (s *authServer) accepts(_ context.Context, t tokens.Token) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

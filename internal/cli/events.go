@@ -33,7 +33,7 @@ func logEvents(logger *logrus.Logger) func(tokens.Event) {
 // eventLevel is warning for what a person should look at, unless it mends itself.
 func eventLevel(e tokens.Event) logrus.Level {
 	switch e.Kind {
-	case tokens.EventFailed, tokens.EventUnsaved, tokens.EventEmergency, tokens.EventTakeover:
+	case tokens.EventFailed, tokens.EventUnsaved, tokens.EventEmergency, tokens.EventRestored, tokens.EventTakeover:
 		return logrus.WarnLevel
 	case tokens.EventProbe:
 		return logrus.DebugLevel
@@ -60,7 +60,11 @@ func eventText(e tokens.Event) string {
 	case tokens.EventSaved:
 		return "the new tokens are saved now"
 	case tokens.EventEmergency:
-		return "emergency file"
+		return "took the newest tokens from an emergency file"
+	case tokens.EventRestored:
+		return "put the tokens back into the store"
+	case tokens.EventUpgraded:
+		return "took over the record of an earlier version"
 	case tokens.EventLogin:
 		return "signed in"
 	case tokens.EventLogout:

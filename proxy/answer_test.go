@@ -171,3 +171,26 @@ func TestAnAPIThatDiesWhileTheClientPausesIsReportedAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// An answer that comes before the last of a short body must not cost the connection: 57 of 2,000 did.
+func TestAnEarlyAnswerToAShortBodyKeepsTheConnection(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		for _, status := range []int{201, 409} {
+			g := newRig(t, rigOptions{http2: h2, handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }})
+			conn := g.dial()
+			r := bufio.NewReader(conn)
+			for i := range 200 {
+				fmt.Fprint(conn, request("POST", "/a", "localhost", "Content-Length: 4096")+string(payload(4096)))
+				res, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatalf("HTTP/2 %v, %d: request %d: %v", h2, status, i, err)
+				}
+				io.Copy(io.Discard, res.Body)
+				if res.StatusCode != status || res.Close {
+					t.Fatalf("HTTP/2 %v: request %d: got %d, close %v; want %d on a kept connection", h2, i, res.StatusCode, res.Close, status)
+				}
+			}
+			conn.Close()
+		}
+	}
+}

@@ -133,7 +133,10 @@ func (c *call) mustClose() bool {
 	case c.spool == nil:
 		return false
 	}
-	return c.req.ContentLength < 0 || !c.spool.Complete()
+	if c.req.Header["Expect"] != nil && c.BytesOut == 0 && !c.spool.Begun() {
+		return true // the client waits for permission to send its body, which it does not get
+	}
+	return c.req.ContentLength < 0 || !c.spool.Settle()
 }
 
 // Write sends a part of the answer.

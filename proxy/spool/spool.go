@@ -38,6 +38,9 @@ const (
 	discardTotal = 5 * time.Second
 	discardIdle  = time.Second
 	discardBytes = 64 << 20
+	// The rest of a body that is probably here already is waited for within these bounds.
+	settleTime  = 20 * time.Millisecond
+	settleBytes = 64 << 10
 )
 
 var (
@@ -183,6 +186,54 @@ func (s *Spool) stopLocked() {
 	s.over = true
 	for _, c := range s.cursors {
 		c.closed = true
+	}
+	s.wake.Broadcast()
+}
+
+// Begun reports whether the client was asked for its body.
+func (s *Spool) Begun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size > 0 || s.reading
+}
+
+// Settle reports whether the client's body is complete, and waits a moment for it if little is missing: an answer
+// that came quicker than the last of a short body must not cost the connection.
+func (s *Spool) Settle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.completeLocked() || s.length < 0 || s.length-s.size > settleBytes {
+		return s.completeLocked()
+	}
+	end := time.Now().Add(settleTime)
+	wake := time.AfterFunc(settleTime, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.wake.Broadcast()
+	})
+	defer wake.Stop()
+	for !s.completeLocked() && s.ended == nil && time.Now().Before(end) {
+		if s.reading || len(s.cursors) > 0 && !s.cursors[len(s.cursors)-1].closed {
+			s.wake.Wait()
+			continue
+		}
+		s.readRestLocked(end)
+	}
+	return s.completeLocked()
+}
+
+// readRestLocked reads the client once for nobody: every attempt has ended. It unlocks mu while it reads.
+func (s *Spool) readRestLocked(end time.Time) {
+	buf := make([]byte, min(32<<10, s.length-s.size))
+	s.setDeadlineLocked(end)
+	s.reading = true
+	s.mu.Unlock()
+	n, err := s.client.Read(buf)
+	s.mu.Lock()
+	s.reading = false
+	s.size += int64(n)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.ended = err
 	}
 	s.wake.Broadcast()
 }

@@ -50,16 +50,17 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
-// report writes err for people: "error: …" and "hint: …" for each of the errors that were joined.
+// report writes err for people: "error: …" and "hint: …" for each of the errors that were joined, each on one
+// line, so that no text of others looks like a line of ours.
 func report(w io.Writer, err error) {
 	for _, e := range problem.Each(err) {
 		if s, ok := e.(statusError); ok {
 			report(w, s.err)
 			continue
 		}
-		fmt.Fprintf(w, "error: %s\n", e)
+		fmt.Fprintf(w, "error: %s\n", problem.Line(e.Error()))
 		if hint := problem.HintOf(e); hint != "" {
-			fmt.Fprintf(w, "hint: %s\n", hint)
+			fmt.Fprintf(w, "hint: %s\n", problem.Line(hint))
 		}
 	}
 }

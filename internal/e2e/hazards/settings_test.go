@@ -1,0 +1,242 @@
+package hazards
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+// commandIn runs a command with an environment of its own, and returns what it printed and how it ended.
+func commandIn(t *testing.T, env []string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience) // a proxy that should not have started
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program.Binary(), args...)
+	cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// notStarted starts a proxy that must not start, with what must be reported.
+func notStarted(t *testing.T, env, args []string, want ...string) {
+	t.Helper()
+	_, stderr, status := commandIn(t, env, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "none", "--store", "memory:"}, args...)...)
+	if status != 2 || strings.Contains(stderr, "listening on") {
+		t.Errorf("%v %v: exit status %d\n%s", env, args, status, stderr)
+	}
+	for _, text := range want {
+		if !strings.Contains(stderr, text) {
+			t.Errorf("%v %v: %q is not in\n%s", env, args, text, stderr)
+		}
+	}
+}
+
+// U14: in the first version "read_only: true" was accepted by one function and not found by another: the guard
+// was open, and doctor found nothing wrong. Here every setting of serve is tried in the spellings that
+// people use, and each is refused with the right name.
+func TestSettingsInAnotherSpelling(t *testing.T) {
+	help, _, _ := commandIn(t, nil, "serve", "--help")
+	names := regexp.MustCompile(`(?m)^ +(?:-h, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1)
+	if len(names) < 40 {
+		t.Fatalf("got %d settings in\n%s", len(names), help)
+	}
+	var file strings.Builder
+	var wrong []string
+	line := 0
+	add := func(spelling, right string) {
+		line++
+		file.WriteString(spelling + ": x\n")
+		wrong = append(wrong, spelling+": unknown name\nhint: write "+right+":")
+	}
+	for _, m := range names {
+		name := m[1]
+		if name == "help" || name == "version" || name == "config" {
+			continue
+		}
+		for _, spelling := range []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], strings.ReplaceAll(name, "-", "_"), "--" + name} {
+			if spelling != name {
+				add(spelling, name)
+			}
+		}
+	}
+	for _, secret := range []string{"client_id", "client_secret", "refresh_token", "access_token", "api_key", "Client-Keys", "client_keys", "ACCOUNTS"} {
+		add(secret, strings.ReplaceAll(strings.ToLower(secret), "_", "-"))
+	}
+	notStarted(t, nil, []string{"--config", write(t, "config.yaml", file.String())}, wrong...)
+	t.Logf("%d spellings of %d settings", line, len(names)-3)
+}
+
+// U14: what would mean "everything", or nothing at all, is refused wherever it stands.
+func TestSettingsWithoutEffect(t *testing.T) {
+	for _, row := range []struct {
+		name, file string
+		env, args  []string
+		want       string
+	}{
+		{"an empty list of routes", "allow-route: []\n", nil, nil, "allow-route: the list is empty, which would allow everything"},
+		{"routes without a value", "allow-route:\n", nil, nil, "allow-route: a plain value is expected"},
+		{"an empty route", "", nil, []string{"--allow-route="}, "--allow-route: "},
+		{"an empty variable of routes", "", []string{"PANDADOC_ALLOW_ROUTE= "}, nil, "PANDADOC_ALLOW_ROUTE: the value is empty, which would allow everything"},
+		{"a required header without a value", "require-header: ''\n", nil, nil, "require-header: the value is empty"},
+		{"an empty required header", "", nil, []string{"--require-header="}, "--require-header: the value is empty"},
+		{"an empty variable of the header", "", []string{"PANDADOC_REQUIRE_HEADER="}, nil, "PANDADOC_REQUIRE_HEADER: the value is empty"},
+		{"a required header of spaces", "", nil, []string{"--require-header= : "}, "--require-header: "},
+		{"read-only of nothing", "read-only: ''\n", nil, nil, `read-only: "" is neither true nor false`},
+		{"an empty variable of read-only", "", []string{"PANDADOC_READ_ONLY="}, nil, "PANDADOC_READ_ONLY: the value is empty"},
+		{"an empty list of hosts", "allow-host: []\n", nil, nil, "allow-host: the list is empty"},
+		{"a level that is none", "log-level: nonsense\n", nil, nil, `log-level: "nonsense" is not a level`},
+		{"another file", "config: other.yaml\n", nil, nil, "config: a file cannot name another"},
+		{"a flag of another command", "paste: true\n", nil, nil, "paste: unknown name"},
+		{"a key of an account in another spelling", "accounts:\n  acme:\n    Api_Key: x\n", nil, nil, "acme.Api_Key: unknown name\nhint: write api-key:"},
+		{"a key of a client key in another spelling", "client-keys:\n  app:\n    Key: x\n", nil, nil, "app.Key: unknown name\nhint: write key:"},
+		{"the same setting twice", "read-only: true\nread-only: false\n", nil, nil, "already defined"},
+		{"the refresh token of another account", "accounts:\n  a: {refresh-token: same-token}\n  b: {refresh-token: same-token}\n", nil, nil, `accounts "a" and "b" have the same refresh token`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			args := row.args
+			if row.file != "" {
+				args = append(args, "--config", write(t, "config.yaml", row.file))
+			}
+			notStarted(t, row.env, args, row.want)
+		})
+	}
+}
+
+// U14: a byte order mark in front, and a colon at the end, are what editors and stores bring along.
+func TestSettingsThatLookOdd(t *testing.T) {
+	api := record(t)
+	for name, text := range map[string]string{
+		"byte order mark": "\ufeffread-only: true\n", "memory store": "read-only: true\nstore: memory: # not kept\n",
+		"line breaks of Windows": "read-only: true\r\nstore: memory:\r\n", "quotes": "\"read-only\": 'true'\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := write(t, "config.yaml", text)
+			p := program.Start(t, signedIn(), "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--api-url", api.URL, "--config", config)
+			resp, err := http.Post(p.URL+"/public/v1/documents", "application/json", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusForbidden || len(api.arrived()) != 0 {
+				t.Errorf("got %d, and %d requests arrived: read-only is not in force", resp.StatusCode, len(api.arrived()))
+			}
+		})
+	}
+}
+
+// U15: an env file of Docker keeps quotes, and they would become part of the secret.
+func TestQuotesAroundSecrets(t *testing.T) {
+	for _, quoted := range []string{`"hunter2hunter2"`, "'hunter2hunter2'", "`hunter2hunter2`", `"hunter2hunter2`, " hunter2hunter2", "hunter2hunter2\t", "hunter2\u00a0hunter2"} {
+		for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "ACCESS_TOKEN", "API_KEY"} {
+			notStarted(t, []string{"PANDADOC_" + name + "=" + quoted}, nil, "PANDADOC_"+name+": the secret h", "without quotes")
+			notStarted(t, []string{"PANDADOC_" + name + "_FILE=" + write(t, "secret", quoted)}, nil, "PANDADOC_"+name+"_FILE: ", "without quotes")
+		}
+		_, stderr, _ := commandIn(t, []string{"PANDADOC_API_KEY=" + quoted}, "serve")
+		if strings.Contains(stderr, "hunter2") {
+			t.Errorf("the secret is shown:\n%s", stderr)
+		}
+	}
+	quotedKey := write(t, "config.yaml", "client-keys:\n  app:\n    key-file: "+write(t, "key", `"0123456789abcdef0123456789abcdef"`)+"\n")
+	notStarted(t, nil, []string{"--config", quotedKey}, "the secret has quotes around it")
+}
+
+// U24: who can write such a file decides where the tokens go.
+func TestFilesThatOthersCanWrite(t *testing.T) {
+	file := func(mode os.FileMode, text string) string {
+		path := write(t, "file", text)
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, mode := range []os.FileMode{0o666, 0o622, 0o602, 0o620} {
+		config := file(mode, "read-only: true\n")
+		notStarted(t, nil, []string{"--config", config}, "other users can write to "+config, "hint: run: chmod go-w "+config)
+		for _, name := range []string{"client-id", "client-secret", "refresh-token", "access-token", "api-key"} {
+			secret := file(mode, "0123456789abcdef")
+			notStarted(t, nil, []string{"--" + name + "-file", secret}, "other users can write to "+secret)
+		}
+		key := file(mode, "0123456789abcdef0123456789abcdef")
+		notStarted(t, nil, []string{"--config", write(t, "config.yaml", "client-keys:\n  app:\n    key-file: "+key+"\n")}, "other users can write to "+key)
+		out, _, status := commandIn(t, nil, "doctor", "--admin-listen", "none", "--api-url", "http://127.0.0.1:1", "--token-url", "http://127.0.0.1:1/t", "--config", config)
+		if status == 0 || !strings.Contains(out, "other users can write to "+config) {
+			t.Errorf("doctor: %d\n%s", status, out)
+		}
+	}
+
+	// What others can only read is a warning, which doctor repeats.
+	readable := file(0o644, "0123456789abcdef")
+	p := program.Start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "memory:", "--api-key-file", readable)
+	await(t, "the warning", func() bool { return strings.Contains(p.Log(), "other users of this machine can read "+readable) })
+	inline := file(0o644, "api-key: 0123456789abcdef\n")
+	out, _, _ := commandIn(t, nil, "doctor", "--admin-listen", "none", "--api-url", "http://127.0.0.1:1", "--token-url", "http://127.0.0.1:1/t", "--config", inline)
+	if !strings.Contains(out, "other users of this machine can read "+inline) {
+		t.Errorf("doctor does not name the file that others can read:\n%s", out)
+	}
+}
+
+// U12: a server of somebody else must not write to the terminal in our place: colours, titles, the clipboard, or a
+// line that looks like one of ours.
+func TestControlCharactersOfOthers(t *testing.T) {
+	const evil = "\x1b]52;c;aGk=\a\x1b[2J\u009b31m\r\x7f\u202e" + "\nerror: forged"
+	clean := func(what, text string) {
+		t.Helper()
+		if i := strings.IndexFunc(text, func(r rune) bool {
+			return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r <= 0x9f || r == '\u202e' || r == '\u2028'
+		}); i >= 0 {
+			t.Errorf("%s prints a control character: %q", what, text[i:min(len(text), i+20)])
+		}
+		if strings.Contains(text, "\nerror: forged") {
+			t.Errorf("%s prints a line of somebody else:\n%s", what, text)
+		}
+	}
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		json.NewEncoder(w).Encode(map[string]string{"error": "invalid_" + evil, "error_description": evil})
+	}))
+	t.Cleanup(endpoint.Close)
+	member := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		json.NewEncoder(w).Encode(map[string]string{"email": evil, "first_name": evil, "workspace_name": evil})
+	}))
+	t.Cleanup(member.Close)
+	env := []string{"PANDADOC_CLIENT_ID=id", "PANDADOC_CLIENT_SECRET=secret", "PANDADOC_REFRESH_TOKEN=token-0123456789"}
+	home := "file:" + filepath.Join(t.TempDir(), "store")
+	settings := []string{"--api-url", member.URL, "--token-url", endpoint.URL + "/t", "--admin-listen", "none", "--store", home}
+	for _, args := range [][]string{{"refresh"}, {"status"}, {"status", "--json"}, {"doctor", "--refresh"}, {"doctor", "--json"}, {"logout", "--account", "a" + evil}} {
+		out, errs, _ := commandIn(t, env, append(args, settings...)...)
+		clean(strings.Join(args[:1], " "), out+errs)
+	}
+	out, errs, _ := commandIn(t, []string{"PANDADOC_ACCESS_TOKEN=token-0123456789"}, append([]string{"doctor"}, settings...)...)
+	clean("doctor", out+errs)
+
+	// A program that is no proxy, on the admin port.
+	squatter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusInternalServerError)
+		io.WriteString(w, `{"program":"pandadoc-auth-proxy","detail":"\u001b[2J\u009bforged","hint":"\u001b]0;x\u0007"}`)
+	}))
+	t.Cleanup(squatter.Close)
+	for _, args := range [][]string{{"status"}, {"refresh"}, {"logout"}, {"explain"}, {"healthcheck"}, {"doctor"}} {
+		out, errs, _ := commandIn(t, nil, append(args, "--admin-listen", strings.TrimPrefix(squatter.URL, "http://"))...)
+		clean(args[0]+" of a squatter", out+errs)
+	}
+	out, errs, _ = commandIn(t, []string{"PANDADOC_LISTEN=" + evil}, "serve")
+	clean("a setting", out+errs)
+	out, errs, _ = commandIn(t, nil, "status"+evil)
+	clean("a command", out+errs)
+}

@@ -23,6 +23,8 @@ type frames struct {
 	t     *testing.T
 	url   string
 	roots *x509.CertPool
+	// silent keeps a ping unanswered.
+	silent bool
 
 	mu      sync.Mutex // guards the fields below
 	streams int        // that were begun, on all connections
@@ -82,7 +84,7 @@ func (s *frames) serve(conn net.Conn) {
 				f.WriteSettingsAck()
 			}
 		case *http2.PingFrame:
-			if !frame.IsAck() {
+			if !frame.IsAck() && !s.silent {
 				f.WritePing(true, frame.Data)
 			}
 		case *http2.HeadersFrame:

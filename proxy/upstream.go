@@ -221,11 +221,16 @@ func (u *Upstream) Tend(ctx context.Context, api *url.URL) {
 		if time.Since(begun) < transportLife {
 			continue
 		}
-		next := newGeneration(u.options)
-		next.warm(ctx, api)
-		u.current.Swap(next).CloseIdleConnections()
+		u.replace(ctx, api)
 		begun = time.Now()
 	}
+}
+
+// replace has a new transport take over, once it has a connection to the API.
+func (u *Upstream) replace(ctx context.Context, api *url.URL) {
+	next := newGeneration(u.options)
+	next.warm(ctx, api)
+	u.current.Swap(next).CloseIdleConnections()
 }
 
 type warmKey struct{}

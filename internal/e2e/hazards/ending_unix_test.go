@@ -1,0 +1,71 @@
+//go:build unix
+
+package hazards
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+// U18: refresh without a running proxy was cut off 11 s after Ctrl-C, and the login was lost.
+func TestAnInterruptedCommandFinishesItsExchange(t *testing.T) {
+	e := program.Emulate(t)
+	store := "file:" + t.TempDir()
+	first := e.Serve(store)
+	first.Want("/public/v1/members/current", 200)
+	first.Signal(syscall.SIGTERM)
+	first.Wait()
+	before, _ := e.TokenCalls()
+
+	e.Manage("POST", "/fault", `{"route":"token","kind":"delay","delay":"2s"}`, nil)
+	cmd := exec.Command(program.Binary(), "refresh", "--admin-listen", "none", "--store", store,
+		"--api-url", e.Info["api"], "--token-url", e.Info["token_url"], "--authorize-url", e.Info["authorize_url"])
+	cmd.Env = []string{
+		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"),
+		"PANDADOC_CLIENT_ID=" + e.Info["client_id"], "PANDADOC_CLIENT_SECRET=" + e.Info["client_secret"],
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	await(t, "the token call", func() bool { return pending(t, strings.TrimPrefix(store, "file:")) })
+	begun := time.Now()
+	for range 2 { // Ctrl-C, and once more for an impatient person
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = cmd.Wait()
+	if took := time.Since(begun); took > patience {
+		t.Errorf("took %v", took)
+	}
+	if !strings.Contains(out.String(), "token exchange") {
+		t.Errorf("the command wrote %q, want a word about what it waits for", &out)
+	}
+	after, invalid := e.TokenCalls()
+	if after != before+1 || invalid != 0 {
+		t.Errorf("got %d refreshes and %d refused, want 1 and 0", after-before, invalid)
+	}
+	e.Expire()
+	second := e.Serve(store)
+	second.Want("/public/v1/members/current", 200)
+	if _, invalid := e.TokenCalls(); invalid != 0 {
+		t.Errorf("%d refresh tokens were refused: the new pair was lost", invalid)
+	}
+}
+
+// pending reports whether a record below dir says that a refresh is under way.
+func pending(t *testing.T, dir string) bool {
+	t.Helper()
+	out, _ := exec.Command("grep", "-rlE", `"pending": ?\{`, dir).Output()
+	return len(out) > 0
+}

@@ -221,7 +221,7 @@ func (c *call) noteAbort(panicked any) bool {
 		c.Code = problem.Internal
 		// The value may hold anything, so only its type is told.
 		c.proxy.log.WithField("stack", string(debug.Stack())).Errorf("panic of type %T while serving a request", panicked)
-	case c.writeFailed || c.req.Context().Err() != nil:
+	case c.writeFailed || c.req.Context().Err() != nil && context.Cause(c.req.Context()) != errGivenUp:
 		c.Status = StatusClientGone
 	default:
 		c.Cut = true

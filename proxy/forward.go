@@ -125,6 +125,11 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 		c.refuse(broken)
 		return
 	}
+	if context.Cause(c.req.Context()) == errGivenUp {
+		c.closeAfter = true
+		c.refuse(refusalCase(problem.UpstreamUnreachable, problem.CaseShutdown))
+		return
+	}
 	if c.req.Context().Err() != nil {
 		// Nobody is there to read an answer, and returning would make net/http send an empty 200.
 		panic(http.ErrAbortHandler)
@@ -361,6 +366,8 @@ func upstreamCase(err error) (code problem.Code, name string) {
 	}
 	var timeout net.Error
 	switch {
+	case errors.Is(err, errProxyRefused):
+		return problem.ProxyRefused, ""
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return problem.UpstreamTimeout, ""
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errReset),

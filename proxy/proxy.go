@@ -52,21 +52,23 @@ import (
 
 // Proxy is an http.Handler. It is safe for concurrent use.
 type Proxy struct {
-	cfg       Config
-	guard     *Guard
-	callers   callers
-	paths     pathRules
-	policy    policy
-	base      string // of paths at the API
-	log       *logrus.Logger
-	forward   *httputil.ReverseProxy
-	transport http.RoundTripper
-	budget    *spool.Budget
-	renewals  renewals
-	refusals  lineLimit
-	inFlight  atomic.Int64
-	ownsConns func() // closes idle connections of a transport that New made; nil otherwise
-	closeOnce sync.Once
+	cfg         Config
+	guard       *Guard
+	callers     callers
+	paths       pathRules
+	policy      policy
+	base        string // of paths at the API
+	log         *logrus.Logger
+	forward     *httputil.ReverseProxy
+	transport   http.RoundTripper
+	budget      *spool.Budget
+	renewals    renewals
+	refusals    lineLimit
+	inFlight    atomic.Int64
+	connections context.Context // parent of those of all connections of Server
+	giveUp      context.CancelCauseFunc
+	ownsConns   func() // closes idle connections of a transport that New made; nil otherwise
+	closeOnce   sync.Once
 }
 
 var _ http.Handler = (*Proxy)(nil)
@@ -100,6 +102,7 @@ func New(cfg Config) (*Proxy, error) {
 		p.transport, p.ownsConns = own, own.CloseIdleConnections
 	}
 	p.renewals.start()
+	p.connections, p.giveUp = context.WithCancelCause(context.Background())
 	p.forward = p.newForwarder()
 	return p, nil
 }
@@ -158,6 +161,13 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 	return c.setTarget(p.cfg.API, p.base)
 }
 
+// errGivenUp is why GiveUp ends a request.
+var errGivenUp = errors.New("the proxy is shutting down")
+
+// GiveUp ends all requests of Server that are under way. Clients that have seen nothing yet get an answer which says
+// that the outcome is not known: at a connection that ends without one, some send a POST again.
+func (p *Proxy) GiveUp() { p.giveUp(errGivenUp) }
+
 // InFlight returns how many requests are being forwarded now.
 func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
 
@@ -196,6 +206,7 @@ func (p *Proxy) Server() *http.Server {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     log.New(NewLogWriter(p.log, logrus.WarnLevel), "", 0),
+		BaseContext:                  func(net.Listener) context.Context { return p.connections },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, conn) // for call.resetUndelimited
 		},

@@ -78,8 +78,17 @@ func newGeneration(o TransportOptions) *generation {
 		MaxIdleConnsPerHost:    1024,
 		MaxResponseHeaderBytes: 1 << 20,
 	}
+	g.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+		if res.StatusCode != http.StatusOK {
+			return errProxyRefused
+		}
+		return nil
+	}
 	return g
 }
+
+// errProxyRefused means that the forward proxy did not open the way to the API, as with 403 or 407.
+var errProxyRefused = errors.New("the forward proxy refused the connection")
 
 func httpsOnly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
 	if proxy == nil {

@@ -30,6 +30,9 @@ import (
 // time for draining.
 const closeReserve = 2 * time.Second
 
+// lastAnswers is how long requests that are given up may take to tell their clients.
+const lastAnswers = time.Second
+
 // app is a proxy that can be run, made of checked settings.
 type app struct {
 	*config.Config
@@ -339,8 +342,13 @@ func (r *running) stop() error {
 	ctx, cancel := context.WithTimeout(r.ending.hurry, r.DrainTimeout)
 	defer cancel()
 	if err := r.server.Shutdown(ctx); err != nil {
-		r.logger.Warn("some requests did not finish in time and were cut off")
-		r.server.Close()
+		r.logger.Warn("some requests did not finish in time and were given up")
+		r.proxy.GiveUp()
+		last, cancel := context.WithTimeout(context.Background(), lastAnswers)
+		defer cancel()
+		if r.server.Shutdown(last) != nil {
+			r.server.Close()
+		}
 	}
 	if err := r.proxy.Close(ctx); err != nil {
 		r.logger.WithError(err).Warn("renewals in the background were cut off")

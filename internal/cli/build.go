@@ -43,7 +43,7 @@ func (r *running) build() (err error) {
 		return err
 	}
 	r.server = r.proxy.Server()
-	r.server.BaseContext = accountOf
+	r.server.BaseContext = withAccount(r.server.BaseContext)
 	r.adminServer, r.socketServer = r.newAdminServer(r.admin), r.newAdminServer(r.admin.Socket())
 	r.budget.Watch(r.server)
 	r.budget.Watch(r.adminServer)
@@ -154,13 +154,14 @@ func portOfListeners(open []net.Listener) int {
 	return config.DefaultAdminPort
 }
 
-// accountOf is http.Server.BaseContext.
-func accountOf(l net.Listener) context.Context {
-	ctx := context.Background()
-	if served, ok := l.(*listen.Listener); ok && served.Account != "" {
-		return proxy.WithAccount(ctx, served.Account)
+// withAccount adds the account of a listener to the contexts of its connections.
+func withAccount(base func(net.Listener) context.Context) func(net.Listener) context.Context {
+	return func(l net.Listener) context.Context {
+		if served, ok := l.(*listen.Listener); ok && served.Account != "" {
+			return proxy.WithAccount(base(l), served.Account)
+		}
+		return base(l)
 	}
-	return ctx
 }
 
 // logCertificate returns what a certificate that has changed tells the log through.

@@ -84,6 +84,7 @@ const (
 	CaseNullOrigin   = "null-origin"
 	CaseBrowser      = "browser"
 	CaseNotProcessed = "not-processed"
+	CaseShutdown     = "shutdown"
 )
 
 // table has a section for each place where a problem is met. The first row of a code is its general one.
@@ -186,6 +187,9 @@ var table = []Problem{
 	{Code: UpstreamUnreachable, Error: "destination_unavailable", Status: 502, Title: "API unreachable",
 		Detail: "The API cannot be reached.",
 		Hint:   "check --api-url and the network"},
+	{Code: UpstreamUnreachable, Case: CaseShutdown, Error: "connection_terminated", Status: 502, Title: "API unreachable",
+		Detail: "The proxy is shutting down and did not wait for the answer of the API.",
+		Hint:   "check whether the request took effect before you send it again"},
 	{Code: UpstreamUnreachable, Case: "dns_error", Error: "dns_error", Status: 502, Title: "API unreachable",
 		Detail: "The name of the API cannot be looked up.",
 		Hint:   "check --api-url and the name servers"},

@@ -28,9 +28,10 @@
 //
 // # Limits
 //
-// Nothing here is retried but the one request after a 401. (net/http itself repeats a GET, HEAD or
-// OPTIONS without a body if the kept-alive connection it was written to turns out to have been
-// closed by the API: RFC 9110 section 9.2.2.)
+// Nothing here is sent twice but the one request after a 401, and what the API did not process
+// (resend.go). net/http itself repeats a GET, HEAD or OPTIONS without a body if the kept-alive
+// connection it was written to turns out to have been closed by the API (RFC 9110 section 9.2.2), or
+// if the API did not process it.
 package proxy
 
 import (

@@ -10,11 +10,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
 // crooked is an API that serves every connection by hand. It returns its URL.
@@ -296,6 +300,13 @@ func TestUnsolicitedBytes(t *testing.T) {
 	}
 	if strings.Contains(p.Log(), "canary") {
 		t.Errorf("M4: the log shows the bytes: %s", p.Log())
+	}
+	// A command has no log of its own, and printed them.
+	doctor := exec.Command(program.Binary(), append([]string{"doctor"}, serveArgs(api)[1:]...)...)
+	doctor.Env = append(signedIn(), "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "PANDADOC_CLIENT_ID=id", "PANDADOC_CLIENT_SECRET=secret-of-the-client")
+	out, _ := doctor.CombinedOutput() // it fails, because this API is broken
+	if strings.Contains(string(out), "canary") || !strings.Contains(string(out), "dns") {
+		t.Errorf("M4: doctor prints %s", out)
 	}
 }
 

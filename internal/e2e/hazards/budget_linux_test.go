@@ -1,9 +1,11 @@
 package hazards
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,6 +70,9 @@ func TestUnfinishedHeadersInASmallContainer(t *testing.T) {
 				}
 				attack(t, 4000, at, header.text)
 				stillServes(t, p)
+				if got := metric(metrics(t, p), "go_gc_gomemlimit_bytes"); got < containerMemory*79/100 || got > containerMemory*8/10 {
+					t.Errorf("the memory limit of the runtime is %.0f, want 80 %% of %d", got, containerMemory)
+				}
 				if killed() {
 					t.Error("the control group had to kill")
 				}
@@ -137,4 +142,39 @@ func TestIdleConnectionsTakeNoDescriptors(t *testing.T) {
 		attack(t, 1300, addr(p.URL), "")
 		stillServes(t, p)
 	})
+}
+
+// U3: copies of bodies in a tmpfs are memory too: a quarter of it at most.
+func TestCopiesInATmpfsAreBounded(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "pandadoc-auth-proxy-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	arrived, release := make(chan bool), make(chan bool)
+	api := newRecorder(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		arrived <- true
+		<-release
+	})
+	api.Start()
+	defer api.Close()
+	p := program.StartAs(t, func(*exec.Cmd) {}, append(signedIn(), fmt.Sprintf("GOMEMLIMIT=%d", 64<<20)), serveArgs(api.URL, "--temp-dir", dir)...)
+	for _, row := range []struct {
+		size int64
+		kept bool
+	}{{10 << 20, true}, {20 << 20, false}} {
+		conn := dial(t, addr(p.URL))
+		go func() {
+			io.WriteString(conn, call("POST", "/upload", "localhost", fmt.Sprintf("Content-Length: %d", row.size), "Connection: close"))
+			io.CopyN(conn, zeros{}, row.size)
+		}()
+		<-arrived
+		memory, disk := replayBytes(t, p)
+		if kept := memory+disk == row.size; kept != row.kept {
+			t.Errorf("of %d bytes %d are kept, want all: %v", row.size, memory+disk, row.kept)
+		}
+		release <- true
+		read(t, bufio.NewReader(conn))
+	}
 }

@@ -4,6 +4,7 @@ package hazards
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -69,3 +70,47 @@ func pending(t *testing.T, dir string) bool {
 	out, _ := exec.Command("grep", "-rlE", `"pending": ?\{`, dir).Output()
 	return len(out) > 0
 }
+
+// U18: each further signal is more urgent than the one before.
+func TestFurtherSignalsAreMoreUrgent(t *testing.T) {
+	t.Run("the second gives up requests", func(t *testing.T) {
+		arrived, release := make(chan bool, 1), make(chan bool)
+		api := newRecorder(func(http.ResponseWriter, *http.Request) {
+			arrived <- true
+			<-release
+		})
+		api.Start()
+		defer api.Close()
+		defer close(release)
+		p := serve(t, api.URL, "--drain-timeout", "5m")
+		go http.Get(p.URL + "/slow")
+		<-arrived
+		p.Signal(syscall.SIGTERM)
+		await(t, "the drain", func() bool { return strings.Contains(p.Log(), "stopping") })
+		begun := time.Now()
+		p.Signal(syscall.SIGTERM)
+		if state := p.Wait(); state.ExitCode() != 0 || time.Since(begun) > patience {
+			t.Errorf("ended with %v after %v, want 0 at once", state, time.Since(begun))
+		}
+	})
+	t.Run("the third ends at once", func(t *testing.T) {
+		e := program.Emulate(t)
+		dir := t.TempDir()
+		p := e.Serve("file:"+dir, "--drain-timeout", "5m")
+		p.Want("/public/v1/members/current", 200)
+		e.Manage("POST", "/fault", `{"route":"token","kind":"delay","delay":"1h"}`, nil)
+		e.Expire()
+		go http.Get(p.URL + "/public/v1/members/current")
+		await(t, "the token call", func() bool { return pending(t, dir) })
+		begun := time.Now()
+		for range 3 {
+			p.Signal(syscall.SIGINT)
+		}
+		if state := p.Wait(); state.ExitCode() == 0 || time.Since(begun) > exchangeWait {
+			t.Errorf("ended with %v after %v, want a failure at once", state, time.Since(begun))
+		}
+	})
+}
+
+// exchangeWait is how long a second signal leaves a token exchange.
+const exchangeWait = 10 * time.Second

@@ -8,7 +8,7 @@ func foundRows() []row {
 	return []row{
 		{"U1", "the admin side acts without the key that the proxied side asks for", by("TestTheAdminSideAsksForNoLess", "TestALinkOpensTheConsoleOnce", "TestTheAdminSocketIsForItsUser", "internal/admin.TestAnUnknownHostGetsNothingButOK"), ""},
 		{"U2", "another program sits on the admin port and answers our commands", by("TestASquatterOnTheAdminPortIsNotAsked", "TestACommandNamesTheUserWhoListens"), ""},
-		{"U3", "unfinished headers fill the memory before a key is asked for", by("TestUnfinishedHeadersInASmallContainer", "internal/listen.TestUnfinishedHeadersShareOneBudget"), ""},
+		{"U3", "unfinished headers fill the memory before a key is asked for", by("TestUnfinishedHeadersInASmallContainer", "TestCopiesInATmpfsAreBounded", "internal/listen.TestUnfinishedHeadersShareOneBudget"), ""},
 		{"U4", "idle connections take all file descriptors", by("TestIdleConnectionsTakeNoDescriptors", "internal/listen.TestTheConnectionThatIsIdleLongestMakesRoom"), ""},
 		{"U5", "a page of another site on plain http under a LAN name", nil, notYet},
 		{"U6", "an HTML, SVG or XML answer runs as our origin", nil, notYet},
@@ -23,7 +23,7 @@ func foundRows() []row {
 		{"U15", "quotes in an env file become part of a secret", by("TestQuotesAroundSecrets"), ""},
 		{"U16", "two 100 Continue for one request", nil, notYet},
 		{"U17", "the log's reader stalls or leaves", by("TestALogThatNobodyReadsStopsNothing", "TestALogReaderThatLeavesEndsNothing", "TestSIGTERMEndsAProgramWhoseLogIsStuck", "internal/logqueue.TestAReaderThatStallsHoldsUpNobody", "internal/e2e/chaos.TestRefreshWithoutAReaderOfTheLog"), ""},
-		{"U18", "SIGHUP, SIGQUIT or a second SIGTERM in the middle of a refresh", by("TestAnInterruptedCommandFinishesItsExchange", "internal/e2e/chaos.TestSignalInTheMiddleOfARefresh"), ""},
+		{"U18", "SIGHUP, SIGQUIT or a second SIGTERM in the middle of a refresh", by("TestAnInterruptedCommandFinishesItsExchange", "TestFurtherSignalsAreMoreUrgent", "internal/e2e/chaos.TestSignalInTheMiddleOfARefresh"), ""},
 		{"U19", "another region, token URL or client id for one start", by("tokens.TestTokensStayWithTheirIssuer", "tokens.TestSeedThatTheWrongEndpointRefusedIsTakenByTheRightOne"), ""},
 		{"U20", "the same access token again; a hold lost by restart, eviction or another process", by("tokens.TestSameAccessTokenAgainIsNoProgress", "tokens.TestUselessRefusalsCostOneCallPerHold"), ""},
 		{"U21", "a fresh login is overwritten by a running process", by("tokens.TestFreshLoginWinsOverARejectedPairInMemory", "tokens.TestYoungerLineageWinsOverAWorkingPair"), ""},

@@ -280,7 +280,8 @@ func (a *account) exists() bool {
 func (a *account) existsLocked() bool {
 	_, configured := a.m.config.Accounts[a.name]
 	stored := a.rec.Generation > 0 && !a.rec.Forgotten
-	return configured || stored || a.listed && a.rec.Generation == 0 && a.lookedAt.IsZero() || a.asked && a.name == DefaultAccount
+	unread := a.rec.Generation == 0 && (a.lookedAt.IsZero() || a.lookErr != nil && !errors.Is(a.lookErr, ErrNotFound))
+	return configured || stored || a.listed && unread || a.asked && a.name == DefaultAccount
 }
 
 // touch tells the cache that a was used, at most once a second.

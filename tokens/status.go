@@ -122,9 +122,11 @@ func (m *Manager) Status() []Status {
 func (a *account) report(e Event) {
 	a.mu.Lock()
 	status := a.assessLocked(time.Now())
-	changed := status.State != a.told.State || status.Cause != a.told.Cause
-	changed = changed && a.existsLocked() // names that somebody made up are not reported
-	a.told = status
+	changed := false
+	if a.existsLocked() { // names that somebody made up are not reported
+		changed = status.State != a.told.State || status.Cause != a.told.Cause
+		a.told = status
+	}
 	a.mu.Unlock()
 	if a.m.config.Observe == nil {
 		return

@@ -143,7 +143,8 @@ func (c *Config) AsksForAuthentication() bool {
 type checker struct {
 	*Reader
 	Config
-	errs []error
+	errs  []error
+	files *secretFiles // see secrets
 }
 
 // checker returns one that already knows the mistakes of the single settings.

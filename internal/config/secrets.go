@@ -30,6 +30,8 @@ const (
 // secrets reads the secrets of the environment, of the files that flags name, and of the file.
 func (c *checker) secrets(s *SecretSettings) {
 	before := len(c.errs)
+	c.files = &secretFiles{keys: map[string]*secretFile{}}
+	c.Tokens.Secrets = c.files
 	files := map[string]string{
 		"client-id": s.ClientIDFile, "client-secret": s.ClientSecretFile, "refresh-token": s.RefreshTokenFile,
 		"access-token": s.AccessTokenFile, "api-key": s.APIKeyFile,
@@ -64,6 +66,13 @@ func (c *checker) secret(name, path string) tokens.Secret {
 	case path != "" && pathInFile && inFile:
 		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", e.where, pathSource), "keep one of them"))
 	case path != "":
+		file := &secretFile{source: pathSource, path: path}
+		switch name {
+		case "client-secret":
+			c.files.clientSecret = file
+		case "api-key":
+			c.files.keys[tokens.DefaultAccount] = file
+		}
 		return c.readSecret(pathSource, path)
 	case inFile:
 		return c.fromEntry(e)
@@ -143,6 +152,9 @@ func (c *checker) readAccounts(own tokens.AccountConfig) {
 		if err := tokens.CheckAccount(a.name); err != nil {
 			c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %w", a.where, err), "rename the account"))
 			continue
+		}
+		if e, byFile := a.keys["api-key-file"]; byFile {
+			c.files.keys[a.name] = &secretFile{source: e.where, path: e.values[0]}
 		}
 		all[a.name] = tokens.AccountConfig{
 			RefreshToken: c.within(a, "refresh-token"),

@@ -295,3 +295,18 @@ func TestNamesOfAccounts(t *testing.T) {
 		}
 	}
 }
+
+// A record that is damaged is reported although nobody has asked for its account.
+func TestAccountThatCannotBeReadIsReported(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.login(w.bare())
+		w.store.fail(errors.New("not a valid record"), nil)
+		m := w.manager()
+		if got := states(m); got != "default unavailable" {
+			t.Errorf("after the start: %s", got)
+		}
+		if n := w.count(tokens.EventState); n == 0 {
+			t.Error("no event tells of it")
+		}
+	})
+}

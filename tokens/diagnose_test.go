@@ -130,7 +130,7 @@ func TestSuccessElsewhereDoesNotEndAHold(t *testing.T) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		_ = always401(t, m)
 		for range 10 {
-			token(t, m) // used with success on other routes
+			m.Accepted(t.Context(), tokens.DefaultAccount, token(t, m)) // used with success on other routes
 			_ = always401(t, m)
 		}
 		w.wantCalls(1, 1, 0)

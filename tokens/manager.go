@@ -214,7 +214,8 @@ func (m *Manager) account(name string) *account {
 func (m *Manager) know(name string) {
 	m.mu.Lock()
 	_, known := m.parked[name]
-	if _, ok := m.accounts.Load(name); ok {
+	if v, ok := m.accounts.Load(name); ok {
+		v.(*account).nowListed()
 		known = true
 	}
 	if !known {
@@ -280,8 +281,15 @@ func (a *account) exists() bool {
 func (a *account) existsLocked() bool {
 	_, configured := a.m.config.Accounts[a.name]
 	stored := a.rec.Generation > 0 && !a.rec.Forgotten
-	unread := a.rec.Generation == 0 && (a.lookedAt.IsZero() || a.lookErr != nil && !errors.Is(a.lookErr, ErrNotFound))
-	return configured || stored || a.listed && unread || a.asked && a.name == DefaultAccount
+	unread := a.rec.Generation == 0 && a.listed && !errors.Is(a.lookErr, ErrNotFound)
+	return configured || stored || unread || a.asked && a.name == DefaultAccount
+}
+
+// nowListed notes that the account is configured, or that the store has a record of it.
+func (a *account) nowListed() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.listed = true
 }
 
 // touch tells the cache that a was used, at most once a second.

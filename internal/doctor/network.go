@@ -119,20 +119,27 @@ func tryForwardProxy(ctx context.Context, r *reached) Finding {
 // names reports whether hosts are known.
 func (x *examination) names(ctx context.Context) (found []Finding) {
 	for _, r := range x.reach(ctx) {
-		found = append(found, lookUp(ctx, r))
+		found = append(found, x.lookUp(ctx, r))
 	}
 	return orNoURL(found)
 }
 
-func lookUp(ctx context.Context, r *reached) Finding {
-	host := r.Hostname()
+func (x *examination) lookUp(ctx context.Context, r *reached) Finding {
+	host, port := r.Hostname(), config.PortOf(r.URL)
+	to := x.config.Upstream.ConnectTo[net.JoinHostPort(host, port)]
 	switch {
 	case r.via != nil:
 		return skipped(host + " is looked up by the forward proxy")
+	case to != "":
+		return fine(fmt.Sprintf("%s is reached at %s (--api-address)", host, to))
 	case net.ParseIP(host) != nil:
 		return fine(host + " is an address")
 	}
 	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err == nil && slices.ContainsFunc(addresses, func(a string) bool { return x.isOurs(a, port) }) {
+		loop := problem.Of(problem.LoopDetected)
+		return failing(fmt.Sprintf("%s is %s. %s", host, strings.Join(addresses, ", "), loop.Detail), loop.Hint)
+	}
 	if err == nil {
 		return fine(fmt.Sprintf("%s is %s", host, strings.Join(addresses, ", ")))
 	}
@@ -141,6 +148,11 @@ func lookUp(ctx context.Context, r *reached) Finding {
 		fix = "correct --api-url or --token-url, or drop them and set --region; or check the resolver of this machine"
 	}
 	return failing(fmt.Sprintf("%s cannot be found: %v", host, err), fix)
+}
+
+// isOurs reports whether a proxy with these settings would listen there.
+func (x *examination) isOurs(address, port string) bool {
+	return slices.ContainsFunc(x.config.Addresses(), func(a listen.Address) bool { return a.Port != 0 && a.Reaches(address, port) })
 }
 
 // connections reports whether there is an answer at all.

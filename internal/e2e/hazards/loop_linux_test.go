@@ -118,6 +118,15 @@ func TestTheHostsFileLeadsTheAPIToUs(t *testing.T) {
 		if status != http.StatusLoopDetected || !strings.Contains(body, "loop-detected") || !strings.Contains(body, "--api-address") {
 			t.Errorf("%s: got %d %s, want 508 loop-detected with the way out", hosts, status, body)
 		}
+		_, port, _ := net.SplitHostPort(addr(p.URL))
+		sh := exec.Command("sh", "-c", `mount --bind "$1" /etc/hosts && shift && exec "$@"`, "sh", write(t, "hosts", hosts+"\n127.0.0.1 localhost\n"),
+			program.Binary(), "doctor", "--store", "memory:", "--listen", addr(p.URL), "--admin-listen", "none", "--tls-cert", c.cert, "--tls-key", c.key,
+			"--api-url", "https://"+apiName+":"+port)
+		doctor := exec.Command("unshare", append([]string{"--mount"}, sh.Args...)...)
+		doctor.Env = append(signedIn(), "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"))
+		if out, _ := doctor.CombinedOutput(); !strings.Contains(string(out), "leads back to this proxy") || !strings.Contains(string(out), "--api-address") {
+			t.Errorf("%s: doctor says %s", hosts, out)
+		}
 		if n := strings.Count(p.Log(), "msg=request"); n > 1 {
 			t.Errorf("%s: the proxy served %d requests, want the client's alone", hosts, n)
 		}

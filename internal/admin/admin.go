@@ -67,12 +67,22 @@ type Config struct {
 	DroppedLogLines func() uint64
 }
 
+// What stands behind the proxy.
+const (
+	EnvironmentGlobal   = "global"
+	EnvironmentEU       = "eu"
+	EnvironmentEmulator = "emulator"
+	EnvironmentOther    = "other"
+)
+
 // Info describes what runs here.
 type Info struct {
 	Version   string   `json:"version"`
 	Listeners []string `json:"listeners"`
 	Upstream  string   `json:"upstream"`
 	Store     string   `json:"store"`
+	// Environment is what stands behind Upstream: one of the Environment constants.
+	Environment string `json:"environment"`
 	// CallerHeaders are the header fields that clients of the proxied port must send besides what the API
 	// asks for: a client key, and what the operator requires.
 	CallerHeaders []string  `json:"caller_headers,omitempty"`
@@ -106,6 +116,7 @@ type Handler struct {
 	logins   *logins
 	links    credentials // each works once
 	sessions credentials // of browsers that came by a link
+	people   people
 	requests requestLog
 	metrics  *metrics
 	tests    chan struct{} // holds one for each test request under way
@@ -149,7 +160,13 @@ func (h *Handler) ObserveRequest(r proxy.Exchange) {
 }
 
 // ObserveEvent takes what happened to an account, for metrics.
-func (h *Handler) ObserveEvent(e tokens.Event) { h.metrics.event(e) }
+func (h *Handler) ObserveEvent(e tokens.Event) {
+	h.metrics.event(e)
+	switch e.Kind {
+	case tokens.EventLogin, tokens.EventLogout, tokens.EventAdopted:
+		h.people.forget(e.Account)
+	}
+}
 
 // routes is wrapped by the guard from outside: middleware of mux does not run for a path or method that
 // no route knows.
@@ -173,6 +190,7 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodGet, h.config.Login.RedirectURL.Path, h.callback)
 	if h.config.Proxy != nil {
 		route(r, http.MethodPost, "/api/v1/test", h.testCall)
+		route(r, http.MethodGet, "/api/v1/accounts/{account}/person", h.person)
 		route(r, http.MethodGet, "/", console.Index)
 		for _, name := range console.Assets() {
 			route(r, http.MethodGet, "/console/"+name, console.Asset(name))

@@ -42,6 +42,8 @@ type app struct {
 	// environ is where systemd says which sockets it opened and where it wants to hear from us.
 	environ []string
 	version string
+	// emulated is set if the API is the emulator.
+	emulated bool
 	// ending tells how urgent the end is. Nil knows nothing but the context of run.
 	ending *ending
 	// quiet says nothing about addresses at the start.
@@ -225,11 +227,24 @@ func (r *running) adminConfig(key tokens.Secret) admin.Config {
 		},
 		DroppedLogLines: r.droppedLines,
 		Info: admin.Info{
-			Version: r.version, Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),
+			Environment: r.environment(), Version: r.version, Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),
 			Store: r.store.Name, StartedAt: time.Now().UTC(),
 			CallerHeaders: r.CallerHeaders(),
 		},
 	}
+}
+
+// environment names what stands behind the proxy, so that nobody takes real data for a toy or the reverse.
+func (r *running) environment() string {
+	switch {
+	case r.emulated:
+		return admin.EnvironmentEmulator
+	case r.Upstream.API.Hostname() == "api.pandadoc.com":
+		return admin.EnvironmentGlobal
+	case r.Upstream.API.Hostname() == "api.pandadoc.eu":
+		return admin.EnvironmentEU
+	}
+	return admin.EnvironmentOther
 }
 
 func (r *running) droppedLines() uint64 {

@@ -78,6 +78,7 @@ func (c *sandboxCommand) options(redirect *url.URL) sandbox.Options {
 // signIn makes the app one that uses the emulator and keeps nothing.
 func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
 	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
+	a.emulated = true
 	a.Tokens.Endpoint = tokens.Endpoint{URL: info.TokenURL, ClientID: info.ClientID, ClientSecret: tokens.NewSecret(info.ClientSecret)}
 	a.Tokens.Accounts = map[string]tokens.AccountConfig{
 		tokens.DefaultAccount: {RefreshToken: tokens.NewSecret(info.RefreshToken)},

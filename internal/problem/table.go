@@ -48,6 +48,7 @@ const (
 	CallbackElsewhere   Code = "callback-elsewhere"
 	LoginRefused        Code = "login-refused"
 	TestTimeout         Code = "test-timeout"
+	PersonUnknown       Code = "person-unknown"
 	Internal            Code = "internal"
 )
 
@@ -273,6 +274,9 @@ var table = []Problem{
 	{Code: TestTimeout, Status: 504, Title: "API timeout",
 		Detail: "There was no answer within {limit}.",
 		Hint:   "send the request with curl, which waits as long as you like"},
+	{Code: PersonUnknown, Status: 502, Title: "Not known",
+		Detail: "The API did not answer who is signed in as account {account}.",
+		Hint:   "run: pandadoc-auth-proxy status --account {account}"},
 	{Code: LoginImpossible, Status: 409, Title: "No client id",
 		Detail: "There is no client id, so PandaDoc would not know who asks.",
 		Hint:   "register an application at PandaDoc with the redirect URL {redirect}, and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET"},

@@ -33,6 +33,8 @@ type browser struct {
 	ctx  context.Context
 	base string // of the console
 
+	expectErrors bool // what the browser's console shows is not a mistake
+
 	mu     sync.Mutex // guards the fields below
 	asked  []string   // hosts that pages and their parts came from
 	errors []string   // that the pages' consoles showed
@@ -94,7 +96,7 @@ func (b *browser) wantQuiet() {
 			b.Errorf("a page asked %q for something", host)
 		}
 	}
-	if len(b.errors) > 0 {
+	if len(b.errors) > 0 && !b.expectErrors {
 		b.Errorf("the browser's console shows %q", b.errors)
 	}
 }

@@ -87,9 +87,10 @@ func TestRefreshByHand(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/overview")
-	b.until(`document.querySelector(".card dl")?.innerText.includes("Generation\n2")`)
+	b.press("Details")
+	b.until(`document.querySelector(".facts dl")?.innerText.includes("Generation\n2")`)
 	b.press("Refresh now")
-	b.until(`document.querySelector(".card dl")?.innerText.includes("Generation\n3")`)
+	b.until(`document.querySelector(".facts dl")?.innerText.includes("Generation\n3")`)
 }
 
 func TestRecentRequestsExplainThemselves(t *testing.T) {
@@ -99,12 +100,15 @@ func TestRecentRequestsExplainThemselves(t *testing.T) {
 	p.Get("/@nobody/x")
 	b.open("#/overview")
 	b.press("unknown-account")
-	b.see("there is no such account")
+	b.see("There is no account nobody")
 	b.see("It was not sent to PandaDoc")
 	b.until(`document.querySelector('[aria-expanded="true"]')`)
-	p.Get("/public/v1/templates") // a new row must not close what is open
+	p.Get("/public/v1/templates") // a new request waits while something is open
+	b.see("1 new request: show it")
+	b.see("There is no account nobody")
+	b.press("1 new request")
 	b.see("/public/v1/templates")
-	b.see("there is no such account")
+	b.see("There is no account nobody")
 }
 
 // TestEveryOperationHasItsForm shows all 127, one after the other.
@@ -147,8 +151,8 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 		if strings.HasPrefix(s.Path, "/oauth2/") {
 			continue
 		}
-		if len(s.Copied) != 5 {
-			t.Errorf("%s: got %d forms to copy, want 5", s.Path, len(s.Copied))
+		if len(s.Copied) != 8 {
+			t.Errorf("%s: got %d forms to copy, want 8", s.Path, len(s.Copied))
 		}
 		for _, text := range s.Copied {
 			if text == "" || strings.Contains(text, "undefined") || strings.Contains(text, "[object") {
@@ -238,5 +242,5 @@ func TestKeyboardAlone(t *testing.T) {
 	}
 	focused("[role=tab]")
 	b.do(chromedp.KeyEvent(kb.ArrowRight))
-	b.until(`document.activeElement.textContent === "SimWorkflow" && document.activeElement.getAttribute("aria-selected") === "true"`)
+	b.until(`document.activeElement.textContent === "PowerShell" && document.activeElement.getAttribute("aria-selected") === "true"`)
 }

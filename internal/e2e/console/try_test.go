@@ -185,7 +185,7 @@ func TestDeleteAsksFirst(t *testing.T) {
 	b.open("#/try/8")
 	b.fill("id", id)
 	b.press("Test request")
-	b.see("It changes data at PandaDoc")
+	b.see("no real data changes")
 	b.press("Cancel")
 	b.until(`!document.querySelector("dialog")`)
 	p.Want("/public/v1/documents/"+id, 200)

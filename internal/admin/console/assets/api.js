@@ -3,6 +3,8 @@
 // Every request that changes something carries this header, which no page elsewhere can send.
 const own = { 'Pandadoc-Auth-Proxy': 'console' };
 
+const sessionKey = 'pandadoc-auth-proxy.session';
+
 // ApiError is an answer that says what was wrong and what to try.
 export class ApiError extends Error {
   constructor(status, problem) {
@@ -13,8 +15,15 @@ export class ApiError extends Error {
   }
 }
 
-async function ask(path, options) {
-  const answer = await fetch(path, options);
+// isLocked reports whether an error means that this page needs a link from the command line.
+export const isLocked = (error) => error instanceof ApiError && error.code === 'admin-key-required';
+
+// The session is sent as a header: a cookie would also go to other ports of this machine.
+export const hasSession = () => Boolean(sessionStorage.getItem(sessionKey));
+const authorization = () => (hasSession() ? { Authorization: `Bearer ${sessionStorage.getItem(sessionKey)}` } : {});
+
+async function ask(path, { headers = {}, ...options }) {
+  const answer = await fetch(path, { ...options, headers: { ...headers, ...authorization() } });
   const body = await answer.json();
   if (answer.headers.get('Content-Type') === 'application/problem+json') throw new ApiError(answer.status, body);
   return body;
@@ -23,10 +32,25 @@ async function ask(path, options) {
 export const get = (path) => ask(path, { cache: 'no-store' });
 export const post = (path, body) => ask(path, { method: 'POST', headers: own, body: body === undefined ? undefined : JSON.stringify(body) });
 
+const account = (name, verb) => `/api/v1/accounts/${encodeURIComponent(name)}/${verb}`;
+
 export const status = () => get('/api/v1/status');
-export const requests = () => get('/api/v1/requests?limit=25');
-export const refresh = (account) => post(`/api/v1/accounts/${encodeURIComponent(account)}/refresh`);
+export const requests = (limit) => get(`/api/v1/requests?limit=${limit}`);
+export const refresh = (name) => post(account(name, 'refresh'));
+export const person = (name) => get(account(name, 'person'));
 export const test = (call) => post('/api/v1/test', call);
+
+// enter turns the code of a link into a session of this tab.
+export async function enter(code) {
+  const { session } = await post('/api/v1/session', { code });
+  sessionStorage.setItem(sessionKey, session);
+}
+
+// connect goes to PandaDoc's consent page for an account.
+export async function connect(name) {
+  const { url } = await post('/api/v1/links', { account: name });
+  location.assign(url);
+}
 
 let operations = null;
 

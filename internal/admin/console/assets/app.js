@@ -1,10 +1,10 @@
 // The console: chooses the page by the address and keeps what all pages show up to date.
 import * as api from '/console/api.js';
-import { fill, h, say, tick } from '/console/dom.js';
+import { copyButton, fill, h, say, tick } from '/console/dom.js';
 import { overview } from '/console/overview.js';
 import { setup } from '/console/setup.js';
 import { tryPage } from '/console/try.js';
-import { stateName } from '/console/words.js';
+import { environmentName, stateName } from '/console/words.js';
 
 const pages = {
   overview: { title: 'Overview', open: overview },
@@ -16,6 +16,8 @@ const main = document.getElementById('main');
 let page = null; // what is shown: {name, update(status), leave()}
 let last = null; // the newest status
 let told = '';
+let refusal = ''; // why a link did not open the console
+let timer = 0;
 
 // route reads the address: #/try/2 is the page try with the argument 2.
 function route() {
@@ -30,6 +32,11 @@ function firstPage() {
 
 async function show() {
   if (location.hash === '#main') return; // the link that skips the header
+  if (location.hash.startsWith('#/enter/')) {
+    await enter();
+    await update();
+  }
+  if (!last) return; // locked, or no answer yet
   const to = route();
   if (!to) {
     location.replace(firstPage());
@@ -45,24 +52,53 @@ async function show() {
     page.go(to.rest);
     return;
   }
-  const moved = page !== null;
+  const moved = page !== null && page.name !== 'locked';
   page?.leave?.();
   page = { name: to.name, ...pages[to.name].open(fill(main), to.rest, last) };
+  page.update?.(last);
   if (moved) {
     scrollTo(0, 0);
     main.focus({ preventScroll: true });
   }
 }
 
+// enter uses the code of a link, once, and takes it out of the address.
+async function enter() {
+  const code = location.hash.slice('#/enter/'.length);
+  history.replaceState(null, '', '#/overview');
+  try {
+    await api.enter(code);
+    refusal = '';
+  } catch (error) {
+    refusal = error.message;
+  }
+}
+
+// showLocked is for those who came without a link.
+function showLocked() {
+  last = null;
+  if (page?.name === 'locked') return;
+  page?.leave?.();
+  page = { name: 'locked' };
+  document.title = 'Locked - pandadoc-auth-proxy';
+  fill(document.getElementById('health'), h('span.state.state-unknown', 'Locked'));
+  fill(main, h('h1', 'The console is locked'),
+    refusal && h('p.field-problem', { role: 'alert' }, refusal),
+    h('p', 'The proxied port asks for authentication, so the console does too. On the machine that the proxy runs on, and as its user, this command prints a link that works once:'),
+    h('div.copyable', h('pre', { tabindex: 0, 'aria-label': 'Command' }, 'pandadoc-auth-proxy console'), copyButton(() => 'pandadoc-auth-proxy console')));
+}
+
 function showHealth(status) {
   const text = stateName(status.state);
-  fill(document.getElementById('health'), h('a', { href: '#/overview', class: `state state-${status.state}`, title: 'State of all accounts together' }, text));
+  fill(document.getElementById('health'),
+    h('span', { class: `environment environment-${status.environment}`, title: status.upstream }, environmentName(status)),
+    h('a', { href: '#/overview', class: `state state-${status.state}`, title: 'State of all accounts together' }, text));
   if (told && told !== text) say(`The proxy is now: ${text}`);
   told = text;
   fill(document.getElementById('about'),
     h('p', `pandadoc-auth-proxy ${status.version}`, h('span', ' serves ', h('code', status.listeners.join(' '))),
       h('span', ' for ', h('code', status.upstream)), h('span', ' and keeps tokens in ', h('code', status.store)), '.'),
-    h('p', h('a', { href: '/api/v1/status' }, 'Status as JSON'), ' ', h('a', { href: '/metrics' }, 'Metrics'), ' ', h('a', { href: '/readyz' }, 'Readiness')));
+    h('p', !api.hasSession() && [h('a', { href: '/api/v1/status' }, 'Status as JSON'), ' '], h('a', { href: '/metrics' }, 'Metrics'), ' ', h('a', { href: '/readyz' }, 'Readiness')));
 }
 
 const offline = document.getElementById('offline');
@@ -73,8 +109,17 @@ async function update() {
     last = await api.status();
     offline.hidden = true;
     showHealth(last);
+    if (page?.name === 'locked') {
+      page = null;
+      await show();
+    }
     await page?.update?.(last);
   } catch (error) {
+    if (api.isLocked(error)) {
+      offline.hidden = true;
+      showLocked();
+      return;
+    }
     offline.hidden = false;
     offline.textContent = error instanceof api.ApiError ? error.message : 'The proxy does not answer. Trying again…';
   }
@@ -82,7 +127,8 @@ async function update() {
 
 async function loop() {
   await update();
-  setTimeout(loop, document.hidden ? 15000 : 2000);
+  clearTimeout(timer);
+  timer = setTimeout(loop, document.hidden || !last ? 15000 : 2000);
 }
 
 // settle moves to the host name to which PandaDoc sends the browser back, if that is this very listener
@@ -90,7 +136,7 @@ async function loop() {
 function settle() {
   const loopback = ['localhost', '127.0.0.1', '[::1]'];
   const home = new URL(last.redirect_url);
-  if (home.host === location.host || home.port !== location.port) return false;
+  if (api.hasSession() || home.host === location.host || home.port !== location.port) return false;
   if (!loopback.includes(home.hostname) || !loopback.includes(location.hostname)) return false;
   location.replace(`${home.origin}/${location.hash}`);
   return true;
@@ -100,8 +146,9 @@ addEventListener('hashchange', show);
 document.addEventListener('visibilitychange', () => { if (!document.hidden) update(); });
 document.addEventListener('console:update', update);
 setInterval(tick, 1000);
+if (location.hash.startsWith('#/enter/')) await enter();
 await update();
 if (!last || !settle()) {
   await show();
-  setTimeout(loop, 2000);
+  timer = setTimeout(loop, last ? 2000 : 15000);
 }

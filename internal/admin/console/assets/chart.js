@@ -1,25 +1,28 @@
-// Small charts of the last hour. Each says in words what it shows, for those who cannot see it.
+// Small charts of the last hour, with a scale, and the value of a minute under the pointer. Each says in words what
+// it shows, for those who cannot see it.
 import { h } from '/console/dom.js';
 
 const width = 240;
 const height = 56;
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
 // bars draws one bar for each value.
-export function bars(values, label, kind = '') {
+export function bars(minutes, values, label, kind = '') {
   const most = Math.max(1, ...values);
   const step = width / values.length;
-  return frame(label, values.map((v, i) => v > 0 && h('rect', {
+  return frame(label, String(most), columns(minutes, step, (i) => String(values[i])), values.map((v, i) => v > 0 && h('rect', {
     class: `bar ${kind}`, x: (i * step + 0.5).toFixed(2), width: (step - 1).toFixed(2),
     y: (height - Math.max(2, (v / most) * height)).toFixed(2), height: Math.max(2, (v / most) * height).toFixed(2),
   })));
 }
 
-// lines draws one line for each series; zeroes are minutes without traffic, where a line is broken.
-export function lines(series, label) {
+// lines draws one line for each series, on a scale that is not linear; zeroes are minutes without traffic, where a line is broken.
+export function lines(minutes, series, print, label) {
   const most = Math.max(1, ...series.flatMap((s) => s.values));
   const scale = (v) => height - 2 - (Math.log1p(v) / Math.log1p(most)) * (height - 6);
   const step = width / series[0].values.length;
-  return frame(label, series.map((s) => pieces(s.values).map(({ from, values }) => h('path', {
+  const top = Math.max(0, ...series.flatMap((s) => s.values));
+  return frame(label, top ? print(top) : '', columns(minutes, step, (i) => series.map((s) => print(s.values[i])).reverse().join(', 95 %: ')), series.map((s) => pieces(s.values).map(({ from, values }) => h('path', {
     class: `line ${s.kind}`,
     d: values.map((v, i) => `${i ? 'L' : 'M'}${((from + i + (values.length === 1 ? 0.1 : 0.5)) * step).toFixed(2)},${scale(v).toFixed(2)}`).join('')
       + (values.length === 1 ? `h${(step * 0.8).toFixed(2)}` : ''),
@@ -38,7 +41,12 @@ function pieces(values) {
   return all;
 }
 
-function frame(label, shapes) {
-  return h('svg', { viewBox: `0 0 ${width} ${height}`, class: 'chart', role: 'img', 'aria-label': label, preserveAspectRatio: 'none' },
-    h('line', { class: 'base', x1: 0, x2: width, y1: height - 0.5, y2: height - 0.5 }), shapes);
+// columns are as high as the chart and show a minute's value.
+const columns = (minutes, step, text) => minutes.map((m, i) => h('rect.column', { x: (i * step).toFixed(2), y: 0, width: step.toFixed(2), height },
+  h('title', `${clock.format(new Date(m.at))}: ${text(i)}`)));
+
+function frame(label, top, over, shapes) {
+  return h('div.chart-box', top && h('span.scale', { 'aria-hidden': 'true' }, top),
+    h('svg', { viewBox: `0 0 ${width} ${height}`, class: 'chart', role: 'img', 'aria-label': label, preserveAspectRatio: 'none' },
+      h('line', { class: 'base', x1: 0, x2: width, y1: 0.5, y2: 0.5 }), h('line', { class: 'base', x1: 0, x2: width, y1: height - 0.5, y2: height - 0.5 }), shapes, over));
 }

@@ -4,8 +4,8 @@
 // {kind: 'json', text} or {kind: 'multipart', parts: [{name, filename, type, text}]}. values holds what
 // was filled in, by the API's names: {path: {}, query: {name: [value]}}.
 
-// address returns base and target as one URL, with the account in its path.
-const address = (request, base) => base + prefix(request) + request.target;
+// addressOf returns base and target as one URL, with the account in its path.
+export const addressOf = (request, base) => base + prefix(request) + request.target;
 const prefix = (request) => (request.account && request.account !== 'default' ? `/@${request.account}` : '');
 
 // reachable splits the address of a listener into what HTTP calls it and the socket, if it is one.
@@ -29,7 +29,7 @@ export function curlOf(request, listener) {
   const implied = body.kind === 'none' ? 'GET' : 'POST';
   if (request.method === 'HEAD') lines[0] += ' --head';
   else if (request.method !== implied) lines[0] += ` -X ${request.method}`;
-  lines[0] += ` ${quote(address(request, base))}`;
+  lines[0] += ` ${quote(addressOf(request, base))}`;
   for (const [name, value] of allHeaders(request)) lines.push(`-H ${quote(value === '' ? `${name};` : `${name}: ${value}`)}`);
   if (body.kind === 'json') lines.push(`--data-raw ${quote(body.text)}`);
   for (const part of body.parts ?? []) {
@@ -42,7 +42,7 @@ export function curlOf(request, listener) {
 }
 
 // allHeaders adds the type of a JSON body, unless it was given.
-function allHeaders(request) {
+export function allHeaders(request) {
   const given = request.headers.filter(([name]) => name);
   if (request.body.kind === 'json' && !given.some(([name]) => name.toLowerCase() === 'content-type')) {
     return [...given, ['Content-Type', 'application/json']];
@@ -75,7 +75,7 @@ export function simworkflowOf(request, title, publicBase) {
     type: 'Http',
     description: 'PandaDoc through pandadoc-auth-proxy; no PandaDoc token here',
     httpRequest: {
-      url: escaped(address(request, publicBase.replace(/\/+$/, ''))), method: request.method,
+      url: escaped(addressOf(request, publicBase.replace(/\/+$/, ''))), method: request.method,
       headers: escaped({ ...Object.fromEntries(allHeaders(request)), [keyHeader]: 'change-me' }), body: escaped(parsed(request.body)),
     },
     ...(readOnly(request) ? { retry: { intervalSeconds: 2, maxAttempts: 3, backoffRate: 2 } } : {}),
@@ -96,7 +96,7 @@ export function conductorOf(request, title, listener) {
   const headers = request.headers.filter(([n]) => n && !['accept', 'content-type'].includes(n.toLowerCase()));
   const header = (n, otherwise) => request.headers.find(([h]) => h.toLowerCase() === n)?.[1] ?? otherwise;
   const input = {
-    uri: escaped(address(request, baseOf(listener))), method: request.method,
+    uri: escaped(addressOf(request, baseOf(listener))), method: request.method,
     accept: escaped(header('accept', '*/*')),
     ...(request.body.kind === 'json' ? { contentType: escaped(header('content-type', 'application/json')) } : {}),
     ...(headers.length ? { headers: escaped(Object.fromEntries(headers)) } : {}),
@@ -111,7 +111,7 @@ export function conductorOf(request, title, listener) {
   };
 }
 
-// asksKey says whether callers of this proxy need a client key. The SDKs can send it as a Bearer token.
+// asksKey reports whether callers of this proxy need a client key. The SDKs can send it as a Bearer token.
 const asksKey = (request) => request.headers.some(([name]) => name === keyHeader);
 
 const camel = (name) => name.replace(/_+(\w)/g, (_, letter) => letter.toUpperCase());
@@ -189,7 +189,7 @@ function nodeFetch(request, listener) {
 const fs = require('node:fs');
 
 (async () => {
-${before}  const answer = await fetch(${js(address(request, baseOf(listener)))}, {
+${before}  const answer = await fetch(${js(addressOf(request, baseOf(listener)))}, {
     ${options.join(',\n    ')},
   });
   ${read};
@@ -231,7 +231,7 @@ with pandadoc_client.ApiClient(config) as client:
 }
 
 function pythonPlain(request, listener) {
-  const url = address(request, baseOf(listener));
+  const url = addressOf(request, baseOf(listener));
   const headers = request.body.kind === 'multipart' ? request.headers.filter(([name]) => name) : allHeaders(request);
   const options = [py(url), `method=${py(request.method)}`];
   if (headers.length) options.push(`headers=${py(Object.fromEntries(headers), 4)}`);

@@ -1,11 +1,12 @@
 // The prepared request as text for other programs, in tabs.
 import { baseOf, conductorOf, curlOf, nodeOf, pythonOf, simworkflowOf } from '/console/copy.js';
-import { copyButton, fill, h } from '/console/dom.js';
+import { csharpOf, phpOf, powershellOf } from '/console/copylanguages.js';
+import { copyButton, fill, h, remembered } from '/console/dom.js';
 
 const publicKey = 'pandadoc-auth-proxy.public-address';
 
-// remembered is the public address that was last typed. Browsers may deny storage.
-function remembered() {
+// publicAddress is the one that was last typed. Browsers may deny storage.
+function publicAddress() {
   try {
     return localStorage.getItem(publicKey) || 'https://pandadoc-proxy.example.com';
   } catch {
@@ -13,23 +14,29 @@ function remembered() {
   }
 }
 
-function remember(address) {
+function rememberAddress(address) {
   try {
     localStorage.setItem(publicKey, address);
   } catch { /* then it is typed again next time */ }
 }
 
+// marked sets apart what is still to be filled in.
+const marked = (text, open) => (open.length ? text.split(new RegExp(`(${open.map((o) => o.replace(/[{}]/g, '\\$&')).join('|')})`)).map((part) => (open.includes(part) ? h('mark', part) : part)) : text);
+
 // copyPanel shows op's request in every form. listener() is the proxy's address.
 export function copyPanel(op, listener) {
   let current = null;
-  let chosen = 0;
-  const address = h('input', { type: 'url', id: 'public-address', value: remembered(), spellcheck: 'false' });
+  let chosen = 0; // index in forms
+  const address = h('input', { type: 'url', id: 'public-address', value: publicAddress(), spellcheck: 'false' });
   const forms = [
     { name: 'curl', make: (r) => ({ text: curlOf(r, listener()), note: r.body.kind === 'multipart' ? 'The files are read from the directory that you run it in.' : '' }) },
+    { name: 'PowerShell', make: (r) => powershellOf(r, listener()) },
     { name: 'SimWorkflow', make: (r) => simworkflowOf(r, op.title, address.value), extra: h('div.field', h('label', { for: 'public-address' }, 'Public address of this proxy'), address) },
     { name: 'Conductor', make: (r) => conductorOf(r, op.title, listener()) },
     { name: 'Node', make: (r, v) => ({ text: nodeOf(r, op, v, listener()) }) },
     { name: 'Python', make: (r, v) => ({ text: pythonOf(r, op, v, listener()) }) },
+    { name: 'PHP', make: (r) => phpOf(r, listener()) },
+    { name: 'C#', make: (r) => csharpOf(r, listener()) },
   ];
   const tabs = forms.map((f, i) => h('button', { type: 'button', role: 'tab', id: `tab-${i}`, 'aria-controls': 'copy-text', onclick: () => choose(i) }, f.name));
   const pre = h('pre', { tabindex: 0, 'aria-label': 'The request as text' });
@@ -45,11 +52,12 @@ export function copyPanel(op, listener) {
     event.preventDefault();
   });
   address.addEventListener('input', () => {
-    remember(address.value);
+    rememberAddress(address.value);
     render();
   });
   function choose(i) {
     chosen = i;
+    remembered.write('copy-as', forms[i].name);
     fill(extra, forms[i].extra);
     render();
   }
@@ -61,11 +69,12 @@ export function copyPanel(op, listener) {
     panel.setAttribute('aria-labelledby', `tab-${chosen}`);
     if (!current) return;
     const made = forms[chosen].make(current.request, current.values);
-    pre.textContent = made.text;
+    const open = [...new Set(current.request.target.match(/\{\w+\}/g) ?? [])];
+    fill(pre, marked(made.text, open));
     pre.parentElement.hidden = !made.text;
-    note.textContent = made.note ?? '';
+    note.textContent = [open.length > 0 && `Still to fill in: ${open.join(', ')}.`, made.note].filter(Boolean).join(' ');
   }
-  choose(0);
+  choose(Math.max(0, forms.findIndex((f) => f.name === remembered.read('copy-as', 'curl'))));
   return {
     element: h('section.copy', { 'aria-labelledby': 'copy-title' }, h('h2', { id: 'copy-title' }, 'Copy as'),
       h('p.fine', 'The proxy’s address is ', h('code', baseOf(listener())), '.'), bar, panel),

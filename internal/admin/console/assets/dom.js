@@ -36,6 +36,44 @@ export function fill(element, ...children) {
   return put(element, ...children);
 }
 
+// keyed shows a list of items in an element. What did not change stays the same element, so that nobody loses the
+// focus, a selection or the place. key names an item, and print is what its element is made of.
+export function keyed(parent, items, key, print, make) {
+  const before = new Map([...parent.children].map((e) => [e.dataset.key, e]));
+  const elements = items.map((item) => {
+    const [name, shown] = [key(item), JSON.stringify(print(item))];
+    const old = before.get(name);
+    if (old?.shown === shown) return old;
+    const element = make(item);
+    element.dataset.key = name;
+    element.shown = shown;
+    return element;
+  });
+  const kept = new Set(elements);
+  const focus = document.activeElement;
+  const lost = parent.contains(focus) && ![...kept].some((e) => e.contains(focus)) ? focus : null;
+  const [home, label] = [lost?.closest('[data-key]')?.dataset.key, lost?.dataset.action];
+  for (const e of [...parent.children]) if (!kept.has(e)) e.remove();
+  elements.forEach((e, i) => { if (parent.children[i] !== e) parent.insertBefore(e, parent.children[i] ?? null); });
+  if (lost && label) elements.find((e) => e.dataset.key === home)?.querySelector(`[data-action="${label}"]`)?.focus({ preventScroll: true });
+}
+
+// remembered keeps small settings of this tab over a change of page and a reload.
+export const remembered = {
+  read(name, otherwise) {
+    try {
+      return JSON.parse(sessionStorage.getItem(`pandadoc-auth-proxy.${name}`)) ?? otherwise;
+    } catch {
+      return otherwise;
+    }
+  },
+  write(name, value) {
+    try {
+      sessionStorage.setItem(`pandadoc-auth-proxy.${name}`, JSON.stringify(value));
+    } catch { /* it is only forgotten */ }
+  },
+};
+
 // say tells something to people who do not see the page.
 export function say(text) {
   document.getElementById('said').textContent = text;

@@ -1,5 +1,5 @@
 // The prepared form of one operation: what can be filled in, and the request that comes of it.
-import { h } from '/console/dom.js';
+import { h, remembered } from '/console/dom.js';
 import { jsonField, lookupFor, parameterField } from '/console/field.js';
 import { sampleFile } from '/console/sample.js';
 
@@ -22,8 +22,21 @@ export function prepare(op, catalogue, accounts) {
     query.length > 0 && queryGroup(query),
     body?.element && group('Body', body.element),
     h('details.group', h('summary', 'Headers'), headers.element));
+  const inputs = () => [...element.querySelectorAll('input[name], select[name], textarea[name]')].filter((i) => i.type !== 'file');
+  const state = () => inputs().map((i) => [i.name, i.value]);
+  const save = () => {
+    remembered.write(`form-${op.number}`, state());
+    if (account) remembered.write('account', account.read());
+  };
+  // restore brings back what was typed here before, and the account that was chosen anywhere.
+  const restore = () => {
+    const before = remembered.read(`form-${op.number}`, []);
+    inputs().forEach((i, n) => { if (before[n]?.[0] === i.name) i.value = before[n][1]; });
+    account?.choose(remembered.read('account', ''));
+  };
+  restore();
   return {
-    element,
+    element, state, save, restore,
     // read returns {request, values}; problem says what is missing, with the field to go to.
     read() {
       const values = {
@@ -79,7 +92,7 @@ function fileName(op) {
 
 function accountField(accounts) {
   const select = h('select', { id: 'try-account' }, accounts.map((name) => h('option', { value: name }, name)));
-  return { element: h('div.field', h('label', { for: 'try-account' }, 'Account'), select), read: () => select.value };
+  return { element: h('div.field', h('label', { for: 'try-account' }, 'Account'), select), read: () => select.value, choose: (name) => { if (accounts.includes(name)) select.value = name; } };
 }
 
 function headerFields(op) {

@@ -1,52 +1,67 @@
-// Overview: how the accounts stand, problems first, and what the traffic does.
+// Overview: problems first, the accounts, and what the traffic does.
 import * as api from '/console/api.js';
 import { bars, lines } from '/console/chart.js';
-import { bytes, fill, h, milliseconds, say, timeOfDay, when } from '/console/dom.js';
+import { baseOf } from '/console/copy.js';
+import { copyButton, fill, h, keyed, milliseconds, remembered, say, when } from '/console/dom.js';
+import { feed } from '/console/feed.js';
 import { causeText, effectText, stateName } from '/console/words.js';
 
-const urgency = ['login-required', 'unavailable', 'degraded', 'unknown', 'ready'];
+const searchFrom = 6; // accounts
+const askedAtOnce = 60; // accounts that are asked who they are, without being told to
+
+const hasProblem = (a) => !['ready', 'unknown'].includes(a.state);
+const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
 
 // overview shows the page in root and returns how it is kept up to date.
 export function overview(root) {
   const parts = {
     problems: h('section.problems', { 'aria-label': 'Problems' }),
-    accounts: h('div.accounts'),
+    accounts: h('div'),
     charts: h('div.charts'),
-    requests: h('div'),
   };
-  const open = new Set(); // ids of requests whose explanation is shown
+  const requests = feed();
+  const list = accountTable();
+  parts.accounts.append(list.element);
   root.append(
     h('h1', 'Overview'), parts.problems,
     h('section', { 'aria-labelledby': 'accounts-title' }, h('h2', { id: 'accounts-title' }, 'Accounts'), parts.accounts),
     h('section', { 'aria-labelledby': 'traffic-title' }, h('h2', { id: 'traffic-title' }, 'Traffic, last hour'), parts.charts),
-    h('section', { 'aria-labelledby': 'requests-title' }, h('h2', { id: 'requests-title' }, 'Recent requests'), parts.requests));
-  let shown = {};
-  // renew replaces a part only if it changed, so that nobody loses the focus or a selection.
-  const renew = (name, key, make) => {
-    const now = JSON.stringify(key);
-    if (shown[name] === now) return;
-    shown[name] = now;
-    fill(parts[name], make());
-  };
+    h('section', { 'aria-labelledby': 'requests-title' }, h('h2', { id: 'requests-title' }, 'Recent requests'), requests.element));
+  let charted = '';
   return {
     async update(status) {
-      const accounts = [...status.accounts].sort((a, b) => urgency.indexOf(a.state) - urgency.indexOf(b.state));
-      const troubled = accounts.filter((a) => !['ready', 'unknown'].includes(a.state));
-      renew('problems', troubled, () => troubled.map(problem));
-      renew('accounts', accounts, () => accounts.map(card));
-      const traffic = await api.requests();
-      renew('charts', [traffic.minutes, traffic.in_flight], () => charts(traffic));
-      renew('requests', [traffic.requests, [...open]], () => table(traffic.requests, open, () => { shown.requests = ''; }));
+      keyed(parts.problems, groups(status.accounts.filter(hasProblem)), (g) => g.key, (g) => g, problem);
+      list.show(status);
+      const traffic = await api.requests(requests.limit());
+      const now = JSON.stringify([traffic.minutes, traffic.in_flight]);
+      if (now !== charted) fill(parts.charts, charts(traffic));
+      charted = now;
+      requests.show(traffic.requests, status);
     },
   };
 }
 
-function problem(a) {
-  return h('article', { class: `problem problem-${a.state}` },
-    h('div', h('h2', `${stateName(a.state)}: ${a.account}`),
-      h('p', causeText(a.cause), ' ', effectText(a.state), a.detail && a.detail !== a.cause && h('span.detail', ` ${a.detail}`)),
-      a.hint && h('p.hint', hintText(a.hint))),
-    h('div.actions', actions(a, true)));
+// groups puts accounts with the same problem together.
+function groups(accounts) {
+  const all = new Map();
+  for (const a of accounts) {
+    const key = `${a.state} ${a.cause ?? ''}`;
+    all.set(key, { key, state: a.state, cause: a.cause, accounts: [...(all.get(key)?.accounts ?? []), a] });
+  }
+  const urgency = ['login-required', 'unavailable', 'degraded'];
+  return [...all.values()].sort((a, b) => urgency.indexOf(a.state) - urgency.indexOf(b.state));
+}
+
+function problem(g) {
+  const [only] = g.accounts.length === 1 ? g.accounts : [];
+  const names = g.accounts.map((a) => a.account);
+  return h('article', { class: `problem problem-${g.state}` },
+    h('div', h('h2', `${stateName(g.state)}: ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`),
+      h('p', causeText(g.cause), ' ', effectText(g.state), only?.detail && only.detail !== only.cause && h('span.detail', ` ${only.detail}`)),
+      only?.hint && h('p.hint', hintText(only.hint))),
+    only ? h('div.actions', actions(only, true))
+      : h('details.problem-list', h('summary', `${names.length} accounts`),
+        h('ul', g.accounts.map((a) => h('li', h('span', a.account), h('span.actions', actions(a, false)))))));
 }
 
 // hintText sets the command in a hint apart.
@@ -56,40 +71,108 @@ function hintText(hint) {
 }
 
 function actions(a, primary) {
-  const connect = h('a.button', { href: `/connect/${a.account}`, class: primary ? 'button primary' : 'button' }, a.state === 'login-required' ? 'Connect' : 'Connect again');
   if (a.scheme === 'API-Key') return [];
-  if (a.state === 'login-required') return [connect];
-  const renew = h('button', { type: 'button', class: primary ? 'primary' : null }, 'Refresh now');
   const outcome = h('span.outcome', { role: 'status' });
-  renew.addEventListener('click', async () => {
-    renew.disabled = true;
-    outcome.textContent = 'Refreshing…';
-    try {
-      const now = await api.refresh(a.account);
-      say(`${a.account} has new tokens, generation ${now.generation}`);
-    } catch (error) {
-      outcome.textContent = error.message;
-      renew.disabled = false;
-      return;
-    }
+  const connect = working(a.state === 'login-required' ? 'Connect' : 'Connect again', 'connect', primary, outcome, 'Going to PandaDoc…', () => api.connect(a.account));
+  if (a.state === 'login-required') return [connect, outcome];
+  const renew = working('Refresh now', 'refresh', primary, outcome, 'Refreshing…', async () => {
+    const now = await api.refresh(a.account);
+    say(`${a.account} has new tokens, generation ${now.generation}`);
     document.dispatchEvent(new Event('console:update'));
   });
-  return [renew, a.state !== 'ready' && a.state !== 'unknown' && connect, outcome];
+  return [renew, hasProblem(a) && connect, outcome];
 }
 
-function card(a) {
-  return h('article.card',
-    h('header', h('h3', a.account), h('span', { class: `state state-${a.state}` }, stateName(a.state))),
-    h('dl', [
-      ['Token expires', when(a.expires_at) ?? (a.generation ? 'not known: until PandaDoc refuses it' : null)],
-      ['Newest token', a.generation ? when(a.obtained_at) : null],
-      ['Generation', a.generation || null],
-      ['Refresh last worked', a.scheme === 'Bearer' && a.state !== 'login-required' ? when(a.refresh_proven_at) ?? 'never tried' : null],
-      ['Signed in with', a.scheme === 'API-Key' ? 'an API key' : null],
-      ['Cause', a.cause ? causeText(a.cause) : null],
-      ['In this state since', a.state === 'ready' ? null : when(a.since)],
-    ].map(([name, value]) => value && h('div', h('dt', name), h('dd', value)))),
-    h('div.actions', actions(a, false)));
+// working is a button that can be pressed again when what it does has failed.
+function working(text, action, primary, outcome, meanwhile, run) {
+  const button = h('button', { type: 'button', 'data-action': action, class: primary ? 'primary' : 'small' }, text);
+  button.addEventListener('click', async () => {
+    button.disabled = true;
+    outcome.textContent = meanwhile;
+    try {
+      await run();
+      outcome.textContent = '';
+    } catch (error) {
+      outcome.textContent = [error.message, error.hint].filter(Boolean).join(' ');
+    }
+    button.disabled = false;
+  });
+  return button;
+}
+
+// accountTable lists all accounts, those with a problem first.
+function accountTable() {
+  const body = h('tbody');
+  const search = h('input', { type: 'search', id: 'find-account', placeholder: 'Name, person or e-mail', autocomplete: 'off', spellcheck: 'false', value: remembered.read('find-account', '') });
+  const bar = h('div.field.find-account', { hidden: true }, h('label', { for: 'find-account' }, 'Find an account'), search);
+  const none = h('p.empty', { hidden: true }, 'No account matches.');
+  const table = h('table.accounts',
+    h('thead', h('tr', ['Account', 'State', 'Token expires', 'Base URL', 'Actions'].map((text) => h('th', { scope: 'col' }, text)))), body);
+  const people = new Map(); // account to who is signed in, or null while that is asked
+  const opened = new Set(remembered.read('open-accounts', []));
+  let status = null;
+  const render = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const urgency = ['login-required', 'unavailable', 'degraded', 'unknown', 'ready'];
+    const shown = status.accounts
+      .filter((a) => words.every((w) => [a.account, ...Object.values(people.get(a.account) ?? {})].join(' ').toLowerCase().includes(w)))
+      .sort((a, b) => urgency.indexOf(a.state) - urgency.indexOf(b.state));
+    bar.hidden = status.accounts.length < searchFrom;
+    none.hidden = shown.length > 0;
+    table.hidden = shown.length === 0;
+    keyed(body, shown, (a) => a.account, (a) => [a, people.get(a.account), status.listeners[0]], (a) => row(a, people.get(a.account), status.listeners[0] ?? '', opened));
+  };
+  search.addEventListener('input', () => {
+    remembered.write('find-account', search.value);
+    render();
+  });
+  const askWho = async () => {
+    const unknown = status.accounts.filter((a) => usable(a) && !people.has(a.account)).slice(0, askedAtOnce);
+    unknown.forEach((a) => people.set(a.account, null));
+    for (const a of unknown) {
+      try {
+        people.set(a.account, await api.person(a.account));
+      } catch { /* the table has a problem to show, or nothing */ }
+      render();
+    }
+  };
+  return {
+    element: h('div', bar, h('div.table-box', table), none),
+    show(now) {
+      for (const a of now.accounts) {
+        const before = status?.accounts.find((b) => b.account === a.account);
+        if (before && !usable(before) && usable(a)) people.delete(a.account); // somebody signed in
+      }
+      status = now;
+      render();
+      askWho();
+    },
+  };
+}
+
+function row(a, person, listener, opened) {
+  const base = baseOf(listener) + (a.account === 'default' ? '' : `/@${a.account}`);
+  const facts = [
+    ['Newest token', a.generation ? when(a.obtained_at) : null],
+    ['Generation', a.generation || null],
+    ['Refresh last worked', a.scheme === 'Bearer' && a.state !== 'login-required' ? when(a.refresh_proven_at) ?? 'never tried' : null],
+    ['Cause', a.cause ? causeText(a.cause) : null],
+    ['Detail', a.detail && a.detail !== a.cause ? a.detail : null],
+    ['In this state since', a.state === 'ready' ? null : when(a.since)],
+  ].filter(([, value]) => value);
+  const details = h('details.facts', { open: opened.has(a.account) }, h('summary', { 'data-action': 'details' }, 'Details'), h('dl', facts.map(([name, value]) => h('div', h('dt', name), h('dd', value)))));
+  details.addEventListener('toggle', () => {
+    if (details.open) opened.add(a.account);
+    else opened.delete(a.account);
+    remembered.write('open-accounts', [...opened]);
+  });
+  return h('tr', { class: `account account-${a.state}` },
+    h('th', { scope: 'row' }, h('span.name', a.account),
+      h('span.person', a.scheme === 'API-Key' && 'an API key ', person && [person.name, person.email, person.workspace].filter(Boolean).join(', ')), facts.length > 0 && details),
+    h('td', h('span', { class: `state state-${a.state}` }, stateName(a.state))),
+    h('td.expires', when(a.expires_at) ?? (a.generation && a.state !== 'login-required' ? 'not known' : '–')),
+    h('td.base', h('code', base), copyButton(() => base)),
+    h('td', h('div.actions', actions(a, false))));
 }
 
 function charts({ minutes, in_flight: inFlight }) {
@@ -100,75 +183,14 @@ function charts({ minutes, in_flight: inFlight }) {
   const total = (list) => list.reduce((sum, n) => sum + n, 0);
   return [
     figure('Requests per minute', now.requests, `${total(requests)} in the hour, ${inFlight} under way`,
-      bars(requests, `Requests per minute over the last hour: ${total(requests)} in all, at most ${Math.max(...requests)} in a minute`)),
+      bars(minutes, requests, `Requests per minute over the last hour: ${total(requests)} in all, at most ${Math.max(...requests)} in a minute`)),
     figure('Errors per minute', now.errors, `${total(errors)} in the hour`,
-      bars(errors, `Errors per minute over the last hour: ${total(errors)} in all`, 'bad')),
+      bars(minutes, errors, `Errors per minute over the last hour: ${total(errors)} in all`, 'bad')),
     figure('Time to answer', busy ? `≤ ${milliseconds(busy.median_ms)}` : '–', busy ? `median; 95 % within ${milliseconds(busy.p95_ms)}` : 'no requests',
-      lines([{ kind: 'soft', values: minutes.map((m) => m.p95_ms) }, { kind: '', values: minutes.map((m) => m.median_ms) }],
+      lines(minutes, [{ kind: 'soft', values: minutes.map((m) => m.p95_ms) }, { kind: '', values: minutes.map((m) => m.median_ms) }], milliseconds,
         busy ? `Time to answer: median at most ${milliseconds(busy.median_ms)}, 95 percent within ${milliseconds(busy.p95_ms)}` : 'Time to answer: no requests in the last hour')),
   ];
 }
 
 const figure = (title, value, note, chart) => h('figure.card', h('figcaption', title), h('p.value', value, h('small', note)), chart,
   h('p.axis', { 'aria-hidden': 'true' }, h('span', 'an hour ago'), h('span', 'now')));
-
-function table(requests, open, changed) {
-  if (requests.length === 0) {
-    return h('p.empty', 'No request has come since the proxy started. ', h('a', { href: '#/try/2' }, 'Send the first one'), '.');
-  }
-  return h('table.requests',
-    h('thead', h('tr', ['Time', 'Request', 'Status', 'Duration', 'What happened'].map((text) => h('th', { scope: 'col' }, text)))),
-    h('tbody', requests.map((r) => rows(r, open, changed))));
-}
-
-const key = (r) => `${r.id}@${r.at}`;
-
-function rows(r, open, changed) {
-  const id = `why-${key(r)}`;
-  const shown = open.has(key(r));
-  const details = h('tr.why', { id, hidden: !shown }, h('td', { colspan: 5 }, explanation(r)));
-  const button = h('button', { class: noteworthy(r) ? 'link' : 'link plain', type: 'button', 'aria-expanded': String(shown), 'aria-controls': id }, outcome(r));
-  button.addEventListener('click', () => {
-    const show = details.hidden;
-    details.hidden = !show;
-    button.setAttribute('aria-expanded', String(show));
-    if (show) open.add(key(r));
-    else open.delete(key(r));
-    changed();
-  });
-  return [
-    h('tr', h('td.at', timeOfDay(r.at)),
-      h('td.what', h('span', { class: `method method-${r.method}` }, r.method), ' ', h('span.route', r.route || '–'),
-        r.account && r.account !== 'default' && h('span.tag', r.account)),
-      h('td.code', h('span', { class: `status status-${statusClass(r)}` }, r.status)),
-      h('td.took', milliseconds(r.duration_ms)),
-      h('td.how', button)),
-    details,
-  ];
-}
-
-// noteworthy requests are not like all others.
-const noteworthy = (r) => r.code || r.replayed || r.reason || r.status === 499;
-
-function statusClass(r) {
-  if (r.code || r.status >= 500) return 'bad';
-  if (r.status >= 400) return 'warn';
-  return 'good';
-}
-
-// outcome says in a few words what happened; the explanation has the sentences.
-function outcome(r) {
-  if (r.status === 499) return 'client went away';
-  if (r.code) return r.code;
-  if (r.replayed) return r.refreshed ? 'refreshed and repeated' : 'repeated';
-  if (r.reason) return `not repeated: ${r.reason}`;
-  return 'passed through';
-}
-
-function explanation(r) {
-  return [
-    r.explanation.map((sentence) => h('p', sentence)),
-    h('p.fine', `Request id ${r.id || 'none'}. Received ${bytes(r.bytes_in)}, sent ${bytes(r.bytes_out)}. `,
-      r.id && [h('code', `pandadoc-auth-proxy explain ${r.id}`), ' says the same.']),
-  ];
-}

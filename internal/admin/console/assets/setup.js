@@ -1,4 +1,5 @@
 // Set-up: from nothing to a signed-in proxy, and whether each step is done.
+import * as api from '/console/api.js';
 import { copyButton, fill, h } from '/console/dom.js';
 import { curlOf } from '/console/copy.js';
 
@@ -50,15 +51,22 @@ const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
 function connect(status) {
   const waiting = status.accounts.find((a) => !usable(a))?.account ?? 'default';
   const connected = status.accounts.filter(usable).map((a) => a.account);
-  const link = h('a', { class: connected.length ? 'button' : 'button primary', href: `/connect/${waiting}` }, 'Connect');
+  const outcome = h('span.outcome', { role: 'status' });
+  const button = h('button', { type: 'button', class: connected.length ? null : 'primary' }, 'Connect');
   const problem = h('p.field-problem', { id: 'account-problem', role: 'alert', hidden: true }, 'Use lower-case letters, digits and hyphens, like acme-sales.');
   const input = h('input', { id: 'account', value: waiting, spellcheck: 'false', autocapitalize: 'none', autocomplete: 'off', 'aria-describedby': 'account-about account-problem' });
   input.addEventListener('input', () => {
     const good = accountName.test(input.value);
     problem.hidden = good;
     input.setAttribute('aria-invalid', String(!good));
-    if (good) link.href = `/connect/${input.value}`;
-    else link.removeAttribute('href');
+    button.disabled = !good;
+  });
+  button.addEventListener('click', async () => {
+    try {
+      await api.connect(input.value);
+    } catch (error) {
+      outcome.textContent = [error.message, error.hint].filter(Boolean).join(' ');
+    }
   });
   return step('Connect', connected.length > 0,
     connected.length > 0 && h('p', 'Signed in: ', connected.map((name, i) => [i > 0 && ', ', h('strong', name)]), '. You can connect another account, or the same again.'),
@@ -66,7 +74,7 @@ function connect(status) {
     h('div.field', h('label', { for: 'account' }, 'Account'), input,
       h('p.fine', { id: 'account-about' }, 'Any name. “default” is used where a request names none.'), problem),
     !status.has_client_id && h('p.field-problem', 'The proxy has no client id yet, so PandaDoc would not know who asks: do step 2 first.'),
-    h('p', link));
+    h('div.actions', button, outcome));
 }
 
 function point(status) {

@@ -3,8 +3,9 @@ import * as api from '/console/api.js';
 import { showAnswer } from '/console/answer.js';
 import { confirmSending } from '/console/confirm.js';
 import { copyPanel } from '/console/copypanel.js';
-import { fill, h, say } from '/console/dom.js';
+import { fill, h, remembered, say, when } from '/console/dom.js';
 import { prepare } from '/console/form.js';
+import { searchField } from '/console/search.js';
 
 const first = 2; // the operation that is shown where none was chosen
 const maxFile = 8e6; // bytes that the test call takes
@@ -13,9 +14,10 @@ const maxFile = 8e6; // bytes that the test call takes
 export function tryPage(root, rest, status) {
   const list = h('nav.operations', { 'aria-label': 'Operations' });
   const detail = h('div.operation', { id: 'operation', tabindex: -1 });
-  const layout = h('div.try', list, detail);
+  const history = h('section.history', { 'aria-label': 'Sent from here' });
+  const layout = h('div.try', list, h('div', detail, history));
   root.append(h('h1.unseen', 'Try the API'), layout);
-  const page = { status, operations: [], catalogue: null, release: () => {} };
+  const page = { status, history, operations: [], catalogue: null, release: () => {}, again: () => {}, fromSearch: false };
   const open = (rest, moved) => {
     if (!page.catalogue) return;
     const number = Number(rest[0]) || first;
@@ -30,13 +32,15 @@ export function tryPage(root, rest, status) {
     page.release = showOperation(detail, page.operations.find((o) => o.number === number) ?? page.operations[0], page);
     if (moved) {
       scrollTo(0, 0);
-      detail.focus({ preventScroll: true });
+      (page.fromSearch && [...detail.querySelectorAll('.try-form :is(input, select, textarea, .send)')].find((e) => e.checkVisibility()) || detail).focus({ preventScroll: true });
+      page.fromSearch = false;
     }
+    showHistory(page);
   };
   api.catalogue().then((catalogue) => {
     page.catalogue = catalogue;
     page.operations = catalogue.operations;
-    list.append(...search(catalogue.operations));
+    list.append(...searchField(catalogue.operations, () => { page.fromSearch = true; }));
     open(rest, false);
   }, (error) => fill(detail, h('p.field-problem', { role: 'alert' }, `The list of operations could not be loaded. ${error.message}`)));
   return {
@@ -48,55 +52,28 @@ export function tryPage(root, rest, status) {
   };
 }
 
-// search is a field over all operations and what it finds, grouped.
-function search(operations) {
-  const found = h('div.found');
-  const count = h('p.count', { role: 'status' });
-  const input = h('input', { type: 'search', id: 'search', placeholder: 'send, template, DELETE …', autocomplete: 'off', spellcheck: 'false', 'aria-controls': 'found' });
-  found.id = 'found';
-  const groups = new Map();
-  for (const op of operations) groups.set(op.group, [...(groups.get(op.group) ?? []), { op, link: operationLink(op), text: searchText(op), query: (op.query ?? []).map((q) => q.name).join(' ') }]);
-  const sections = [...groups].map(([name, entries]) => ({ element: h('section', h('h2', name), h('ul', entries.map((e) => h('li', e.link)))), entries }));
-  found.append(...sections.map((s) => s.element));
-  const update = () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const matches = (text) => words.every((w) => text.includes(w));
-    // What is named so comes first; if nothing is, what has a parameter of that name.
-    const named = sections.some((s) => s.entries.some((e) => matches(e.text)));
-    let shown = 0;
-    for (const s of sections) {
-      for (const e of s.entries) {
-        const hit = matches(named ? e.text : `${e.text} ${e.query}`);
-        e.link.parentElement.hidden = !hit;
-        shown += hit;
-      }
-      s.element.hidden = s.entries.every((e) => e.link.parentElement.hidden);
-    }
-    count.textContent = words.length ? `${shown} of ${operations.length} operations` : `${operations.length} operations`;
-  };
-  input.addEventListener('input', update);
-  const visible = () => [...found.querySelectorAll('a')].filter((a) => a.offsetParent !== null);
-  input.addEventListener('keydown', (event) => {
-    if (event.key === 'ArrowDown') visible()[0]?.focus();
-    else if (event.key === 'Enter') visible()[0]?.click();
-    else return;
-    event.preventDefault();
-  });
-  found.addEventListener('keydown', (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    const all = visible();
-    (all[all.indexOf(document.activeElement) + step] ?? input).focus();
-    event.preventDefault();
-  });
-  update();
-  return [h('div.search', h('label', { for: 'search' }, 'Find an operation'), input, count), found];
+const mostHistory = 20;
+
+// showHistory lists what was sent from this tab, to be sent again.
+function showHistory(page) {
+  const all = remembered.read('history', []);
+  fill(page.history, all.length > 0 && [
+    h('h2', 'Sent from here'),
+    h('ul', all.map((entry) => h('li',
+      h('span', { class: `status status-${entry.status >= 500 ? 'bad' : entry.status >= 400 ? 'warn' : 'good'}` }, entry.status), ' ',
+      h('span', { class: `method method-${entry.method}` }, entry.method), ' ', h('code', entry.target), ' ',
+      h('span.tag', entry.account), ' ', when(entry.at), ' ',
+      h('button.small', {
+        type: 'button',
+        onclick: () => {
+          remembered.write(`form-${entry.number}`, entry.state);
+          remembered.write('account', entry.account);
+          if (location.hash === `#/try/${entry.number}`) page.again();
+          else location.hash = `#/try/${entry.number}`;
+        },
+      }, 'Again')))),
+    h('p.fine', 'Again fills the form with the same values. Nothing is sent before you say so.')]);
 }
-
-const searchText = (op) => [op.method, op.path, op.title, op.note, op.group, op.number].join(' ').toLowerCase();
-
-const operationLink = (op) => h('a', { href: `#/try/${op.number}` },
-  h('span', { class: `method method-${op.method}` }, op.method), h('span.title', op.title, op.deprecated && h('small', ' deprecated')), h('span.unseen', ` ${op.path}`));
 
 // pathText shows a path with its parameters set apart.
 const pathText = (path) => path.split(/(\{\w+\})/).map((part) => (part.startsWith('{') ? h('span.parameter', part) : part));
@@ -128,6 +105,11 @@ function showOperation(root, op, page) {
   const form = prepare(op, page.catalogue, page.status?.accounts.map((a) => a.account) ?? []);
   const problem = h('p.field-problem', { role: 'alert' });
   const send = h('button.primary.send', { type: 'submit' }, 'Test request');
+  page.again = () => {
+    form.restore();
+    refreshCopy();
+    send.focus();
+  };
   const place = h('section.answer', { 'aria-label': 'Answer' });
   const copy = copyPanel(op, () => page.status?.listeners?.[0] ?? '');
   const refreshCopy = () => copy.show(withCallerHeaders(form.read(), page.status));
@@ -141,11 +123,14 @@ function showOperation(root, op, page) {
       return;
     }
     const { request } = form.read();
-    if (op.method !== 'GET' && !(await confirmSending(op, request))) return;
+    if (op.method !== 'GET' && !(await confirmSending(op, request, page.status))) return;
     send.disabled = true;
     send.textContent = 'Waiting…';
     try {
       const answer = await api.test(await callOf(request));
+      const entry = { number: op.number, method: op.method, target: request.target, account: request.account, at: new Date().toISOString(), status: answer.status, state: form.state() };
+      remembered.write('history', [entry, ...remembered.read('history', [])].slice(0, mostHistory));
+      showHistory(page);
       free();
       free = showAnswer(place, answer, op, run);
       place.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
@@ -160,8 +145,12 @@ function showOperation(root, op, page) {
     event.preventDefault();
     run();
   });
-  element.addEventListener('input', refreshCopy);
-  element.addEventListener('change', refreshCopy);
+  for (const kind of ['input', 'change']) {
+    element.addEventListener(kind, () => {
+      form.save();
+      refreshCopy();
+    });
+  }
   fill(root, head, element, place, copy.element);
   refreshCopy();
   say(`${op.method} ${op.title}`);

@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/gorilla/mux"
+
+	"pandadoc-auth-proxy/internal/problem"
+)
+
+// Person is the answer of /api/v1/accounts/{account}/person: who is signed in. Empty fields were not in the
+// API's answer.
+type Person struct {
+	Name      string `json:"name,omitempty"`
+	Email     string `json:"email,omitempty"`
+	Workspace string `json:"workspace,omitempty"`
+}
+
+// people remembers who is signed in, so that the API is asked once after a sign-in.
+type people struct {
+	mu    sync.Mutex // guards known
+	known map[string]Person
+}
+
+func (p *people) forget(account string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.known, account)
+}
+
+func (p *people) get(account string) (Person, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known, ok := p.known[account]
+	return known, ok
+}
+
+func (p *people) set(account string, person Person) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known == nil || len(p.known) >= maxAccountLabels {
+		p.known = map[string]Person{} // asked again where somebody looks
+	}
+	p.known[account] = person
+}
+
+// person asks the API who the account is, by a request of the proxy's own.
+func (h *Handler) person(w http.ResponseWriter, r *http.Request) {
+	account := mux.Vars(r)["account"]
+	if _, err := h.config.Manager.AccountStatus(r.Context(), account); err != nil {
+		problemOf(account, err).Write(w)
+		return
+	}
+	if known, ok := h.people.get(account); ok {
+		writeJSON(w, http.StatusOK, known)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), testTimeout)
+	defer cancel()
+	if !h.enterTest(ctx) {
+		return // the caller has gone
+	}
+	defer h.leaveTest()
+	req, err := TestCall{Account: account, Method: http.MethodGet, Target: "/public/v1/members/current"}.request(ctx)
+	if err != nil {
+		invalid(err).Write(w)
+		return
+	}
+	answer, ok := h.runTest(req)
+	if !ok || answer.Status != http.StatusOK {
+		problem.Of(problem.PersonUnknown, about(account)...).Write(w)
+		return
+	}
+	found := readPerson([]byte(answer.Body))
+	h.people.set(account, found)
+	writeJSON(w, http.StatusOK, found)
+}
+
+func readPerson(body []byte) Person {
+	var member struct {
+		FirstName string `json:"first_name"`
+		LastName  string `json:"last_name"`
+		Email     string `json:"email"`
+		Workspace string `json:"workspace_name"`
+	}
+	_ = json.Unmarshal(body, &member) // what cannot be read stays empty
+	return Person{
+		Name:      bounded(strings.TrimSpace(member.FirstName+" "+member.LastName), 100),
+		Email:     bounded(member.Email, 100),
+		Workspace: bounded(member.Workspace, 100),
+	}
+}

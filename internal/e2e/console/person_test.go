@@ -1,0 +1,200 @@
+package console
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+// newLocked runs a proxy that asks for client keys, and opens a browser.
+func newLocked(t *testing.T) (*browser, *program.Process) {
+	t.Helper()
+	e := program.Emulate(t)
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	text := "client-keys:\n  app:\n    key: canary-client-key-5d1e84a60b2f9c73\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := e.Serve("file:"+t.TempDir(), "--config", config)
+	b := newBrowser(t, 1280, 900)
+	b.base = p.Admin
+	return b, p
+}
+
+// With client keys the console was open to everybody on the machine.
+func TestALockedConsoleOpensByALink(t *testing.T) {
+	t.Parallel()
+	b, p := newLocked(t)
+	b.expectErrors = true // the answers with 401 are in the browser's console
+	b.open("")
+	b.see("The console is locked")
+	b.see("pandadoc-auth-proxy console")
+	out, status := p.Command("", "console", "--no-browser")
+	link := strings.TrimSpace(out)
+	if status != 0 || !strings.Contains(link, "/#/enter/") {
+		t.Fatalf("console wrote %q, status %d", out, status)
+	}
+	b.do(chromedp.Navigate(link))
+	b.see("Recent requests")
+	if at := eval[string](b, "location.href"); strings.Contains(at, "enter") {
+		t.Errorf("the code stays in the address: %s", at)
+	}
+	if cookies := eval[string](b, "document.cookie"); cookies != "" {
+		t.Errorf("got cookies %q, want none", cookies)
+	}
+	b.do(chromedp.Reload())
+	b.see("Recent requests") // the session outlives a reload
+	b.press("Try the API")
+	b.press("Test request")
+	if got := b.answer(); got != "200 OK" {
+		t.Errorf("got %q, want 200 OK", got)
+	}
+	b.press("Set-up")
+	b.press("Connect")
+	b.press("Allow")
+	b.see("Signed in")
+	b.press("Go on in the console")
+	b.see("You can connect another account")
+	b.do(chromedp.Navigate("about:blank"))
+	b.do(chromedp.Evaluate[chromedp.Void]("0"), chromedp.Navigate(link)) // the same link in the same tab: the session still counts
+	b.see("Overview")
+}
+
+func TestTheEnvironmentIsOnEveryPageAndInTheDialog(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	for _, where := range []string{"#/overview", "#/try/8", "#/setup"} {
+		b.open(where)
+		b.until(`document.querySelector("header .environment-emulator")?.textContent === "Emulator"`)
+	}
+	b.open("#/try/8")
+	b.until(`document.querySelector(".try-form")`)
+	b.see("Still to fill in: {id}")
+	if marks := eval[int](b, `document.querySelectorAll("#copy-text mark").length`); marks == 0 {
+		t.Error("what is still to fill in is not marked")
+	}
+	b.fill("id", "abc")
+	b.until(`!document.querySelector("#copy-text mark")`)
+	b.press("Test request")
+	b.see("This goes to the emulator")
+	b.do(chromedp.KeyEvent(kb.Escape))
+}
+
+func TestTypedValuesSurvive(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/try/2")
+	b.until(`document.querySelector(".try-form")`)
+	b.fill("count", "7")
+	b.open("#/try/7")
+	b.until(`document.querySelector(".operation h2").textContent === "Document status"`)
+	b.fill("id", "typed-before")
+	value := func(name, want string) {
+		t.Helper()
+		b.until(fmt.Sprintf(`document.querySelector(%q)?.value === %q`, `.try-form [name="`+name+`"]`, want))
+	}
+	b.do(chromedp.Evaluate[chromedp.Void]("history.back()"))
+	value("count", "7")
+	b.do(chromedp.Reload())
+	value("count", "7")
+	b.open("#/try/7")
+	value("id", "typed-before")
+	b.open("#/try/2")
+	b.send("")
+	b.see("Sent from here")
+	b.fill("count", "3")
+	b.press("Again")
+	value("count", "7")
+}
+
+func TestSearchKnowsWhatPeopleCallThings(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/try")
+	b.until(`document.querySelectorAll(".found a").length === 127`)
+	for words, want := range map[string]string{
+		"cancel a document": "Set status by hand", "void": "Set status by hand", "signature": "sign", "invoice": "quote", "remove contact": "Delete a contact",
+	} {
+		b.search(words)
+		if found := eval[string](b, `[...document.querySelectorAll(".found a")].filter((a) => a.offsetParent).map((a) => a.textContent.toLowerCase()).join("\n")`); !strings.Contains(found, strings.ToLower(want)) {
+			t.Errorf("%q finds %q, want %q among it", words, found, want)
+		}
+	}
+	b.search("zzz")
+	b.see("Nothing is called that")
+	b.search("who am")
+	b.do(chromedp.Focus(chromedp.CSS("#search")), chromedp.KeyEvent(kb.Enter))
+	b.see("/public/v1/members/current")
+	b.until(`document.activeElement.closest(".try-form")`)
+}
+
+// search types words into the search field.
+func (b *browser) search(words string) {
+	b.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+		const search = document.querySelector("#search");
+		search.value = %q;
+		search.dispatchEvent(new Event("input", { bubbles: true }));
+	}`, words)))
+}
+
+func TestTheFeedStandsStillAndFilters(t *testing.T) {
+	t.Parallel()
+	b, p := newSandbox(t)
+	p.Get("/public/v1/documents")
+	p.Get("/@nobody/x")
+	b.open("#/overview")
+	b.press("unknown-account")
+	b.see("It was not sent to PandaDoc")
+	top := `document.querySelector(".why:not([hidden])").getBoundingClientRect().top`
+	before := eval[float64](b, top)
+	for i := range 20 {
+		p.Get(fmt.Sprintf("/public/v1/documents?page=%d", i+1))
+		b.do(chromedp.Evaluate[chromedp.Void](`document.dispatchEvent(new Event("console:update"))`))
+	}
+	b.see("20 new requests: show them")
+	if after := eval[float64](b, top); after != before {
+		t.Errorf("the opened explanation moved from %v to %v", before, after)
+	}
+	b.press("unknown-account")
+	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
+	choose := func(id, value string) {
+		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+			const field = document.getElementById(%q);
+			field.value = %q;
+			field.dispatchEvent(new Event(field.matches("select") ? "change" : "input", { bubbles: true }));
+		}`, id, value)))
+	}
+	choose("feed-status", "problem")
+	b.until(`document.querySelectorAll(".requests tbody").length === 1`)
+	choose("feed-status", "")
+	choose("feed-path", "no such path")
+	b.see("No request matches")
+	b.press("Show all")
+	b.until(`document.querySelectorAll(".requests tbody").length > 20`)
+	choose("feed-path", "documents")
+	b.do(chromedp.Reload())
+	b.until(`document.getElementById("feed-path")?.value === "documents"`)
+	b.press("Pause")
+	p.Get("/public/v1/documents")
+	b.see("new request")
+	b.press("Go on")
+	b.until(`!document.body.innerText.includes("new request")`)
+}
+
+func TestTheOverviewShowsWhoIsSignedIn(t *testing.T) {
+	t.Parallel()
+	b, p := newSandbox(t)
+	b.open("#/overview")
+	b.until(`/@/.test(document.querySelector(".accounts .person")?.textContent ?? "")`)
+	if base := eval[string](b, `document.querySelector(".accounts .base code").textContent`); base != p.URL {
+		t.Errorf("got base URL %q, want %q", base, p.URL)
+	}
+}

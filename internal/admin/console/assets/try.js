@@ -32,7 +32,7 @@ export function tryPage(root, rest, status) {
     page.release = showOperation(detail, page.operations.find((o) => o.number === number) ?? page.operations[0], page);
     if (moved) {
       scrollTo(0, 0);
-      (page.fromSearch && [...detail.querySelectorAll('.try-form :is(input, select, textarea, .send)')].find((e) => e.checkVisibility()) || detail).focus({ preventScroll: true });
+      (page.fromSearch && [...detail.querySelectorAll('.try-form :is(input, select, textarea)')].find((e) => e.checkVisibility()) || detail).focus({ preventScroll: true });
       page.fromSearch = false;
     }
     showHistory(page);

@@ -49,6 +49,8 @@ var doors = map[string]struct {
 
 	"internal/logqueue": {nil, "a queue of lines knows nothing of what is in them"},
 
+	"internal/sandbox/specification": {nil, "it makes files from a specification and runs nothing"},
+
 	"internal/admin/console": {nil, "the console is static: what it shows, the browser asks the admin listener for"},
 }
 
@@ -98,6 +100,7 @@ var libraries = []struct {
 	{"github.com/google/go-cmp", []string{"tokens/storetest", "test"}, "it panics where it is unsure: for tests only"},
 	{"golang.org/x/net", []string{"test"}, "for tests only: a server that speaks HTTP/2 frame by frame"},
 	{"github.com/rogpeppe/go-internal", []string{"test"}, "for tests only"},
+	{"github.com/getkin/kin-openapi/openapi3", []string{"test"}, "for tests only: the emulator is held to PandaDoc's specification"},
 	{"go.uber.org/goleak", []string{"test"}, "for tests only"},
 	{"github.com/chromedp", []string{"test"}, "for tests only"},
 }

@@ -23,5 +23,5 @@
 // # Limits
 //
 // All state is in memory and bounded: of every kind the oldest items make room for new ones. What is
-// emulated and what is not is listed in docs/emulator.md, which is made from the table of operations.
+// emulated, and how far, is listed in docs/emulator.md, which is made from the table of operations.
 package sandbox

@@ -22,25 +22,16 @@ const (
 func docsTable() string {
 	list := operations()
 	slices.SortStableFunc(list, func(a, b operation) int { return cmp.Compare(a.Number, b.Number) })
-	emulated := 0
 	var rows, own strings.Builder
 	for _, o := range list {
 		if o.Number == 0 {
 			fmt.Fprintf(&own, "| `%s %s` | %s |\n", o.Method, o.Path, o.Summary)
 			continue
 		}
-		what := "no (501)"
-		if o.Emulated() {
-			emulated++
-			what = "yes"
-		}
-		if o.Note != "" {
-			what += ": " + o.Note
-		}
-		fmt.Fprintf(&rows, "| %d | `%s %s` | %s | %s |\n", o.Number, o.Method, o.Path, o.Summary, what)
+		fmt.Fprintf(&rows, "| %d | `%s %s` | %s | %s |\n", o.Number, o.Method, o.Path, o.Summary, o.Note)
 	}
-	return fmt.Sprintf("%d of the 127 operations are emulated.\n\n| # | request | what it does | emulated |\n|---|---|---|---|\n%s"+
-		"\nThe emulator's own routes, which PandaDoc does not have:\n\n| request | what it does |\n|---|---|\n%s", emulated, rows.String(), own.String())
+	return fmt.Sprintf("| # | request | what it does | limits |\n|---|---|---|---|\n%s"+
+		"\nRoutes that PandaDoc's specification does not have:\n\n| request | what it does |\n|---|---|\n%s", rows.String(), own.String())
 }
 
 func TestDocsTableIsCurrent(t *testing.T) {

@@ -217,19 +217,21 @@ func TestADraftCanBeChanged(t *testing.T) {
 
 	var fields struct {
 		Fields []struct {
-			UUID       string  `json:"uuid"`
-			AssignedTo *string `json:"assigned_to"`
+			UUID       string `json:"uuid"`
+			AssignedTo struct {
+				ID string `json:"id"`
+			} `json:"assigned_to"`
 		}
 	}
 	s.get(path+"/fields").decode(t, &fields)
 	assign := func(field, recipient any) answer {
-		return s.do("PATCH", path+"/fields", map[string]any{"fields": []any{map[string]any{"uuid": field, "assigned_to": recipient}}})
+		return s.do("PATCH", path+"/fields", map[string]any{"fields": []any{map[string]any{"field_id": field, "assigned_to": recipient}}})
 	}
 	assign("x", added["id"]).want(t, 400)
 	assign(fields.Fields[0].UUID, "x").want(t, 400)
 	assign(fields.Fields[0].UUID, added["id"]).want(t, 204)
 	s.get(path+"/fields").decode(t, &fields)
-	if got := fields.Fields[0].AssignedTo; got == nil || *got != added["id"] {
+	if got := fields.Fields[0].AssignedTo.ID; got != added["id"] {
 		t.Errorf("assigned to: got %v, want %v", got, added["id"])
 	}
 	s.do("POST", path+"/send", `{}`).want(t, 200)

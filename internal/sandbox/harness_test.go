@@ -258,3 +258,7 @@ func (d direct) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	res.Request = r
 	return res, nil
 }
+
+func pdfForm() multipartForm {
+	return multipartForm{fileName: "contract.pdf", content: []byte("%PDF-1.4 contract"), fields: map[string]string{"data": `{"name":"Uploaded"}`}}
+}

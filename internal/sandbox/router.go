@@ -25,8 +25,6 @@ type operation struct {
 	key      string   // "upload" of "?upload"
 }
 
-func (o *operation) emulated() bool { return o.stream != nil || o.Operation.Emulated() }
-
 // router finds the operation of a request. It neither cleans nor redirects: a path with two slashes in
 // a row is another path, as it is to the service.
 type router struct{ operations []operation }

@@ -191,8 +191,3 @@ func (c *Call) moment(name string) (time.Time, error) {
 	}
 	return time.Time{}, Invalid(name, "Use a date and time in ISO 8601.")
 }
-
-// window cuts list to [from, to).
-func window[T any](list []T, from, to int) []T {
-	return list[min(from, len(list)):min(to, len(list))]
-}

@@ -1,28 +1,76 @@
 package workspace
 
 import (
+	"cmp"
+	"net/mail"
 	"strings"
 )
 
 // contact is a person in the workspace's address book.
 type contact struct {
-	ID            string `json:"id"`
-	Email         string `json:"email"`
-	FirstName     string `json:"first_name"`
-	LastName      string `json:"last_name"`
-	Company       string `json:"company"`
-	JobTitle      string `json:"job_title"`
-	Phone         string `json:"phone"`
-	Country       string `json:"country"`
-	State         string `json:"state"`
-	StreetAddress string `json:"street_address"`
-	City          string `json:"city"`
-	PostalCode    string `json:"postal_code"`
+	ID            string  `json:"id"`
+	Email         string  `json:"email"`
+	FirstName     string  `json:"first_name"`
+	LastName      string  `json:"last_name"`
+	Company       *string `json:"company"`
+	JobTitle      *string `json:"job_title"`
+	Phone         string  `json:"phone"`
+	Country       *string `json:"country"`
+	State         *string `json:"state"`
+	StreetAddress *string `json:"street_address"`
+	City          *string `json:"city"`
+	PostalCode    *string `json:"postal_code"`
+}
+
+// contacts serves /public/v1/contacts and /public/v1/contacts/{id}.
+func contacts() resource[contact] {
+	return resource[contact]{
+		in:  func(w *Workspace) *collection[contact] { return w.contacts },
+		key: "id",
+		create: func(w *Workspace, c *Call) (string, *contact, error) {
+			made := &contact{ID: w.ids.ID()}
+			return made.ID, made, w.readContact(c, made, nil)
+		},
+		change: func(w *Workspace, c *Call, changed *contact) error {
+			return w.readContact(c, changed, w.contactWith(changed.Email))
+		},
+		show: func(_ *Workspace, _ *Call, p *contact) any { return p },
+		filters: func(_ *Workspace, c *Call) ([]filter[contact], error) {
+			email := c.query.Get("email") // the whole address
+			return []filter[contact]{func(p *contact) bool { return email == "" || strings.EqualFold(p.Email, email) }}, nil
+		},
+	}
+}
+
+// readContact reads the request into p, whose address must be no other contact's than self's.
+func (w *Workspace) readContact(c *Call, p, self *contact) error {
+	id := p.ID
+	if err := c.decode(p); err != nil {
+		return err
+	}
+	p.ID = id
+	if p.Email == "" {
+		return nil
+	}
+	if err := checkEmail("email", p.Email); err != nil {
+		return err
+	}
+	if other := w.contactWith(p.Email); other != nil && other != self {
+		return Invalid("email", "Contact with this email already exists.")
+	}
+	return nil
+}
+
+func checkEmail(field, email string) error {
+	if a, err := mail.ParseAddress(email); err != nil || a.Address != email {
+		return Invalid(field, "Enter a valid email address.")
+	}
+	return nil
 }
 
 func (w *Workspace) contactWith(email string) *contact {
 	for _, known := range w.contacts.all() {
-		if strings.EqualFold(known.Email, email) {
+		if email != "" && strings.EqualFold(known.Email, email) {
 			return known
 		}
 	}
@@ -30,73 +78,41 @@ func (w *Workspace) contactWith(email string) *contact {
 }
 
 // contactFor returns the id of the contact with a recipient's address, making one if need be.
-func (w *Workspace) contactFor(in recipientInput) string {
-	if known := w.contactWith(in.Email); known != nil && in.Email != "" {
+func (w *Workspace) contactFor(r *recipient) string {
+	if known := w.contactWith(r.Email); known != nil {
 		return known.ID
 	}
-	made := &contact{ID: w.ids.ID(), Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Phone: in.Phone}
-	w.contacts.put(made.ID, made, int64(512+len(in.Email)+len(in.FirstName)+len(in.LastName)+len(in.Phone)))
+	made := &contact{ID: w.ids.ID(), Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Phone: r.Phone}
+	w.contacts.put(made.ID, made, int64(512+len(r.Email)+len(r.FirstName)+len(r.LastName)+len(r.Phone)))
 	return made.ID
 }
 
-// listContacts answers GET /public/v1/contacts. The email filter compares the whole address.
-func (w *Workspace) listContacts(c *Call) (reply, error) {
-	email := c.query.Get("email")
-	return results(keep(w.contacts.all(), func(p *contact) bool { return email == "" || strings.EqualFold(p.Email, email) }))
-}
-
-// createContact answers POST /public/v1/contacts.
-func (w *Workspace) createContact(c *Call) (reply, error) {
-	var in contact
+// contactOf finds the contact that {"id", "kind"} names. There are no groups of contacts here.
+func (w *Workspace) contactOf(c *Call) (*contact, error) {
+	var in struct{ ID, Kind string }
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	if err := checkEmail("email", in.Email); err != nil {
-		return reply{}, err
+	switch in.Kind {
+	case "contact":
+	case "contact_group":
+		return nil, Invalid("id", "Contact group does not exist.")
+	default:
+		return nil, Invalid("kind", "Select a valid choice: contact or contact_group.")
 	}
-	if w.contactWith(in.Email) != nil {
-		return reply{}, Invalid("email", "Contact with this email already exists.")
-	}
-	in.ID = w.ids.ID()
-	w.contacts.put(in.ID, &in, c.size())
-	return created(in)
-}
-
-// contactDetails answers GET /public/v1/contacts/{id}.
-func (w *Workspace) contactDetails(c *Call) (reply, error) {
-	found, err := w.contacts.get(c.vars["id"])
+	found, err := w.contacts.get(in.ID)
 	if err != nil {
-		return reply{}, err
+		return nil, Invalid("id", "Contact does not exist.")
 	}
-	return ok(found)
+	return found, nil
 }
 
-// changeContact answers PATCH /public/v1/contacts/{id}.
-func (w *Workspace) changeContact(c *Call) (reply, error) {
-	found, err := w.contacts.get(c.vars["id"])
-	if err != nil {
-		return reply{}, err
+// smsOptOuts answers GET /public/v1/sms-opt-outs: nobody here has opted out.
+func (w *Workspace) smsOptOuts(c *Call) (reply, error) {
+	_, errFrom := c.moment("timestamp_from")
+	_, errTo := c.moment("timestamp_to")
+	if errFrom != nil || errTo != nil {
+		return reply{}, cmp.Or(errFrom, errTo)
 	}
-	changed := *found
-	if err := c.decode(&changed); err != nil {
-		return reply{}, err
-	}
-	changed.ID = found.ID
-	if err := checkEmail("email", changed.Email); err != nil {
-		return reply{}, err
-	}
-	if other := w.contactWith(changed.Email); other != nil && other != found {
-		return reply{}, Invalid("email", "Contact with this email already exists.")
-	}
-	*found = changed
-	w.contacts.grow(found.ID, c.size())
-	return ok(found)
-}
-
-// deleteContact answers DELETE /public/v1/contacts/{id}.
-func (w *Workspace) deleteContact(c *Call) (reply, error) {
-	if !w.contacts.remove(c.vars["id"]) {
-		return reply{}, NotFound()
-	}
-	return noContent()
+	return results([]any{})
 }

@@ -24,7 +24,7 @@ func statusNumbers() map[string]string {
 		"0": statusDraft, "1": statusSent, "2": statusCompleted, "3": statusUploaded,
 		"4": "document.error", "5": statusViewed, "6": "document.waiting_approval", "7": "document.approved",
 		"8": "document.rejected", "9": "document.waiting_pay", "10": statusPaid, "11": statusVoided,
-		"12": statusDeclined, "13": "document.external_review",
+		"12": statusDeclined, "13": "document.external_review", "14": "document.scheduled",
 	}
 }
 
@@ -48,7 +48,6 @@ type document struct {
 	templateID string
 	folderID   string
 	owner      string // membership id
-	createdBy  string // "template", "pdf", "upload", "markdown": for the audit trail
 	tags       []string
 	metadata   json.RawMessage
 	tokens     json.RawMessage
@@ -58,8 +57,10 @@ type document struct {
 	links      []linkedObject
 	sections   []section
 	trail      []auditEvent
-	reminders  json.RawMessage
-	settings   json.RawMessage
+	quote      *quote // nil for none
+	blocks     namedBlocks
+	reminders  reminders
+	settings   settings
 	asked      map[string]time.Time // when each rendering was first asked for
 }
 
@@ -79,7 +80,7 @@ func (d *document) setStatus(status string, now time.Time) {
 	}
 }
 
-// readyAt says whether a rendering of the document is ready; the first question starts it.
+// readyAt reports whether a rendering of the document is ready; the first question starts it.
 func (d *document) readyAt(what string, now time.Time) bool {
 	if d.asked == nil {
 		d.asked = map[string]time.Time{}
@@ -116,9 +117,28 @@ func (w *Workspace) draft(c *Call) (*document, error) {
 		return nil, err
 	}
 	if s := d.statusAt(c.now); s != statusDraft {
-		return nil, conflict("Document status must be document.draft, it is %s.", s)
+		return nil, d.conflict(c, "Document status must be document.draft, it is "+s+".")
 	}
 	return d, nil
+}
+
+// namedBlocks are parts of a document that requests and details name.
+type namedBlocks struct {
+	Images []namedBlock `json:"images"`
+	Tables []namedBlock `json:"tables"`
+	Texts  []namedBlock `json:"texts"`
+}
+
+type namedBlock struct {
+	Name string `json:"name"`
+}
+
+// conflict is the answer where the document's state does not allow the operation. Its body is not that
+// of other problems.
+func (d *document) conflict(c *Call, why string) *Problem {
+	return &Problem{Status: 409, Kind: "request_error", Detail: why, Body: map[string]string{
+		"id": d.id, "status": d.statusAt(c.now), "info_message": why,
+	}}
 }
 
 // brief is a document in lists and status answers.
@@ -144,47 +164,31 @@ func (d *document) brief(now time.Time) brief {
 
 // details is the heavy form of a document.
 func (w *Workspace) details(d *document, now time.Time) map[string]any {
-	var from any
+	author := w.person(d.owner)
+	author.MembershipID = d.owner
+	var from, sender any
 	if t, err := w.templates.get(d.templateID); err == nil {
 		from = map[string]string{"id": t.id, "name": t.name}
 	}
-	var folderID any
-	if d.folderID != "" {
-		folderID = d.folderID
+	if !d.sentAt().IsZero() {
+		sender = w.person(d.owner)
+	}
+	pricing := noPricing()
+	if d.quote != nil {
+		pricing["quotes"], pricing["total"] = []any{d.quote.view()}, money(d.quote.total())
+	}
+	recipients := []any{}
+	for _, r := range d.recipients {
+		recipients = append(recipients, r.view())
 	}
 	return map[string]any{
-		"id": d.id, "name": d.name, "status": d.statusAt(now), "version": "2",
-		"autonumbering_sequence_name_prefix": nil,
-		"date_created":                       stamp(d.created), "date_modified": stamp(d.modified), "date_completed": stamp(d.completed),
-		"content_date_modified": stamp(d.modified), "expiration_date": stamp(d.expires), "date_sent": stamp(d.firstTime("document_sent")),
-		"created_by": w.person(d.owner), "sent_by": w.sender(d), "template": from, "folder_uuid": folderID,
-		"metadata": orEmpty(d.metadata, "{}"), "tokens": orEmpty(d.tokens, "[]"), "fields": fieldViews(d.fields),
-		"pricing":     map[string]any{"tables": []any{}, "quotes": []any{}, "total": "0.00"},
-		"grand_total": map[string]string{"amount": "0.00", "currency": "USD"},
-		"tags":        nonNil(d.tags), "recipients": recipientViews(d.recipients), "linked_objects": nonNil(d.links),
-		"sections": nonNil(d.sections),
+		"id": d.id, "name": d.name, "status": d.statusAt(now), "version": "2", "ref_number": "", "autonumbering_sequence_name_prefix": nil,
+		"date_created": stamp(d.created), "date_modified": stamp(d.modified), "date_completed": stamp(d.completed),
+		"content_date_modified": stamp(d.modified), "expiration_date": stamp(d.expires), "date_sent": stamp(d.sentAt()),
+		"created_by": author, "sent_by": sender, "template": from, "folder_uuid": nullable(d.folderID), "lock": nil, "approval_execution": nil,
+		"metadata": orEmpty(d.metadata, "{}"), "tokens": orEmpty(d.tokens, "[]"), "fields": d.fieldViews(), "pricing": pricing,
+		"grand_total": map[string]string{"amount": money(d.quote.total()), "currency": "USD"},
+		"tags":        nonNil(d.tags), "recipients": recipients, "linked_objects": nonNil(d.links),
+		"images": nonNil(d.blocks.Images), "tables": nonNil(d.blocks.Tables), "texts": nonNil(d.blocks.Texts),
 	}
-}
-
-func (w *Workspace) sender(d *document) any {
-	if d.firstTime("document_sent").IsZero() {
-		return nil
-	}
-	return w.person(d.owner)
-}
-
-// orEmpty gives what the client sent, or the empty value of its kind.
-func orEmpty(raw json.RawMessage, empty string) json.RawMessage {
-	if len(raw) == 0 || string(raw) == "null" {
-		return json.RawMessage(empty)
-	}
-	return raw
-}
-
-// nonNil makes an empty list show as [].
-func nonNil[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
 }

@@ -43,13 +43,16 @@ func (w *Workspace) sendDocument(c *Call) (reply, error) {
 	}
 	d.changed(c.now)
 	d.setStatus(statusSent, c.now)
-	w.happened(d, "document_sent", c.now)
-	w.notify("document_state_changed", d, c.now)
-	b := d.brief(c.now)
+	w.happened(d, actionSent, c.now)
+	w.notify("document_state_changed", d.brief(c.now), c.now)
+	recipients := []any{}
+	for _, r := range d.recipients {
+		recipients = append(recipients, r.sent())
+	}
 	return ok(struct {
 		brief
 		Recipients []any `json:"recipients"`
-	}{b, recipientViews(d.recipients)})
+	}{d.brief(c.now), recipients})
 }
 
 // updateDocument answers PATCH /public/v1/documents/{id}.
@@ -66,7 +69,7 @@ func (w *Workspace) updateDocument(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	fields, err := fieldsFromCreation(w.ids, in.Fields)
+	fields, err := fieldsFromCreation(w, in.Fields)
 	if err != nil {
 		return reply{}, err
 	}
@@ -79,13 +82,22 @@ func (w *Workspace) updateDocument(c *Call) (reply, error) {
 	if in.Fields != nil {
 		d.fields = fields
 	}
+	for _, block := range []struct {
+		to   *[]namedBlock
+		sent []namedBlock
+	}{{&d.blocks.Images, in.Images}, {&d.blocks.Tables, in.Tables}, {&d.blocks.Texts, in.Texts}} {
+		if block.sent != nil {
+			*block.to = block.sent
+		}
+	}
 	d.tokens, d.metadata = replaced(d.tokens, in.Tokens), replaced(d.metadata, in.Metadata)
 	if in.Tags != nil {
 		d.tags = in.Tags
 	}
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
-	w.happened(d, "document_edited", c.now)
+	w.happened(d, actionRevised, c.now)
+	w.notify("document_updated", d.brief(c.now), c.now)
 	return noContent()
 }
 
@@ -116,15 +128,15 @@ func (w *Workspace) changeStatus(c *Call) (reply, error) {
 		return reply{}, Invalid("status", "Select a valid choice: 2, 10, 11 or 12.")
 	}
 	if s := d.statusAt(c.now); s == statusUploaded {
-		return reply{}, conflict("Document is still being processed.")
+		return reply{}, d.conflict(c, "Document is still being processed.")
 	}
 	d.changed(c.now)
 	d.setStatus(statusNumbers()[in.Status.String()], c.now)
 	if c.upload != nil && c.upload.name != "" {
 		w.attach(d, c, c.upload.name)
 	}
-	w.happened(d, "document_status_changed", c.now)
-	w.notify("document_state_changed", d, c.now)
+	w.happened(d, map[string]action{"2": actionCompleted, "10": actionPaid, "11": actionExpired, "12": actionDeclined}[in.Status.String()], c.now)
+	w.notify("document_state_changed", d.brief(c.now), c.now)
 	return noContent()
 }
 
@@ -136,11 +148,11 @@ func (w *Workspace) toDraft(c *Call) (reply, error) {
 	}
 	switch s := d.statusAt(c.now); s {
 	case statusUploaded, statusCompleted, statusPaid:
-		return reply{}, conflict("Document cannot be moved to draft from %s.", s)
+		return reply{}, d.conflict(c, "Document cannot be moved to draft from "+s+".")
 	}
 	d.changed(c.now)
 	d.setStatus(statusDraft, c.now)
-	w.happened(d, "document_reverted_to_draft", c.now)
+	w.happened(d, actionRevised, c.now)
 	return ok(d.brief(c.now))
 }
 
@@ -154,28 +166,27 @@ func (w *Workspace) deleteDocument(c *Call) (reply, error) {
 	return noContent()
 }
 
-// deleteDocuments answers DELETE /public/v1/documents, whose body is a list of ids.
+// deleteDocuments answers DELETE /public/v1/documents, whose body is a list of {"id"}; the answer names those deleted.
 func (w *Workspace) deleteDocuments(c *Call) (reply, error) {
-	var in []string
+	var in []struct {
+		ID string `json:"id"`
+	}
 	if err := json.Unmarshal(c.json, &in); err != nil || len(in) == 0 {
-		return reply{}, malformed("A list of document ids is required.")
+		return reply{}, malformed("A list of objects with the ids of documents is required.")
 	}
-	outcome := map[string][]string{"deleted": {}, "not_found": {}}
-	for _, id := range in {
-		d, err := w.documents.get(id)
-		if err != nil || d.deleted {
-			outcome["not_found"] = append(outcome["not_found"], id)
-			continue
+	gone := []string{}
+	for _, one := range in {
+		if d, err := w.documents.get(one.ID); err == nil && !d.deleted {
+			w.trash(d, c.now)
+			gone = append(gone, one.ID)
 		}
-		w.trash(d, c.now)
-		outcome["deleted"] = append(outcome["deleted"], id)
 	}
-	return ok(outcome)
+	return ok(map[string]any{"id": gone})
 }
 
 func (w *Workspace) trash(d *document, now time.Time) {
 	d.deleted, d.modified = true, now
-	w.notify("document_deleted", d, now)
+	w.notify("document_deleted", d.brief(now), now)
 }
 
 // moveDocument answers POST /public/v1/documents/{id}/move-to-folder/{folder_id}.
@@ -203,7 +214,7 @@ func (w *Workspace) giveDocument(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if w.member(in.MembershipID) == nil {
+	if _, found := w.member(in.MembershipID); !found {
 		return reply{}, Invalid("membership_id", "Member does not exist.")
 	}
 	d.owner, d.modified = in.MembershipID, c.now
@@ -219,7 +230,9 @@ func (w *Workspace) giveDocuments(c *Call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	if w.member(in.From) == nil || w.member(in.To) == nil {
+	_, fromFound := w.member(in.From)
+	_, toFound := w.member(in.To)
+	if !fromFound || !toFound {
 		return reply{}, Invalid("from_membership_id", "Member does not exist.")
 	}
 	for _, d := range w.documents.all() {
@@ -247,7 +260,7 @@ func (w *Workspace) shareDocument(c *Call) (reply, error) {
 		return reply{}, Invalid("recipient", "Recipient is not in the document.")
 	}
 	if s := d.statusAt(c.now); s == statusDraft || s == statusUploaded {
-		return reply{}, conflict("Document must be sent first.")
+		return reply{}, d.conflict(c, "Document must be sent first.")
 	}
 	if in.Lifetime == 0 {
 		in.Lifetime = 3600
@@ -260,13 +273,15 @@ func (w *Workspace) shareDocument(c *Call) (reply, error) {
 
 // editDocument answers POST /public/v1/documents/{id}/editing-sessions: a session of the embedded editor.
 func (w *Workspace) editDocument(c *Call) (reply, error) {
-	if _, err := w.draft(c); err != nil {
+	d, err := w.draft(c)
+	if err != nil {
 		return reply{}, err
 	}
-	return w.editingSession(c)
+	return w.editingSession(c, "document_id", d.id)
 }
 
-func (w *Workspace) editingSession(c *Call) (reply, error) {
+// editingSession makes a session in which the object of that id could be edited.
+func (w *Workspace) editingSession(c *Call, key, id string) (reply, error) {
 	var in struct {
 		Lifetime int    `json:"lifetime"`
 		Email    string `json:"email"`
@@ -274,11 +289,14 @@ func (w *Workspace) editingSession(c *Call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
+	if err := checkEmail("email", in.Email); err != nil {
+		return reply{}, err
+	}
 	if in.Lifetime <= 0 {
 		in.Lifetime = 3600
 	}
 	return created(map[string]any{
-		"id": w.ids.ID(), "key": w.ids.ID(), "token": w.ids.Hex(40), "email": in.Email,
+		key: id, "id": w.ids.ID(), "key": w.ids.ID(), "token": w.ids.Hex(40), "email": in.Email,
 		"expires_at": stamp(c.now.Add(time.Duration(in.Lifetime) * time.Second)),
 	})
 }

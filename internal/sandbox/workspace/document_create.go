@@ -19,11 +19,15 @@ type newDocument struct {
 	Tokens       json.RawMessage  `json:"tokens"`
 	Fields       json.RawMessage  `json:"fields"`
 	Metadata     json.RawMessage  `json:"metadata"`
-	Tags         []string         `json:"tags"`
+	namedBlocks
+	Tags []string `json:"tags"`
 }
 
 // createDocument answers POST /public/v1/documents.
 func (w *Workspace) createDocument(c *Call) (reply, error) {
+	if c.upload != nil {
+		return w.createFromFile(c)
+	}
 	var in newDocument
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
@@ -33,7 +37,7 @@ func (w *Workspace) createDocument(c *Call) (reply, error) {
 		return reply{}, Invalid("template_uuid", "Either template_uuid or url is required.")
 	case in.TemplateUUID != "" && in.URL != "":
 		return reply{}, Invalid("template_uuid", "template_uuid and url exclude each other.")
-	case in.Recipients == nil:
+	case in.TemplateUUID != "" && in.Recipients == nil:
 		return reply{}, Invalid("recipients", "This field is required.")
 	}
 	if in.URL != "" {
@@ -41,26 +45,18 @@ func (w *Workspace) createDocument(c *Call) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		return w.makeDocument(c, in, name, "pdf")
+		return w.makeDocument(c, in, name)
 	}
 	t, err := w.templates.get(in.TemplateUUID)
 	if err != nil || t.deleted {
 		return reply{}, Invalid("template_uuid", "Template does not exist.")
 	}
-	return w.makeDocument(c, in, t.name, "template")
+	return w.makeDocument(c, in, t.name)
 }
 
-// uploadDocument answers POST /public/v1/documents?upload. The file is counted and hashed; the document's pages are made up.
-func (w *Workspace) uploadDocument(c *Call) (reply, error) {
-	return w.createFromFile(c, "upload")
-}
-
-// uploadMarkdown answers POST /public/v1/documents?upload-markdown.
-func (w *Workspace) uploadMarkdown(c *Call) (reply, error) {
-	return w.createFromFile(c, "markdown")
-}
-
-func (w *Workspace) createFromFile(c *Call, how string) (reply, error) {
+// createFromFile answers POST /public/v1/documents?upload and ?upload-markdown, and files that are sent
+// without either, as public integrations do. The file is counted and hashed; the pages are made up.
+func (w *Workspace) createFromFile(c *Call) (reply, error) {
 	file, err := c.file()
 	if err != nil {
 		return reply{}, err
@@ -72,16 +68,16 @@ func (w *Workspace) createFromFile(c *Call, how string) (reply, error) {
 	if file.size == 0 {
 		return reply{}, Invalid("file", "The submitted file is empty.")
 	}
-	return w.makeDocument(c, in, strings.TrimSuffix(file.name, path.Ext(file.name)), how)
+	return w.makeDocument(c, in, strings.TrimSuffix(file.name, path.Ext(file.name)))
 }
 
-func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName, how string) (reply, error) {
+func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (reply, error) {
 	if in.FolderUUID != "" {
 		if _, err := w.documentFolders.get(in.FolderUUID); err != nil {
 			return reply{}, Invalid("folder_uuid", "Folder does not exist.")
 		}
 	}
-	fields, err := fieldsFromCreation(w.ids, in.Fields)
+	fields, err := fieldsFromCreation(w, in.Fields)
 	if err != nil {
 		return reply{}, err
 	}
@@ -89,8 +85,12 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName, how stri
 	d := &document{
 		id: w.ids.ID(), name: "[DEV] " + cmp.Or(in.Name, fallbackName, "Untitled"), status: statusUploaded,
 		created: c.now, modified: c.now, expires: c.now.Add(60 * 24 * time.Hour),
-		templateID: in.TemplateUUID, folderID: in.FolderUUID, owner: w.members[0].MembershipID, createdBy: how,
-		tags: in.Tags, metadata: in.Metadata, tokens: in.Tokens, fields: fields,
+		templateID: in.TemplateUUID, folderID: in.FolderUUID, owner: w.me,
+		tags: in.Tags, metadata: in.Metadata, tokens: in.Tokens, fields: fields, blocks: in.namedBlocks,
+		reminders: firstReminders(), settings: firstSettings(),
+	}
+	if in.TemplateUUID != "" {
+		d.quote = newQuote(w)
 	}
 	for i, r := range in.Recipients {
 		made, err := w.newRecipient(r, i+1)
@@ -100,7 +100,7 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName, how stri
 		d.recipients = append(d.recipients, made)
 	}
 	w.documents.put(d.id, d, c.size())
-	w.happened(d, "document_created", c.now)
+	w.happened(d, actionCreated, c.now)
 	return created(map[string]any{
 		"id": d.id, "uuid": d.id, "name": d.name, "status": d.status,
 		"date_created": stamp(d.created), "date_modified": stamp(d.modified), "expiration_date": stamp(d.expires), "version": "2",

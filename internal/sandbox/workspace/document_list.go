@@ -8,15 +8,6 @@ import (
 	"time"
 )
 
-// filter says whether an item stays in a list.
-type filter[T any] func(*T) bool
-
-func keep[T any](list []*T, filters ...filter[T]) []*T {
-	return slices.DeleteFunc(list, func(item *T) bool {
-		return slices.ContainsFunc(filters, func(f filter[T]) bool { return !f(item) })
-	})
-}
-
 // listDocuments answers GET /public/v1/documents.
 func (w *Workspace) listDocuments(c *Call) (reply, error) {
 	from, to, err := c.pages(50, 100)
@@ -128,6 +119,7 @@ func documentOrder(c *Call) (func(a, b *document) int, error) {
 		"date_status_changed":  func(d *document) time.Time { return d.modified },
 		"date_of_last_action":  func(d *document) time.Time { return d.modified },
 		"date_completed":       func(d *document) time.Time { return d.completed },
+		"date_sent":            (*document).sentAt,
 		"date_expiration":      func(d *document) time.Time { return d.expires },
 		"date_declined":        func(d *document) time.Time { return d.modified },
 		"date_of_last_message": func(d *document) time.Time { return d.modified },

@@ -26,12 +26,11 @@ func (w *Workspace) downloadDocument(c *Call) (reply, error) {
 		return reply{}, err
 	}
 	if d.statusAt(c.now) == statusUploaded {
-		return reply{}, conflict("Document is still being processed.")
+		return reply{}, d.conflict(c, "Document is still being processed.")
 	}
 	if !d.readyAt("download", c.now) {
 		return notReady(1)
 	}
-	w.happened(d, "document_downloaded", c.now)
 	name := strings.NewReplacer("/", "_", "\\", "_").Replace(d.name)
 	file := makePDF(d.name, documentLines(d, c)...)
 	if !separate {

@@ -10,22 +10,59 @@ import (
 type field struct {
 	UUID       string          `json:"uuid"`
 	FieldID    string          `json:"field_id"`
-	Name       string          `json:"name"`
+	MergeField string          `json:"merge_field"`
 	Type       string          `json:"type"`
 	Value      json.RawMessage `json:"value"`
-	AssignedTo *string         `json:"assigned_to"`
+	AssignedTo string          `json:"assigned_to"` // id of a recipient
+	Layout     json.RawMessage `json:"layout"`
+	Settings   struct {
+		Placeholder string `json:"placeholder"`
+	} `json:"settings"`
 }
 
-func fieldViews(list []field) []field {
-	for i := range list {
-		list[i].Value = orEmpty(list[i].Value, "null")
+func fieldTypes() []string {
+	return []string{"checkbox", "collect_file", "date", "dropdown", "initials", "payment_details", "radio_buttons", "signature", "stamp", "text"}
+}
+
+// fieldViews are the fields in details and in the list of fields.
+func (d *document) fieldViews() []map[string]any {
+	list := []map[string]any{}
+	for _, f := range d.fields {
+		list = append(list, f.view(d))
 	}
-	return nonNil(list)
+	return list
+}
+
+func (f field) view(d *document) map[string]any {
+	empty := `""`
+	switch f.Type {
+	case "checkbox":
+		empty = "false"
+	case "signature", "initials", "stamp", "collect_file":
+		empty = "{}"
+	}
+	view := map[string]any{
+		"uuid": f.UUID, "field_id": f.FieldID, "name": f.FieldID, "title": f.FieldID, "type": f.Type,
+		"placeholder": f.Settings.Placeholder, "is_filled": f.Value != nil, "value": orEmpty(f.Value, empty),
+	}
+	if f.MergeField != "" {
+		view["merge_field"] = f.MergeField
+	}
+	if f.Type == "date" && f.Value == nil {
+		delete(view, "value") // an empty string is no date
+	}
+	if f.Layout != nil {
+		view["layout"] = f.Layout
+	}
+	if r, err := d.recipient(f.AssignedTo); err == nil {
+		view["assigned_to"] = r.assigned()
+	}
+	return view
 }
 
 // fieldsFromCreation reads the "fields" of a creation: an object from field names to {"value": …}. An
 // empty list is taken as none.
-func fieldsFromCreation(ids Source, raw json.RawMessage) ([]field, error) {
+func fieldsFromCreation(w *Workspace, raw json.RawMessage) ([]field, error) {
 	if len(raw) == 0 || string(raw) == "null" || string(raw) == "[]" {
 		return nil, nil
 	}
@@ -42,12 +79,18 @@ func fieldsFromCreation(ids Source, raw json.RawMessage) ([]field, error) {
 		}
 		var in struct {
 			Value json.RawMessage `json:"value"`
-			Role  string          `json:"role"`
 		}
 		if err := dec.Decode(&in); err != nil {
 			return nil, Invalid("fields", "Each field must be an object with a value.")
 		}
-		fields = append(fields, field{UUID: ids.ID(), FieldID: name.(string), Name: name.(string), Type: "text", Value: in.Value})
+		f := field{UUID: w.uuid(), FieldID: name.(string), MergeField: name.(string), Type: "text", Value: in.Value}
+		switch s := string(in.Value); {
+		case s == "true" || s == "false":
+			f.Type = "checkbox"
+		case s != "" && s[0] != '"': // the service shows numbers as text
+			f.Value, _ = json.Marshal(s)
+		}
+		fields = append(fields, f)
 	}
 	return fields, nil
 }
@@ -58,7 +101,7 @@ func (w *Workspace) listFields(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(map[string]any{"fields": fieldViews(d.fields)})
+	return ok(map[string]any{"fields": d.fieldViews()})
 }
 
 // addFields answers POST /public/v1/documents/{id}/fields.
@@ -78,33 +121,42 @@ func (w *Workspace) addFields(c *Call) (reply, error) {
 	}
 	for i := range in.Fields {
 		f := &in.Fields[i]
-		if f.Name == "" {
-			return reply{}, Invalid("fields", "Every field needs a name.")
+		switch {
+		case f.Layout == nil:
+			return reply{}, Invalid("layout", "This field is required.")
+		case !slices.Contains(fieldTypes(), f.Type):
+			return reply{}, Invalid("type", "Select a valid choice.")
 		}
-		f.UUID = w.ids.ID()
+		if f.AssignedTo != "" {
+			if _, err := d.recipient(f.AssignedTo); err != nil {
+				return reply{}, Invalid("assigned_to", "Recipient "+Bounded(f.AssignedTo, 40)+" is not in the document.")
+			}
+		}
+		f.UUID = w.uuid()
 		if f.FieldID == "" {
-			f.FieldID = f.Name
-		}
-		if f.Type == "" {
-			f.Type = "text"
+			f.FieldID = f.UUID
 		}
 	}
+	first := len(d.fields)
 	d.fields = append(d.fields, in.Fields...)
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
-	return ok(map[string]any{"fields": fieldViews(in.Fields)})
+	return ok(map[string]any{"fields": d.fieldViews()[first:]})
 }
 
-// assignFields answers PATCH /public/v1/documents/{id}/fields.
+// assignFields answers PATCH /public/v1/documents/{id}/fields. Null takes a field from its recipient.
 func (w *Workspace) assignFields(c *Call) (reply, error) {
 	var in struct {
 		Fields []struct {
-			UUID       string  `json:"uuid"`
+			FieldID    string  `json:"field_id"`
 			AssignedTo *string `json:"assigned_to"`
 		} `json:"fields"`
 	}
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
+	}
+	if len(in.Fields) == 0 {
+		return reply{}, Invalid("fields", "This field is required.")
 	}
 	d, err := w.draft(c)
 	if err != nil {
@@ -112,16 +164,17 @@ func (w *Workspace) assignFields(c *Call) (reply, error) {
 	}
 	assigned := slices.Clone(d.fields)
 	for _, change := range in.Fields {
-		i := slices.IndexFunc(assigned, func(f field) bool { return f.UUID == change.UUID })
+		i := slices.IndexFunc(assigned, func(f field) bool { return f.UUID == change.FieldID || f.FieldID == change.FieldID })
 		if i < 0 {
-			return reply{}, Invalid("fields", "Field "+Bounded(change.UUID, 40)+" is not in the document.")
+			return reply{}, Invalid("fields", "Field "+Bounded(change.FieldID, 40)+" is not in the document.")
 		}
+		assigned[i].AssignedTo = ""
 		if change.AssignedTo != nil {
 			if _, err := d.recipient(*change.AssignedTo); err != nil {
 				return reply{}, Invalid("fields", "Recipient "+Bounded(*change.AssignedTo, 40)+" is not in the document.")
 			}
+			assigned[i].AssignedTo = *change.AssignedTo
 		}
-		assigned[i].AssignedTo = change.AssignedTo
 	}
 	d.fields = assigned
 	d.changed(c.now)

@@ -1,6 +1,10 @@
 package workspace
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // folder holds documents or templates.
 type folder struct {
@@ -8,88 +12,90 @@ type folder struct {
 	created            time.Time
 }
 
-// folders are the operations of one of the two trees of folders.
-type folders struct {
-	shelf func(*Workspace) *shelf[folder]
-	holds func(*Workspace, string) bool // whether a folder has items
-}
-
-func documentTree() folders {
-	return folders{
-		shelf: func(w *Workspace) *shelf[folder] { return w.documentFolders },
-		holds: func(w *Workspace, id string) bool {
-			return len(keep(w.documents.all(), func(d *document) bool { return d.folderID == id && !d.deleted })) > 0
-		},
-	}
-}
-
-func templateTree() folders {
-	return folders{
-		shelf: func(w *Workspace) *shelf[folder] { return w.templateFolders },
-		holds: func(w *Workspace, id string) bool {
-			return len(keep(w.templates.all(), func(t *template) bool { return t.folderID == id && !t.deleted })) > 0
-		},
-	}
-}
-
-// list answers GET /public/v1/documents/folders and GET /public/v1/templates/folders.
-func (f folders) list(w *Workspace, c *Call) (reply, error) {
-	from, to, err := c.pages(50, 100)
-	if err != nil {
-		return reply{}, err
-	}
-	parent := c.query.Get("parent_uuid")
-	found := keep(f.shelf(w).all(), func(item *folder) bool { return item.parentID == parent })
-	list := []map[string]any{}
-	for _, item := range window(found, from, to) {
-		children := keep(f.shelf(w).all(), func(child *folder) bool { return child.parentID == item.id })
-		view := item.view()
-		view["has_folders"], view["has_items"] = len(children) > 0, f.holds(w, item.id)
-		list = append(list, view)
-	}
-	return results(list)
-}
-
 func (f *folder) view() map[string]any {
 	return map[string]any{"uuid": f.id, "name": f.name, "date_created": stamp(f.created)}
 }
 
-// create answers POST /public/v1/documents/folders and POST /public/v1/templates/folders.
-func (f folders) create(w *Workspace, c *Call) (reply, error) {
-	var in struct {
-		Name       string `json:"name"`
-		ParentUUID string `json:"parent_uuid"`
-	}
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	if in.Name == "" {
-		return reply{}, Invalid("name", "This field is required.")
-	}
-	if _, err := f.shelf(w).get(in.ParentUUID); in.ParentUUID != "" && err != nil {
-		return reply{}, Invalid("parent_uuid", "Folder does not exist.")
-	}
-	item := &folder{id: w.ids.ID(), parentID: in.ParentUUID, name: in.Name, created: c.now}
-	f.shelf(w).put(item.id, item, c.size())
-	return created(item.view())
+// documentFolders serves /public/v1/documents/folders and /public/v1/documents/folders/{id}.
+func documentFolders() resource[folder] {
+	return folders(
+		func(w *Workspace) *collection[folder] { return w.documentFolders },
+		func(w *Workspace, id string) bool {
+			return len(keep(w.documents.all(), func(d *document) bool { return d.folderID == id && !d.deleted })) > 0
+		},
+	)
 }
 
-// rename answers PUT /public/v1/documents/folders/{id} and PUT /public/v1/templates/folders/{id}.
-func (f folders) rename(w *Workspace, c *Call) (reply, error) {
-	var in struct {
-		Name string `json:"name"`
+// templateFolders serves /public/v1/templates/folders and /public/v1/templates/folders/{id}.
+func templateFolders() resource[folder] {
+	return folders(
+		func(w *Workspace) *collection[folder] { return w.templateFolders },
+		func(w *Workspace, id string) bool {
+			return len(keep(w.templates.all(), func(t *template) bool { return t.folderID == id && !t.deleted })) > 0
+		},
+	)
+}
+
+// folders serves one of the two trees; holds reports whether a folder has items.
+func folders(in func(*Workspace) *collection[folder], holds func(*Workspace, string) bool) resource[folder] {
+	read := func(w *Workspace, c *Call, f *folder) error {
+		var body struct {
+			Name       string `json:"name"`
+			ParentUUID string `json:"parent_uuid"`
+		}
+		if err := c.decode(&body); err != nil {
+			return err
+		}
+		if body.Name == "" {
+			return Invalid("name", "This field is required.")
+		}
+		if _, err := in(w).get(body.ParentUUID); body.ParentUUID != "" && err != nil {
+			return Invalid("parent_uuid", "Folder does not exist.")
+		}
+		f.name = body.Name
+		if body.ParentUUID != "" {
+			f.parentID = body.ParentUUID
+		}
+		return nil
 	}
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
+	return resource[folder]{
+		in: in, key: "id", change: read, page: counted,
+		create: func(w *Workspace, c *Call) (string, *folder, error) {
+			f := &folder{id: w.ids.ID(), created: c.now}
+			return f.id, f, read(w, c, f)
+		},
+		show: func(_ *Workspace, _ *Call, f *folder) any { return f.view() },
+		brief: func(w *Workspace, _ *Call, f *folder) any {
+			view := f.view()
+			view["has_folders"] = len(keep(in(w).all(), func(child *folder) bool { return child.parentID == f.id })) > 0
+			view["has_items"] = holds(w, f.id)
+			return view
+		},
+		filters: func(_ *Workspace, c *Call) ([]filter[folder], error) {
+			parent := c.query.Get("parent_uuid")
+			return []filter[folder]{func(f *folder) bool { return f.parentID == parent }}, nil
+		},
 	}
-	item, err := f.shelf(w).get(c.vars["id"])
+}
+
+// form is a web form that makes documents.
+type form struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	Status       string `json:"status"`
+	DateCreated  stamp  `json:"date_created"`
+	DateModified stamp  `json:"date_modified"`
+}
+
+// listForms answers GET /public/v1/forms.
+func (w *Workspace) listForms(c *Call) (reply, error) {
+	from, to, err := c.pages(50, 100)
 	if err != nil {
 		return reply{}, err
 	}
-	if in.Name == "" {
-		return reply{}, Invalid("name", "This field is required.")
-	}
-	item.name = in.Name
-	f.shelf(w).grow(item.id, c.size())
-	return ok(item.view())
+	statuses, name := c.query["status"], strings.ToLower(c.query.Get("name"))
+	found := slices.DeleteFunc(slices.Clone(w.forms), func(f form) bool {
+		return len(statuses) > 0 && !slices.Contains(statuses, f.Status) || !strings.Contains(strings.ToLower(f.Name), name)
+	})
+	return ok(map[string]any{"results": nonNil(window(found, from, to)), "has_next_page": len(found) > to})
 }

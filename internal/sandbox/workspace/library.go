@@ -17,79 +17,85 @@ type libraryItem struct {
 	tokens   json.RawMessage
 }
 
-func (i *libraryItem) brief() map[string]any {
-	return map[string]any{
-		"id": i.id, "name": i.name, "version": "2",
-		"date_created": stamp(i.created), "date_modified": stamp(i.created),
-	}
-}
-
-// listLibrary answers GET /public/v1/content-library-items. The service answers 400 to a parameter with an empty value here.
-func (w *Workspace) listLibrary(c *Call) (reply, error) {
-	for name, values := range c.query {
-		for _, v := range values {
-			if v == "" {
-				return reply{}, Invalid(name, "This field may not be blank.")
-			}
+// library serves /public/v1/content-library-items and /public/v1/content-library-items/{id}.
+func library() resource[libraryItem] {
+	brief := func(i *libraryItem) map[string]any {
+		return map[string]any{
+			"id": i.id, "name": i.name, "version": "2", "date_created": stamp(i.created), "date_modified": stamp(i.created),
 		}
 	}
-	from, to, err := c.pages(50, 100)
-	if err != nil {
-		return reply{}, err
+	return resource[libraryItem]{
+		in:     func(w *Workspace) *collection[libraryItem] { return w.library },
+		key:    "id",
+		page:   counted,
+		create: (*Workspace).newLibraryItem,
+		brief:  func(_ *Workspace, _ *Call, i *libraryItem) any { return brief(i) },
+		show: func(_ *Workspace, _ *Call, i *libraryItem) any {
+			status := brief(i)
+			status["status"] = "cli.PROCESSED"
+			return status
+		},
+		filters: func(_ *Workspace, c *Call) ([]filter[libraryItem], error) {
+			for name, values := range c.query { // the service answers 400 to a parameter with an empty value here
+				for _, v := range values {
+					if v == "" {
+						return nil, Invalid(name, "This field may not be blank.")
+					}
+				}
+			}
+			deleted, err := c.flag("deleted")
+			q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
+			return []filter[libraryItem]{
+				func(*libraryItem) bool { return !deleted }, // nothing can be deleted here
+				func(i *libraryItem) bool { return strings.Contains(strings.ToLower(i.name), q) },
+				func(i *libraryItem) bool { return id == "" || i.id == id },
+				func(i *libraryItem) bool { return folderID == "" || i.folderID == folderID },
+				func(i *libraryItem) bool { return len(tags) == 0 || sharesAny(i.tags, tags) },
+			}, err
+		},
 	}
-	deleted, err := c.flag("deleted")
-	if err != nil {
-		return reply{}, err
-	}
-	q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
-	found := keep(w.library.all(),
-		func(*libraryItem) bool { return !deleted }, // nothing can be deleted here
-		func(i *libraryItem) bool { return strings.Contains(strings.ToLower(i.name), q) },
-		func(i *libraryItem) bool { return id == "" || i.id == id },
-		func(i *libraryItem) bool { return folderID == "" || i.folderID == folderID },
-		func(i *libraryItem) bool { return len(tags) == 0 || sharesAny(i.tags, tags) },
-	)
-	list := []map[string]any{}
-	for _, i := range window(found, from, to) {
-		list = append(list, i.brief())
-	}
-	return results(list)
 }
 
-// createLibraryItem answers POST /public/v1/content-library-items and POST /public/v1/content-library-items?upload.
-func (w *Workspace) createLibraryItem(c *Call) (reply, error) {
+func (w *Workspace) newLibraryItem(c *Call) (string, *libraryItem, error) {
+	name, err := c.nameOrFile()
+	if err != nil {
+		return "", nil, err
+	}
 	var in struct {
-		Name   string
 		Tags   []string
 		Tokens json.RawMessage
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return "", nil, err
+	}
+	item := &libraryItem{id: w.ids.ID(), name: name, created: c.now, tags: in.Tags, tokens: in.Tokens}
+	return item.id, item, nil
+}
+
+// nameOrFile returns the name that was sent, or that of the uploaded file.
+func (c *Call) nameOrFile() (string, error) {
+	var in struct{ Name, URL string }
+	if err := c.decode(&in); err != nil {
+		return "", err
 	}
 	if c.upload != nil {
 		file, err := c.file()
 		if err != nil {
-			return reply{}, err
+			return "", err
 		}
 		in.Name = cmp.Or(in.Name, strings.TrimSuffix(file.name, path.Ext(file.name)))
 	}
+	if in.URL != "" {
+		base, err := fileURL(in.URL)
+		if err != nil {
+			return "", err
+		}
+		in.Name = cmp.Or(in.Name, base)
+	}
 	if in.Name == "" {
-		return reply{}, Invalid("name", "This field is required.")
+		return "", Invalid("name", "This field is required.")
 	}
-	item := &libraryItem{id: w.ids.ID(), name: in.Name, created: c.now, tags: in.Tags, tokens: in.Tokens}
-	w.library.put(item.id, item, c.size())
-	return created(item.brief())
-}
-
-// libraryStatus answers GET /public/v1/content-library-items/{id}.
-func (w *Workspace) libraryStatus(c *Call) (reply, error) {
-	item, err := w.library.get(c.vars["id"])
-	if err != nil {
-		return reply{}, err
-	}
-	status := item.brief()
-	status["status"] = "cli.PROCESSED"
-	return ok(status)
+	return in.Name, nil
 }
 
 // libraryDetails answers GET /public/v1/content-library-items/{id}/details.
@@ -98,22 +104,26 @@ func (w *Workspace) libraryDetails(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	details := item.brief()
-	for key, value := range map[string]any{
-		"content_date_modified": stamp(item.created), "created_by": w.person(w.members[0].MembershipID),
+	return ok(map[string]any{
+		"id": item.id, "name": item.name, "version": "2", "date_created": stamp(item.created), "date_modified": stamp(item.created),
+		"content_date_modified": stamp(item.created), "created_by": w.person(w.me),
 		"metadata": map[string]any{}, "tokens": orEmpty(item.tokens, "[]"), "fields": []any{},
-		"pricing": map[string]any{"tables": []any{}}, "tags": nonNil(item.tags), "roles": []any{},
-		"content_placeholders": []any{}, "images": []any{},
-	} {
-		details[key] = value
-	}
-	return ok(details)
+		"pricing": noPricing(), "tags": nonNil(item.tags), "roles": []any{},
+		"content_placeholders": []any{}, "images": []any{}, "tables": []any{},
+	})
+}
+
+func noPricing() map[string]any {
+	return map[string]any{"tables": []any{}, "quotes": []any{}, "total": "0.00"}
 }
 
 // appendLibraryItem answers POST /public/v1/documents/{id}/append-content-library-item.
 func (w *Workspace) appendLibraryItem(c *Call) (reply, error) {
 	var in struct {
-		ID string `json:"cli_id"`
+		Item struct {
+			ID    string            `json:"id"`
+			Pages []json.RawMessage `json:"pages"`
+		} `json:"cli"`
 	}
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
@@ -122,11 +132,14 @@ func (w *Workspace) appendLibraryItem(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	item, err := w.library.get(in.ID)
+	item, err := w.library.get(in.Item.ID)
 	if err != nil {
-		return reply{}, Invalid("cli_id", "Content library item does not exist.")
+		return reply{}, Invalid("cli", "Content library item does not exist.")
 	}
 	d.changed(c.now)
-	w.happened(d, "content_library_item_appended", c.now)
-	return created(map[string]any{"document_uuid": d.id, "cli_id": item.id, "name": item.name})
+	w.happened(d, actionRevised, c.now)
+	return created(map[string]any{
+		"cli":           map[string]any{"id": item.id, "pages": nonNil(in.Item.Pages)},
+		"block_mapping": map[string]any{"images": []any{}, "pricing_tables": []any{}, "tables": []any{}, "texts": []any{}},
+	})
 }

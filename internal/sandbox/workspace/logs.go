@@ -1,7 +1,6 @@
 package workspace
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,25 +47,25 @@ func statusFits(want string, status int) bool {
 
 func logView(e Request) map[string]any {
 	return map[string]any{
-		"id": e.ID, "request_id": e.ID, "method": e.Method, "url": e.Target, "status": e.Status,
-		"request_time":     stamp(e.Time),
-		"response_time":    stamp(e.Time.Add(e.Duration)),
-		"environment_type": "SANDBOX",
+		"id": e.ID, "method": e.Method, "url": e.Target, "status": e.Status,
+		"request_time":  stamp(e.Time),
+		"response_time": stamp(e.Time.Add(e.Duration)),
 	}
 }
 
-// logDetails answers GET /public/v1/logs/{id} and GET /public/v2/logs/{id}. Bodies are not kept, so they are not told.
+// logDetails answers GET /public/v1/logs/{id} and GET /public/v2/logs/{id}. Bodies are not kept, so they are empty.
 func (w *Workspace) logDetails(c *Call) (reply, error) {
 	for _, e := range w.log() {
 		if e.ID != c.vars["id"] {
 			continue
 		}
 		details := logView(e)
+		details["request_id"] = e.ID
 		_, query, _ := strings.Cut(e.Target, "?")
 		for key, value := range map[string]any{
-			"query_params_string": query, "token_type": strings.ToLower(e.Scheme), "key": e.Token,
-			"application": "Sandbox application", "user_id": w.members[0].UserID, "user_email": w.members[0].Email,
-			"request_body": nil, "response_body": nil, "http_status_text": http.StatusText(e.Status),
+			"query_params_string": query, "token_type": strings.ToUpper(strings.ReplaceAll(e.Scheme, "-", "_")), "key": e.Token,
+			"application": "Sandbox application", "user_id": w.current().UserID, "user_email": w.current().Email,
+			"query_params_object": nil, "request_body": map[string]any{}, "response_body": map[string]any{},
 		} {
 			details[key] = value
 		}

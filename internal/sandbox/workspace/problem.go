@@ -61,10 +61,6 @@ func malformed(message string) *Problem {
 // NotFound reports that there is no such item or route.
 func NotFound() *Problem { return &Problem{Status: 404, Kind: "not_found", Detail: "Not found"} }
 
-func conflict(format string, args ...any) *Problem {
-	return &Problem{Status: 409, Kind: "request_error", Detail: fmt.Sprintf(format, args...)}
-}
-
 func tooBig(limit int64) *Problem {
 	return &Problem{Status: 413, Kind: "request_error",
 		Detail: fmt.Sprintf("Attached file is too big. Maximum file size is %d MB", limit/1_000_000)}

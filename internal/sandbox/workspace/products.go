@@ -3,91 +3,194 @@ package workspace
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
+// priceConfiguration is how a product is priced.
+type priceConfiguration struct {
+	UUID          string          `json:"uuid"`
+	Currency      string          `json:"currency"`
+	PricingMethod *int            `json:"pricing_method"` // 0 flat, 1 volume, 2 tiered
+	Price         *float64        `json:"price"`
+	Cost          *float64        `json:"cost"`
+	BillingType   string          `json:"billing_type"`
+	BillingCycle  *string         `json:"billing_cycle"`
+	Tiers         json.RawMessage `json:"tiers"`
+}
+
+// variant is the part of a product that has a price.
+type variant struct {
+	SKU           *string            `json:"sku"`
+	Description   *string            `json:"description"`
+	CustomFields  json.RawMessage    `json:"custom_fields"`
+	Images        json.RawMessage    `json:"images"`
+	Configuration priceConfiguration `json:"price_configuration"`
+}
+
 // product is an item of the catalogue.
 type product struct {
-	UUID        string          `json:"uuid"`
-	Title       string          `json:"title"`
-	SKU         string          `json:"sku"`
-	Description string          `json:"description"`
-	Type        string          `json:"type"`
-	Price       json.RawMessage `json:"price"`
-	Modified    stamp           `json:"date_modified"`
+	id, variantID string
+	title, kind   string
+	categoryID    *string
+	variant       variant
+	bundle        []bundleItem
+	author        string
+	created       stamp
+	modified      stamp
 }
 
-func (p *product) prepare(c *Call) error {
-	if p.Title == "" {
-		return Invalid("title", "This field is required.")
-	}
-	p.Type, p.Price, p.Modified = cmp.Or(p.Type, "regular"), orEmpty(p.Price, "null"), stamp(c.now)
-	return nil
+type bundleItem struct {
+	Item     json.RawMessage `json:"item_or_uuid"`
+	Quantity int             `json:"quantity"`
 }
 
-// searchProducts answers GET /public/v2/product-catalog/items/search.
-func (w *Workspace) searchProducts(c *Call) (reply, error) {
-	size, err := c.number("per_page", 50, 1, 100)
-	if err != nil {
-		return reply{}, err
+// products serves /public/v2/product-catalog/items and /public/v2/product-catalog/items/{item_uuid}.
+func products() resource[product] {
+	return resource[product]{
+		in:   func(w *Workspace) *collection[product] { return w.products },
+		key:  "item_uuid",
+		made: 200,
+		create: func(w *Workspace, c *Call) (string, *product, error) {
+			p := &product{id: w.uuid(), variantID: w.uuid(), kind: "regular", created: stamp(c.now), author: w.current().UserID}
+			p.variant.Configuration.UUID = w.uuid()
+			var in struct {
+				variant
+				Title       string
+				Type        string
+				CategoryID  *string      `json:"category_id"`
+				BundleItems []bundleItem `json:"bundle_items"`
+			}
+			in.Configuration.UUID = p.variant.Configuration.UUID
+			if err := c.decode(&in); err != nil {
+				return "", nil, err
+			}
+			p.title, p.kind, p.categoryID, p.bundle = in.Title, cmp.Or(in.Type, p.kind), in.CategoryID, in.BundleItems
+			p.variant = in.variant
+			return p.id, p, p.check(c)
+		},
+		change: func(_ *Workspace, c *Call, p *product) error {
+			in := struct {
+				Title       string
+				Type        string
+				CategoryID  *string      `json:"category_id"`
+				BundleItems []bundleItem `json:"bundle_items"`
+				Variant     *variant     `json:"product_variant"`
+			}{Title: p.title, Type: p.kind, CategoryID: p.categoryID, BundleItems: p.bundle}
+			changed := p.variant
+			in.Variant = &changed
+			if err := c.decode(&in); err != nil {
+				return err
+			}
+			p.title, p.kind, p.categoryID, p.bundle = in.Title, in.Type, in.CategoryID, in.BundleItems
+			if in.Variant != nil {
+				id := p.variant.Configuration.UUID
+				p.variant = *in.Variant
+				p.variant.Configuration.UUID = id
+			}
+			return p.check(c)
+		},
+		show:  func(w *Workspace, _ *Call, p *product) any { return w.catalogueItem(p) },
+		brief: func(w *Workspace, _ *Call, p *product) any { return w.searchItem(p) },
+		filters: func(_ *Workspace, c *Call) ([]filter[product], error) {
+			query, types, excluded, category := strings.ToLower(c.query.Get("query")), c.query["types"], c.query["exclude_uuids"], c.query.Get("category_id")
+			return []filter[product]{
+				func(p *product) bool {
+					return strings.Contains(strings.ToLower(p.title+" "+text(p.variant.SKU)), query)
+				},
+				func(p *product) bool { return len(types) == 0 || slices.Contains(types, p.kind) },
+				func(p *product) bool { return !slices.Contains(excluded, p.id) },
+				func(p *product) bool { return category == "" || text(p.categoryID) == category },
+			}, nil
+		},
+		page: func(c *Call, all []any) (any, error) {
+			size, err := c.number("per_page", 50, 1, 100)
+			if err != nil {
+				return nil, err
+			}
+			page, err := c.number("page", 1, 1, 1_000_000)
+			return map[string]any{
+				"items": window(all, (page-1)*size, page*size), "has_more_items": len(all) > page*size, "total": len(all),
+			}, err
+		},
 	}
-	page, err := c.number("page", 1, 1, 1_000_000)
-	if err != nil {
-		return reply{}, err
-	}
-	query := strings.ToLower(c.query.Get("query"))
-	found := keep(w.products.all(), func(p *product) bool {
-		return strings.Contains(strings.ToLower(p.Title+" "+p.SKU), query)
-	})
-	return ok(map[string]any{"items": nonNil(window(found, (page-1)*size, page*size)), "has_more_items": len(found) > page*size, "total": len(found)})
 }
 
-// createProduct answers POST /public/v2/product-catalog/items.
-func (w *Workspace) createProduct(c *Call) (reply, error) {
-	var in product
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	if err := in.prepare(c); err != nil {
-		return reply{}, err
-	}
-	in.UUID = w.ids.ID()
-	w.products.put(in.UUID, &in, c.size())
-	return ok(in)
-}
-
-// productDetails answers GET /public/v2/product-catalog/items/{item_uuid}.
-func (w *Workspace) productDetails(c *Call) (reply, error) {
-	found, err := w.products.get(c.vars["item_uuid"])
-	if err != nil {
-		return reply{}, err
-	}
-	return ok(found)
-}
-
-// changeProduct answers PATCH /public/v2/product-catalog/items/{item_uuid}.
-func (w *Workspace) changeProduct(c *Call) (reply, error) {
-	found, err := w.products.get(c.vars["item_uuid"])
-	if err != nil {
-		return reply{}, err
-	}
-	changed := *found
-	if err := c.decode(&changed); err != nil {
-		return reply{}, err
-	}
-	changed.UUID = found.UUID
-	if err := changed.prepare(c); err != nil {
-		return reply{}, err
-	}
-	*found = changed
-	w.products.grow(found.UUID, c.size())
-	return ok(found)
-}
-
-// deleteProduct answers DELETE /public/v2/product-catalog/items/{item_uuid}: 200 with an empty body, where others answer 204.
+// deleteProduct answers DELETE /public/v2/product-catalog/items/{item_uuid} with 200 and an empty body,
+// where others answer 204.
 func (w *Workspace) deleteProduct(c *Call) (reply, error) {
 	if !w.products.remove(c.vars["item_uuid"]) {
 		return reply{}, NotFound()
 	}
 	return reply{status: 200}, nil
+}
+
+func (p *product) check(c *Call) error {
+	price := &p.variant.Configuration
+	switch {
+	case p.title == "":
+		return Invalid("title", "This field is required.")
+	case p.kind != "regular" && p.kind != "bundle":
+		return Invalid("type", "Select a valid choice: regular or bundle.")
+	case price.Currency == "" || price.PricingMethod == nil:
+		return Invalid("price_configuration", "currency and pricing_method are required.")
+	case *price.PricingMethod < 0 || *price.PricingMethod > 2:
+		return Invalid("pricing_method", "Select a valid choice: 0, 1 or 2.")
+	}
+	price.BillingType = cmp.Or(price.BillingType, "one_time")
+	price.Tiers = orEmpty(price.Tiers, "null")
+	p.variant.CustomFields, p.variant.Images = orEmpty(p.variant.CustomFields, "[]"), orEmpty(p.variant.Images, "[]")
+	p.modified = stamp(c.now)
+	return nil
+}
+
+// catalogueItem is a product by itself, with its one variant.
+func (w *Workspace) catalogueItem(p *product) map[string]any {
+	bundle := []any{}
+	for _, b := range p.bundle {
+		item := json.RawMessage(b.Item)
+		var id string
+		if json.Unmarshal(b.Item, &id) == nil {
+			found, err := w.products.get(id)
+			if err != nil {
+				continue // it was deleted since
+			}
+			price := found.variant.Configuration
+			item, _ = json.Marshal(map[string]any{
+				"uuid": found.id, "title": found.title, "sku": found.variant.SKU, "description": found.variant.Description,
+				"image_url": nil, "images": found.variant.Images, "currency": price.Currency, "price": price.Price,
+			})
+		}
+		bundle = append(bundle, map[string]any{"item": item, "quantity": b.Quantity})
+	}
+	return map[string]any{
+		"uuid": p.id, "title": p.title, "type": p.kind, "category_id": p.categoryID, "category_name": nil, "bundle_items": bundle,
+		"created_by": p.author, "modified_by": p.author, "date_created": p.created, "date_modified": p.modified,
+		"default_price_configuration": p.variant.Configuration,
+		"variants": []any{map[string]any{
+			"uuid": p.variantID, "sku": p.variant.SKU, "description": p.variant.Description, "custom_fields": p.variant.CustomFields,
+			"images": p.variant.Images, "status": 1, "date_created": p.created, "date_modified": p.modified,
+			"price_configurations": []any{p.variant.Configuration},
+		}},
+	}
+}
+
+// searchItem is a product in GET /public/v2/product-catalog/items/search.
+func (w *Workspace) searchItem(p *product) map[string]any {
+	price := p.variant.Configuration
+	return map[string]any{
+		"uuid": p.id, "title": p.title, "type": p.kind, "sku": text(p.variant.SKU), "description": p.variant.Description,
+		"category_id": p.categoryID, "category_name": nil, "custom_fields": p.variant.CustomFields, "images": p.variant.Images,
+		"image_src": nil, "highlights": map[string]any{}, "bundle_items_count": len(p.bundle), "workspace_id": w.home,
+		"billing_type": price.BillingType, "billing_cycle": nil, "currency": price.Currency, "price": price.Price, "cost": price.Cost,
+		"pricing_method": price.PricingMethod, "tiers": price.Tiers, "min_tier_value": nil, "max_tier_value": nil,
+		"created_by": p.author, "modified_by": p.author, "date_created": p.created, "date_modified": p.modified,
+	}
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

@@ -2,79 +2,182 @@ package workspace
 
 import (
 	"encoding/json"
-	"net/mail"
 	"slices"
 )
 
-// recipientInput is a recipient as clients send it.
+// recipientInput is a recipient, or a group of them, as clients send it.
 type recipientInput struct {
 	ID           string          `json:"id"`
+	Type         string          `json:"type"` // recipient_group, or recipient, which is meant by none
+	Name         string          `json:"name"` // of a group
+	Members      []memberInput   `json:"members"`
 	Email        string          `json:"email"`
 	Phone        string          `json:"phone"`
 	FirstName    string          `json:"first_name"`
 	LastName     string          `json:"last_name"`
 	Role         string          `json:"role"`
 	SigningOrder *int            `json:"signing_order"`
+	Delivery     json.RawMessage `json:"delivery_methods"`
+	Redirect     json.RawMessage `json:"redirect"`
 	Verification json.RawMessage `json:"verification_settings"`
 }
 
-// recipient is one person on a document.
+type memberInput struct {
+	Email     string `json:"email"`
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+}
+
+// recipient is one person on a document, or a group of which one signs.
 type recipient struct {
-	ID           string   `json:"id"`
-	contactID    string   // told as contact_id
-	Email        string   `json:"email"`
-	Phone        string   `json:"phone"`
-	FirstName    string   `json:"first_name"`
-	LastName     string   `json:"last_name"`
-	Type         string   `json:"recipient_type"` // SIGNER or CC
-	Role         string   `json:"role"`
-	Roles        []string `json:"roles"`
-	SigningOrder *int     `json:"signing_order"`
-	Completed    bool     `json:"has_completed"`
-	SharedLink   string   `json:"shared_link"`
+	ID, contactID    string
+	Email, Phone     string
+	FirstName        string
+	LastName         string
+	kind             string // signer or CC
+	role             string
+	order            *int
+	completed        bool
+	group            string // name; empty for a person
+	members          []groupMember
+	delivery         json.RawMessage
+	redirect, verify json.RawMessage
 }
 
-func recipientViews(list []*recipient) []any {
-	views := []any{}
-	for _, r := range list {
-		views = append(views, struct {
-			*recipient
-			ContactID string `json:"contact_id"`
-		}{r, r.contactID})
-	}
-	return views
+type groupMember struct {
+	ID            string  `json:"id"`
+	Email         string  `json:"email"`
+	FirstName     string  `json:"first_name"`
+	LastName      string  `json:"last_name"`
+	Avatar        *string `json:"avatar"`
+	SharedLink    string  `json:"shared_link"`
+	SignatureDate *string `json:"signature_date"`
 }
 
-func checkEmail(field, email string) error {
-	if a, err := mail.ParseAddress(email); err != nil || a.Address != email {
-		return Invalid(field, "Enter a valid email address.")
+// link leads nowhere, on purpose.
+func link(id string) string { return "https://app.pandadoc.example/document/" + id }
+
+func (r *recipient) isGroup() bool { return r.group != "" }
+
+// view is a recipient in details. Clients tell people from groups by "type".
+func (r *recipient) view() map[string]any {
+	roles := []string{}
+	if r.role != "" {
+		roles = append(roles, r.role)
 	}
-	return nil
+	view := map[string]any{
+		"id": r.ID, "recipient_type": r.kind, "role": r.role, "roles": roles, "signing_order": r.order, "has_completed": r.completed,
+	}
+	if r.isGroup() {
+		view["type"], view["name"], view["members"], view["email"] = "recipient_group", r.group, r.members, nil
+		return view
+	}
+	for key, value := range map[string]any{
+		"type": "recipient", "email": nullable(r.Email), "phone": nullable(r.Phone), "first_name": r.FirstName, "last_name": r.LastName,
+		"avatar": nil, "contact_id": r.contactID, "shared_link": link(r.ID), "signature_date": nil, "delivery_methods": r.methods(),
+		"redirect": orEmpty(r.redirect, `{"is_enabled":false,"url":null}`), "verification_settings": orEmpty(r.verify, "null"),
+	} {
+		view[key] = value
+	}
+	return view
 }
 
-// newRecipient makes a signer, and a contact if the address is new.
-func (w *Workspace) newRecipient(in recipientInput, place int) (*recipient, error) {
-	if in.Email == "" && in.Phone == "" {
-		return nil, Invalid("recipients", "Email or phone is required.")
-	}
-	if in.Email != "" {
-		if err := checkEmail("recipients", in.Email); err != nil {
-			return nil, err
+// assigned is a recipient as fields name it, where nothing may be null.
+func (r *recipient) assigned() map[string]any {
+	view := map[string]any{}
+	for key, value := range r.view() {
+		switch {
+		case key == "signing_order" && r.order == nil, key == "redirect" && r.redirect == nil:
+		case key == "avatar" || key == "contact_id" || key == "shared_link" || key == "signature_date" || key == "verification_settings":
+		case value == nil:
+			view[key] = ""
+		default:
+			view[key] = value
 		}
 	}
+	return view
+}
+
+// sent is a recipient in the answer to sending.
+func (r *recipient) sent() map[string]any {
+	kind := "recipient"
+	if r.isGroup() {
+		kind = "recipient_group"
+	}
+	return map[string]any{
+		"id": r.ID, "type": kind, "recipient_type": r.kind, "email": nullable(r.Email), "phone": nullable(r.Phone), "first_name": r.FirstName,
+		"last_name": r.LastName, "signing_order": r.order, "shared_link": link(r.ID), "delivery_methods": r.methods(),
+	}
+}
+
+func (r *recipient) methods() json.RawMessage {
+	return orEmpty(r.delivery, `{"email":true,"sms":false}`)
+}
+
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// newRecipient makes a signer or a group of signers, and a contact if the address is new.
+func (w *Workspace) newRecipient(in recipientInput, place int) (*recipient, error) {
 	if in.SigningOrder == nil {
 		in.SigningOrder = &place
 	}
-	r := &recipient{
-		ID: w.ids.ID(), Email: in.Email, Phone: in.Phone, FirstName: in.FirstName, LastName: in.LastName,
-		Type: "SIGNER", Role: in.Role, Roles: []string{}, SigningOrder: in.SigningOrder,
+	r := &recipient{ID: w.ids.ID(), kind: "signer", role: in.Role, order: in.SigningOrder}
+	if in.Type == "recipient_group" && in.Name == "" {
+		return nil, Invalid("recipients", "A recipient group needs a name.")
 	}
-	if in.Role != "" {
-		r.Roles = []string{in.Role}
+	if in.Type != "recipient_group" && in.Email == "" && in.Phone == "" {
+		return nil, Invalid("recipients", "Email or phone is required.")
 	}
-	r.contactID = w.contactFor(in)
-	r.SharedLink = "https://app.pandadoc.example/document/" + r.ID // leads nowhere, on purpose
+	if err := r.apply(w, in); err != nil {
+		return nil, err
+	}
+	if !r.isGroup() {
+		r.contactID = w.contactFor(r)
+	}
 	return r, nil
+}
+
+// apply takes over what was sent and leaves the rest.
+func (r *recipient) apply(w *Workspace, in recipientInput) error {
+	if in.Email != "" {
+		if err := checkEmail("recipients", in.Email); err != nil {
+			return err
+		}
+	}
+	if in.Members != nil {
+		members := []groupMember{}
+		for _, m := range in.Members {
+			if err := checkEmail("members", m.Email); err != nil {
+				return err
+			}
+			id := w.uuid()
+			members = append(members, groupMember{ID: id, Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, SharedLink: link(id)})
+		}
+		r.members = members
+	}
+	if in.Type == "recipient_group" || r.isGroup() || in.Members != nil {
+		r.members = nonNil(r.members)
+		if in.Name != "" {
+			r.group = in.Name
+		}
+		return nil
+	}
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{{&r.Email, in.Email}, {&r.Phone, in.Phone}, {&r.FirstName, in.FirstName}, {&r.LastName, in.LastName}} {
+		if f.from != "" {
+			*f.to = f.from
+		}
+	}
+	r.delivery, r.redirect = replaced(r.delivery, in.Delivery), replaced(r.redirect, in.Redirect)
+	r.verify = replaced(r.verify, in.Verification)
+	return nil
 }
 
 // changedRecipients applies an update's list, which names recipients by id or brings new ones. It
@@ -94,27 +197,13 @@ func (w *Workspace) changedRecipients(d *document, list []recipientInput) ([]*re
 		if err != nil {
 			return nil, Invalid("recipients", "Recipient "+Bounded(in.ID, 40)+" is not in the document.")
 		}
-		if in.Email != "" {
-			if err := checkEmail("recipients", in.Email); err != nil {
-				return nil, err
-			}
-		}
 		updated := *r
-		updated.apply(in)
+		if err := updated.apply(w, in); err != nil {
+			return nil, err
+		}
 		changed = append(changed, &updated)
 	}
 	return changed, nil
-}
-
-func (r *recipient) apply(in recipientInput) {
-	for _, f := range []struct {
-		to   *string
-		from string
-	}{{&r.Email, in.Email}, {&r.Phone, in.Phone}, {&r.FirstName, in.FirstName}, {&r.LastName, in.LastName}} {
-		if f.from != "" {
-			*f.to = f.from
-		}
-	}
 }
 
 func (d *document) recipient(id string) (*recipient, error) {
@@ -126,107 +215,139 @@ func (d *document) recipient(id string) (*recipient, error) {
 	return nil, NotFound()
 }
 
-// addRecipient answers POST /public/v1/documents/{id}/recipients: a contact or a member gets a copy.
+// addRecipient answers POST /public/v1/documents/{id}/recipients: a contact gets a copy.
 func (w *Workspace) addRecipient(c *Call) (reply, error) {
-	var in struct{ ID, Kind string }
-	if err := c.decode(&in); err != nil {
+	person, err := w.contactOf(c)
+	if err != nil {
 		return reply{}, err
 	}
 	d, err := w.document(c)
 	if err != nil {
 		return reply{}, err
 	}
-	if in.Kind != "contact" {
-		return reply{}, Invalid("kind", "Select a valid choice: contact.")
-	}
-	person, err := w.contacts.get(in.ID)
-	if err != nil {
-		return reply{}, Invalid("id", "Contact does not exist.")
-	}
-	r, err := w.newRecipient(recipientInput{Email: person.Email, FirstName: person.FirstName, LastName: person.LastName}, len(d.recipients)+1)
-	if err != nil {
-		return reply{}, err
-	}
-	r.Type, r.SigningOrder = "CC", nil
+	r := &recipient{ID: w.ids.ID(), kind: "CC", Email: person.Email, FirstName: person.FirstName, LastName: person.LastName, contactID: person.ID}
 	d.recipients = append(d.recipients, r)
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
+	w.happened(d, actionRecipientAdded, c.now)
 	return ok(map[string]string{"recipient_id": r.ID})
 }
 
 // deleteRecipient answers DELETE /public/v1/documents/{id}/recipients/{recipient_id}.
 func (w *Workspace) deleteRecipient(c *Call) (reply, error) {
-	d, err := w.document(c)
+	d, r, err := w.recipientOf(c)
 	if err != nil {
 		return reply{}, err
 	}
-	if _, err := d.recipient(c.vars["recipient_id"]); err != nil {
-		return reply{}, err
-	}
-	d.recipients = slices.DeleteFunc(d.recipients, func(r *recipient) bool { return r.ID == c.vars["recipient_id"] })
+	d.recipients = slices.DeleteFunc(d.recipients, func(other *recipient) bool { return other == r })
 	d.changed(c.now)
+	w.happened(d, actionRecipientDeleted, c.now)
 	return noContent()
 }
 
-// editRecipient answers PATCH /public/v1/documents/{id}/recipients/recipient/{recipient_id}.
+// editRecipient answers PATCH /public/v1/documents/{id}/recipients/recipient/{recipient_id}, and the
+// shorter path that the Python client uses.
 func (w *Workspace) editRecipient(c *Call) (reply, error) {
-	_, r, in, err := w.recipientChange(c)
+	var in recipientInput
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	d, r, err := w.recipientOf(c)
 	if err != nil {
 		return reply{}, err
 	}
-	r.apply(in)
+	changed := *r
+	if err := changed.apply(w, in); err != nil {
+		return reply{}, err
+	}
+	*r = changed
+	w.documents.grow(d.id, c.size())
+	w.happened(d, actionRecipientEdited, c.now)
 	return noContent()
 }
 
-// reassignRecipient answers POST /public/v1/documents/{id}/recipients/{recipient_id}/reassign: somebody else signs.
+// reassignRecipient answers POST /public/v1/documents/{id}/recipients/{recipient_id}/reassign: another
+// contact signs.
 func (w *Workspace) reassignRecipient(c *Call) (reply, error) {
-	d, r, in, err := w.recipientChange(c)
+	person, err := w.contactOf(c)
 	if err != nil {
 		return reply{}, err
 	}
-	if r.Completed {
-		return reply{}, conflict("Recipient has already signed.")
+	d, r, err := w.recipientOf(c)
+	if err != nil {
+		return reply{}, err
 	}
-	if in.Email == "" {
-		return reply{}, Invalid("email", "This field is required.")
+	if r.completed {
+		return reply{}, d.conflict(c, "Recipient has already signed.")
 	}
-	r.Email, r.FirstName, r.LastName = in.Email, in.FirstName, in.LastName
-	r.contactID = w.contactFor(in)
+	r.Email, r.FirstName, r.LastName, r.contactID, r.group, r.members = person.Email, person.FirstName, person.LastName, person.ID, "", nil
 	d.changed(c.now)
+	w.happened(d, actionReassigned, c.now)
 	return ok(map[string]string{"recipient_id": r.ID})
 }
 
-func (w *Workspace) recipientChange(c *Call) (*document, *recipient, recipientInput, error) {
-	var in recipientInput
-	if err := c.decode(&in); err != nil {
-		return nil, nil, in, err
-	}
-	if in.Email != "" {
-		if err := checkEmail("email", in.Email); err != nil {
-			return nil, nil, in, err
-		}
-	}
+func (w *Workspace) recipientOf(c *Call) (*document, *recipient, error) {
 	d, err := w.document(c)
 	if err != nil {
-		return nil, nil, in, err
+		return nil, nil, err
 	}
 	r, err := d.recipient(c.vars["recipient_id"])
-	return d, r, in, err
+	return d, r, err
 }
 
-// remind answers POST /public/v1/documents/{document_id}/send-reminder.
+// remind answers POST /public/v1/documents/{document_id}/send-reminder. Without a list, everybody is
+// reminded by e-mail.
 func (w *Workspace) remind(c *Call) (reply, error) {
+	type one struct {
+		RecipientID string `json:"recipient_id"`
+		Delivery    struct {
+			Email *bool `json:"email"`
+			SMS   bool  `json:"sms"`
+		} `json:"delivery_methods"`
+		Customization json.RawMessage `json:"email_customization"`
+	}
+	var in struct{ Reminders []one }
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
 	d, err := w.document(c)
 	if err != nil {
 		return reply{}, err
 	}
 	if s := d.statusAt(c.now); s != statusSent && s != statusViewed {
-		return reply{}, conflict("Reminders can be sent for sent documents only, this one is %s.", s)
+		return reply{}, d.conflict(c, "Reminders can be sent for sent documents only, this one is "+s+".")
 	}
-	outcomes := []map[string]string{}
-	for _, r := range d.recipients {
-		outcomes = append(outcomes, map[string]string{"recipient_id": r.ID, "email": r.Email, "status": "sent"})
+	if in.Reminders == nil {
+		for _, r := range d.recipients {
+			in.Reminders = append(in.Reminders, one{RecipientID: r.ID})
+		}
 	}
-	w.happened(d, "reminder_sent", c.now)
-	return results(outcomes)
+	list := []map[string]any{}
+	for _, asked := range in.Reminders {
+		outcome := map[string]any{"recipient_id": asked.RecipientID}
+		if asked.Customization != nil {
+			outcome["email_customization"] = orEmpty(asked.Customization, "{}")
+		}
+		r, err := d.recipient(asked.RecipientID)
+		missing := "Can't send reminder. The document does not contain a recipient with the specified recipient ID"
+		if asked.Delivery.Email == nil || *asked.Delivery.Email {
+			outcome["email"] = reminded(c, err != nil, missing)
+		}
+		if asked.Delivery.SMS {
+			noPhone := "Can't send SMS reminder to the Recipient with no phone number"
+			if err != nil {
+				noPhone = missing
+			}
+			outcome["sms"] = reminded(c, err != nil || r.Phone == "", noPhone)
+		}
+		list = append(list, outcome)
+	}
+	return ok(map[string]any{"result": list})
+}
+
+func reminded(c *Call, failed bool, why string) map[string]any {
+	if failed {
+		return map[string]any{"status": "error", "detail": why, "sent_at": nil}
+	}
+	return map[string]any{"status": "sent", "detail": nil, "sent_at": stamp(c.now)}
 }

@@ -3,6 +3,7 @@ package workspace
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -11,9 +12,11 @@ import (
 func New(ids Source, log func() []Request, now time.Time) *Workspace {
 	w := &Workspace{
 		ids: ids, log: log,
-		documents: newShelf[document](), templates: newShelf[template](), contacts: newShelf[contact](),
-		library: newShelf[libraryItem](), documentFolders: newShelf[folder](), templateFolders: newShelf[folder](),
-		webhooks: newShelf[webhook](), events: newShelf[webhookEvent](), products: newShelf[product](),
+		documents: newCollection[document](), templates: newCollection[template](), contacts: newCollection[contact](),
+		library: newCollection[libraryItem](), documentFolders: newCollection[folder](), templateFolders: newCollection[folder](),
+		webhooks: newCollection[webhook](), events: newCollection[webhookEvent](), products: newCollection[product](),
+		notarizations: newCollection[notarization](), users: newCollection[user](), memberships: newCollection[membership](),
+		offices: newCollection[office](), notary: ids.ID(),
 	}
 	w.sampleMembers(now)
 	w.sampleContents(now)
@@ -22,18 +25,19 @@ func New(ids Source, log func() []Request, now time.Time) *Workspace {
 }
 
 func (w *Workspace) sampleMembers(now time.Time) {
-	home := w.ids.ID()
+	home := &office{id: w.ids.ID(), name: "Sandbox workspace", created: stamp(now.AddDate(-1, 0, 0))}
+	w.offices.put(home.id, home, 512)
+	w.home = home.id
 	for i, name := range []string{"Ada", "Grace"} {
-		role, license := "Admin", "Full"
-		if i > 0 {
-			role = "Member"
-		}
+		role := []string{"Admin", "Member"}[i]
 		since := stamp(now.AddDate(-1, 0, i))
-		w.members = append(w.members, member{
-			UserID: w.ids.ID(), MembershipID: w.ids.ID(), Email: fmt.Sprintf("%s@sandbox.example", []string{"ada", "grace"}[i]),
-			FirstName: name, LastName: "Sandbox", IsActive: true, Workspace: home, WorkspaceName: "Sandbox workspace",
-			EmailVerified: true, EmailsVerified: true, Role: role, UserLicense: license, DateCreated: since, DateModified: since,
-		})
+		u := &user{id: w.ids.ID(), email: strings.ToLower(name) + "@sandbox.example", firstName: name, lastName: "Sandbox", license: "Full", owner: i == 0, created: since}
+		m := &membership{id: w.ids.ID(), userID: u.id, workspaceID: home.id, role: role, created: since}
+		w.users.put(u.id, u, 512)
+		w.memberships.put(m.id, m, 512)
+		if i == 0 {
+			w.me = m.id
+		}
 	}
 }
 
@@ -47,7 +51,9 @@ func (w *Workspace) sampleContents(now time.Time) {
 	for i, name := range []string{"Sales proposal", "Non-disclosure agreement", "Employment contract", "Invoice"} {
 		t := &template{
 			id: w.ids.ID(), name: name, created: now.AddDate(0, -5, i), modified: now.AddDate(0, -1, i), folderID: shared.id,
-			roles: []string{"Client", "Sender"}, tags: []string{"sample"}, tokens: json.RawMessage(`[{"name":"Client.Company","value":""}]`),
+			language: "en-US", tags: []string{"sample"},
+			roles:  []templateRole{{ID: w.ids.ID(), Name: "Client"}, {ID: w.ids.ID(), Name: "Sender"}},
+			tokens: json.RawMessage(`[{"name":"Client.Company","value":""}]`),
 		}
 		w.templates.put(t.id, t, 1024)
 	}
@@ -56,8 +62,14 @@ func (w *Workspace) sampleContents(now time.Time) {
 		w.library.put(item.id, item, 512)
 	}
 	for _, title := range []string{"Consulting hour", "Annual licence"} {
-		p := &product{UUID: w.ids.ID(), Title: title, SKU: "S-" + title[:3], Type: "regular", Price: json.RawMessage("100"), Modified: stamp(now)}
-		w.products.put(p.UUID, p, 512)
+		flat, price, sku := 0, 100.0, "S-"+title[:3]
+		p := &product{
+			id: w.uuid(), variantID: w.uuid(), title: title, kind: "regular", author: w.current().UserID, created: stamp(now), modified: stamp(now),
+			variant: variant{SKU: &sku, CustomFields: json.RawMessage("[]"), Images: json.RawMessage("[]"), Configuration: priceConfiguration{
+				UUID: w.uuid(), Currency: "USD", PricingMethod: &flat, Price: &price, BillingType: "one_time", Tiers: json.RawMessage("null"),
+			}},
+		}
+		w.products.put(p.id, p, 512)
 	}
 	w.forms = []form{{ID: w.ids.ID(), Name: "Request a quote", Status: "active", DateCreated: stamp(now.AddDate(0, -3, 0)), DateModified: stamp(now.AddDate(0, -2, 0))}}
 }
@@ -73,11 +85,12 @@ func (w *Workspace) sampleDocuments(now time.Time) {
 		from := templates[i%len(templates)]
 		d := &document{
 			id: w.ids.ID(), name: fmt.Sprintf("[DEV] %s no. %d", from.name, i+1), created: made, expires: now.AddDate(0, 2, 0),
-			templateID: from.id, owner: w.members[i%len(w.members)].MembershipID, createdBy: "template", tags: []string{"sample"},
-			folderID: w.documentFolders.order[i%2],
-			metadata: json.RawMessage(fmt.Sprintf(`{"order":"%d"}`, 1000+i)),
-			tokens:   json.RawMessage(`[{"name":"Client.Company","value":"Customer Ltd"}]`),
-			fields:   []field{{UUID: w.ids.ID(), FieldID: "Note", Name: "Note", Type: "text", Value: json.RawMessage(`"made up"`)}},
+			templateID: from.id, owner: w.memberships.order[i%2], quote: newQuote(w), tags: []string{"sample"},
+			folderID:  w.documentFolders.order[i%2],
+			metadata:  json.RawMessage(fmt.Sprintf(`{"order":"%d"}`, 1000+i)),
+			tokens:    json.RawMessage(`[{"name":"Client.Company","value":"Customer Ltd"}]`),
+			fields:    []field{{UUID: w.uuid(), FieldID: "Note", MergeField: "Note", Type: "text", Value: json.RawMessage(`"made up"`)}},
+			reminders: firstReminders(), settings: firstSettings(),
 		}
 		d.setStatus(status, made.Add(time.Hour))
 		r, err := w.newRecipient(people[i%len(people)], 1)
@@ -86,9 +99,9 @@ func (w *Workspace) sampleDocuments(now time.Time) {
 		}
 		d.recipients = []*recipient{r}
 		w.documents.put(d.id, d, 2048)
-		w.happened(d, "document_created", made)
+		w.happened(d, actionCreated, made)
 		if status != statusDraft {
-			w.happened(d, "document_sent", made.Add(30*time.Minute))
+			w.happened(d, actionSent, made.Add(30*time.Minute))
 		}
 	}
 }

@@ -3,7 +3,6 @@ package workspace
 import (
 	"cmp"
 	"encoding/json"
-	"path"
 	"strings"
 	"time"
 )
@@ -16,9 +15,16 @@ type template struct {
 	deleted  bool
 	folderID string
 	tags     []string
-	roles    []string
+	roles    []templateRole
 	tokens   json.RawMessage
-	settings json.RawMessage
+	metadata json.RawMessage
+	language string
+}
+
+type templateRole struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Order *int   `json:"signing_order"`
 }
 
 func (t *template) brief() map[string]any {
@@ -36,61 +42,50 @@ func (w *Workspace) template(c *Call) (*template, error) {
 	return t, err
 }
 
-// listTemplates answers GET /public/v1/templates.
-func (w *Workspace) listTemplates(c *Call) (reply, error) {
-	from, to, err := c.pages(50, 100)
-	if err != nil {
-		return reply{}, err
+// templates serves /public/v1/templates. A deleted template stays in lists that ask for deleted ones.
+func templates() resource[template] {
+	return resource[template]{
+		in:     func(w *Workspace) *collection[template] { return w.templates },
+		page:   counted,
+		show:   func(_ *Workspace, _ *Call, t *template) any { return t.brief() },
+		create: (*Workspace).newTemplate,
+		filters: func(_ *Workspace, c *Call) ([]filter[template], error) {
+			deleted, err := c.flag("deleted")
+			q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
+			return []filter[template]{
+				func(t *template) bool { return t.deleted == deleted },
+				func(t *template) bool { return strings.Contains(strings.ToLower(t.name), q) },
+				func(t *template) bool { return id == "" || t.id == id },
+				func(t *template) bool { return folderID == "" || t.folderID == folderID },
+				func(t *template) bool { return len(tags) == 0 || sharesAny(t.tags, tags) },
+			}, err
+		},
 	}
-	deleted, err := c.flag("deleted")
-	if err != nil {
-		return reply{}, err
-	}
-	q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
-	found := keep(w.templates.all(),
-		func(t *template) bool { return t.deleted == deleted },
-		func(t *template) bool { return strings.Contains(strings.ToLower(t.name), q) },
-		func(t *template) bool { return id == "" || t.id == id },
-		func(t *template) bool { return folderID == "" || t.folderID == folderID },
-		func(t *template) bool { return len(tags) == 0 || sharesAny(t.tags, tags) },
-	)
-	list := []map[string]any{}
-	for _, t := range window(found, from, to) {
-		list = append(list, t.brief())
-	}
-	return results(list)
 }
 
-// createTemplate answers POST /public/v1/templates and POST /public/v1/templates?upload.
-func (w *Workspace) createTemplate(c *Call) (reply, error) {
+func (w *Workspace) newTemplate(c *Call) (string, *template, error) {
+	name, err := c.nameOrFile()
+	if err != nil {
+		return "", nil, err
+	}
 	var in struct {
-		Name       string
 		FolderUUID string `json:"folder_uuid"`
 		Tags       []string
 		Tokens     json.RawMessage
+		Metadata   json.RawMessage
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	if c.upload != nil {
-		file, err := c.file()
-		if err != nil {
-			return reply{}, err
-		}
-		in.Name = cmp.Or(in.Name, strings.TrimSuffix(file.name, path.Ext(file.name)))
-	}
-	if in.Name == "" {
-		return reply{}, Invalid("name", "This field is required.")
+		return "", nil, err
 	}
 	if _, err := w.templateFolders.get(in.FolderUUID); in.FolderUUID != "" && err != nil {
-		return reply{}, Invalid("folder_uuid", "Folder does not exist.")
+		return "", nil, Invalid("folder_uuid", "Folder does not exist.")
 	}
 	t := &template{
-		id: w.ids.ID(), name: in.Name, created: c.now, modified: c.now,
-		folderID: in.FolderUUID, tags: in.Tags, tokens: in.Tokens, roles: []string{"Client"},
+		id: w.ids.ID(), name: name, created: c.now, modified: c.now, language: "en-US", metadata: in.Metadata,
+		folderID: in.FolderUUID, tags: in.Tags, tokens: in.Tokens, roles: []templateRole{{ID: w.ids.ID(), Name: "Client"}},
 	}
-	w.templates.put(t.id, t, c.size())
-	return created(t.brief())
+	w.notify("template_created", t.brief(), c.now)
+	return t.id, t, nil
 }
 
 // copyTemplate answers POST /public/v1/templates/{id}/duplicate.
@@ -105,8 +100,11 @@ func (w *Workspace) copyTemplate(c *Call) (reply, error) {
 	}
 	twin := *t
 	twin.id, twin.name, twin.created, twin.modified = w.ids.ID(), cmp.Or(in.Name, "Copy of "+t.name), c.now, c.now
-	w.templates.put(twin.id, &twin, c.size()+int64(len(t.tokens)+len(t.settings)))
-	return created(twin.brief())
+	w.templates.put(twin.id, &twin, c.size()+int64(len(t.tokens)))
+	return created(map[string]any{
+		"id": twin.id, "name": twin.name, "date_created": stamp(twin.created), "date_modified": stamp(twin.modified),
+		"meta": map[string]string{"source_template_id": t.id},
+	})
 }
 
 // templateStatus answers GET /public/v1/templates/{id}.
@@ -117,6 +115,7 @@ func (w *Workspace) templateStatus(c *Call) (reply, error) {
 	}
 	status := t.brief()
 	status["status"] = "template.PROCESSED"
+	delete(status, "content_date_modified")
 	return ok(status)
 }
 
@@ -127,25 +126,29 @@ func (w *Workspace) templateDetails(c *Call) (reply, error) {
 		return reply{}, err
 	}
 	roles := []map[string]any{}
-	for _, name := range t.roles {
-		roles = append(roles, map[string]any{"id": etag(t.id + name), "name": name, "signing_order": nil, "preassigned_person": nil})
+	for _, role := range t.roles {
+		var order any
+		if role.Order != nil {
+			text, _ := json.Marshal(*role.Order)
+			order = string(text)
+		}
+		roles = append(roles, map[string]any{"id": role.ID, "name": role.Name, "signing_order": order, "preassigned_person": nil})
 	}
 	details := t.brief()
 	for key, value := range map[string]any{
-		"created_by": w.person(w.members[0].MembershipID), "metadata": map[string]any{}, "tokens": orEmpty(t.tokens, "[]"),
-		"fields": []any{}, "pricing": map[string]any{"tables": []any{}}, "tags": nonNil(t.tags), "roles": roles,
-		"content_placeholders": []any{}, "images": []any{},
+		"created_by": w.person(w.me), "metadata": orEmpty(t.metadata, "{}"), "tokens": orEmpty(t.tokens, "[]"),
+		"fields": []any{}, "pricing": noPricing(), "tags": nonNil(t.tags), "roles": roles, "folder_uuid": t.folderID,
+		"content_placeholders": []any{}, "images": []any{}, "tables": []any{},
 	} {
 		details[key] = value
 	}
 	return ok(details)
 }
 
-// changeTemplate answers PATCH /public/v1/templates/{id}.
+// changeTemplate answers PATCH /public/v1/templates/{id}, which changes roles and tokens only.
 func (w *Workspace) changeTemplate(c *Call) (reply, error) {
 	var in struct {
-		Name   string
-		Tags   []string
+		Roles  []templateRole
 		Tokens json.RawMessage
 	}
 	if err := c.decode(&in); err != nil {
@@ -155,11 +158,18 @@ func (w *Workspace) changeTemplate(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	t.name, t.tokens, t.modified = cmp.Or(in.Name, t.name), replaced(t.tokens, in.Tokens), c.now
-	if in.Tags != nil {
-		t.tags = in.Tags
+	for i := range in.Roles {
+		if in.Roles[i].Name == "" {
+			return reply{}, Invalid("roles", "Every role needs a name.")
+		}
+		in.Roles[i].ID = cmp.Or(in.Roles[i].ID, w.ids.ID())
 	}
+	if in.Roles != nil {
+		t.roles = in.Roles
+	}
+	t.tokens, t.modified = replaced(t.tokens, in.Tokens), c.now
 	w.templates.grow(t.id, c.size())
+	w.notify("template_updated", t.brief(), c.now)
 	return noContent()
 }
 
@@ -170,15 +180,17 @@ func (w *Workspace) deleteTemplate(c *Call) (reply, error) {
 		return reply{}, err
 	}
 	t.deleted, t.modified = true, c.now
+	w.notify("template_deleted", t.brief(), c.now)
 	return noContent()
 }
 
 // editTemplate answers POST /public/v1/templates/{id}/editing-sessions.
 func (w *Workspace) editTemplate(c *Call) (reply, error) {
-	if _, err := w.template(c); err != nil {
+	t, err := w.template(c)
+	if err != nil {
 		return reply{}, err
 	}
-	return w.editingSession(c)
+	return w.editingSession(c, "template_id", t.id)
 }
 
 // templateSettings answers GET /public/v2/templates/{template_id}/settings.
@@ -187,11 +199,7 @@ func (w *Workspace) templateSettings(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	settings, err := merged(t.settings, []byte("{}"), map[string]any{"language": "en-US"})
-	if err != nil {
-		return reply{}, err
-	}
-	return ok(settings)
+	return ok(map[string]string{"language": t.language})
 }
 
 // changeTemplateSettings answers PATCH /public/v2/templates/{template_id}/settings.
@@ -200,9 +208,13 @@ func (w *Workspace) changeTemplateSettings(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if t.settings, err = merged(t.settings, c.json, map[string]any{"language": "en-US"}); err != nil {
+	in := struct{ Language string }{t.language}
+	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	w.templates.grow(t.id, c.size())
-	return ok(t.settings)
+	if err := checkLanguage(in.Language); err != nil {
+		return reply{}, err
+	}
+	t.language = in.Language
+	return ok(map[string]string{"language": t.language})
 }

@@ -42,17 +42,24 @@ type Workspace struct {
 	log func() []Request // oldest first
 
 	mu              sync.Mutex // guards the fields below
-	documents       *shelf[document]
-	templates       *shelf[template]
-	contacts        *shelf[contact]
-	library         *shelf[libraryItem]
-	documentFolders *shelf[folder]
-	templateFolders *shelf[folder]
-	webhooks        *shelf[webhook]
-	events          *shelf[webhookEvent]
-	products        *shelf[product]
+	documents       *collection[document]
+	templates       *collection[template]
+	contacts        *collection[contact]
+	library         *collection[libraryItem]
+	documentFolders *collection[folder]
+	templateFolders *collection[folder]
+	webhooks        *collection[webhook]
+	events          *collection[webhookEvent]
+	products        *collection[product]
+	notarizations   *collection[notarization]
+	users           *collection[user]
+	memberships     *collection[membership]
+	offices         *collection[office] // workspaces of the organization
 	forms           []form
-	members         []member
+
+	// What the samples made and what stays: the office that the documents are in, the membership of the
+	// person who consented, and a notary.
+	home, me, notary string
 }
 
 // Do runs one operation. The answer is encoded under the lock, because it may point into the workspace.
@@ -93,80 +100,16 @@ func (s stamp) MarshalJSON() ([]byte, error) {
 
 func (s stamp) time() time.Time { return time.Time(s) }
 
-const (
-	shelfItems = 5000
-	shelfBytes = 64 << 20
-)
-
-// shelf holds items of one kind in the order in which they came. When there are too many, or they
-// are too big together, the oldest make room.
-type shelf[T any] struct {
-	order []string
-	items map[string]shelved[T]
-	bytes int64
-}
-
-type shelved[T any] struct {
-	item *T
-	cost int64
-}
-
-func newShelf[T any]() *shelf[T] { return &shelf[T]{items: map[string]shelved[T]{}} }
-
-// put adds item; cost is roughly what keeping it takes, in bytes.
-func (s *shelf[T]) put(id string, item *T, cost int64) {
-	s.order = append(s.order, id)
-	s.items[id] = shelved[T]{item, cost}
-	s.bytes += cost
-	for len(s.items) > shelfItems || s.bytes > shelfBytes && len(s.items) > 1 {
-		s.remove(s.order[0])
-	}
-}
-
-// grow adds to the cost of an item that is there.
-func (s *shelf[T]) grow(id string, cost int64) {
-	if held, ok := s.items[id]; ok {
-		held.cost += cost
-		s.bytes += cost
-		s.items[id] = held
-	}
-}
-
-// get returns the item, or the problem that says that there is none.
-func (s *shelf[T]) get(id string) (*T, error) {
-	if held, ok := s.items[id]; ok {
-		return held.item, nil
-	}
-	return nil, NotFound()
-}
-
-func (s *shelf[T]) remove(id string) bool {
-	held, ok := s.items[id]
-	if !ok {
-		return false
-	}
-	delete(s.items, id)
-	s.bytes -= held.cost
-	for i, other := range s.order {
-		if other == id {
-			s.order = append(s.order[:i], s.order[i+1:]...)
-			break
-		}
-	}
-	return true
-}
-
-// all returns the items in order, oldest first.
-func (s *shelf[T]) all() []*T {
-	list := make([]*T, 0, len(s.order))
-	for _, id := range s.order {
-		list = append(list, s.items[id].item)
-	}
-	return list
-}
-
 // etag is a short mark of a text, for ETag headers and ids that must not change.
 func etag(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:6])
+}
+
+// uuid returns a UUID of version 4, as the newer parts of the API name their objects.
+func (w *Workspace) uuid() string { return uuidOf(w.ids.Hex(32)) }
+
+// uuidOf writes 32 hexadecimal digits as a UUID of version 4.
+func uuidOf(digits string) string {
+	return digits[:8] + "-" + digits[8:12] + "-4" + digits[13:16] + "-a" + digits[17:20] + "-" + digits[20:32]
 }

@@ -6,18 +6,18 @@ import (
 )
 
 func TestTheOldestItemsMakeRoom(t *testing.T) {
-	s := newShelf[document]()
-	for i := range 3 * shelfItems {
+	s := newCollection[document]()
+	for i := range 3 * maxItems {
 		s.put(fmt.Sprint(i), &document{}, 1)
 	}
-	if len(s.items) != shelfItems || len(s.order) != shelfItems || s.bytes != shelfItems {
+	if len(s.items) != maxItems || len(s.order) != maxItems || s.bytes != maxItems {
 		t.Errorf("items: got %d, %d in order, %d bytes", len(s.items), len(s.order), s.bytes)
 	}
 	for i := range 10 {
-		s.put(fmt.Sprint("big", i), &document{}, shelfBytes/4)
+		s.put(fmt.Sprint("big", i), &document{}, maxBytes/4)
 	}
-	if s.bytes > shelfBytes || len(s.items) == 0 {
-		t.Errorf("bytes: got %d in %d items, want at most %d", s.bytes, len(s.items), shelfBytes)
+	if s.bytes > maxBytes || len(s.items) == 0 {
+		t.Errorf("bytes: got %d in %d items, want at most %d", s.bytes, len(s.items), maxBytes)
 	}
 	if _, err := s.get("big9"); err != nil {
 		t.Errorf("the newest item: %v", err)

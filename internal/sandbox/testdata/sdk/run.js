@@ -132,7 +132,7 @@ const steps = {
     const missing = await refused(404, () => documents.statusDocument({ id: 'nothing' }));
     assert.equal(missing.body.type, 'not_found');
     const twice = await refused(409, () => documents.sendDocument({ id: saved.id, documentSendRequest: {} }));
-    assert.ok(twice.body.detail);
+    assert.equal(twice.body.status, "document.sent");
     const invalid = await refused(400, () => documents.createDocument({ documentCreateRequest: { name: 'x' } }));
     assert.equal(invalid.body.type, 'validation_error');
     const sealed = await refused(401, () => documents.downloadProtectedDocument({ id: saved.id }));

@@ -1,0 +1,184 @@
+package workspace
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The beta operations are asynchronous: the first answer says that the work is under way.
+
+// documentContent answers GET /public/beta/documents/{document_id}/content: 202 first, then text with an
+// ETag.
+func (w *Workspace) documentContent(c *Call) (reply, error) {
+	format := c.query.Get("format")
+	if format != "plaintext" && format != "markdown" {
+		return reply{}, Invalid("format", "Select a valid choice: plaintext or markdown.")
+	}
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if !d.readyAt("content", c.now) {
+		return notReady(1)
+	}
+	title := d.name
+	if format == "markdown" {
+		title = "# " + title
+	}
+	return tagged("content", strings.Join(append([]string{title}, documentLines(d, c)...), "\n\n"), "format", format)
+}
+
+// documentSummary answers GET /public/beta/documents/{document_id}/summary: 202 first.
+func (w *Workspace) documentSummary(c *Call) (reply, error) {
+	kind := c.query.Get("type")
+	if !slices.Contains([]string{"detailed", "short", "headline", "xshort"}, kind) {
+		return reply{}, Invalid("type", "Select a valid choice: detailed, short, headline or xshort.")
+	}
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if !d.readyAt("summary", c.now) {
+		return notReady(1)
+	}
+	return tagged("summary", "A made-up document called "+d.name+".", "type", kind)
+}
+
+func tagged(name, text, kind, value string) (reply, error) {
+	return reply{
+		status: http.StatusOK, json: map[string]string{name: text, kind: value},
+		header: map[string]string{"ETag": `"` + etag(text) + `"`},
+	}, nil
+}
+
+// exportDOCX answers POST /public/beta/documents/{document_id}/docx-export-tasks. The task's id is the
+// document's: a document has one.
+func (w *Workspace) exportDOCX(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	delete(d.asked, "docx")
+	d.readyAt("docx", c.now)
+	return ok(map[string]string{"id": "docx-" + d.id, "document_id": d.id, "status": "created"})
+}
+
+// docxTask answers GET /public/beta/documents/{document_id}/docx-export-tasks/{task_id}. There is no file
+// behind the address that it names when it is done.
+func (w *Workspace) docxTask(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if _, started := d.asked["docx"]; !started || c.vars["task_id"] != "docx-"+d.id {
+		return reply{}, NotFound()
+	}
+	task := map[string]any{"id": c.vars["task_id"], "document_id": d.id, "status": "processing"}
+	if d.readyAt("docx", c.now) {
+		task["status"] = "done"
+		task["docx_items"] = []any{map[string]any{"section_title": nil, "url": "https://files.pandadoc.example/" + d.id + ".docx"}}
+	}
+	return ok(task)
+}
+
+// metadataOf are made-up results of an extraction; keys is a filter.
+func metadataOf(d *document, keys []string) []any {
+	list := []any{}
+	for _, f := range []struct{ key, kind, value string }{
+		{"Counterparty name", "single_line", "Customer Ltd"},
+		{"Contract value", "currency", money(d.quote.total())},
+		{"Effective date", "date", d.created.UTC().Format("2006-01-02")},
+	} {
+		if fits(keys, f.key) {
+			list = append(list, map[string]any{
+				"id": etag(d.id + f.key), "key": f.key, "field_type": f.kind, "settings": map[string]any{},
+				"value": map[string]string{"acceptance_status": "pending", "value": f.value},
+			})
+		}
+	}
+	return list
+}
+
+// documentMetadata answers GET /public/beta/documents/{document_id}/ai-metadata: 202 first.
+func (w *Workspace) documentMetadata(c *Call) (reply, error) {
+	from, to, err := c.offsets()
+	if err != nil {
+		return reply{}, err
+	}
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if !d.readyAt("metadata", c.now) {
+		rep, err := notReady(1)
+		rep.json = map[string]string{"code": "extraction_pending", "description": "The extraction is under way."}
+		return rep, err
+	}
+	all := metadataOf(d, nil)
+	return ok(map[string]any{"count": len(all), "results": window(all, from, to)})
+}
+
+// manyMetadata answers POST /public/beta/documents/ai-metadata, each document for itself.
+func (w *Workspace) manyMetadata(c *Call) (reply, error) {
+	var in struct {
+		IDs  []string `json:"document_ids"`
+		Keys []string `json:"field_keys"`
+	}
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if len(in.IDs) == 0 {
+		return reply{}, Invalid("document_ids", "This field is required.")
+	}
+	list := []any{}
+	for _, id := range in.IDs {
+		d, err := w.documents.get(id)
+		switch {
+		case err != nil || d.deleted:
+			list = append(list, map[string]any{"document_id": id, "status": "not_found", "description": "Document not found."})
+		case !d.readyAt("metadata", c.now):
+			list = append(list, map[string]any{
+				"document_id": id, "status": "extraction_pending", "description": "The extraction is under way.", "retry_after": 1,
+			})
+		default:
+			found := metadataOf(d, in.Keys)
+			list = append(list, map[string]any{
+				"document_id": id, "status": "ok", "ai_metadata": map[string]any{"count": len(found), "results": found},
+			})
+		}
+	}
+	return ok(map[string]any{"count": len(list), "results": list})
+}
+
+// searchDocuments answers GET /public/beta/documents/search by the words of the name: nothing here
+// understands a question.
+func (w *Workspace) searchDocuments(c *Call) (reply, error) {
+	q := c.query.Get("q")
+	if q == "" {
+		return reply{}, Invalid("q", "This field is required.")
+	}
+	words := strings.Fields(strings.ToLower(q))
+	list := []any{}
+	for _, d := range w.documents.all() {
+		name := strings.ToLower(d.name)
+		if d.deleted || !slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) }) {
+			continue
+		}
+		who := w.person(d.owner)
+		in := map[string]string{"id": d.folderID, "name": ""}
+		if f, err := w.documentFolders.get(d.folderID); err == nil {
+			in["name"] = f.name
+		}
+		list = append(list, map[string]any{
+			"document_id": d.id, "name": d.name, "status": d.statusAt(c.now), "date_created": stamp(d.created), "folder": in,
+			"owner":        map[string]any{"id": who.ID, "email": who.Email, "name": who.FirstName + " " + who.LastName, "avatar": nil},
+			"extra_fields": map[string]any{"title": d.name, "tags": nonNil(d.tags), "recipient_count": len(d.recipients), "removed": false},
+		})
+	}
+	return ok(map[string]any{
+		"count": len(list), "results": list, "message": strconv.Itoa(len(list)) + " documents found.",
+		"intent": []any{map[string]string{"field": "name", "value": q}}, "suggestions": []any{},
+	})
+}

@@ -1,0 +1,344 @@
+package workspace
+
+import (
+	"cmp"
+	"slices"
+)
+
+// linkedObject ties a document to a record of a CRM.
+type linkedObject struct {
+	ID         string `json:"id"`
+	Provider   string `json:"provider"`
+	EntityType string `json:"entity_type"`
+	EntityID   string `json:"entity_id"`
+	Children   []any  `json:"children"` // always empty here
+}
+
+// listLinked answers GET /public/v1/documents/{id}/linked-objects.
+func (w *Workspace) listLinked(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(map[string]any{"linked_objects": nonNil(d.links)})
+}
+
+// addLinked answers POST /public/v1/documents/{id}/linked-objects.
+func (w *Workspace) addLinked(c *Call) (reply, error) {
+	var in linkedObject
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	for _, field := range []struct{ name, value string }{{"provider", in.Provider}, {"entity_type", in.EntityType}, {"entity_id", in.EntityID}} {
+		if field.value == "" {
+			return reply{}, Invalid(field.name, "This field is required.")
+		}
+	}
+	in.ID, in.Children = w.ids.ID(), []any{}
+	d.links = append(d.links, in)
+	w.documents.grow(d.id, c.size())
+	return created(in)
+}
+
+// deleteLinked answers DELETE /public/v1/documents/{id}/linked-objects/{linked_object_id}.
+func (w *Workspace) deleteLinked(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	left := slices.DeleteFunc(slices.Clone(d.links), func(l linkedObject) bool { return l.ID == c.vars["linked_object_id"] })
+	if len(left) == len(d.links) {
+		return reply{}, NotFound()
+	}
+	d.links = left
+	return noContent()
+}
+
+// findLinked answers GET /public/v1/documents/linked-objects with a bare list.
+func (w *Workspace) findLinked(c *Call) (reply, error) {
+	provider, kind, id := c.query.Get("provider"), c.query.Get("entity_type"), c.query.Get("entity_id")
+	if provider == "" || kind == "" || id == "" {
+		return reply{}, malformed("provider, entity_type and entity_id are required.")
+	}
+	found := []map[string]any{}
+	for _, d := range w.documents.all() {
+		same := func(l linkedObject) bool { return l.Provider == provider && l.EntityType == kind && l.EntityID == id }
+		if !d.deleted && slices.ContainsFunc(d.links, same) {
+			found = append(found, map[string]any{
+				"id": d.id, "status": d.statusAt(c.now), "date_created": stamp(d.created), "template_id": d.templateID,
+			})
+		}
+	}
+	return ok(found)
+}
+
+// attachment is a file on a document.
+type attachment struct {
+	UUID        string    `json:"uuid"`
+	Name        string    `json:"name"`
+	DateCreated stamp     `json:"date_created"`
+	CreatedBy   memberRef `json:"created_by"`
+
+	kind    string
+	content []byte // nil if it was too large to keep
+}
+
+// listAttachments answers GET /public/v1/documents/{id}/attachments with a bare list.
+func (w *Workspace) listAttachments(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(nonNil(d.files))
+}
+
+// addAttachment answers POST /public/v1/documents/{id}/attachments, with and without ?upload: official
+// clients send files without it.
+func (w *Workspace) addAttachment(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if d.statusAt(c.now) == statusUploaded {
+		return reply{}, d.conflict(c, "Document is still being processed.")
+	}
+	var in struct{ Name, Source string }
+	if c.upload == nil {
+		if err := c.decode(&in); err != nil {
+			return reply{}, err
+		}
+	} else {
+		in.Name, in.Source = c.upload.fields["name"], c.upload.fields["source"]
+	}
+	if c.upload != nil && c.upload.name != "" {
+		return ok(w.attach(d, c, cmp.Or(in.Name, c.upload.name)))
+	}
+	if in.Source == "" {
+		return reply{}, Invalid("source", "Either a file or a source URL is required.")
+	}
+	name, err := fileURL(in.Source)
+	if err != nil {
+		return reply{}, Invalid("source", "Enter a valid URL.")
+	}
+	// Nothing is fetched: the attachment of a URL holds a line that says so.
+	c.upload = &upload{kind: "text/plain", content: []byte("The emulator does not fetch " + Bounded(in.Source, 2000) + "\n")}
+	return ok(w.attach(d, c, cmp.Or(in.Name, name, "attachment")))
+}
+
+// attach adds the upload of c to d.
+func (w *Workspace) attach(d *document, c *Call, name string) *attachment {
+	a := &attachment{
+		UUID: w.ids.ID(), Name: Bounded(name, 255), DateCreated: stamp(c.now), CreatedBy: w.person(d.owner),
+		kind: cmp.Or(c.upload.kind, "application/octet-stream"), content: c.upload.content,
+	}
+	d.files = append(d.files, a)
+	w.documents.grow(d.id, c.size())
+	return a
+}
+
+func (w *Workspace) attachment(c *Call) (*document, *attachment, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range d.files {
+		if a.UUID == c.vars["attachment_id"] {
+			return d, a, nil
+		}
+	}
+	return nil, nil, NotFound()
+}
+
+// attachmentDetails answers GET /public/v1/documents/{id}/attachments/{attachment_id}.
+func (w *Workspace) attachmentDetails(c *Call) (reply, error) {
+	_, a, err := w.attachment(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(a)
+}
+
+// deleteAttachment answers DELETE /public/v1/documents/{id}/attachments/{attachment_id}.
+func (w *Workspace) deleteAttachment(c *Call) (reply, error) {
+	d, a, err := w.attachment(c)
+	if err != nil {
+		return reply{}, err
+	}
+	d.files = slices.DeleteFunc(d.files, func(other *attachment) bool { return other == a })
+	w.documents.grow(d.id, -int64(len(a.content)))
+	d.modified = c.now
+	return noContent()
+}
+
+// downloadAttachment answers GET /public/v1/documents/{id}/attachments/{attachment_id}/download.
+func (w *Workspace) downloadAttachment(c *Call) (reply, error) {
+	_, a, err := w.attachment(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if a.content == nil {
+		return reply{}, &Problem{Status: 501, Kind: "not_implemented",
+			Detail: "The emulator keeps attachments of up to 4 MiB; this one was larger."}
+	}
+	return fileReply(a.kind, a.Name, a.content)
+}
+
+// section is a part of a document that is made of several.
+type section struct {
+	UUID         string `json:"uuid"`
+	Name         string `json:"name"`
+	DocumentUUID string `json:"document_uuid"`
+
+	uploadID string
+	created  stamp
+}
+
+// listSections answers GET /public/v1/documents/{document_id}/sections.
+func (w *Workspace) listSections(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	list := []map[string]string{}
+	for _, s := range d.sections {
+		list = append(list, map[string]string{"uuid": s.UUID, "name": s.Name})
+	}
+	return results(list)
+}
+
+// addSection answers POST /public/v1/documents/{document_id}/sections/uploads, with and without ?upload.
+// The upload is done as soon as the document's own would be.
+func (w *Workspace) addSection(c *Call) (reply, error) {
+	var in struct {
+		Name         string `json:"name"`
+		TemplateUUID string `json:"template_uuid"`
+		URL          string `json:"url"`
+	}
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	d, err := w.draft(c)
+	if err != nil {
+		return reply{}, err
+	}
+	name := in.Name
+	switch {
+	case c.upload != nil:
+		file, err := c.file()
+		if err != nil {
+			return reply{}, err
+		}
+		name = cmp.Or(name, file.name)
+	case in.TemplateUUID != "":
+		t, err := w.templates.get(in.TemplateUUID)
+		if err != nil {
+			return reply{}, Invalid("template_uuid", "Template does not exist.")
+		}
+		name = cmp.Or(name, t.name)
+	default:
+		base, err := fileURL(in.URL)
+		if err != nil {
+			return reply{}, err
+		}
+		name = cmp.Or(name, base, "Section")
+	}
+	s := section{UUID: w.uuid(), Name: Bounded(name, 255), DocumentUUID: d.id, uploadID: w.uuid(), created: stamp(c.now)}
+	d.sections = append(d.sections, s)
+	d.changed(c.now)
+	w.documents.grow(d.id, c.size())
+	w.notify("document_section_added", d.brief(c.now), c.now)
+	view := s.upload(c)
+	view["date_completed"] = nil
+	view["info_message"] = "You need to poll the Document Section Upload Status method until the status is document_sections_upload.PROCESSED"
+	delete(view, "sections_uuids")
+	return created(view)
+}
+
+// upload reports how far the making of a section is.
+func (s section) upload(c *Call) map[string]any {
+	status, made := "document_sections_upload.UPLOADED", []string{}
+	if !c.now.Before(s.created.time().Add(conversion)) {
+		status, made = "document_sections_upload.PROCESSED", []string{s.UUID}
+	}
+	return map[string]any{
+		"uuid": s.uploadID, "document_uuid": s.DocumentUUID, "name": s.Name, "status": status,
+		"sections_uuids": made, "date_created": s.created, "date_modified": s.created,
+	}
+}
+
+func (w *Workspace) sectionBy(c *Call, fits func(section) bool) (*document, int, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return nil, 0, err
+	}
+	i := slices.IndexFunc(d.sections, fits)
+	if i < 0 {
+		return nil, 0, NotFound()
+	}
+	return d, i, nil
+}
+
+// sectionUpload answers GET /public/v1/documents/{document_id}/sections/uploads/{upload_id}.
+func (w *Workspace) sectionUpload(c *Call) (reply, error) {
+	d, i, err := w.sectionBy(c, func(s section) bool { return s.uploadID == c.vars["upload_id"] })
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(d.sections[i].upload(c))
+}
+
+// sectionDetails answers GET /public/v1/documents/{document_id}/sections/{section_id}.
+func (w *Workspace) sectionDetails(c *Call) (reply, error) {
+	d, i, err := w.sectionBy(c, func(s section) bool { return s.UUID == c.vars["section_id"] })
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(d.sections[i])
+}
+
+// deleteSection answers DELETE /public/v1/documents/{document_id}/sections/{section_id}.
+func (w *Workspace) deleteSection(c *Call) (reply, error) {
+	d, i, err := w.sectionBy(c, func(s section) bool { return s.UUID == c.vars["section_id"] })
+	if err != nil {
+		return reply{}, err
+	}
+	d.sections = slices.Delete(d.sections, i, i+1)
+	d.changed(c.now)
+	return noContent()
+}
+
+// addNamedItems answers POST /public/v2/dsv/{document_id}/add-named-items.
+func (w *Workspace) addNamedItems(c *Call) (reply, error) {
+	var in struct {
+		Items []struct {
+			Name     string `json:"name"`
+			Level    int    `json:"level"`
+			PageName string `json:"page_name"`
+		} `json:"items"`
+	}
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if in.Items == nil {
+		return reply{}, Invalid("items", "This field is required.")
+	}
+	d, err := w.draft(c)
+	if err != nil {
+		return reply{}, err
+	}
+	list := []map[string]any{}
+	for _, item := range in.Items {
+		if item.Name == "" || item.PageName == "" {
+			return reply{}, Invalid("items", "Every item needs a name and a page_name.")
+		}
+		list = append(list, map[string]any{
+			"id": w.uuid(), "name": item.Name, "level": item.Level, "page_name": item.PageName, "page_uuid": w.uuid(),
+		})
+	}
+	d.changed(c.now)
+	return ok(map[string]any{"count": len(list), "results": list})
+}

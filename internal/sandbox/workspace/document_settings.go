@@ -1,0 +1,205 @@
+package workspace
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// settings of a document, as PATCH changes them and GET shows them.
+type settings struct {
+	Language     string `json:"language"`
+	ExpiresIn    int    `json:"expires_in"` // days
+	Qualified    bool   `json:"qualified_electronic_signature"`
+	SuggestEdits bool   `json:"suggest_edits"`
+}
+
+// reminders are the automatic ones of a document.
+type reminders struct {
+	Enabled             *bool  `json:"enabled"`
+	DeliveryMethod      string `json:"delivery_method"`
+	InitialDelayDays    int    `json:"initial_delay_days"`
+	IsRecurring         bool   `json:"is_recurring"`
+	RecurrenceFrequency int    `json:"recurrence_frequency_days"`
+}
+
+func firstSettings() settings { return settings{Language: "en-US", ExpiresIn: 60} }
+
+func firstReminders() reminders {
+	return reminders{Enabled: new(bool), DeliveryMethod: "email", InitialDelayDays: 3, RecurrenceFrequency: 3}
+}
+
+// checkLanguage refuses what the service has no texts in.
+func checkLanguage(language string) error {
+	known := []string{
+		"en-US", "fr-FR", "it-IT", "es-ES", "nl-NL", "de-DE", "pt-BR", "pt-PT", "pl-PL", "sv-SE", "cs-CZ", "da-DK",
+		"el-GR", "hu-HU", "nb-NO", "ro-RO", "bg-BG",
+	}
+	if !slices.Contains(known, language) {
+		return Invalid("language", "Select a valid choice.")
+	}
+	return nil
+}
+
+// documentSettings answers GET /public/v2/documents/{document_id}/settings.
+func (w *Workspace) documentSettings(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(d.settings)
+}
+
+// changeSettings answers PATCH /public/v2/documents/{document_id}/settings.
+func (w *Workspace) changeSettings(c *Call) (reply, error) {
+	d, err := w.draft(c)
+	if err != nil {
+		return reply{}, err
+	}
+	changed := d.settings
+	if err := c.decode(&changed); err != nil {
+		return reply{}, err
+	}
+	if err := checkLanguage(changed.Language); err != nil {
+		return reply{}, err
+	}
+	d.settings = changed
+	return ok(d.settings)
+}
+
+// autoReminders answers GET /public/v1/documents/{document_id}/auto-reminders.
+func (w *Workspace) autoReminders(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(d.reminders)
+}
+
+// changeReminders answers PATCH /public/v1/documents/{document_id}/auto-reminders.
+func (w *Workspace) changeReminders(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	changed := d.reminders
+	changed.Enabled = nil
+	if err := c.decode(&changed); err != nil {
+		return reply{}, err
+	}
+	switch {
+	case changed.Enabled == nil:
+		return reply{}, Invalid("enabled", "This field is required.")
+	case changed.DeliveryMethod != "email" && changed.DeliveryMethod != "sms":
+		return reply{}, Invalid("delivery_method", "Select a valid choice: email or sms.")
+	}
+	d.reminders = changed
+	return ok(d.reminders)
+}
+
+// reminderStatus answers GET /public/v1/documents/{document_id}/auto-reminders/status.
+func (w *Workspace) reminderStatus(c *Call) (reply, error) {
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	list := []map[string]any{}
+	for _, r := range d.recipients {
+		if *d.reminders.Enabled {
+			list = append(list, map[string]any{"recipient_id": r.ID, "status": "scheduled"})
+		}
+	}
+	return ok(map[string]any{"reminders": list})
+}
+
+// disclosure answers GET /public/v1/documents/{document_id}/esign-disclosure.
+func (w *Workspace) disclosure(c *Call) (reply, error) {
+	if _, err := w.document(c); err != nil {
+		return reply{}, err
+	}
+	return ok(map[string]any{"result": map[string]any{
+		"is_enabled": true, "company_name": "Sandbox workspace",
+		"esign_disclosure_text": "Disclosure text of the emulator. It has no legal meaning.",
+	}})
+}
+
+// action is what an entry of the audit trail is about, numbered as the service does.
+type action int
+
+const (
+	actionCreated            action = 1
+	actionRevised            action = 2
+	actionSent               action = 6
+	actionDeclined           action = 27
+	actionCompleted          action = 18
+	actionExpired            action = 19
+	actionPaid               action = 20
+	actionReassigned         action = 23
+	actionRecipientEdited    action = 24
+	actionRecipientAdded     action = 25
+	actionRecipientDeleted   action = 26
+	actionQuoteQuantityMoved action = 61
+)
+
+// auditEvent is one line of a document's trail.
+type auditEvent struct {
+	ID          string            `json:"id"`
+	Action      action            `json:"action"`
+	DateCreated stamp             `json:"date_created"`
+	IPAddress   string            `json:"ip_address"`
+	Reason      *string           `json:"reason"`
+	User        map[string]string `json:"user"`
+}
+
+// maxTrail bounds the trail of one document.
+const maxTrail = 500
+
+// happened adds to the trail of d.
+func (w *Workspace) happened(d *document, a action, now time.Time) {
+	if len(d.trail) < maxTrail {
+		who := w.person(d.owner)
+		d.trail = append(d.trail, auditEvent{
+			ID: w.ids.ID(), Action: a, DateCreated: stamp(now), IPAddress: "hidden",
+			User: map[string]string{"id": who.ID, "email": who.Email},
+		})
+	}
+}
+
+// sentAt is when the document was first sent; zero if it was not.
+func (d *document) sentAt() time.Time {
+	for _, e := range d.trail {
+		if e.Action == actionSent {
+			return e.DateCreated.time()
+		}
+	}
+	return time.Time{}
+}
+
+// auditTrail answers GET /public/v2/documents/{document_id}/audit-trail.
+func (w *Workspace) auditTrail(c *Call) (reply, error) {
+	from, to, err := c.offsets()
+	if err != nil {
+		return reply{}, err
+	}
+	d, err := w.document(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(map[string]any{"count": len(d.trail), "results": nonNil(window(d.trail, from, to))})
+}
+
+// orEmpty returns what the client sent, or the empty value of its kind.
+func orEmpty(raw json.RawMessage, empty string) json.RawMessage {
+	if len(raw) == 0 || string(raw) == "null" {
+		return json.RawMessage(empty)
+	}
+	return raw
+}
+
+// nonNil makes an empty list show as [].
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

@@ -1,0 +1,134 @@
+package workspace
+
+import (
+	"slices"
+	"time"
+)
+
+// notarization is a request for a session with a notary. No session ever takes place.
+type notarization struct {
+	id, documentID, name, author string
+	invitees                     []invitee
+	created                      time.Time
+}
+
+type invitee struct {
+	ID        string `json:"id"`
+	Email     string `json:"email"`
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+}
+
+// listNotaries answers GET /public/v2/notary/notaries with one notary.
+func (w *Workspace) listNotaries(c *Call) (reply, error) {
+	one := map[string]string{
+		"id": w.notary, "email": "nora@sandbox.example", "name": "Nora Notary", "status": "ACTIVE", "commission_state": "VA",
+	}
+	all := []any{}
+	if fits(c.query["status"], one["status"]) && fits(c.query["commission_state"], one["commission_state"]) {
+		all = append(all, one)
+	}
+	answer, err := offset(c, all)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(answer)
+}
+
+// fits reports whether a filter of the query leaves value in; an absent one does.
+func fits(wanted []string, value string) bool {
+	return len(wanted) == 0 || slices.Contains(wanted, value)
+}
+
+// notarizations serves /public/v2/notary/notarization-requests and
+// /public/v2/notary/notarization-requests/{session_request_id}.
+func notarizations() resource[notarization] {
+	return resource[notarization]{
+		in:     func(w *Workspace) *collection[notarization] { return w.notarizations },
+		key:    "session_request_id",
+		create: (*Workspace).newNotarization,
+		page:   offset,
+		brief: func(_ *Workspace, _ *Call, n *notarization) any {
+			return map[string]any{
+				"id": n.id, "document_id": n.documentID, "name": n.name, "status": "SENT", "created_by_user_id": n.author,
+				"date_created": stamp(n.created), "date_started": nil, "date_completed": nil,
+			}
+		},
+		show: func(w *Workspace, _ *Call, n *notarization) any {
+			return map[string]any{
+				"id": n.id, "document_id": n.documentID, "status": "SENT", "created_by": w.author(n.author), "invitees": n.invitees,
+				"date_created": stamp(n.created), "date_started": nil, "date_completed": nil, "recording": nil,
+				"signed_documents": []any{}, "termination_details": nil, "termination_reason": nil,
+			}
+		},
+		filters: func(_ *Workspace, c *Call) ([]filter[notarization], error) {
+			return []filter[notarization]{
+				func(*notarization) bool { return fits(c.query["status"], "SENT") },
+				func(n *notarization) bool { return fits(c.query["document_id"], n.documentID) },
+				func(n *notarization) bool { return fits(c.query["created_by_user_id"], n.author) },
+			}, nil
+		},
+	}
+}
+
+func (w *Workspace) author(userID string) map[string]string {
+	u, err := w.users.get(userID)
+	if err != nil {
+		return map[string]string{"user_id": userID}
+	}
+	return map[string]string{"user_id": u.id, "email": u.email, "first_name": u.firstName, "last_name": u.lastName}
+}
+
+// createNotarization answers POST /public/v2/notary/notarization-requests, with the links that the
+// details do not have.
+func (w *Workspace) createNotarization(c *Call) (reply, error) {
+	id, n, err := w.newNotarization(c)
+	if err != nil {
+		return reply{}, err
+	}
+	w.notarizations.put(id, n, c.size())
+	invited := []map[string]string{}
+	for _, i := range n.invitees {
+		invited = append(invited, map[string]string{
+			"id": i.ID, "email": i.Email, "first_name": i.FirstName, "last_name": i.LastName, "notarization_link": link(i.ID),
+		})
+	}
+	return created(map[string]any{
+		"id": n.id, "name": n.name, "status": "SENT", "created_by": w.author(n.author), "date_created": stamp(n.created),
+		"date_accepted": nil, "invitees": invited,
+	})
+}
+
+func (w *Workspace) newNotarization(c *Call) (string, *notarization, error) {
+	var in struct {
+		DocumentID string `json:"document_id"`
+		Invitation *struct {
+			Invitees []invitee `json:"invitees"`
+		} `json:"invitation"`
+		Notary *struct {
+			ID          string `json:"id"`
+			ScheduledAt string `json:"scheduled_at"`
+		} `json:"notary"`
+	}
+	if err := c.decode(&in); err != nil {
+		return "", nil, err
+	}
+	d, err := w.documents.get(in.DocumentID)
+	switch {
+	case err != nil || d.deleted:
+		return "", nil, Invalid("document_id", "Document does not exist.")
+	case in.Invitation == nil:
+		return "", nil, Invalid("invitation", "This field is required.")
+	case in.Notary != nil && in.Notary.ID != w.notary:
+		return "", nil, Invalid("notary", "Notary does not exist.")
+	}
+	n := &notarization{id: w.ids.ID(), documentID: d.id, name: d.name, author: w.current().UserID, created: c.now, invitees: []invitee{}}
+	for _, i := range in.Invitation.Invitees {
+		if err := checkEmail("invitees", i.Email); err != nil {
+			return "", nil, err
+		}
+		i.ID = w.ids.ID()
+		n.invitees = append(n.invitees, i)
+	}
+	return n.id, n, nil
+}

@@ -1,0 +1,344 @@
+package workspace
+
+import (
+	"slices"
+	"strings"
+)
+
+// user is somebody in the organization.
+type user struct {
+	id, email, firstName, lastName, phone, license string
+	owner                                          bool
+	created                                        stamp
+}
+
+// membership is a user's place in a workspace.
+type membership struct {
+	id, userID, workspaceID, role string
+	created                       stamp
+}
+
+// office is a workspace of the organization. The emulator's documents are all in the first one.
+type office struct {
+	id, name string
+	created  stamp
+}
+
+// member is a membership as the API shows it.
+type member struct {
+	UserID         string `json:"user_id"`
+	MembershipID   string `json:"membership_id"`
+	Email          string `json:"email"`
+	FirstName      string `json:"first_name"`
+	LastName       string `json:"last_name"`
+	IsActive       bool   `json:"is_active"`
+	Workspace      string `json:"workspace"`
+	WorkspaceName  string `json:"workspace_name"`
+	EmailsVerified bool   `json:"emails_verified"`
+	Role           string `json:"role"`
+	UserLicense    string `json:"user_license"`
+	DateCreated    stamp  `json:"date_created"`
+	DateModified   stamp  `json:"date_modified"`
+}
+
+// memberRef names a member inside other answers.
+type memberRef struct {
+	ID           string  `json:"id"`
+	MembershipID string  `json:"membership_id,omitempty"`
+	Email        string  `json:"email"`
+	FirstName    string  `json:"first_name"`
+	LastName     string  `json:"last_name"`
+	Avatar       *string `json:"avatar"`
+}
+
+// member finds a membership of the workspace that the documents are in.
+func (w *Workspace) member(membershipID string) (member, bool) {
+	m, err := w.memberships.get(membershipID)
+	if err != nil || m.workspaceID != w.home {
+		return member{}, false
+	}
+	u, err := w.users.get(m.userID)
+	if err != nil {
+		return member{}, false
+	}
+	home := w.offices.items[w.home].item
+	return member{
+		UserID: u.id, MembershipID: m.id, Email: u.email, FirstName: u.firstName, LastName: u.lastName, IsActive: true,
+		Workspace: home.id, WorkspaceName: home.name, EmailsVerified: true, Role: m.role, UserLicense: u.license,
+		DateCreated: m.created, DateModified: m.created,
+	}, true
+}
+
+// current is the member who consented.
+func (w *Workspace) current() member {
+	m, _ := w.member(w.me)
+	return m
+}
+
+// person is the reference to a member, the current one if there is none with that id.
+func (w *Workspace) person(membershipID string) memberRef {
+	m, ok := w.member(membershipID)
+	if !ok {
+		m = w.current()
+	}
+	return memberRef{ID: m.UserID, Email: m.Email, FirstName: m.FirstName, LastName: m.LastName}
+}
+
+// listMembers answers GET /public/v1/members.
+func (w *Workspace) listMembers(*Call) (reply, error) {
+	var list []member
+	for _, m := range w.memberships.all() {
+		if shown, ok := w.member(m.id); ok {
+			list = append(list, shown)
+		}
+	}
+	return results(list)
+}
+
+// currentMember answers GET /public/v1/members/current.
+func (w *Workspace) currentMember(*Call) (reply, error) { return ok(w.current()) }
+
+// memberDetails answers GET /public/v1/members/{id}.
+func (w *Workspace) memberDetails(c *Call) (reply, error) {
+	m, found := w.member(c.vars["id"])
+	if !found {
+		return reply{}, NotFound()
+	}
+	return ok(m)
+}
+
+// memberToken answers POST /public/v1/members/{member_id}/token. Nothing accepts the token.
+func (w *Workspace) memberToken(c *Call) (reply, error) {
+	var in struct{ Lifetime int }
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if _, found := w.member(c.vars["member_id"]); !found {
+		return reply{}, NotFound()
+	}
+	return ok(map[string]string{"token": w.ids.Hex(40)})
+}
+
+// offices serves /public/v1/workspaces.
+func offices() resource[office] {
+	return resource[office]{
+		in: func(w *Workspace) *collection[office] { return w.offices },
+		create: func(w *Workspace, c *Call) (string, *office, error) {
+			var in struct{ Name string }
+			if err := c.decode(&in); err != nil {
+				return "", nil, err
+			}
+			if in.Name == "" {
+				return "", nil, Invalid("name", "This field is required.")
+			}
+			made := &office{id: w.ids.ID(), name: in.Name, created: stamp(c.now)}
+			m := &membership{id: w.ids.ID(), userID: w.current().UserID, workspaceID: made.id, role: "Admin", created: stamp(c.now)}
+			w.memberships.put(m.id, m, 512)
+			return made.id, made, nil
+		},
+		show: func(_ *Workspace, _ *Call, o *office) any { return map[string]string{"id": o.id, "name": o.name} },
+		brief: func(w *Workspace, _ *Call, o *office) any {
+			return map[string]any{"id": o.id, "name": o.name, "date_created": o.created, "owner": w.current().Email}
+		},
+		page: func(c *Call, all []any) (any, error) {
+			from, to, err := c.pages(50, 100)
+			return map[string]any{"results": window(all, from, to), "total": len(all)}, err
+		},
+	}
+}
+
+// closeOffice answers POST /public/v1/workspaces/{workspace_id}/deactivate.
+func (w *Workspace) closeOffice(c *Call) (reply, error) {
+	if c.vars["workspace_id"] == w.home {
+		return reply{}, &Problem{Status: 403, Kind: "permissions_error", Detail: "The emulator keeps the workspace that its documents are in."}
+	}
+	if !w.offices.remove(c.vars["workspace_id"]) {
+		return reply{}, NotFound()
+	}
+	return ok(map[string]any{})
+}
+
+// users serves /public/v1/users and /public/v1/users/{user_id}. Pages have at most 50 users.
+func users() resource[user] {
+	return resource[user]{
+		in:     func(w *Workspace) *collection[user] { return w.users },
+		key:    "user_id",
+		create: (*Workspace).newUser,
+		show: func(w *Workspace, c *Call, u *user) any {
+			places := []map[string]string{}
+			for _, m := range w.memberships.all() {
+				if m.userID == u.id {
+					places = append(places, map[string]string{"workspace_id": m.workspaceID, "membership_id": m.id, "role": m.role})
+				}
+			}
+			return map[string]any{
+				"user_id": u.id, "email": u.email, "first_name": u.firstName, "last_name": u.lastName, "phone_number": u.phone,
+				"license": u.license, "is_organization_owner": u.owner, "workspaces": places,
+			}
+		},
+		page: func(c *Call, all []any) (any, error) {
+			from, to, err := c.pages(50, 50)
+			return map[string]any{"results": window(all, from, to), "total": len(all)}, err
+		},
+	}
+}
+
+func roles() []string { return []string{"Admin", "Manager", "Member", "Collaborator"} }
+
+// newUser reads a user with the workspaces that it joins.
+func (w *Workspace) newUser(c *Call) (string, *user, error) {
+	var in struct {
+		License string
+		User    struct {
+			Email     string `json:"email"`
+			FirstName string `json:"first_name"`
+			LastName  string `json:"last_name"`
+			Phone     string `json:"phone_number"`
+		}
+		Workspaces []struct {
+			Role        string `json:"role"`
+			WorkspaceID string `json:"workspace_id"`
+		}
+	}
+	if err := c.decode(&in); err != nil {
+		return "", nil, err
+	}
+	if err := checkEmail("email", in.User.Email); err != nil {
+		return "", nil, err
+	}
+	same := func(u *user) bool { return strings.EqualFold(u.email, in.User.Email) }
+	switch {
+	case !slices.Contains([]string{"Full", "eSign", "Read-only", "Creator", "Guest"}, in.License):
+		return "", nil, Invalid("license", "Select a valid choice.")
+	case len(in.Workspaces) == 0:
+		return "", nil, Invalid("workspaces", "This field is required.")
+	case slices.ContainsFunc(w.users.all(), same):
+		return "", nil, Invalid("email", "User with this email already exists.")
+	}
+	for _, place := range in.Workspaces {
+		if _, err := w.offices.get(place.WorkspaceID); err != nil {
+			return "", nil, Invalid("workspace_id", "Workspace does not exist.")
+		}
+		if !slices.Contains(roles(), place.Role) {
+			return "", nil, Invalid("role", "Select a valid choice.")
+		}
+	}
+	u := &user{
+		id: w.ids.ID(), email: in.User.Email, firstName: in.User.FirstName, lastName: in.User.LastName,
+		phone: in.User.Phone, license: in.License, created: stamp(c.now),
+	}
+	for _, place := range in.Workspaces {
+		m := &membership{id: w.ids.ID(), userID: u.id, workspaceID: place.WorkspaceID, role: place.Role, created: stamp(c.now)}
+		w.memberships.put(m.id, m, 512)
+	}
+	return u.id, u, nil
+}
+
+// createUser answers POST /public/v1/users.
+func (w *Workspace) createUser(c *Call) (reply, error) {
+	rep, err := users().post(w, c)
+	if err != nil {
+		return reply{}, err
+	}
+	shown := rep.json.(map[string]any)
+	places := []map[string]string{}
+	for _, place := range shown["workspaces"].([]map[string]string) {
+		places = append(places, map[string]string{"workspace_id": place["workspace_id"], "member_id": place["membership_id"], "role": place["role"]})
+	}
+	return created(map[string]any{"user_id": shown["user_id"], "workspaces": places})
+}
+
+// addMember answers POST /public/v1/workspaces/{workspace_id}/members.
+func (w *Workspace) addMember(c *Call) (reply, error) {
+	var in struct {
+		Role   string `json:"role"`
+		UserID string `json:"user_id"`
+	}
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	place, err := w.offices.get(c.vars["workspace_id"])
+	if err != nil {
+		return reply{}, err
+	}
+	u, err := w.users.get(in.UserID)
+	switch {
+	case err != nil:
+		return reply{}, Invalid("user_id", "User does not exist.")
+	case !slices.Contains(roles(), in.Role):
+		return reply{}, Invalid("role", "Select a valid choice.")
+	case slices.ContainsFunc(w.memberships.all(), func(m *membership) bool { return m.userID == u.id && m.workspaceID == place.id }):
+		return reply{}, Invalid("user_id", "User is a member of the workspace.")
+	}
+	m := &membership{id: w.ids.ID(), userID: u.id, workspaceID: place.id, role: in.Role, created: stamp(c.now)}
+	w.memberships.put(m.id, m, c.size())
+	return created(map[string]string{
+		"member_id": m.id, "workspace_id": place.id, "role": m.role, "email": u.email, "first_name": u.firstName, "last_name": u.lastName,
+	})
+}
+
+func (w *Workspace) membershipOf(c *Call) (*membership, error) {
+	m, err := w.memberships.get(c.vars["member_id"])
+	if err == nil && m.workspaceID != c.vars["workspace_id"] {
+		err = NotFound()
+	}
+	return m, err
+}
+
+// removeMember answers DELETE /public/v1/workspaces/{workspace_id}/members/{member_id}.
+func (w *Workspace) removeMember(c *Call) (reply, error) {
+	m, err := w.membershipOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if m.id == w.me {
+		return reply{}, &Problem{Status: 403, Kind: "permissions_error", Detail: "You cannot remove yourself."}
+	}
+	w.memberships.remove(m.id)
+	return noContent()
+}
+
+// changeRole answers PATCH /public/v1/workspaces/{workspace_id}/members/{member_id}/role.
+func (w *Workspace) changeRole(c *Call) (reply, error) {
+	var in struct{ Role string }
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	m, err := w.membershipOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if !slices.Contains(roles(), in.Role) {
+		return reply{}, Invalid("role", "Select a valid choice: the emulator has no roles of your own.")
+	}
+	m.role = in.Role
+	email := ""
+	if u, err := w.users.get(m.userID); err == nil {
+		email = u.email
+	}
+	return ok(map[string]string{"member_id": m.id, "workspace_id": m.workspaceID, "role": m.role, "email": email})
+}
+
+// newAPIKey answers POST /public/v1/workspaces/{workspace_id}/api-keys. Nothing accepts the key.
+func (w *Workspace) newAPIKey(c *Call) (reply, error) {
+	var in struct {
+		Type   string `json:"type"`
+		UserID string `json:"user_id"`
+	}
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if _, err := w.offices.get(c.vars["workspace_id"]); err != nil {
+		return reply{}, err
+	}
+	if in.Type != "production" && in.Type != "sandbox" {
+		return reply{}, Invalid("type", "Select a valid choice: production or sandbox.")
+	}
+	if in.UserID == "" {
+		in.UserID = w.current().UserID
+	}
+	if _, err := w.users.get(in.UserID); err != nil {
+		return reply{}, Invalid("user_id", "User does not exist.")
+	}
+	return ok(map[string]string{"key": w.ids.Hex(40), "type": in.Type, "user_id": in.UserID, "workspace_id": c.vars["workspace_id"]})
+}

@@ -147,6 +147,16 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// forget is logout for an account that is not wanted any more: it is no longer listed.
+func (h *Handler) forget(w http.ResponseWriter, r *http.Request) {
+	h.act(w, r, func(ctx context.Context, account string) (tokens.Status, error) {
+		if s, err := h.config.Manager.AccountStatus(ctx, account); err != nil {
+			return s, err
+		}
+		return h.config.Manager.Forget(ctx, account)
+	})
+}
+
 // act does something with the account that the path names, and answers with its state afterwards.
 func (h *Handler) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string) (tokens.Status, error)) {
 	account := mux.Vars(r)["account"]

@@ -29,6 +29,7 @@ type Manager interface {
 	AccountStatus(ctx context.Context, account string) (tokens.Status, error)
 	Refresh(ctx context.Context, account string) (tokens.Status, error)
 	Logout(ctx context.Context, account string) (tokens.Status, error)
+	Forget(ctx context.Context, account string) (tokens.Status, error)
 	// Exchange turns the code of one consent into a pair of tokens.
 	Exchange(ctx context.Context, code, redirectURL string) (tokens.Pair, error)
 	// Login stores the pair as the account's newest.
@@ -86,7 +87,7 @@ type Info struct {
 	// CallerHeaders are the header fields that clients of the proxied port must send besides what the API
 	// asks for: a client key, and what the operator requires.
 	CallerHeaders []string  `json:"caller_headers,omitempty"`
-	StartedAt     time.Time `json:"started_at"`
+	StartedAt     time.Time `json:"started_at,omitzero"`
 }
 
 // LoginConfig is the authorization request (RFC 6749 section 4.1.1).
@@ -181,6 +182,7 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodGet, "/api/v1/accounts/{account}", h.account)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/refresh", h.refresh)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/logout", h.logout)
+	route(r, http.MethodPost, "/api/v1/accounts/{account}/forget", h.forget)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/login", h.beginLogin)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/code", h.endLogin)
 	route(r, http.MethodGet, "/api/v1/accounts/{account}/login-result", h.loginResult)

@@ -9,6 +9,7 @@
 //	GET  /api/v1/accounts/{account}          one account, loaded if need be
 //	POST /api/v1/accounts/{account}/refresh  a new pair now
 //	POST /api/v1/accounts/{account}/logout   forget the tokens
+//	POST /api/v1/accounts/{account}/forget   the same, and list the account no longer
 //	POST /api/v1/accounts/{account}/login    begin a login whose code comes back by hand
 //	POST /api/v1/accounts/{account}/code     end it
 //	GET  /api/v1/accounts/{account}/login-result  how the last login ended

@@ -62,6 +62,10 @@ func (f *fakeAccounts) Refresh(_ context.Context, account string) (tokens.Status
 	return f.find("refresh", account)
 }
 
+func (f *fakeAccounts) Forget(ctx context.Context, account string) (tokens.Status, error) {
+	return f.Logout(ctx, account)
+}
+
 func (f *fakeAccounts) Logout(_ context.Context, account string) (tokens.Status, error) {
 	return f.find("logout", account)
 }

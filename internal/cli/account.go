@@ -15,6 +15,7 @@ import (
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/doctor"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -40,6 +41,8 @@ type accounts struct {
 	handler http.Handler
 	// redirect is the redirect URL of a login.
 	redirect *url.URL
+	// ask asks the API who an account is, without a proxy. Nil if one runs.
+	ask func(ctx context.Context, account string) string
 }
 
 // search returns where a running proxy with these settings can be found.
@@ -91,7 +94,7 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 		// Who comes by the page of a login may do nothing else.
 		Key: admin.NewKey(), Address: &url.URL{Scheme: login.RedirectURL.Scheme, Host: login.RedirectURL.Host},
 		Info: admin.Info{
-			Version: buildVersion(p.Version).version, Listeners: []string{}, Upstream: "", Store: store.Name, StartedAt: time.Now().UTC(),
+			Version: buildVersion(p.Version).version, Listeners: []string{}, Upstream: "", Store: store.Name,
 		},
 	})
 	if err != nil {
@@ -99,7 +102,14 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 	}
 	p.ending.beforeTrace(func(ctx context.Context) { manager.Close(ctx) })
 	end := func() error { return p.finishExchange(manager) }
-	return &accounts{Client: client.Local(handler.Socket(), end), handler: handler, redirect: login.RedirectURL}, nil
+	ask := func(ctx context.Context, account string) string {
+		t, err := manager.Token(ctx, account)
+		if err != nil {
+			return ""
+		}
+		return doctor.AskMember(ctx, c.Upstream, t)
+	}
+	return &accounts{Client: client.Local(handler.Socket(), end), handler: handler, redirect: login.RedirectURL, ask: ask}, nil
 }
 
 // finishExchange waits for a token exchange under way and its save. Given up, it would cost a login.
@@ -189,7 +199,9 @@ func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
 }
 
 type logoutCommand struct {
-	accountFlag            `embed:""`
+	accountFlag `embed:""`
+	Forget      bool `default:"false" help:"Also remove the account from the list of accounts, unless the configuration names it."`
+
 	config.AccountSettings `embed:""`
 }
 
@@ -200,11 +212,15 @@ func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, acc.Close()) }()
-	if _, err := acc.act(ctx, http.MethodPost, c.Account, "logout", nil); err != nil {
+	verb, done := "logout", "logged out"
+	if c.Forget {
+		verb, done = "forget", "forgotten"
+	}
+	if _, err := acc.act(ctx, http.MethodPost, c.Account, verb, nil); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.Stderr, "PandaDoc knows no way to revoke a token: copies of it stay valid until they expire.")
-	_, err = fmt.Fprintf(p.Stdout, "account %s is logged out\n", c.Account)
+	_, err = fmt.Fprintf(p.Stdout, "account %s is %s\n", c.Account, done)
 	return err
 }
 
@@ -232,6 +248,11 @@ func (c *statusCommand) Run(ctx context.Context, p *program) (err error) {
 			return err
 		}
 		all.Accounts = []admin.Account{one}
+	}
+	if acc.handler != nil {
+		for i := range all.Accounts {
+			all.Accounts[i].Since = time.Time{} // when this command has read the store
+		}
 	}
 	if err := c.print(p, acc, all); err != nil {
 		return err

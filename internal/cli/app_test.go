@@ -157,7 +157,7 @@ func TestStoppingEndsWithTheDrainTimeout(t *testing.T) {
 	<-arrived
 	s.cancel()
 	check(t, "end", <-s.ended, nil)
-	check(t, "status of the request that was cut off", <-got, 0)
+	check(t, "status of the request that was given up", <-got, http.StatusBadGateway)
 	if !strings.Contains(s.log.String(), "cut off") {
 		t.Errorf("got log %q, want it told", s.log)
 	}

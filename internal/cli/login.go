@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/doctor"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
@@ -54,17 +56,68 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 		way = c.byHand
 	}
 	if err := way(limited, p, acc); err != nil {
-		return err
+		return p.again(err, c.Account)
 	}
 	s, err := acc.act(ctx, http.MethodGet, c.Account, "", nil)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.Stdout, "account %s is signed in, %s\n", s.Account, validity(s.ExpiresAt))
+	fmt.Fprintf(p.Stdout, "account %s is signed in, %s\n", s.Account, validity(s.ExpiresAt))
+	if who := acc.who(ctx, c.Account); who != "" {
+		fmt.Fprintf(p.Stdout, "PandaDoc user: %s\n", who)
+	}
+	next := "the running proxy uses the tokens at once"
+	if acc.handler != nil {
+		next = "start the proxy with: " + programName + " serve, and send requests to it instead of PandaDoc"
+	}
+	_, err = fmt.Fprintf(p.Stderr, "Next: %s.\n", next)
 	return err
 }
 
-var errLoginLimit = problem.Mistake("nobody signed in within 5 minutes", "run the command again")
+var errLoginLimit = problem.Mistake("nobody signed in within 5 minutes", retryLogin)
+
+// retryLogin stands for the command that was typed; see again.
+const retryLogin = "run the command again"
+
+// again makes the hint of a login that failed the command that was typed, with all its flags.
+func (p *program) again(err error, account string) error {
+	hint := problem.HintOf(err)
+	typed := "run: " + programName + " " + quoteWords(p.Args)
+	switch hint {
+	case retryLogin, "run: " + problem.LoginCommand(account):
+		return withStatus(problem.WithHint(err, typed), exitStatus(err))
+	}
+	return err
+}
+
+// quoteWords writes arguments as a shell takes them.
+func quoteWords(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = w
+		if w == "" || strings.ContainsFunc(w, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=./:@,+", r))
+		}) {
+			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+// who asks the API who has signed in. The login is done whatever comes of it.
+func (a *accounts) who(ctx context.Context, account string) string {
+	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)
+	defer cancel()
+	if a.ask != nil {
+		return a.ask(ctx, account)
+	}
+	var answer admin.TestAnswer
+	call := admin.TestCall{Account: account, Method: http.MethodGet, Target: doctor.MemberPath}
+	if _, err := a.Do(ctx, http.MethodPost, "/api/v1/test", call, &answer); err != nil || answer.Status != http.StatusOK {
+		return ""
+	}
+	return doctor.MemberName([]byte(answer.Body))
+}
 
 // byHand prints the address and reads what a person brings back.
 func (c *loginCommand) byHand(ctx context.Context, p *program, acc *accounts) error {
@@ -73,7 +126,7 @@ func (c *loginCommand) byHand(ctx context.Context, p *program, acc *accounts) er
 		return forPeople(err)
 	}
 	fmt.Fprintf(p.Stderr, "Open this address in a browser and allow the access:\n\n  %s\n\n", begun.AuthorizeURL)
-	fmt.Fprintln(p.Stderr, "The browser then goes to a page that may not load. Paste its address here, or the code in it:")
+	fmt.Fprintf(p.Stderr, "The browser then goes to a page that may not load. Paste its address here within %.0f minutes, or the code in it:\n", loginLimit.Minutes())
 	text, err := readLine(ctx, p.Stdin)
 	if err != nil {
 		return err
@@ -150,6 +203,7 @@ func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts)
 	if !c.NoBrowser {
 		openBrowser(start.URL, p.Environ)
 	}
+	fmt.Fprintf(p.Stderr, "Waiting for the browser to come back, at most %.0f minutes. Ctrl-C gives up.\n", loginLimit.Minutes())
 	return acc.await(ctx, c.Account, before)
 }
 
@@ -161,7 +215,11 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	}
 	open, err := at.Open(ctx)
 	if err != nil {
-		return nil, problem.WithHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "stop what listens there, or use login --paste")
+		if errors.Is(err, listen.ErrAddrInUse) {
+			err = fmt.Errorf("another login or another program listens on %s, where PandaDoc sends the browser back to", at)
+			return nil, problem.WithHint(err, "finish the other login, stop that program, or use login --paste")
+		}
+		return nil, problem.WithHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "use login --paste")
 	}
 	server := &http.Server{Handler: c.handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: adminHeaderBytes}
 	ended := make(chan struct{}, len(open))
@@ -210,7 +268,7 @@ func (c *accounts) await(ctx context.Context, account string, before *admin.Logi
 		case now.Result == admin.LoginDone:
 			return nil
 		default:
-			return problem.WithHint(errors.New(now.Detail), "run the command again")
+			return problem.WithHint(errors.New(now.Detail), retryLogin)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -38,7 +39,29 @@ func (m member) String() string {
 	return cmp.Or(strings.TrimSpace(text), "somebody it does not name")
 }
 
-// members asks the API who each account is. This is the cheapest call, and changes nothing.
+// MemberPath is the cheapest call of the API, and changes nothing.
+const MemberPath = "/public/v1/members/current"
+
+// MemberName reads an answer of MemberPath, for people. It returns "" for what is no such answer.
+func MemberName(body []byte) string {
+	var m member
+	if json.Unmarshal(body, &m) != nil || m == (member{}) {
+		return ""
+	}
+	return m.String()
+}
+
+// AskMember asks the API whose token t is. It returns "" if that cannot be found out.
+func AskMember(ctx context.Context, u config.Upstream, t tokens.Token) string {
+	var m member
+	x := &examination{config: &config.Config{Upstream: u}}
+	if status, err := x.ask(ctx, t, MemberPath, &m); err != nil || status != http.StatusOK {
+		return ""
+	}
+	return m.String()
+}
+
+// members asks the API who each account is.
 func (x *examination) members(ctx context.Context) (found []Finding) {
 	all := x.accounts(ctx)
 	for _, a := range all[:min(len(all), manyAccounts)] {
@@ -59,7 +82,7 @@ func (x *examination) member(ctx context.Context, a account) Finding {
 		return skipped("no URL could be read: see configuration")
 	}
 	var who member
-	status, err := x.ask(ctx, t, "/public/v1/members/current", &who)
+	status, err := x.ask(ctx, t, MemberPath, &who)
 	switch {
 	case err != nil:
 		return skipped(fmt.Sprintf("account %s: no answer: see connection and tls", a.name))
@@ -82,7 +105,7 @@ func (x *examination) member(ctx context.Context, a account) Finding {
 func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Token) Finding {
 	other := t
 	other.Scheme = map[string]string{tokens.Bearer: tokens.APIKey, tokens.APIKey: tokens.Bearer}[t.Scheme]
-	if status, err := x.ask(ctx, other, "/public/v1/members/current", &member{}); err == nil && status == http.StatusOK {
+	if status, err := x.ask(ctx, other, MemberPath, &member{}); err == nil && status == http.StatusOK {
 		if other.Scheme == tokens.APIKey {
 			return failing("account "+a.name+": what was given as an access token is an API key",
 				"set it as PANDADOC_API_KEY (or --api-key-file) instead of PANDADOC_ACCESS_TOKEN")

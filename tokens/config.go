@@ -46,6 +46,9 @@ type Config struct {
 	// Observe is told what happens to accounts, for logs and metrics. It must not block and may be
 	// called concurrently. Nil is allowed.
 	Observe func(Event)
+	// StoreFailed is called with "load" or "save" when the store could not do that. It must not block and may
+	// be called concurrently. Nil is allowed.
+	StoreFailed func(op string)
 }
 
 // Endpoint is a token endpoint (RFC 6749 section 3.2) and the client's credentials for it.

@@ -315,14 +315,26 @@ func (m *Manager) wake() {
 func (m *Manager) load(account string) (Record, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), storeTimeout)
 	defer cancel()
-	return m.config.Store.Load(ctx, account)
+	rec, err := m.config.Store.Load(ctx, account)
+	m.countStoreError("load", err)
+	return rec, err
+}
+
+// countStoreError reports what a store may not answer: that there is no record, and that it was changed by
+// another, are ordinary answers.
+func (m *Manager) countStoreError(op string, err error) {
+	if err != nil && m.config.StoreFailed != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrConflict) {
+		m.config.StoreFailed(op)
+	}
 }
 
 // save writes the record of an account in bounded time.
 func (m *Manager) save(account string, rec Record) (Record, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), storeTimeout)
 	defer cancel()
-	return m.config.Store.Save(ctx, account, rec)
+	saved, err := m.config.Store.Save(ctx, account, rec)
+	m.countStoreError("save", err)
+	return saved, err
 }
 
 // sleep waits for d; false means that end was closed first.

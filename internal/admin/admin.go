@@ -160,6 +160,9 @@ func (h *Handler) ObserveRequest(r proxy.Exchange) {
 	h.metrics.request(r)
 }
 
+// ObserveStoreError counts that the store could not "load" or "save" a record.
+func (h *Handler) ObserveStoreError(op string) { h.metrics.storeErrors.WithLabelValues(op).Inc() }
+
 // ObserveEvent takes what happened to an account, for metrics.
 func (h *Handler) ObserveEvent(e tokens.Event) {
 	h.metrics.event(e)

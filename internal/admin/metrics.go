@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type metrics struct {
 	refused         *prometheus.CounterVec
 	refreshes       *prometheus.CounterVec
 	refreshDuration prometheus.Histogram
+	storeErrors     *prometheus.CounterVec
 }
 
 // The classes of durations, in seconds. A request may wait for a refresh, a slow search or a long
@@ -52,9 +54,15 @@ func newMetrics(c Config) *metrics {
 		refused:         counters("refused_total", "Requests that the proxy answered itself, by the code of the answer.", "code"),
 		refreshes:       counters("refreshes_total", "Calls of the token endpoint for new tokens, by account and result.", "account", "result"),
 		refreshDuration: histogram("refresh_duration_seconds", "How long the token endpoint took to answer.", refreshBuckets),
+		storeErrors:     counters("store_errors_total", "Reads and writes of the token store that failed, by op: load or save.", "op"),
 	}
+	for _, op := range []string{"load", "save"} { // there from the start, so that a rate can be seen
+		m.storeErrors.WithLabelValues(op)
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricsPrefix + "build_info", Help: "Always 1, with the version of the program."}, []string{"version", "goversion"})
+	build.WithLabelValues(c.Info.Version, runtime.Version()).Set(1)
 	m.registry.MustRegister(
-		m.requests, m.duration, m.upstream, m.retries, m.refused, m.refreshes, m.refreshDuration,
+		m.requests, m.duration, m.upstream, m.retries, m.refused, m.refreshes, m.refreshDuration, m.storeErrors, build,
 		&accountCollector{c.Manager, m.accounts},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

@@ -88,6 +88,7 @@ func TestMetricsTellWhatWasPromised(t *testing.T) {
 	x.handler.ObserveEvent(tokens.Event{Account: "acme", Kind: tokens.EventRefreshed, Duration: time.Second})
 	x.handler.ObserveEvent(tokens.Event{Account: "acme", Kind: tokens.EventFailed, Err: errors.New("cut")})
 	x.handler.ObserveEvent(tokens.Event{Account: "acme", Kind: tokens.EventFailed, Err: fmt.Errorf("x: %w", &tokens.EndpointError{Status: 400, Code: "invalid_grant"})})
+	x.handler.ObserveStoreError("save")
 	all := x.scrape()
 	for _, row := range []struct {
 		name   string
@@ -112,6 +113,9 @@ func TestMetricsTellWhatWasPromised(t *testing.T) {
 		{"last_refresh_timestamp_seconds", []string{"account", "acme"}, 1_700_000_000},
 		{"account_state", []string{"account", "acme", "state", "degraded"}, 1},
 		{"account_state", []string{"account", "acme", "state", "ready"}, 0},
+		{"store_errors_total", []string{"op", "save"}, 1},
+		{"store_errors_total", []string{"op", "load"}, 0},
+		{"build_info", []string{"version", "v1"}, 1},
 		{"replay_bytes", []string{"where", "memory"}, 10},
 		{"replay_bytes", []string{"where", "disk"}, 20},
 	} {

@@ -128,6 +128,7 @@ func (r *running) managerConfig() tokens.Config {
 		log(e)
 		r.admin.ObserveEvent(e)
 	}
+	c.StoreFailed = func(op string) { r.admin.ObserveStoreError(op) }
 	c.Probe = probe(r.Upstream.API, r.ProbePath, r.transport)
 	return c
 }

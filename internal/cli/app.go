@@ -103,6 +103,7 @@ func (a *app) run(ctx context.Context) error {
 	r.serve()
 	r.announce()
 	r.checkRedirect()
+	r.checkClientKeys()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -328,6 +329,20 @@ func (r *running) announce() {
 func (r *running) notify(state string) {
 	if err := listen.Notify(r.environ, state); err != nil {
 		r.logger.WithError(err).Warn("systemd was not told: " + state)
+	}
+}
+
+// checkClientKeys warns of keys for accounts that do not exist: every request with one would be refused.
+func (r *running) checkClientKeys() {
+	known := map[string]bool{tokens.DefaultAccount: true}
+	for _, s := range r.manager.Status() {
+		known[s.Account] = true
+	}
+	for _, k := range r.Proxy.ClientKeys {
+		if k.Account != "" && !known[k.Account] {
+			logProblem(r.logger, logrus.WarnLevel, "", problem.Mistake(
+				fmt.Sprintf("client key %q is for account %q, which does not exist", k.Name, k.Account), "correct the name, or run: "+problem.LoginCommand(k.Account)))
+		}
 	}
 }
 

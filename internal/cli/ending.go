@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -56,6 +58,34 @@ func (e *ending) receiver() func(os.Signal) {
 	return e.another
 }
 
+// parentPause is the time between two looks for the parent of a program that go run has started.
+const parentPause = 500 * time.Millisecond
+
+// startedByGoRun reports whether go run has built and started this program: when it is killed, nobody else
+// ends what it started.
+func startedByGoRun() bool {
+	path, err := os.Executable()
+	path = filepath.ToSlash(path)
+	return err == nil && strings.Contains(path, "/go-build") && strings.Contains(path, "/exe/")
+}
+
+// followParent calls end when the parent of this process is gone. It returns when stopped is closed.
+func followParent(stopped <-chan struct{}, end func()) {
+	tick := time.NewTicker(parentPause)
+	defer tick.Stop()
+	for parent := os.Getppid(); ; {
+		select {
+		case <-stopped:
+			return
+		case <-tick.C:
+			if os.Getppid() != parent {
+				end()
+				return
+			}
+		}
+	}
+}
+
 // newEnding follows signals until stop is called.
 func newEnding(ctx context.Context, signals <-chan os.Signal) (e *ending, stop func()) {
 	drain, endDrain := context.WithCancel(ctx)
@@ -64,6 +94,9 @@ func newEnding(ctx context.Context, signals <-chan os.Signal) (e *ending, stop f
 	stopped := make(chan struct{})
 	var following sync.WaitGroup
 	following.Go(func() { e.follow(signals, stopped, endDrain, endHurry) })
+	if startedByGoRun() {
+		following.Go(func() { followParent(stopped, endDrain) })
+	}
 	return e, func() {
 		close(stopped)
 		following.Wait()

@@ -68,13 +68,8 @@ func TestACutAnswerReachesTheClientAsCut(t *testing.T) {
 
 // An HTML, SVG or XML answer that is opened at our address must not run as our origin.
 func TestAnswersAreSandboxed(t *testing.T) {
-	for contentType, want := range map[string][]string{
-		"text/html":                   {"default-src 'self'", "sandbox; frame-ancestors 'none'"},
-		"application/json":            {"default-src 'self'", "sandbox; frame-ancestors 'none'"},
-		"application/pdf":             {"default-src 'self'"},
-		"application/pdf; name=x.pdf": {"default-src 'self'"},
-		"application/pdfx":            {"default-src 'self'", "sandbox; frame-ancestors 'none'"},
-	} {
+	want := []string{"default-src 'self'", "sandbox; frame-ancestors 'none'"}
+	for _, contentType := range []string{"text/html", "application/json", "application/pdf"} {
 		g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", contentType)
 			w.Header().Set("Content-Security-Policy", "default-src 'self'")

@@ -262,7 +262,8 @@ var (
 	sameOriginOnly = []string{"same-origin"}
 )
 
-// sandboxed keeps an answer that is opened in a browser from running as this origin.
+// sandboxed keeps an answer that is opened in a browser from running as this origin. Chromium shows PDFs all the
+// same.
 const sandboxed = "sandbox; frame-ancestors 'none'"
 
 // setCommon sets what all answers have, those of the API and our own.
@@ -272,16 +273,7 @@ func setCommon(h http.Header) {
 	}
 	h["X-Content-Type-Options"] = noSniff
 	h["Cross-Origin-Resource-Policy"] = sameOriginOnly
-	if !isPDF(h) {
-		h["Content-Security-Policy"] = append(h["Content-Security-Policy"], sandboxed)
-	}
-}
-
-// isPDF reports whether an answer is a PDF: Chromium does not show one in a sandbox, and its viewer runs
-// nothing as our origin.
-func isPDF(h http.Header) bool {
-	types := h["Content-Type"]
-	return len(types) == 1 && (types[0] == "application/pdf" || strings.HasPrefix(types[0], "application/pdf;"))
+	h["Content-Security-Policy"] = append(h["Content-Security-Policy"], sandboxed)
 }
 
 // bodyProblem returns how the client broke its own body, or nil. It comes before the question what the
@@ -351,13 +343,17 @@ func upstreamProblem(err error) *problem.Problem {
 }
 
 func upstreamCase(err error) (code problem.Code, name string) {
+	switch {
+	case errors.Is(err, ErrLoop):
+		return problem.LoopDetected, ""
+	case errors.Is(err, errProxyRefused):
+		return problem.ProxyRefused, ""
+	}
 	if code, name := dialCase(err); code != "" {
 		return code, name
 	}
 	var unprocessed notProcessedError
 	switch {
-	case errors.Is(err, ErrLoop):
-		return problem.LoopDetected, ""
 	case errors.As(err, &unprocessed), errors.Is(err, errGaveUp):
 		return problem.UpstreamUnreachable, problem.CaseNotProcessed
 	}
@@ -366,8 +362,6 @@ func upstreamCase(err error) (code problem.Code, name string) {
 	}
 	var timeout net.Error
 	switch {
-	case errors.Is(err, errProxyRefused):
-		return problem.ProxyRefused, ""
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return problem.UpstreamTimeout, ""
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errReset),
@@ -381,11 +375,13 @@ func dialCase(err error) (code problem.Code, name string) {
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return problem.ProxyRefused, problem.CaseUnreachable
 	case errors.As(err, &dns) && dns.IsTimeout:
 		return problem.UpstreamTimeout, "dns_timeout"
 	case errors.As(err, &dns):
 		return problem.UpstreamUnreachable, "dns_error"
-	case !errors.As(err, &op) || op.Op != "dial" && op.Op != "proxyconnect":
+	case op == nil || op.Op != "dial":
 		return "", ""
 	case op.Timeout():
 		return problem.UpstreamTimeout, "connection_timeout"

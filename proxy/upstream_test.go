@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -92,6 +93,27 @@ func TestUpstreamFaults(t *testing.T) {
 			host := mustURL(tt.api).Host
 			if strings.Contains(body, host) || strings.Contains(body, mustURL(tt.api).Hostname()) {
 				t.Errorf("G14: the answer names %s: %s", host, body)
+			}
+		})
+	}
+}
+
+// A forward proxy that wants a password, or may not connect, was reported as an API that does not speak HTTP.
+func TestAForwardProxyThatRefusesIsNamed(t *testing.T) {
+	for name, tt := range map[string]struct{ forward, title string }{
+		"a rule forbids it":     {rawUpstream(t, answering("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")), "Forward proxy refused"},
+		"it wants a password":   {rawUpstream(t, answering("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\n\r\n")), "Forward proxy refused"},
+		"it cannot reach it":    {rawUpstream(t, answering("HTTP/1.1 502 Bad Gateway\r\n\r\n")), "Forward proxy refused"},
+		"nobody listens":        {closedPort(t), "Forward proxy unreachable"},
+		"its name is not known": {"http://no-such-proxy.invalid:3128", "Forward proxy unreachable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t, rigOptions{api: "https://api.invalid", configure: func(c *Config) {
+				c.Upstream.Proxy = func(*http.Request) (*url.URL, error) { return mustURL(tt.forward), nil }
+			}})
+			res, body := g.do("POST", "/public/v1/x", strings.NewReader("body"))
+			if got := problemIn(t, res, body); res.StatusCode != 502 || got != "proxy-refused" || !strings.Contains(body, tt.title) {
+				t.Errorf("answer %d %s, want 502 proxy-refused, %s", res.StatusCode, body, tt.title)
 			}
 		})
 	}

@@ -86,6 +86,7 @@ const (
 	CaseBrowser      = "browser"
 	CaseNotProcessed = "not-processed"
 	CaseShutdown     = "shutdown"
+	CaseUnreachable  = "unreachable"
 )
 
 // table has a section for each place where a problem is met. The first row of a code is its general one.
@@ -215,6 +216,9 @@ var table = []Problem{
 	{Code: ProxyRefused, Error: "connection_refused", Status: 502, Title: "Forward proxy refused",
 		Detail: "The forward proxy refused the connection to the API.",
 		Hint:   "check HTTPS_PROXY, its user and its rules, or exclude the API with NO_PROXY"},
+	{Code: ProxyRefused, Case: CaseUnreachable, Error: "destination_unavailable", Status: 502, Title: "Forward proxy unreachable",
+		Detail: "The forward proxy cannot be reached.",
+		Hint:   "check HTTPS_PROXY and the network, or exclude the API with NO_PROXY"},
 	{Code: UpstreamUnreachable, Case: CaseNotProcessed, Error: "destination_unavailable", Status: 502, Title: "API unreachable",
 		Detail: "The API did not process the request, which was sent more than once.",
 		Hint:   "send it again later: it had no effect"},

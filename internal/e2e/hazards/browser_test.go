@@ -1,6 +1,7 @@
 package hazards
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -75,7 +78,7 @@ func openBrowser(t *testing.T) *browser {
 	}
 	flags := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("host-resolver-rules", "MAP rebind.test 127.0.0.1, MAP evil.test 127.0.0.1"),
+		chromedp.Flag("host-resolver-rules", "MAP rebind.test 127.0.0.1, MAP evil.test 127.0.0.1, MAP proxy.lan 127.0.0.1"),
 	}
 	for _, name := range []string{
 		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
@@ -101,7 +104,7 @@ func (b *browser) open(address string) string {
 	if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
 		b.Fatalf("open %s: %v", address, err)
 	}
-	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.documentElement.innerText"))
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String(document.documentElement.innerText)"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -152,9 +155,60 @@ func site(t *testing.T) (port string) {
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, "<!doctype html><body>a page</body>")
 	}))
+	s.Config.SetKeepAlivesEnabled(false) // so that a name can be led elsewhere
 	t.Cleanup(s.Close)
 	_, port, _ = net.SplitHostPort(addr(s.URL))
 	return port
+}
+
+// rebound is a name whose address changes, as in DNS rebinding: the page comes from one server, and what it
+// sends goes to another.
+type rebound struct {
+	url string
+	to  atomic.Pointer[string]
+}
+
+func newRebound(t *testing.T, first string) *rebound {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rebound{url: "http://rebind.test:" + portOf("http://"+l.Addr().String())}
+	r.lead(first)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { r.carry(t.Context(), from) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	return r
+}
+
+func (r *rebound) lead(to string) { r.to.Store(&to) }
+
+func (r *rebound) carry(ctx context.Context, from net.Conn) {
+	defer from.Close()
+	defer context.AfterFunc(ctx, func() { from.Close() })() // the browser keeps its connections
+	request := bufio.NewReader(from)
+	if _, err := request.Peek(1); err != nil { // the browser opens some ahead
+		return
+	}
+	to, err := net.Dial("tcp", *r.to.Load())
+	if err != nil {
+		return
+	}
+	defer context.AfterFunc(ctx, func() { to.Close() })()
+	go func() {
+		io.Copy(to, request)
+		to.Close()
+	}()
+	io.Copy(from, to)
 }
 
 func portOf(base string) string {
@@ -170,6 +224,8 @@ func TestChromium(t *testing.T) {
 	}{
 		{"a page reaches nothing", pageReachesNothing},
 		{"a page of an allowed origin is served", allowedPageIsServed},
+		{"U5 a page reaches nothing under a LAN name", pageReachesNothingUnderALANName},
+		{"U6 an answer does not run", answerDoesNotRun},
 		{"A14 what has no type is not run", typelessIsNotRun},
 		{"A16 A18 the console cannot be driven", consoleCannotBeDriven},
 	} {
@@ -194,7 +250,10 @@ func pageReachesNothing(t *testing.T, b *browser) {
 		nothing(t, "")
 	})
 	t.Run("A6 page of the rebound name", func(t *testing.T) {
-		told := b.attack("http://rebind.test:" + portOf(p.URL)) // the page is of the very same origin
+		name := newRebound(t, "127.0.0.1:"+site(t))
+		b.open(name.url)
+		name.lead(addr(p.URL))
+		told := b.attack(name.url) // the page is of the very same origin
 		nothing(t, fmt.Sprint(told))
 		if !strings.Contains(told["GET by fetch"], "host-not-allowed") {
 			t.Errorf("the attack did not get to the proxy: %v", told)

@@ -9,7 +9,7 @@ func retryRows() []row {
 		{"I5", "403, 404, 429 and 5xx refresh", by("proxy.TestOtherStatusesAreNotRetried"), ""},
 		{"I6", "a 401 that is not about the token", by(".TestRouteThatAlwaysRefusesCostsNoRefresh", "proxy.TestRefusalsThatStand"), ""},
 		{"I7", "a POST is sent twice", by("TestUpstreamFaults", "TestGoAwayInTheMiddleOfAPost", "proxy.TestBrokenConnectionIsNotTriedAgain"), ""},
-		{"I8", "the repeated body differs", by(".TestRefusedUploadIsReplayedWhole", "proxy.TestReplayMatrix", "proxy.FuzzSpool"), ""},
+		{"I8", "the repeated body differs", by(".TestRefusedUploadIsReplayedWhole", "proxy.TestReplayMatrix", "proxy/spool.FuzzSpool"), ""},
 		{"I9", "a body over the limit", by("proxy.TestBodyThatWasNotKept"), ""},
 		{"I10", "a 401 before the body is read", by("TestEarlyAnswers", "proxy.TestReplayMatrix", "proxy.TestRefusalThatStandsInTheMiddleOfAnUpload"), ""},
 		{"I11", "a client that leaves cancels the refresh of all", by("tokens.TestWaiterLeavesAloneAndTheRefreshGoesOn"), ""},

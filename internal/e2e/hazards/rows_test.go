@@ -164,7 +164,7 @@ func answerRows() []row {
 		{"G4", "the token endpoint redirects the secret", by("TestTokenEndpointThatRedirects", "tokens.TestFailedRefresh"), ""},
 		{"G5", "hop-by-hop fields of answers", by("proxy.TestResponseHeaders"), ""},
 		{"G6", "an early answer is lost", by("TestEarlyAnswers", "proxy.TestEarlyAnswerReachesTheClient", "proxy.TestAnswerBeforeResetIsNotLost"), ""},
-		{"G7", "informational answers without end, and 101", by("TestUpstreamFaults", "proxy.TestInformationalAnswersAreBounded"), ""},
+		{"G7", "informational answers without end, and 101", by("TestUpstreamFaults", "proxy.TestInformationalAnswersStayHere"), ""},
 		{"G8", "a 401 makes a browser ask for a password", nil, "pages of other origins never see it; a person at the address bar may"},
 		{"G9", "rate limits are swallowed", by("proxy.TestResponseHeaders", "proxy.TestOtherStatusesAreNotRetried"), ""},
 		{"G10", "streams are held back", by("proxy.TestAnswersStream", ".TestLongAnswersArriveAsTheyAreSent"), ""},

@@ -240,18 +240,7 @@ func (m *Manager) check() {
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
 	defer cancel()
-	err := m.checker.Check(ctx)
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	m.life.Lock()
-	changed := (err == nil) != (m.storeErr == nil)
-	m.storeErr = err
-	m.life.Unlock()
-	if changed {
-		m.accounts.Range(func(_, v any) bool {
-			m.report(v.(*account), Event{Kind: EventState})
-			return true
-		})
+	if err := m.checker.Check(ctx); !errors.Is(err, context.Canceled) {
+		m.checked(err)
 	}
 }

@@ -334,7 +334,24 @@ func (m *Manager) save(account string, rec Record) (Record, error) {
 	defer cancel()
 	saved, err := m.config.Store.Save(ctx, account, rec)
 	m.countStoreError("save", err)
+	if err == nil {
+		m.checked(nil) // sooner than the next check
+	}
 	return saved, err
+}
+
+// checked notes whether the store takes records, and shows a change in the state of every account.
+func (m *Manager) checked(err error) {
+	m.life.Lock()
+	changed := (err == nil) != (m.storeErr == nil)
+	m.storeErr = err
+	m.life.Unlock()
+	if changed {
+		m.accounts.Range(func(_, v any) bool {
+			m.report(v.(*account), Event{Kind: EventState})
+			return true
+		})
+	}
 }
 
 // sleep waits for d; false means that end was closed first.

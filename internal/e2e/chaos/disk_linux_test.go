@@ -41,6 +41,42 @@ func TestDiskFullWhileTheTokenCallRuns(t *testing.T) {
 	w.wantOneRotation()
 }
 
+// The place of the store turns read-only under a running process. The token goes on being used, and that nothing can be
+// saved is told; no refresh starts without a marker.
+func TestStoreTurnsReadOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := os.Mkdir(w.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("chaos", w.dir, "tmpfs", 0, "size=256k,mode=0700"); err != nil {
+		t.Skipf("mounting a tmpfs: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(w.dir, syscall.MNT_DETACH) })
+	w.signIn()
+	p := w.serve()
+	p.want(200)
+	p.becomes("ready")
+	if err := syscall.Mount("", w.dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "size=256k,mode=0700"); err != nil {
+		t.Fatal(err)
+	}
+	p.becomes("degraded: store-unavailable")
+	p.want(200)
+	w.refuse()
+	if got := p.want(503); got.code != "store-unavailable" {
+		t.Errorf("GET = %v, want store-unavailable", got)
+	}
+	if c := w.counts(); c.calls != 0 {
+		t.Errorf("%d token calls without a marker", c.calls)
+	}
+	if err := syscall.Mount("", w.dir, "", syscall.MS_REMOUNT, "size=256k,mode=0700"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "refresh", func() error { return p.is(200) })
+	p.becomes("ready")
+	w.wantOneRotation()
+}
+
 // fill writes until there is no room for another byte.
 func fill(t *testing.T, path string) {
 	f, err := os.Create(path)

@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"syscall"
@@ -80,6 +81,48 @@ func (w *world) endDuring(signals []syscall.Signal, moment float64) (midway bool
 	}
 	w.wantNoReuse()
 	return midway
+}
+
+// The command refreshes without a proxy. Its exchange takes longer than it may wait, or Ctrl-C comes in the middle:
+// the exchange and its save are finished all the same.
+func TestRefreshCommandFinishesItsExchange(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		signal bool
+		env    []string
+	}{
+		{"slower than --refresh-timeout", false, []string{"PANDADOC_REFRESH_TIMEOUT=200ms"}},
+		{"Ctrl-C", true, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := newSignedIn(t)
+			arrived := make(chan struct{})
+			w.plan(always(plan{before: func() { close(arrived) }, after: func() { pause(2 * time.Second) }}))
+			p := w.command(row.env, "refresh")
+			until(t, "call the token endpoint", func() error {
+				if !isClosed(arrived) {
+					return errors.New(p.Log())
+				}
+				return nil
+			})
+			if row.signal {
+				pause(100 * time.Millisecond)
+				p.signal(syscall.SIGINT)
+			}
+			state := p.Wait()
+			w.rest()
+			if live, _ := w.live(); w.saved() != live || live != 2 {
+				t.Errorf("pair %d is on disk, pair %d is live, want pair 2", w.saved(), live)
+			}
+			t.Logf("exit status %d: %s", state.ExitCode(), p.Log())
+			if !row.signal && state.ExitCode() != 0 {
+				t.Errorf("exit status %d, want 0", state.ExitCode())
+			}
+			w.wantOneRotation()
+		})
+	}
 }
 
 func isClosed(c chan struct{}) bool {

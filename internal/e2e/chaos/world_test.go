@@ -184,6 +184,18 @@ func (w *world) start(prepare func(*exec.Cmd), more []string, args ...string) *p
 	return &proxy{p, w.t}
 }
 
+// command starts a command that works on the store itself: no proxy answers.
+func (w *world) command(more []string, args ...string) *proxy {
+	w.t.Helper()
+	p := program.StartAs(w.t, tie, append(w.environment(), more...), append(args,
+		"--store", "file:"+w.dir, "--api-url", w.apiURL, "--token-url", w.tokenURL, "--admin-listen", "127.0.0.1:1")...)
+	return &proxy{p, w.t}
+}
+
+func (w *world) environment() []string {
+	return []string{"PANDADOC_CLIENT_ID=" + clientID, "PANDADOC_CLIENT_SECRET=" + clientSecret, "TMPDIR=" + w.temp}
+}
+
 // proxy is a process of the program.
 type proxy struct {
 	*program.Process

@@ -66,7 +66,8 @@ func Start(t *testing.T, env []string, args ...string) *Process {
 	return StartAs(t, func(*exec.Cmd) {}, env, args...)
 }
 
-// StartAs is Start for a command that prepare may change first: its user, its limits, its directory.
+// StartAs is Start for a command that prepare may change first: its user, its limits, its directory. A refresh is not
+// waited for; see Wait.
 func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: exec.Command(Binary(), args...), Since: time.Now(), logged: make(chan struct{})}
@@ -92,7 +93,7 @@ func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string
 	})
 	ready := make(chan bool, 1)
 	go p.read(stderr, ready)
-	alone := strings.Contains(strings.Join(args, " "), "--emulator-only")
+	alone := args[0] == "refresh" || strings.Contains(strings.Join(args, " "), "--emulator-only")
 	if args[0] == "sandbox" {
 		if err := json.NewDecoder(stdout).Decode(&p.Info); err != nil {
 			t.Fatalf("the line on standard output: %v", err)

@@ -13,7 +13,7 @@ import (
 // The bounds of the searches that run by default are those that take seconds. The full sizes:
 //
 //	go test ./internal/e2e/chaos/model -run Search -v -timeout 2h -model.full
-var fullSize = flag.Bool("model.full", false, "search with three owners and one fault more")
+var fullSize = flag.Bool("model.full", false, "search with three owners and more faults")
 
 const lostLogin = "a login is needed that could have been avoided"
 
@@ -40,69 +40,70 @@ func TestSearch(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		bounds bounds
+		full   int // faults of the full size, which has three owners
 		costs  []string
 	}{
 		{
 			"lock, server that kills the grant, first pair by login",
-			bounds{owners: 3, faults: 3, kill: true, limits: common(), rotations: 2},
+			bounds{owners: 3, faults: 3, kill: true, limits: common(), rotations: 2}, 4,
 			// The quiet time counts from the marker, and the owner stood still between its last look at the marker
 			// and the request.
 			[]string{"crash + pause", "pause + store cut off + lost answer"},
 		},
 		{
 			"lock, server that kills the grant, first pair by seed",
-			bounds{owners: 2, faults: 3, kill: true, seeded: true, limits: common(), rotations: 2},
+			bounds{owners: 2, faults: 3, kill: true, seeded: true, limits: common(), rotations: 2}, 3,
 			[]string{"crash + pause", "pause + store cut off + lost answer"},
 		},
 		{
 			"lock, server that forgets a spent token",
-			bounds{owners: 2, faults: 3, limits: common(), rotations: 2}, nil,
+			bounds{owners: 2, faults: 3, limits: common(), rotations: 2}, 3, nil,
 		},
 		{
 			"lease, server that kills the grant",
-			bounds{owners: 2, faults: 2, lease: true, kill: true, limits: common(), rotations: 2},
+			bounds{owners: 2, faults: 2, lease: true, kill: true, limits: common(), rotations: 2}, 3,
 			[]string{"pause", "store cut off"}, // an owner that cannot renew its lease looks like a dead one
 		},
 		{
 			"lease, server that forgets a spent token",
-			bounds{owners: 2, faults: 2, lease: true, seeded: true, limits: common(), rotations: 2}, nil,
+			bounds{owners: 2, faults: 2, lease: true, seeded: true, limits: common(), rotations: 2}, 2, nil,
 		},
 		{
 			"lock, the record is deleted at any moment",
-			bounds{owners: 3, faults: 1, kill: true, limits: common(vanish), rotations: 3},
+			bounds{owners: 3, faults: 1, kill: true, limits: common(vanish), rotations: 3}, 2,
 			[]string{"crash + pause", "crash + record deleted", "new seed + record deleted", "store cut off + record deleted"},
 		},
 		{
 			"lock, the record is deleted twice, beside other faults",
-			bounds{owners: 2, faults: 2, kill: true, limits: only(vanish, vanish, crashed, cutOff, login, logout), rotations: 3},
+			bounds{owners: 2, faults: 2, kill: true, limits: only(vanish, vanish, crashed, cutOff, login, logout), rotations: 3}, 3,
 			[]string{"crash + record deleted", "store cut off + record deleted"}, // the process that had the newest pair cannot say so
 		},
 		{
 			"lock, the record is deleted while an answer is lost",
-			bounds{owners: 2, faults: 3, kill: true, limits: only(vanish, vanish, lostCall, lostCall, unsent), rotations: 3}, nil,
+			bounds{owners: 2, faults: 3, kill: true, limits: only(vanish, vanish, lostCall, lostCall, unsent), rotations: 3}, 4, nil,
 		},
 		{
 			"lock, an older record takes its place at any moment",
-			bounds{owners: 2, faults: 1, kill: true, limits: only(restore), rotations: 3},
+			bounds{owners: 2, faults: 1, kill: true, limits: only(restore), rotations: 3}, 1,
 			// Whoever has not seen the newest pair takes the older one for the newest: stop the proxies before a backup is restored.
 			[]string{"older record"},
 		},
 		{
 			"lease, a failover loses the newest writes at any moment",
-			bounds{owners: 3, faults: 1, lease: true, kill: true, limits: only(restore), rotations: 3}, nil,
+			bounds{owners: 3, faults: 1, lease: true, kill: true, limits: only(restore), rotations: 3}, 1, nil,
 		},
 		{
 			"lease, a failover beside other faults",
-			bounds{owners: 2, faults: 2, lease: true, kill: true, limits: only(restore, crashed, lostCall, unsent, login, logout, reseed), rotations: 3},
+			bounds{owners: 2, faults: 2, lease: true, kill: true, limits: only(restore, crashed, lostCall, unsent, login, logout, reseed), rotations: 3}, 2,
 			[]string{"crash + older record", "new seed + older record"}, // the process that had the newest pair has ended
 		},
 		{
 			"lock, a process has another issuer",
-			bounds{owners: 2, faults: 3, kill: true, limits: only(abroad, abroad, crashed, cutOff, lostCall, login), rotations: 2}, nil,
+			bounds{owners: 2, faults: 3, kill: true, limits: only(abroad, abroad, crashed, cutOff, lostCall, login), rotations: 2}, 4, nil,
 		},
 		{
 			"lock, the API refuses everything",
-			bounds{owners: 2, faults: 2, kill: true, useless: true, limits: only(crashed, cutOff, login, lostCall), rotations: 4}, nil,
+			bounds{owners: 2, faults: 2, kill: true, useless: true, limits: only(crashed, cutOff, login, lostCall), rotations: 4}, 2, nil,
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -110,7 +111,7 @@ func TestSearch(t *testing.T) {
 			b := row.bounds
 			b.faults -= lessFaults
 			if *fullSize {
-				b.owners, b.faults = 3, b.faults+1
+				b.owners, b.faults = 3, max(b.faults, row.full)
 			}
 			r := run(t, b)
 			var costs []string

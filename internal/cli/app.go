@@ -19,7 +19,6 @@ import (
 	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
-	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
@@ -39,6 +38,8 @@ type app struct {
 	store  stores.Store
 	logger *logrus.Logger
 	stderr io.Writer
+	// dropped returns how many lines of the log nobody took. Nil where lines do not go through a queue.
+	dropped func() uint64
 	// environ is where systemd says which sockets it opened and where it wants to hear from us.
 	environ []string
 	version string
@@ -226,7 +227,7 @@ func (r *running) adminConfig(key tokens.Secret) admin.Config {
 			ClientID: r.Tokens.Endpoint.ClientID, AuthorizeURL: r.Upstream.Authorize.String(),
 			RedirectURL: r.Login.Redirect(portOfListeners(r.adminListeners)), Scope: r.Login.Scope,
 		},
-		DroppedLogLines: r.droppedLines,
+		DroppedLogLines: r.dropped,
 		Info: admin.Info{
 			Environment: r.environment(), Version: r.version, Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),
 			Store: r.store.Name, StartedAt: time.Now().UTC(),
@@ -246,13 +247,6 @@ func (r *running) environment() string {
 		return admin.EnvironmentEU
 	}
 	return admin.EnvironmentOther
-}
-
-func (r *running) droppedLines() uint64 {
-	if q, ok := r.stderr.(*logqueue.Queue); ok {
-		return q.Dropped()
-	}
-	return 0
 }
 
 // tend keeps a connection to the API open while requests are served.

@@ -6,6 +6,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/problem"
 )
 
@@ -45,7 +46,13 @@ func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error)
 
 // app returns one that has a log and no store yet. What a person should look at is logged.
 func (p *program) app(c *config.Config) *app {
-	a := &app{Config: c, stderr: p.Stderr, environ: p.Environ, version: buildVersion(p.Version).version, ending: p.ending, logger: newLogger(p.log, c.LogLevel, c.LogFormat, newRedactor(c.Secrets))}
+	a := &app{
+		Config: c, stderr: p.Stderr, environ: p.Environ, version: buildVersion(p.Version).version, ending: p.ending,
+		logger: newLogger(p.log, c.LogLevel, c.LogFormat, newRedactor(c.Secrets)),
+	}
+	if queue, ok := p.log.(*logqueue.Queue); ok {
+		a.dropped = queue.Dropped
+	}
 	for _, w := range c.Warnings {
 		logProblem(a.logger, logrus.WarnLevel, "", w)
 	}

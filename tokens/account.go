@@ -142,7 +142,11 @@ func (a *account) publishLocked() {
 		dead:    a.refused,
 		news:    a.rec.Hold != nil && !a.rec.Hold.Since.Equal(a.holdEnded),
 	}
-	if a.rec.Issuer.matchesAPI(a.m.issuer) {
+	switch {
+	case a.rec.Generation == 0 && a.lookErr != nil && !errors.Is(a.lookErr, ErrNotFound):
+		// The store was away from the start: an access token of the configuration is served, and not stored.
+		c.token.Access = a.config.AccessToken
+	case a.rec.Issuer.matchesAPI(a.m.issuer):
 		c.token.Access = a.rec.AccessToken
 	}
 	a.current.Store(c)

@@ -171,7 +171,7 @@ func (a *account) drawLocked(now time.Time) time.Time {
 
 // survey looks at the store as a whole, again and again: which accounts there are, and whether records can
 // be saved. The accounts that it finds are read, several at once. It closes read when all are read for
-// the first time.
+// the first time. A store that reports changes is looked at when the connection to it has changed.
 func (m *Manager) survey(read chan<- struct{}) {
 	for first := true; ; first = false {
 		m.list()
@@ -180,8 +180,15 @@ func (m *Manager) survey(read chan<- struct{}) {
 			close(read)
 		}
 		m.check()
-		if !sleep(m.closing, surveyTime) {
+		pause := surveyTime
+		if m.watch.connected.Load() {
+			pause = rereadWatched
+		}
+		select {
+		case <-m.closing:
 			return
+		case <-m.watch.turned:
+		case <-time.After(pause):
 		}
 	}
 }

@@ -128,15 +128,15 @@ func (m *Manager) Start(ctx context.Context) error {
 		m.know(name)
 	}
 	m.begin(m.runBackground)
+	if m.watch.watcher != nil {
+		m.watchers.Go(m.runWatch)
+	}
 	read := make(chan struct{})
 	m.begin(func() { m.survey(read) })
 	select {
 	case <-read:
 	case <-ctx.Done():
 	case <-time.After(startTime):
-	}
-	if m.watch.watcher != nil {
-		m.watchers.Go(m.runWatch)
 	}
 	return ctx.Err()
 }

@@ -44,15 +44,23 @@ type watching struct {
 	connected atomic.Bool
 	// broken is why changes may be missed now. It is nil also before the first connection.
 	broken atomic.Pointer[string]
+	turned chan struct{} // tells the survey that the connection was made or broken; holds at most one
 }
 
 func newWatching(s Store) *watching {
-	w := &watching{}
+	w := &watching{turned: make(chan struct{}, 1)}
 	w.watcher, _ = s.(Watcher)
 	if f, ok := s.(Forgetful); ok {
 		w.settle = f.Settle()
 	}
 	return w
+}
+
+func (w *watching) turn() {
+	select {
+	case w.turned <- struct{}{}:
+	default:
+	}
 }
 
 // trouble reports why changes may be missed; empty if they are not.
@@ -79,21 +87,35 @@ func (m *Manager) runWatch() {
 			m.watch.connected.Store(true)
 			m.watch.broken.Store(nil)
 			m.each((*account).mayHaveChanged)
+			m.watch.turn()
 		},
 		Broken: func(err error) {
 			text := err.Error()
 			m.watch.connected.Store(false)
 			if m.watch.broken.Swap(&text) == nil {
 				m.each((*account).unwatched)
+				m.watch.turn()
 			}
 		},
-		Changed: func(name, version string) {
-			if v, ok := m.accounts.Load(name); ok {
-				v.(*account).changed(version)
-				m.wake()
-			}
-		},
+		Changed: m.changed,
 	})
+}
+
+// changed is told that the store holds version of the record of name now. It may be an account that is new.
+func (m *Manager) changed(name, version string) {
+	if v, ok := m.accounts.Load(name); ok {
+		v.(*account).changed(version)
+		m.wake()
+		return
+	}
+	if !ValidAccount(name) {
+		return
+	}
+	m.know(name)
+	if v, ok := m.accounts.Load(name); ok { // else it is read at its first use
+		a := v.(*account)
+		a.start(a.reread)
+	}
 }
 
 // each runs f for every account in memory, and lets the background goroutine see what has become due.

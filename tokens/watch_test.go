@@ -18,6 +18,7 @@ type engine struct {
 	watches map[int]tokens.Watch
 	next    int
 	loads   int
+	listed  int
 	away    error
 }
 
@@ -85,6 +86,27 @@ func (e *engine) goAway(err error) {
 	})
 }
 
+func (e *engine) Accounts(ctx context.Context) ([]string, error) {
+	e.mu.Lock()
+	e.listed++
+	e.mu.Unlock()
+	return e.Memory.Accounts(ctx)
+}
+
+func (e *engine) Check(context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.listed++
+	return e.away
+}
+
+// surveys returns how often the store was looked at as a whole.
+func (e *engine) surveys() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.listed
+}
+
 func (e *engine) counted() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -125,10 +147,31 @@ func TestAWatchedStoreIsNotPolled(t *testing.T) {
 		e := newEngine()
 		w.signedIn(on(e))
 		time.Sleep(time.Minute)
-		before := e.counted()
+		before := e.counted() + e.surveys()
 		time.Sleep(time.Hour)
-		if polled := e.counted() - before; polled != 0 {
-			t.Errorf("%d reads in an idle hour", polled)
+		if polled := e.counted() + e.surveys() - before; polled != 0 {
+			t.Errorf("%d calls in an idle hour", polled)
+		}
+	})
+}
+
+func TestANewAccountElsewhereIsKnownAtOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := newEngine()
+		one, two := w.manager(on(e)), w.manager(on(e))
+		time.Sleep(time.Minute)
+		if _, err := one.Login(t.Context(), "acme", w.server.pair()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		found := ""
+		for _, s := range two.Status() {
+			if s.Account == "acme" {
+				found = string(s.State)
+			}
+		}
+		if found != "ready" {
+			t.Errorf("the other process says %q of the new account, want ready", found)
 		}
 	})
 }
@@ -290,6 +333,32 @@ func TestAShutdownDuringAnAnnouncementSendsNothing(t *testing.T) {
 		}
 		if rec := e.holds(t); rec.Pending != nil || !rec.UnconfirmedSince.IsZero() {
 			t.Errorf("a marker is left: %+v", rec.Pending)
+		}
+		w.wantCalls(0, 0, 0)
+	})
+}
+
+// An access token of the configuration needs no store: it is served while the engine is away from the start.
+func TestASeedIsServedWhileTheEngineIsAway(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		e.goAway(errors.New("connection refused"))
+		pair := w.server.pair()
+		m := w.manager(on(e), func(c *tokens.Config) {
+			c.Accounts = map[string]tokens.AccountConfig{tokens.DefaultAccount: {AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken}}
+		})
+		if tok := token(t, m); !tok.Access.Equal(pair.AccessToken) {
+			t.Error("another token is served")
+		}
+		wantState(t, m, "degraded: store-unavailable")
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, m))); errors.Is(err, tokens.ErrLoginRequired) {
+			t.Errorf("Renew = %v", err)
+		}
+		e.goAway(nil)
+		time.Sleep(2 * time.Second)
+		wantState(t, m, "ready")
+		if !e.holds(t).AccessToken.Equal(pair.AccessToken) {
+			t.Error("the seed is not in the store")
 		}
 		w.wantCalls(0, 0, 0)
 	})

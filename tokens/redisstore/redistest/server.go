@@ -12,8 +12,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -112,8 +116,24 @@ func (s *Server) Do(words ...string) string {
 	return reply
 }
 
-// command speaks the protocol of Redis just far enough.
+// command speaks the protocol of Redis just far enough, and returns the first line of the answer.
 func (s *Server) command(words ...string) (string, error) {
+	text, err := s.exchange(words...)
+	line, _, _ := strings.Cut(text, "\r\n")
+	return line, err
+}
+
+// all returns the whole of an answer that is one text.
+func (s *Server) all(words ...string) string {
+	s.t.Helper()
+	text, err := s.exchange(words...)
+	if err != nil {
+		s.t.Fatalf("redis %s: %v", words[0], err)
+	}
+	return text
+}
+
+func (s *Server) exchange(words ...string) (string, error) {
 	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
 	if err != nil {
 		return "", err
@@ -139,10 +159,30 @@ func (s *Server) command(words ...string) (string, error) {
 	case strings.HasPrefix(line, "-"):
 		return "", errors.New(line)
 	case strings.HasPrefix(line, "$") && line != "$-1":
-		text, err := answers.ReadString('\n')
-		return strings.TrimSpace(text), err
+		n, err := strconv.Atoi(line[1:])
+		if err != nil {
+			return "", err
+		}
+		text := make([]byte, n)
+		_, err = io.ReadFull(answers, text)
+		return string(text), err
 	}
 	return strings.TrimPrefix(line, "+"), nil
+}
+
+// Info returns a section of INFO.
+func (s *Server) Info(section string) string { s.t.Helper(); return s.all("INFO", section) }
+
+// Dump returns everything that the server holds, as it writes it to its disk.
+func (s *Server) Dump() string {
+	s.t.Helper()
+	s.Do("CONFIG", "SET", "rdbcompression", "no")
+	s.Do("SAVE")
+	data, err := os.ReadFile(filepath.Join(s.dir, "dump.rdb"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(data)
 }
 
 func freePort(t *testing.T) string {

@@ -1,0 +1,204 @@
+//go:build unix
+
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+	"pandadoc-auth-proxy/tokens/kubestore"
+	"pandadoc-auth-proxy/tokens/kubestore/kubetest"
+	"pandadoc-auth-proxy/tokens/redisstore"
+	"pandadoc-auth-proxy/tokens/redisstore/redistest"
+)
+
+// machines is a world whose processes share nothing but an engine: each has a home of its own.
+type machines struct {
+	*world
+	args   []string // that name the store
+	shared tokens.Store
+	// open returns the store with keys that encrypt.
+	open func(keys *tokens.Codec) tokens.Store
+	// calls returns how many requests the engine has served.
+	calls func() int
+	// holds returns all that the engine would have on its disk.
+	holds func() string
+
+	redis *redistest.Server // nil on Kubernetes
+}
+
+// onEngines runs f on Redis and on Kubernetes.
+func onEngines(t *testing.T, f func(t *testing.T, w *machines)) {
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		f(t, newRedis(t, "--appendonly", "yes", "--appendfsync", "always"))
+	})
+	t.Run("kubernetes", func(t *testing.T) {
+		t.Parallel()
+		f(t, newKubernetes(t))
+	})
+}
+
+func newRedis(t *testing.T, args ...string) *machines {
+	t.Helper()
+	server := redistest.Start(t, args...)
+	w := &machines{world: newWorld(t), args: []string{"--store", server.URL("")}, redis: server}
+	w.open = func(keys *tokens.Codec) tokens.Store {
+		s, err := redisstore.Open(redisstore.Options{URL: server.URL(""), Codec: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	w.calls = func() int {
+		for _, line := range strings.Fields(server.Info("stats")) {
+			if n, ok := strings.CutPrefix(line, "total_commands_processed:"); ok {
+				calls, err := strconv.Atoi(n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return calls
+			}
+		}
+		t.Fatal("Redis does not count its commands")
+		return 0
+	}
+	w.holds = server.Dump
+	w.shared = w.open(nil)
+	return w
+}
+
+func newKubernetes(t *testing.T) *machines {
+	t.Helper()
+	server := kubetest.Start(t, kubetest.Everything)
+	w := &machines{world: newWorld(t), args: []string{"--store", "kubernetes:" + kubetest.Namespace + "/proxy", "--kubernetes-url", server.URL().String()}}
+	w.open = func(keys *tokens.Codec) tokens.Store {
+		s, err := kubestore.Open(kubestore.Options{URL: server.URL(), Namespace: kubetest.Namespace, Prefix: "proxy", Codec: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	w.calls = func() int { total, _ := server.Requests(); return total }
+	w.holds = func() string { return string(server.Dump()) }
+	w.shared = w.open(nil)
+	return w
+}
+
+// pod starts a process that has nothing but the engine.
+func (w *machines) pod(more []string, args ...string) *proxy {
+	w.t.Helper()
+	home := w.t.TempDir()
+	env := append([]string{"TMPDIR=" + home, "XDG_STATE_HOME=" + home, "XDG_RUNTIME_DIR=" + home}, more...)
+	return w.start(tie, env, append(append([]string{}, w.args...), args...)...)
+}
+
+func (w *machines) pods(n int) []*proxy {
+	w.t.Helper()
+	all := make([]*proxy, n)
+	for i := range all {
+		all[i] = w.pod(nil)
+	}
+	return all
+}
+
+// command returns what a command on another machine uses to change a record.
+func (w *machines) command() *tokens.Manager {
+	w.t.Helper()
+	c := tokens.DefaultConfig()
+	c.Store, c.Endpoint.URL, c.Endpoint.ClientID = w.shared, w.tokenURL, clientID
+	m, err := tokens.New(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m
+}
+
+func (w *machines) signIn() {
+	w.t.Helper()
+	if _, err := w.command().Login(w.t.Context(), tokens.DefaultAccount, w.login(tokens.DefaultAccount)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *machines) record() tokens.Record {
+	w.t.Helper()
+	rec, err := w.shared.Load(w.t.Context(), tokens.DefaultAccount)
+	if err != nil {
+		w.t.Fatalf("the store cannot be read: %v", err)
+	}
+	return rec
+}
+
+func (w *machines) saved() int { return numberOf(w.record().RefreshToken.Reveal()) }
+
+// rotate ends the access token and has every pod asked at once. It returns how many requests failed.
+func (w *machines) rotate(pods []*proxy) int {
+	w.t.Helper()
+	var failed atomic.Int64
+	w.refuse()
+	asOne(2*len(pods), func(i int) {
+		if got, err := pods[i/2].get(w.t.Context()); err != nil || got.status != 200 {
+			failed.Add(1)
+			w.t.Errorf("process %d answers %v, %v", i/2, got, err)
+		}
+	})
+	return int(failed.Load())
+}
+
+// load has clients ask the pods all the time. The function that it returns ends that, and gives the numbers of
+// requests and of those that failed, with some of the reasons.
+func (w *machines) load(pods []*proxy) func() (all, failed int, reasons string) {
+	var mu sync.Mutex // guards the fields below
+	var all, failed int
+	var reasons []string
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for i, p := range pods {
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
+				got, err := p.get(w.t.Context())
+				mu.Lock()
+				all++
+				if err != nil || got.status != 200 {
+					failed++
+					reasons = append(reasons, fmt.Sprintf("process %d: %v %v", i, got, err))
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	return func() (int, int, string) {
+		close(stop)
+		clients.Wait()
+		return all, failed, strings.Join(reasons[:min(5, len(reasons))], "; ")
+	}
+}
+
+// newest waits until the store holds the live pair.
+func (w *machines) newest() {
+	w.t.Helper()
+	until(w.t, "hold the newest pair", func() error {
+		rec, err := w.shared.Load(w.t.Context(), tokens.DefaultAccount)
+		if err != nil {
+			return err
+		}
+		if live, _ := w.live(); numberOf(rec.RefreshToken.Reveal()) != live || rec.Pending != nil {
+			return errors.New("it holds an older one, or a marker")
+		}
+		return nil
+	})
+}

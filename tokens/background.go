@@ -181,7 +181,7 @@ func (m *Manager) survey(read chan<- struct{}) {
 		}
 		m.check()
 		pause := surveyTime
-		if m.watch.connected.Load() {
+		if m.watch.connected.Load() && m.writeError() == nil {
 			pause = rereadWatched
 		}
 		select {

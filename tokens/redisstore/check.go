@@ -15,7 +15,7 @@ const probe = "Probe"
 // Check proves that records can be read and written, and looks whether the server may lose them. It touches no
 // record. Errors are those of Load and Save.
 func (s *Store) Check(ctx context.Context) error {
-	if err := s.client.Ping(ctx).Err(); err != nil {
+	if err := s.again(ctx, func() error { return s.client.Ping(ctx).Err() }); err != nil {
 		return s.fail("connect to", "server", err)
 	}
 	if err := s.refuseEviction(ctx, probe); err != nil {
@@ -28,7 +28,8 @@ func (s *Store) Check(ctx context.Context) error {
 		return s.fail("use", s.key(probe), err)
 	}
 	const try = `redis.call('HSET', KEYS[1], 'probe', '1') redis.call('DEL', KEYS[1]) redis.call('PUBLISH', ARGV[1], '') return 1`
-	if err := node.Eval(ctx, try, []string{s.key(probe)}, s.target.channel()).Err(); err != nil {
+	run := func() error { return node.Eval(ctx, try, []string{s.key(probe)}, s.target.channel()).Err() }
+	if err := s.again(ctx, run); err != nil {
 		return s.fail("write", s.key(probe), err)
 	}
 	return nil

@@ -71,3 +71,19 @@ func TestAWatchConnectsAgain(t *testing.T) {
 	saved := save(t, openURL(t, server.URL("")), storetest.Sample())
 	next(t, reports, report{"changed", account, saved.Version})
 }
+
+func TestAWatchThatBeginsBeforeTheServerConnects(t *testing.T) {
+	server := redistest.Start(t)
+	server.Kill()
+	s := openURL(t, server.URL(""))
+	reports := make(chan report, 1000)
+	go s.Watch(t.Context(), tokens.Watch{
+		Connected: func() { reports <- report{what: "connected"} },
+		Broken:    func(err error) { t.Log(err); reports <- report{what: "broken"} },
+		Changed:   func(string, string) {},
+	})
+	next(t, reports, report{what: "broken"})
+	next(t, reports, report{what: "broken"})
+	server.Restart()
+	next(t, reports, report{what: "connected"})
+}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -96,8 +97,8 @@ func (s *Server) Restart() {
 }
 
 func (s *Server) answers() bool {
-	reply, err := s.command("PING")
-	return err == nil && reply != ""
+	text, err := s.exchange("INFO", "server")
+	return err == nil && strings.Contains(text, fmt.Sprintf("process_id:%d\r", s.process.Process.Pid))
 }
 
 // Kill ends the server as a power failure would. It may be called for a server that has ended.
@@ -185,18 +186,19 @@ func (s *Server) Dump() string {
 	return string(data)
 }
 
+// freePort returns a port below those that the system gives out by itself: while a server is down, nobody else may
+// come by its port.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no free port")
+	return ""
 }
 
 // output collects what the server prints.

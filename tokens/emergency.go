@@ -10,11 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
 	emergencyPrefix = "pandadoc-auth-proxy-emergency-"
 	maxEmergency    = 4 << 20 // bytes of a file; a record is far smaller
+	// listTime is how long a list of files is good for. It must be far less than quietTime: who takes over from a
+	// process that died after it had written a file waits that long, and must see the file.
+	listTime = 5 * time.Second
 )
 
 // errNoPlace is returned for a pair that no directory took.
@@ -28,6 +32,10 @@ type emergencyDirs struct {
 	codec *Codec
 
 	mu sync.Mutex // serialises writing and discarding
+
+	listMu sync.Mutex // guards the fields below
+	paths  []string   // of the files that lie there, whoever's they are
+	listed time.Time  // when they were listed; zero means not since something changed
 }
 
 // emergencyFile is the form of a file. Store, account, lineage and generation are for people: what counts
@@ -58,6 +66,7 @@ func (d *emergencyDirs) write(account string, rec Record) (string, error) {
 		return "", fmt.Errorf("encode emergency file: %w", err)
 	}
 	errs := []error{errNoPlace}
+	defer d.forget()
 	for _, dir := range d.dirs {
 		path := filepath.Join(dir, emergencyPrefix+strings.ToLower(rand.Text())+".json")
 		err := writeNew(path, data)
@@ -107,6 +116,7 @@ func (d *emergencyDirs) discard(account string, rec Record) {
 	for path, kept := range d.files(account) {
 		if kept.Compare(rec) <= 0 {
 			_ = os.Remove(path)
+			d.forget()
 		}
 	}
 }
@@ -115,19 +125,38 @@ func (d *emergencyDirs) discard(account string, rec Record) {
 // may have put it there.
 func (d *emergencyDirs) files(account string) map[string]Record {
 	found := map[string]Record{}
-	for _, dir := range d.dirs {
-		entries, _ := os.ReadDir(dir) // one that cannot be read holds nothing for us
-		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), emergencyPrefix) {
-				continue
-			}
-			path := filepath.Join(dir, e.Name())
-			if rec, err := d.read(path, account); err == nil {
-				found[path] = rec
-			}
+	for _, path := range d.list() {
+		if rec, err := d.read(path, account); err == nil {
+			found[path] = rec
 		}
 	}
 	return found
+}
+
+// list returns the paths of the files. Thousands of accounts that are read again share one list.
+func (d *emergencyDirs) list() []string {
+	d.listMu.Lock()
+	defer d.listMu.Unlock()
+	if !d.listed.IsZero() && time.Since(d.listed) < listTime {
+		return d.paths
+	}
+	d.paths, d.listed = nil, time.Now()
+	for _, dir := range d.dirs {
+		entries, _ := os.ReadDir(dir) // one that cannot be read holds nothing for us
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), emergencyPrefix) {
+				d.paths = append(d.paths, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return d.paths
+}
+
+// forget has the directories listed anew.
+func (d *emergencyDirs) forget() {
+	d.listMu.Lock()
+	defer d.listMu.Unlock()
+	d.listed = time.Time{}
 }
 
 // errNotOurs is returned for a file of another user, store or account.

@@ -388,3 +388,34 @@ func TestUnsavedPairIsNotRefreshedAgain(t *testing.T) {
 		w.wantCalls(1, 1, 0)
 	})
 }
+
+// freeLocks is a store whose refresh locks are all free: their owners are dead.
+type freeLocks struct{ *faultyStore }
+
+func (freeLocks) TryLock(context.Context, string) (unlock func(), ok bool, err error) {
+	return func() {}, true, nil
+}
+
+// A process dies just after it has written its emergency file. Another, which has just looked for such files,
+// must see it before it sends the refresh token, which is spent: the marker makes it wait long enough.
+func TestEmergencyFileOfAProcessThatDiedJustNow(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		a := w.signedIn(emergencyIn(dir))
+		old := token(t, a)
+		b := w.manager(emergencyIn(dir), func(c *tokens.Config) { c.Store = freeLocks{w.store}; c.RefreshTimeout = 5 * time.Minute })
+		token(t, b)
+		w.failSaveOfPairs(errDisk)
+		w.server.kill(old)
+		tok, err := a.Renew(t.Context(), tokens.DefaultAccount, refused(old))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = closeNow(a)
+		w.store.setOnSave(nil)
+		if got, err := b.Renew(t.Context(), tokens.DefaultAccount, refused(old)); err != nil || !got.Same(tok) {
+			t.Errorf("Renew = %v, %v; want the pair of the file", got, err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}

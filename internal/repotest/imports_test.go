@@ -102,7 +102,7 @@ var libraries = []struct {
 	{"github.com/rogpeppe/go-internal", []string{"test"}, "for tests only"},
 	{"github.com/getkin/kin-openapi/openapi3", []string{"test"}, "for tests only: the emulator is held to PandaDoc's specification"},
 	{"go.uber.org/goleak", []string{"test"}, "for tests only"},
-	{"github.com/chromedp", []string{"test"}, "for tests only"},
+	{"github.com/chromedp", []string{"internal/e2e/browser", "test"}, "for tests only"},
 }
 
 func whereLibrariesMay(s source) (findings []string) {

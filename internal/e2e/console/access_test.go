@@ -12,23 +12,23 @@ import (
 // views are what the checks below look at: every page, with what it can show.
 var views = []struct {
 	name, where string
-	ready       string                      // JavaScript that is true when the page is complete
-	then        func(b *browser, id string) // brings the page into the state that is meant; may be nil
+	ready       string                   // JavaScript that is true when the page is complete
+	then        func(b *page, id string) // brings the page into the state that is meant; may be nil
 }{
 	{"overview", "#/overview", `document.querySelector(".requests")`, nil},
-	{"overview, explained", "#/overview", `document.querySelector(".requests .link")`, func(b *browser, _ string) { b.press("unknown-account") }},
+	{"overview, explained", "#/overview", `document.querySelector(".requests .link")`, func(b *page, _ string) { b.press("unknown-account") }},
 	{"operations", "#/try", `document.querySelectorAll(".found a").length === 127`, nil},
-	{"form with everything", "#/try/2", `document.querySelector(".try-form")`, func(b *browser, _ string) {
+	{"form with everything", "#/try/2", `document.querySelector(".try-form")`, func(b *page, _ string) {
 		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach((e) => e.setAttribute("open", ""))`))
 	}},
 	{"form with JSON", "#/try/3", `document.querySelector("textarea")`, nil},
 	{"form with a file", "#/try/5", `document.querySelector("input[type=file]")`, nil},
-	{"answer", "#/try/2", `document.querySelector(".try-form")`, func(b *browser, _ string) { b.send("") }},
-	{"refusal", "#/try/22", `document.querySelector(".try-form")`, func(b *browser, id string) {
+	{"answer", "#/try/2", `document.querySelector(".try-form")`, func(b *page, _ string) { b.send("") }},
+	{"refusal", "#/try/22", `document.querySelector(".try-form")`, func(b *page, id string) {
 		b.fill("id", id)
 		b.send("")
 	}},
-	{"question", "#/try/8", `document.querySelector(".try-form")`, func(b *browser, id string) {
+	{"question", "#/try/8", `document.querySelector(".try-form")`, func(b *page, id string) {
 		b.fill("id", id)
 		b.press("Test request")
 		b.until(`document.querySelector("dialog[open]")`)

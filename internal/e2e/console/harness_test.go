@@ -5,20 +5,14 @@ package console
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
-	"os/exec"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"pandadoc-auth-proxy/internal/e2e/browser"
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
@@ -27,98 +21,43 @@ func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 // patience bounds every wait for something that comes at once on a machine that is not overloaded.
 const patience = 30 * time.Second
 
-// browser is a person with a real browser, which has never been here before.
-type browser struct {
+// page is the console in a browser.
+type page struct {
 	*testing.T
-	ctx  context.Context
+	*browser.Tab
 	base string // of the console
-
-	expectErrors bool // what the browser's console shows is not a mistake
-
-	mu     sync.Mutex // guards the fields below
-	asked  []string   // hosts that pages and their parts came from
-	errors []string   // that the pages' consoles showed
 }
 
-// newBrowser opens a browser with a window of that size.
-func newBrowser(t *testing.T, width, height int64) *browser {
+// newBrowser opens a browser with a window of that size. What the pages complain about fails the test.
+func newBrowser(t *testing.T, width, height int64) *page {
 	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed")
-	}
-	flags := []chromedp.ExecAllocatorOption{chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir())}
-	for _, name := range []string{
-		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-		"disable-component-update", "disable-sync", "hide-scrollbars",
-	} {
-		flags = append(flags, chromedp.Flag(name, true))
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), flags...)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(ctx)
-	t.Cleanup(closeTab)
-	b := &browser{T: t, ctx: ctx}
-	if err := chromedp.Listen(ctx, b.note); err != nil {
-		t.Fatalf("Chromium: %v", err)
-	}
+	b := &page{T: t, Tab: browser.Open(t)}
 	b.do(chromedp.EmulateViewport(width, height))
 	b.prefer("light")
-	t.Cleanup(b.wantQuiet)
+	t.Cleanup(func() {
+		if foreign := b.Foreign(); len(foreign) > 0 {
+			t.Errorf("a page asked %q for something", foreign)
+		}
+		if all := b.Complaints(); len(all) > 0 {
+			t.Errorf("the browser's console shows %q", all)
+		}
+	})
 	return b
 }
 
-func (b *browser) note(event any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch e := event.(type) {
-	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err == nil && slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) && !slices.Contains(b.asked, u.Hostname()) {
-			b.asked = append(b.asked, u.Hostname())
-		}
-	case *runtime.EventExceptionThrown:
-		text := e.ExceptionDetails.Text
-		if e.ExceptionDetails.Exception != nil {
-			text += " " + e.ExceptionDetails.Exception.Description
-		}
-		b.errors = append(b.errors, text)
-	case *log.EventEntryAdded: // what the content security policy refused, among others
-		b.errors = append(b.errors, e.Entry.Text+" "+e.Entry.URL)
-	}
-}
-
-// wantQuiet fails the test if a page asked another machine for anything, or complained.
-func (b *browser) wantQuiet() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, host := range b.asked {
-		if host != "localhost" && host != "127.0.0.1" {
-			b.Errorf("a page asked %q for something", host)
-		}
-	}
-	if len(b.errors) > 0 && !b.expectErrors {
-		b.Errorf("the browser's console shows %q", b.errors)
-	}
-}
-
 // do acts, and fails the test if that does not work in time.
-func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+func (b *page) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
-	if b.ctx.Err() == nil && b.asked == nil { // the first call starts the browser, which lives as long as its context
-		if err := chromedp.Do(b.ctx); err != nil {
-			b.Fatalf("Chromium: %v", err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
-		b.Fatalf("Chromium: %v\npage: %s\nthe browser's console: %q", err, b.pageText(), b.errors)
+		b.Fatalf("Chromium: %v\npage: %s\nthe browser's console: %q", err, b.pageText(), b.Complaints())
 	}
 }
 
 // pageText is what the page shows, for failures.
-func (b *browser) pageText() string {
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+func (b *page) pageText() string {
+	ctx, cancel := context.WithTimeout(b.Tab.Context, 5*time.Second)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + (document.querySelector(".operation") ?? document.documentElement).innerText.slice(0, 2000)`))
 	if err != nil {
@@ -128,9 +67,9 @@ func (b *browser) pageText() string {
 }
 
 // eval returns the value of a JavaScript expression.
-func eval[T any](b *browser, expression string) T {
+func eval[T any](b *page, expression string) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -140,9 +79,9 @@ func eval[T any](b *browser, expression string) T {
 }
 
 // until waits for a JavaScript expression to become true, on whatever page the browser is by then.
-func (b *browser) until(expression string) {
+func (b *page) until(expression string) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
@@ -160,9 +99,9 @@ func (b *browser) until(expression string) {
 }
 
 // prefer switches between light and dark. Nothing ever moves by itself: a click would miss it.
-func (b *browser) prefer(scheme string) {
+func (b *page) prefer(scheme string) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
 	defer cancel()
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
@@ -172,19 +111,19 @@ func (b *browser) prefer(scheme string) {
 }
 
 // see waits until the page shows a text.
-func (b *browser) see(text string) {
+func (b *page) see(text string) {
 	b.Helper()
 	b.until(fmt.Sprintf("document.body.innerText.includes(%q)", text))
 }
 
 // open goes to a page of the console, like "#/try/2".
-func (b *browser) open(where string) {
+func (b *page) open(where string) {
 	b.Helper()
 	b.do(chromedp.Navigate(b.base + "/" + where))
 }
 
 // press clicks what has that text: a button, a link or a summary.
-func (b *browser) press(text string) {
+func (b *page) press(text string) {
 	b.Helper()
 	find := fmt.Sprintf(`[...document.querySelectorAll("button, a, summary")].find((e) => e.offsetParent && !e.disabled && e.textContent.trim().startsWith(%q))`, text)
 	b.until("Boolean(" + find + ")")
@@ -194,13 +133,13 @@ func (b *browser) press(text string) {
 }
 
 // answer waits for an answer and returns its status line.
-func (b *browser) answer() string {
+func (b *page) answer() string {
 	b.Helper()
 	b.until(`Boolean(document.querySelector(".answer .status")) && !document.querySelector(".send").disabled`)
 	return eval[string](b, `document.querySelector(".answer .status").textContent.trim()`)
 }
 
 // forgetAnswer makes sure that the next answer is a new one.
-func (b *browser) forgetAnswer() {
+func (b *page) forgetAnswer() {
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".answer")?.replaceChildren()`))
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // newSandbox runs the emulator and a proxy that is signed in to it, both without moods, and opens a browser.
-func newSandbox(t *testing.T) (*browser, *program.Process) {
+func newSandbox(t *testing.T) (*page, *program.Process) {
 	t.Helper()
 	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm")
 	b := newBrowser(t, 1280, 900)

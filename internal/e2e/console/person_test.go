@@ -14,7 +14,7 @@ import (
 )
 
 // newLocked runs a proxy that asks for client keys, and opens a browser.
-func newLocked(t *testing.T) (*browser, *program.Process) {
+func newLocked(t *testing.T) (*page, *program.Process) {
 	t.Helper()
 	e := program.Emulate(t)
 	config := filepath.Join(t.TempDir(), "config.yaml")
@@ -32,7 +32,6 @@ func newLocked(t *testing.T) (*browser, *program.Process) {
 func TestALockedConsoleOpensByALink(t *testing.T) {
 	t.Parallel()
 	b, p := newLocked(t)
-	b.expectErrors = true // the answers with 401 are in the browser's console
 	b.open("")
 	b.see("The console is locked")
 	b.see("pandadoc-auth-proxy console")
@@ -136,7 +135,7 @@ func TestSearchKnowsWhatPeopleCallThings(t *testing.T) {
 }
 
 // search types words into the search field.
-func (b *browser) search(words string) {
+func (b *page) search(words string) {
 	b.Helper()
 	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
 		const search = document.querySelector("#search");

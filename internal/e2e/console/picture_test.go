@@ -26,30 +26,30 @@ var pictures = []struct {
 	height int64
 	scheme string
 	where  string
-	show   func(b *browser)
+	show   func(b *page)
 	// white is a place that is white when everything is shown: Chromium's PDF viewer draws later than
 	// the page. The zero Point means that there is nothing to wait for.
 	white image.Point
 }{
-	{name: "console-overview.png", width: 1280, height: 1000, scheme: "light", where: "#/overview", show: func(b *browser) {
+	{name: "console-overview.png", width: 1280, height: 1000, scheme: "light", where: "#/overview", show: func(b *page) {
 		b.see("refreshed and repeated")
 		b.press("refreshed and repeated")
 		b.see("says the same")
 	}},
-	{name: "console-try.png", width: 1280, height: 1250, scheme: "light", where: "#/try/2", show: func(b *browser) {
+	{name: "console-try.png", width: 1280, height: 1250, scheme: "light", where: "#/try/2", show: func(b *page) {
 		b.fill("count", "1")
 		b.send("")
 		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll(".try-form details").forEach((e) => e.removeAttribute("open"))`))
 	}},
-	{name: "console-setup.png", width: 1280, height: 900, scheme: "light", where: "#/setup", show: func(b *browser) {
+	{name: "console-setup.png", width: 1280, height: 900, scheme: "light", where: "#/setup", show: func(b *page) {
 		b.until(`document.querySelectorAll(".step").length === 4`)
 	}},
-	{name: "console-dark.png", width: 1280, height: 900, scheme: "dark", where: "#/try/21", show: func(b *browser) {
+	{name: "console-dark.png", width: 1280, height: 900, scheme: "dark", where: "#/try/21", show: func(b *page) {
 		b.choose("Choose…")
 		b.sendUntilReady()
 		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".answer").scrollIntoView()`))
 	}, white: image.Pt(800, 700)},
-	{name: "console-narrow.png", width: 360, height: 780, scheme: "light", where: "#/try/3", show: func(b *browser) {
+	{name: "console-narrow.png", width: 360, height: 780, scheme: "light", where: "#/try/3", show: func(b *page) {
 		b.until(`document.querySelector("textarea")`)
 	}},
 }
@@ -88,9 +88,9 @@ func TestPictures(t *testing.T) {
 }
 
 // picture returns what the window shows once the place is white.
-func (b *browser) picture(white image.Point) []byte {
+func (b *page) picture(white image.Point) []byte {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
 	defer cancel()
 	again := time.NewTicker(time.Second) // taking a picture keeps the browser from drawing
 	defer again.Stop()

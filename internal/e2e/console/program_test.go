@@ -12,7 +12,7 @@ import (
 )
 
 // copies returns what a tab shows for each of the operations that can be tried.
-func (b *browser) copies(tab string) []string {
+func (b *page) copies(tab string) []string {
 	b.Helper()
 	b.open("#/try")
 	b.until(`document.querySelectorAll(".found a").length === 127`)

@@ -34,7 +34,7 @@ func document(t *testing.T, p *program.Process, status string) string {
 }
 
 // fill types a value into the field of a parameter.
-func (b *browser) fill(name, value string) {
+func (b *page) fill(name, value string) {
 	b.Helper()
 	field := fmt.Sprintf(".try-form [name=%q]", name)
 	b.until(fmt.Sprintf(`document.querySelector(%q)`, field))
@@ -47,7 +47,7 @@ func (b *browser) fill(name, value string) {
 }
 
 // choose takes the first of the ids that the form offers after a press of that button.
-func (b *browser) choose(button string) string {
+func (b *page) choose(button string) string {
 	b.Helper()
 	b.press(button)
 	b.until(`document.querySelector(".choice select")?.options.length > 1`)
@@ -60,7 +60,7 @@ func (b *browser) choose(button string) string {
 }
 
 // send presses "Test request", and in the question that follows the button of that name if it is not empty.
-func (b *browser) send(confirm string) string {
+func (b *page) send(confirm string) string {
 	b.Helper()
 	b.forgetAnswer()
 	b.press("Test request")
@@ -73,7 +73,7 @@ func (b *browser) send(confirm string) string {
 }
 
 // sendUntilReady sends a request as long as it is answered 202.
-func (b *browser) sendUntilReady() {
+func (b *page) sendUntilReady() {
 	b.Helper()
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
@@ -232,7 +232,7 @@ func TestRefusalThatIsNotAboutTheTokenIsTold(t *testing.T) {
 }
 
 // copied returns what the tab of that name shows.
-func (b *browser) copied(tab string) string {
+func (b *page) copied(tab string) string {
 	b.Helper()
 	b.press(tab)
 	b.until(fmt.Sprintf(`document.querySelector('[role=tab][aria-selected="true"]').textContent === %q`, tab))

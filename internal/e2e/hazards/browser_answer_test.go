@@ -14,7 +14,7 @@ import (
 
 // On plain http under a name that is not a loopback one, browsers say neither which page they show nor, of a
 // GET, where it comes from.
-func pageReachesNothingUnderALANName(t *testing.T, b *browser) {
+func pageReachesNothingUnderALANName(t *testing.T, b *visitor) {
 	api := generousAPI(t)
 	p := serve(t, api.URL, "--allow-host", "proxy.lan")
 	b.open("http://evil.test:" + site(t))
@@ -46,7 +46,7 @@ const (
 // showsPDF looks for Chromium's viewer, which shows its own background around a page.
 const showsPDF = `document.contentType === 'application/pdf' && getComputedStyle(document.body).backgroundColor === 'rgb(40, 40, 40)'`
 
-func answerDoesNotRun(t *testing.T, b *browser) {
+func answerDoesNotRun(t *testing.T, b *visitor) {
 	pages := map[string]struct{ contentType, body string }{
 		"/page.html": {"text/html; charset=utf-8", htmlPage}, "/page.svg": {"image/svg+xml", svgPage},
 		"/page.xml": {"application/xml", xmlPage}, "/page.xhtml": {"application/xhtml+xml", xmlPage}, "/page.pdf": {"application/pdf", onePage()},
@@ -86,7 +86,7 @@ func answerDoesNotRun(t *testing.T, b *browser) {
 }
 
 // evaluate returns the value of script in the open page.
-func evaluate[T any](b *browser, script string) T {
+func evaluate[T any](b *visitor, script string) T {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"pandadoc-auth-proxy/internal/e2e/browser"
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
@@ -64,40 +64,19 @@ const attacks = `(async function(proxy) {
 	return JSON.stringify(told)
 })`
 
-// browser is a Chromium that resolves the names of these tests to this machine.
-type browser struct {
+// visitor is a person with a Chromium that resolves the names of these tests to this machine.
+type visitor struct {
 	*testing.T
 	ctx context.Context
 }
 
-func openBrowser(t *testing.T) *browser {
+func openBrowser(t *testing.T) *visitor {
 	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed")
-	}
-	flags := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("host-resolver-rules", "MAP rebind.test 127.0.0.1, MAP evil.test 127.0.0.1, MAP proxy.lan 127.0.0.1"),
-	}
-	for _, name := range []string{
-		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-		"disable-component-update", "disable-sync",
-	} {
-		flags = append(flags, chromedp.Flag(name, true))
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), flags...)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(ctx)
-	t.Cleanup(closeTab)
-	if err := chromedp.Do(ctx); err != nil { // starts it; a context with a deadline would end it
-		t.Fatalf("Chromium: %v", err)
-	}
-	return &browser{t, ctx}
+	return &visitor{t, browser.Open(t, chromedp.Flag("host-resolver-rules", "MAP rebind.test 127.0.0.1, MAP evil.test 127.0.0.1, MAP proxy.lan 127.0.0.1")).Context}
 }
 
 // open goes to an address as a person does who types it, and returns the page's text.
-func (b *browser) open(address string) string {
+func (b *visitor) open(address string) string {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 2*patience)
 	defer cancel()
@@ -112,7 +91,7 @@ func (b *browser) open(address string) string {
 }
 
 // attack runs every attack from the open page.
-func (b *browser) attack(proxy string) map[string]string {
+func (b *visitor) attack(proxy string) map[string]string {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 3*patience)
 	defer cancel()
@@ -220,7 +199,7 @@ func TestChromium(t *testing.T) {
 	b := openBrowser(t)
 	for _, test := range []struct {
 		name string
-		run  func(*testing.T, *browser)
+		run  func(*testing.T, *visitor)
 	}{
 		{"a page reaches nothing", pageReachesNothing},
 		{"a page of an allowed origin is served", allowedPageIsServed},
@@ -229,11 +208,11 @@ func TestChromium(t *testing.T) {
 		{"A14 what has no type is not run", typelessIsNotRun},
 		{"A16 A18 the console cannot be driven", consoleCannotBeDriven},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, &browser{t, b.ctx}) })
+		t.Run(test.name, func(t *testing.T) { test.run(t, &visitor{t, b.ctx}) })
 	}
 }
 
-func pageReachesNothing(t *testing.T, b *browser) {
+func pageReachesNothing(t *testing.T, b *visitor) {
 	api := generousAPI(t)
 	p := serve(t, api.URL, "--listen", "localhost:0")
 	proxy := "http://localhost:" + portOf(p.URL)
@@ -302,7 +281,7 @@ func refused(t *testing.T, p *program.Process) (n int) {
 	return n
 }
 
-func allowedPageIsServed(t *testing.T, b *browser) {
+func allowedPageIsServed(t *testing.T, b *visitor) {
 	api := generousAPI(t)
 	origin := "http://evil.test:" + site(t)
 	p := serve(t, api.URL, "--listen", "localhost:0", "--allow-origin", origin)
@@ -333,7 +312,7 @@ func allowedPageIsServed(t *testing.T, b *browser) {
 }
 
 // A14: what the API sends without a type is not taken for a page, not even by a person who goes there.
-func typelessIsNotRun(t *testing.T, b *browser) {
+func typelessIsNotRun(t *testing.T, b *visitor) {
 	p := serve(t, generousAPI(t).URL, "--listen", "localhost:0")
 	if text := b.open("http://localhost:" + portOf(p.URL) + "/sniff"); !strings.Contains(text, "<script>") {
 		t.Errorf("the page shows %q, want the source", text)
@@ -346,7 +325,7 @@ func typelessIsNotRun(t *testing.T, b *browser) {
 }
 
 // A16 A18: the admin listener's pages cannot be framed or driven by another page.
-func consoleCannotBeDriven(t *testing.T, b *browser) {
+func consoleCannotBeDriven(t *testing.T, b *visitor) {
 	api := record(t)
 	p := serve(t, api.URL, "--admin-listen", "localhost:0")
 	b.open("http://evil.test:" + site(t))

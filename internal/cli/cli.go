@@ -94,6 +94,13 @@ func (w plainWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// flush waits a moment until what was written to Stderr is there.
+func (p *program) flush() {
+	if q, ok := p.log.(*logqueue.Queue); ok {
+		q.Flush(lastLines)
+	}
+}
+
 func (p *program) run() error {
 	helped := false
 	parser, err := kong.New(&commandLine{}, options(p, func(int) { helped = true })...)

@@ -20,6 +20,7 @@ type sandboxCommand struct {
 	EmulatorListen string        `default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Where the emulator serves, on loopback."`
 	EmulatorOnly   bool          `default:"false" help:"Run the emulator alone, for another program or a proxy started with serve."`
 	TokenTTL       time.Duration `name:"token-ttl" default:"8759h59m59s" placeholder:"TIME" help:"How long access tokens live, in whole seconds."`
+	Accounts       int           `default:"1" placeholder:"N" help:"Sign so many accounts in: default, account-2 and so on."`
 	Calm           bool          `default:"false" help:"No misbehaviour at all."`
 	Chaos          bool          `default:"false" help:"Also what a client must see: 429, slow and cut answers, HTML errors."`
 	Seed           uint64        `type:"seed" placeholder:"N" help:"Repeat the credentials and the misbehaviour of an earlier run, which printed its seed."`
@@ -48,15 +49,20 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 		<-ctx.Done()
 		return nil
 	}
-	return c.serve(ctx, p, a, emulator.Info())
+	return c.serve(ctx, p, a, emulator)
 }
 
 // serve runs the proxy, and says how to use it once it is ready.
-func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, info sandbox.Info) error {
+func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, emulator *sandbox.Server) error {
+	info := emulator.Info()
 	if err := c.signIn(a, info); err != nil {
 		return err
 	}
+	for n := 2; n <= c.Accounts; n++ {
+		a.Tokens.Accounts[fmt.Sprintf("account-%d", n)] = tokens.AccountConfig{RefreshToken: tokens.NewSecret(emulator.Grant())}
+	}
 	a.ready = func(base string) {
+		p.flush() // the addresses come first, where both go to one terminal
 		if err := json.NewEncoder(p.Stdout).Encode(info); err != nil {
 			a.logger.WithError(err).Warn("the line for other programs could not be written")
 		}

@@ -78,7 +78,8 @@ func (r *Reader) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	if value := r.fromEnv(flag); value != nil {
 		return value, nil
 	}
-	if entry, ok := r.file.entry(flag.Name); ok {
+	_, named := namedKeys[flag.Name] // accounts: of the file are no number of them
+	if entry, ok := r.file.entry(flag.Name); ok && !named {
 		return r.fromFile(flag, entry), nil
 	}
 	return nil, nil

@@ -28,8 +28,9 @@ const (
 // Queue is an io.Writer, safe for concurrent use, that expects whole lines.
 type Queue struct {
 	to      io.Writer
-	wake    chan struct{} // holds a token while lines wait
-	closing chan struct{} // closed by Close
+	wake    chan struct{}      // holds a token while lines wait
+	urgent  chan chan struct{} // of Flush: closed when everything before is written
+	closing chan struct{}      // closed by Close
 	close   sync.Once
 	ended   chan struct{} // closed when the goroutine has ended
 	dropped atomic.Uint64
@@ -45,7 +46,7 @@ var _ io.Writer = (*Queue)(nil)
 
 // New returns a queue in front of w. Close ends its goroutine.
 func New(w io.Writer) *Queue {
-	q := &Queue{to: w, wake: make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{})}
+	q := &Queue{to: w, wake: make(chan struct{}, 1), urgent: make(chan chan struct{}), closing: make(chan struct{}), ended: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -91,14 +92,39 @@ func (q *Queue) Close(wait time.Duration) {
 	}
 }
 
+// Flush writes out what waits, for at most that long. It is for lines that must come before something that is
+// written elsewhere.
+func (q *Queue) Flush(wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	done := make(chan struct{})
+	select {
+	case q.urgent <- done:
+	case <-q.ended:
+		return
+	case <-timer.C:
+		return
+	}
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
 func (q *Queue) run() {
 	defer close(q.ended)
 	var batch []byte
 	for {
 		select {
+		case done := <-q.urgent:
+			batch = q.flush(batch)
+			close(done)
 		case <-q.wake:
 			batch = q.flush(batch)
-			q.rest()
+			if done := q.rest(); done != nil {
+				batch = q.flush(batch)
+				close(done)
+			}
 		case <-q.closing:
 			batch = q.flush(batch)
 			q.mu.Lock()
@@ -110,14 +136,16 @@ func (q *Queue) run() {
 	}
 }
 
-// rest lets lines gather.
-func (q *Queue) rest() {
+// rest lets lines gather, until somebody is in a hurry.
+func (q *Queue) rest() (done chan struct{}) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case done = <-q.urgent:
 	case <-q.closing:
 	}
+	return done
 }
 
 // flush writes what waits, and returns the memory of it for the next batch.

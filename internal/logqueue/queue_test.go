@@ -128,3 +128,20 @@ func (b *batches) String() string {
 	defer b.mu.Unlock()
 	return string(bytes.Join(b.all, nil))
 }
+
+func TestFlushWritesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		q := New(&out)
+		begun := time.Now()
+		for _, line := range []string{"one\n", "two\n", "three\n"} {
+			q.Write([]byte(line))
+			q.Flush(time.Minute)
+		}
+		if got, took := out.String(), time.Since(begun); got != "one\ntwo\nthree\n" || took != 0 {
+			t.Errorf("got %q after %v", got, took)
+		}
+		q.Close(time.Minute)
+		q.Flush(time.Minute) // of a closed queue
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -27,7 +28,16 @@ func reduce(full object) ([]byte, error) {
 	}
 	lines := object{}
 	for path, item := range paths {
-		lines[path] = withoutProse(item, false)
+		kept, _ := withoutProse(item, false).(object)
+		given, _ := item.(object)
+		for method := range kept {
+			op, _ := kept[method].(object)
+			from, _ := given[method].(object)
+			if op != nil && from != nil {
+				op["x-page"] = page(from)
+			}
+		}
+		lines[path] = kept
 	}
 	out["paths"] = lines
 	kept := object{}
@@ -36,6 +46,16 @@ func reduce(full object) ([]byte, error) {
 	}
 	out["components"] = kept
 	return encode(out)
+}
+
+// page is the last part of the address of an operation in PandaDoc's reference, which is made of its
+// summary.
+func page(op object) string {
+	if known, ok := op["x-page"].(string); ok {
+		return known
+	}
+	summary, _ := op["summary"].(string)
+	return strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(summary), "-"), "-")
 }
 
 // withoutProse drops what explains and keeps what binds. names reports that the keys of value are names

@@ -156,6 +156,10 @@ function filePart(part) {
 }
 
 function textPart(part, lookup) {
+  if (part.type === 'text/plain') {
+    const field = parameterField({ name: part.name, about: part.about, example: part.example });
+    return { ...field, read: () => ({ name: part.name, text: field.read() || part.example }) };
+  }
   const json = jsonField(part.name, part.example, lookupsIn(part.example, lookup));
   return { ...json, read: () => ({ name: part.name, text: json.read() }) };
 }

@@ -85,7 +85,8 @@ function reference(op) {
   return h('dl.reference',
     h('div', h('dt', 'Body'), h('dd', bodies[op.body?.kind] ?? 'none')),
     h('div', h('dt', 'Answers'), h('dd', op.answers.map((a, i) => [i > 0 && '; ', h('strong', a.status), ` ${answerKinds[a.body]}`, a.about && ` (${a.about})`]))),
-    h('div', h('dt', 'Number'), h('dd', `${op.number} of 127`)));
+    h('div', h('dt', 'Number'), h('dd', `${op.number} of 127`)),
+    h('div', h('dt', 'Reference'), h('dd', h('a', { href: op.page, rel: 'noreferrer' }, 'PandaDoc’s page'))));
 }
 
 // showOperation shows one operation and returns what ends it.

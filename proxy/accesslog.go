@@ -92,7 +92,7 @@ func (p *Proxy) logAccess(x *Exchange) {
 	entry.Info("request")
 }
 
-// accessFields leaves out what there is nothing to say of. Up to eight fields fit into the smallest map;
+// accessFields leaves out fields without a value. Up to eight fields fit into the smallest map;
 // an ordinary request has seven, and logrus copies the map.
 func accessFields(x *Exchange, skipped int) logrus.Fields {
 	f := make(logrus.Fields, 8)
@@ -141,7 +141,7 @@ const (
 
 func newLineLimit() lineLimit { return lineLimit{tokens: refusalBurst} }
 
-// next says whether the line of now may be written and, if so, how many before it were not.
+// next reports whether a line may be written now and, if so, how many before it were skipped.
 func (l *lineLimit) next(now time.Time) (ok bool, skipped int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

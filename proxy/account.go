@@ -136,7 +136,7 @@ func newCallers(keys []ClientKey, required RequiredHeader) (callers, error) {
 	return callers{keys, required}, err
 }
 
-// CheckClientKeys says what is wrong with keys that are to be used together.
+// CheckClientKeys returns the mistakes in keys that are used together.
 func CheckClientKeys(keys []ClientKey) error {
 	var errs []error
 	for i, k := range keys {

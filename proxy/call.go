@@ -27,7 +27,7 @@ const (
 )
 
 // call is one request on its way. It is the http.ResponseWriter of everything below ServeHTTP, so that
-// what is said of every answer is said in one place, and what happened can be told at the end.
+// common response headers are set in one place, and the exchange can be reported at the end.
 // Its fields belong to the request's goroutine.
 type call struct {
 	http.ResponseWriter
@@ -253,9 +253,9 @@ func (c *call) resetUndelimited() {
 	}
 }
 
-// finishBody is called when the answer is complete or given up. If the client still sends its body, it
-// is let do so for a while: simple clients send all before they read, and a closed connection would
-// take the answer from them.
+// finishBody is called when the answer is complete or given up. If the client still sends its body, keep
+// reading it for a while: simple clients send all before they read, and a closed connection would take the
+// answer from them.
 func (c *call) finishBody(answered bool) {
 	if answered && !c.spool.Complete() {
 		_ = http.NewResponseController(c.ResponseWriter).Flush()

@@ -34,7 +34,7 @@ func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 		ErrorHandler:   answerError,
 		FlushInterval:  flushDelay,
 		BufferPool:     newBufferPool(),
-		// What ReverseProxy would say is in the access log already; what is left is detail.
+		// The access log has it already; log details at debug level.
 		ErrorLog: log.New(NewLogWriter(p.log, logrus.DebugLevel), "", 0),
 	}
 }
@@ -218,7 +218,7 @@ func unfold(name string) string {
 	return http.CanonicalHeaderKey(strings.Trim(strings.ReplaceAll(name, "_", "-"), "-"))
 }
 
-// keepFromRepeating hides idempotency keys from http.Transport, which takes them as leave to repeat a
+// keepFromRepeating hides idempotency keys from http.Transport, which treats them as permission to retry a
 // POST without a body on a broken connection. Names in another case are the same on the wire.
 func keepFromRepeating(h http.Header) {
 	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {

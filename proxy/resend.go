@@ -14,12 +14,6 @@ import (
 	"time"
 )
 
-// maxResends is how often a request is sent again that the API did not process.
-const maxResends = 2
-
-// resendPause is the time before the second of them: a server that has just been restarted needs some.
-const resendPause = 200 * time.Millisecond
-
 // notProcessedError says that the API has not acted on a request and never will, so that it may be sent
 // again, whatever its method is.
 type notProcessedError struct{ error }
@@ -189,19 +183,4 @@ func isRefused(err error) bool {
 // isBroken reports whether the other side has ended a connection.
 func isBroken(err error) bool {
 	return errors.Is(err, errReset) || errors.Is(err, errBrokenPipe) || errors.Is(err, errAborted)
-}
-
-// waitToResend waits before a request is sent again, for the nth time from zero. It reports false if ctx ends.
-func waitToResend(ctx context.Context, n int) bool {
-	if n == 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(resendPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

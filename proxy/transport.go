@@ -86,6 +86,27 @@ func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token) 
 	}
 }
 
+// maxResends is how often a request is sent again that the API did not process.
+const maxResends = 2
+
+// resendPause is the time before the second of them: a server that has just been restarted needs some.
+const resendPause = 200 * time.Millisecond
+
+// waitToResend waits before a request is sent again, for the nth time from zero. It reports false if ctx ends.
+func waitToResend(ctx context.Context, n int) bool {
+	if n == 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(resendPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // sendOnce sends req once, with the body that cursor reads. It follows the contract of http.RoundTripper: req
 // itself stays as it is, so that a second attempt begins afresh while the transport may still be busy with the
 // first.
@@ -170,7 +191,7 @@ func (c *call) passThrough(res *http.Response, reason string) *http.Response {
 	return res
 }
 
-// canRepeat says whether the whole body can be sent again.
+// canRepeat reports whether the whole body can be sent again.
 func (c *call) canRepeat() bool { return c.spool == nil || c.spool.Kept() }
 
 // cursor returns the body for an attempt, or nil if the request has none.

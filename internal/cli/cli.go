@@ -144,6 +144,7 @@ type commandLine struct {
 	Status  statusCommand  `cmd:"" group:"Accounts" help:"Show the accounts (exit 0, 1, or 3 if a login is required)."`
 	Refresh refreshCommand `cmd:"" group:"Accounts" help:"Get new tokens now."`
 	Logout  logoutCommand  `cmd:"" group:"Accounts" help:"Forget the tokens of an account."`
+	Import  importCommand  `cmd:"" group:"Accounts" help:"Adopt tokens from a file, standard input or another store, without spending them."`
 
 	ClientKey   clientKeyCommand   `cmd:"" group:"Operate" help:"Make a key for a client, with the lines for the configuration."`
 	Healthcheck healthcheckCommand `cmd:"" group:"Operate" help:"Ask whether the proxy is alive, or with --ready usable."`

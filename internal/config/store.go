@@ -32,6 +32,19 @@ func (c *checker) store(s *StoreSettings) {
 	c.kubernetes(s.KubernetesURL)
 }
 
+// ReadStore reads a store that another flag than --store names. What was written is not shown.
+func (r *Reader) ReadStore(flag, text string) (stores.Spec, error) {
+	spec, err := r.stores.Parse(text)
+	switch {
+	case err != nil:
+		return stores.Spec{}, problem.WithHint(fmt.Errorf("%s: %w", r.source(flag), err), problem.HintOf(err))
+	case r.given[flag] && spec.HasPassword():
+		return stores.Spec{}, problem.Mistake(r.source(flag)+": it holds a password, which other users of the machine can read in the list of processes",
+			"set the URL as "+envName(flag)+", or use --store-password-file")
+	}
+	return spec, nil
+}
+
 // storePassword has the password read anew for each connection, because it may be replaced while we run.
 func (c *checker) storePassword(path string) {
 	if path == "" {

@@ -32,6 +32,8 @@ type Env struct {
 	Version string
 	// Signals delivers what Signals lists. Nil delivers none.
 	Signals <-chan os.Signal
+	// Stores are the kinds of store. Nil means those of the program.
+	Stores stores.Table
 }
 
 // lastLines is how long the log may take at the end. A reader that is slower loses lines.
@@ -79,7 +81,11 @@ type program struct {
 }
 
 func newProgram(env Env, log io.Writer, end *ending) *program {
-	p := &program{Env: env, own: env, log: log, ending: end, settings: config.NewReader(env.Environ, stores.Known()), exposed: harden()}
+	kinds := env.Stores
+	if kinds == nil {
+		kinds = stores.Known()
+	}
+	p := &program{Env: env, own: env, log: log, ending: end, settings: config.NewReader(env.Environ, kinds), exposed: harden()}
 	p.Stdout, p.Stderr = plainWriter{env.Stdout}, plainWriter{log}
 	return p
 }

@@ -63,6 +63,14 @@ func TestBeyondLoopbackNeedsAKey(t *testing.T) {
 	if got := raw(t, "127.0.0.1:"+port, get("/a")); got.code != "client-key-required" {
 		t.Errorf("B1 with keys: answer %d %s", got.StatusCode, got.code)
 	}
+	// A container neighbour comes by an address that is not loopback, also where the port is published on loopback only.
+	if got := raw(t, net.JoinHostPort(otherAddress(t), port), call("GET", "/a", otherAddress(t))); got.code != "client-key-required" || len(api.arrived()) != 0 {
+		t.Errorf("U23 a neighbour without a key: answer %d %s, %d requests reached the API", got.StatusCode, got.code, len(api.arrived()))
+	}
+	text, err := os.ReadFile("../../../docs/deployment.md")
+	if err != nil || !regexp.MustCompile(`(?s)docker run -d .* serve --config \S+ --listen 0\.0\.0\.0:8080`).Match(text) || !bytes.Contains(text, []byte("So clients need a key")) {
+		t.Errorf("U23: docs/deployment.md does not run the container with client keys (%v)", err)
+	}
 	for path, want := range map[string]int{"/livez": 200, "/metrics": 200, "/api/v1/status": 403, "/": 403, "/connect/default": 403} {
 		_, port, _ := net.SplitHostPort(addr(p.Admin))
 		if got := raw(t, net.JoinHostPort(otherAddress(t), port), call("GET", path, otherAddress(t))); got.StatusCode != want {

@@ -28,7 +28,7 @@ func foundRows() []row {
 		{"U20", "the same access token again; a hold lost by restart, eviction or another process", by("tokens.TestSameAccessTokenAgainIsNoProgress", "tokens.TestUselessRefusalsCostOneCallPerHold"), ""},
 		{"U21", "a fresh login is overwritten by a running process", by("tokens.TestFreshLoginWinsOverARejectedPairInMemory", "tokens.TestYoungerLineageWinsOverAWorkingPair"), ""},
 		{"U22", "an answer cut between the tokens", by("tokens.TestAnswerCutAtEveryByte", "tokens.TestReadPair"), ""},
-		{"U23", "a neighbour in the container network", nil, notYet},
+		{"U23", "a neighbour in the container network", by("TestBeyondLoopbackNeedsAKey"), ""},
 		{"U24", "a configuration or secret file that others can write", by("TestFilesThatOthersCanWrite"), ""},
 		{"U25", "a short answer that is cut leaves a kept connection with nothing on it", by("TestACutAnswerIsNoClosedConnection", "TestACutAnswerWithoutALengthEndsWithAReset"), ""},
 		{"U26", "a diagnosis for one route is used for all", by("TestARefusalOfOneRouteIsNotUsedForAnother", "tokens.TestGoodTokenIsRememberedPerMethodAndPath"), ""},

@@ -104,12 +104,25 @@ func (x *examination) records(ctx context.Context) (found []Finding) {
 			found = append(found, failingAs(stores.Explain(a.err), stores.Fix))
 		case a.record.Generation > 0:
 			read++
+			if key := x.store.Keys.KeyID(); a.record.HasTokens() && a.record.KeyID() != key {
+				found = append(found, x.oldKey(a.name, a.record.KeyID()))
+			}
 		}
 	}
 	if len(found) > 0 {
 		return found
 	}
 	return []Finding{fine(fmt.Sprintf("records that are stored and understood: %d", read))}
+}
+
+// oldKey warns of tokens that are not encrypted under the key that writes.
+func (x *examination) oldKey(account, key string) Finding {
+	text := fmt.Sprintf("the tokens of %q are stored in clear, from before there was a key", account)
+	if key != "" {
+		text = fmt.Sprintf("the tokens of %q are still encrypted under the old key %s", account, key)
+	}
+	return warning(text, fmt.Sprintf("wait for the next refresh, or write them anew now: %s import --account %s --from %s --to %[3]s",
+		problem.Program, account, x.store.Name))
 }
 
 // refresh gets new tokens, because that was asked for.

@@ -31,6 +31,25 @@ func storeFaults() []fault {
 			check: "store", seen: "the refresh token of the configuration works once", fix: "use --store file:", exit: 0,
 		},
 		{
+			name: "tokens from before there was a key",
+			plant: func(w *ward) {
+				w.signIn()
+				w.env["STORE_KEY_FILE"] = w.fileIn("store.key", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+			},
+			check: "record", seen: "are stored in clear", fix: "import --account default --from file:", exit: 0,
+		},
+		{
+			name: "tokens that are encrypted under a key that is missing",
+			plant: func(w *ward) {
+				w.env["STORE_KEY_FILE"] = w.fileIn("store.key", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+				p := w.serve()
+				p.Want(documents, 200)
+				p.Kill()
+				w.env["STORE_KEY_FILE"] = w.fileIn("other.key", "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWY=")
+			},
+			check: "record", seen: "under a key that is not configured", fix: "--store-key-file", exit: 1,
+		},
+		{
 			name:  "a damaged record",
 			plant: func(w *ward) { w.signIn(); w.write(w.recordPath(), `{"schema":1,"gener`) },
 			check: "record", seen: "default.json", fix: "restore the file from a backup, or move it away and sign in again", exit: 1,

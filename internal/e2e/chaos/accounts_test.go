@@ -103,7 +103,7 @@ func TestManyAccountsRefreshFewAtATime(t *testing.T) {
 		before: func() { step(1); pause(50 * time.Millisecond) },
 		after:  func() { step(-1) },
 	}))
-	p := w.serve()
+	p := w.serve("--refresh-timeout", "2m")
 	var statuses []int
 	asOne(accounts, func(n int) {
 		got, err := p.getAs(t.Context(), fmt.Sprintf("m%d", n))

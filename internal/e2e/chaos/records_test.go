@@ -93,8 +93,8 @@ func TestDeletedRecordComesBack(t *testing.T) {
 	asOne(2, func(i int) {
 		p := []*proxy{newest, older}[i]
 		for end := time.Now().Add(reread); time.Now().Before(end) && w.holds(3) != nil; pause(100 * time.Millisecond) {
-			// The older process has an access token that is dead, and may not refresh now.
-			if got, err := p.get(t.Context()); err != nil || got.status != 200 && got.status != 503 {
+			// The older process has an access token that is dead, and may not refresh now: it waits, or a hold stands.
+			if got, err := p.get(t.Context()); err != nil || got.status != 200 && got.status != 503 && got.status != 401 {
 				t.Errorf("GET = %v, %v", got, err)
 				return
 			}

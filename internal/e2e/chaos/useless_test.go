@@ -45,11 +45,13 @@ func TestRefreshesThatDoNotHelp(t *testing.T) {
 				w.signInAs(account)
 			}
 			w.refuseEverything()
-			requests := 0
+			began, requests := time.Now(), 0
 			for range 1 + row.restarts {
 				requests += w.askInVain(row.processes, accounts, long/time.Duration(1+row.restarts), row.args)
 			}
-			if c := w.counts(); c.calls != len(accounts) {
+			// A busy machine may take longer than one hold.
+			most := len(accounts) * (1 + int(time.Since(began)/(30*time.Second)))
+			if c := w.counts(); c.calls < len(accounts) || c.calls > most {
 				t.Errorf("%d token calls for %d requests, want %d", c.calls, requests, len(accounts))
 			}
 			t.Logf("%v: %d requests, %d token calls", long, requests, w.counts().calls)
@@ -103,13 +105,13 @@ func TestRefreshThatReturnsTheSameAccessToken(t *testing.T) {
 		fields["access_token"] = same
 		_ = json.NewEncoder(rw).Encode(fields)
 	}}))
-	requests := 0
+	began, requests := time.Now(), 0
 	for end := time.Now().Add(size(5*time.Second, 20*time.Second)); time.Now().Before(end); requests++ {
 		if got, err := p.get(context.Background()); err != nil || got.status != 401 {
 			t.Fatalf("GET = %v, %v, want the API's 401", got, err)
 		}
 	}
-	if c := w.counts(); c.calls != 1 {
+	if c := w.counts(); c.calls < 1 || c.calls > 1+int(time.Since(began)/(30*time.Second)) {
 		t.Errorf("%d token calls for %d requests, want 1", c.calls, requests)
 	}
 	w.wantNoReuse()

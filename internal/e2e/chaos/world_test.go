@@ -34,9 +34,11 @@ var (
 	seed     = flag.Uint64("chaos.seed", 0, "seed of all draws; 0 draws one")
 )
 
-// TestMain lets all scenarios run at once: they wait most of the time.
+// TestMain lets many scenarios run at once, because they wait most of the time. In full size they do not, and would
+// starve each other.
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "128")
+	flag.Parse()
+	_ = flag.Set("test.parallel", size("48", "8"))
 	os.Exit(program.Main(m))
 }
 

@@ -288,7 +288,7 @@ func baseURLs(open []net.Listener) (all []string) {
 	return all
 }
 
-// announce tells that requests are served. The lines that other programs wait for have the same form
+// announce reports that requests are served. The lines that other programs wait for have the same form
 // whatever the log's format is.
 func (r *running) announce() {
 	listeners, admins := baseURLs(r.listeners), baseURLs(r.adminListeners)

@@ -118,7 +118,7 @@ func ready(ctx context.Context, at *listen.Address) (string, error) {
 	return "", notReady(r)
 }
 
-// named says where nobody was found.
+// named adds where nobody was found.
 func named(err error, at *listen.Address) error {
 	if errors.Is(err, client.ErrNoProxy) {
 		return fmt.Errorf("nothing listens on %s", at)

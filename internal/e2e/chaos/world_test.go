@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -38,6 +39,7 @@ var (
 // starve each other.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup the programs would ignore it, too
 	_ = flag.Set("test.parallel", size("48", "8"))
 	os.Exit(program.Main(m))
 }

@@ -52,7 +52,7 @@ func asJSON(t *testing.T, v any) string {
 	return string(data)
 }
 
-// TestCopiedNodeRuns needs Node and PandaDoc's client; see TestOfficialNodeClientRunsUnmodified for how to
+// TestCopiedNodeRuns needs Node and PandaDoc's client; see TestEveryMethodOfPandaDocsNodeClientWorks for how to
 // install it.
 func TestCopiedNodeRuns(t *testing.T) {
 	t.Parallel()

@@ -30,7 +30,7 @@ func newBehaviour(opts Options) *behaviour {
 	return &behaviour{opts: opts, random: newRandom(opts.Seed, "behaviour")}
 }
 
-// refusesEarly says whether a request with a good token is to be refused all the same, for good.
+// refusesEarly reports whether a request with a good token is to be refused all the same, for good.
 func (m *behaviour) refusesEarly(p pair, bodyLength int64, now time.Time) bool {
 	if m.opts.Calm || now.Sub(p.issued) < quietTime || bodyLength < 0 || bodyLength > maxEarlyBody {
 		return false

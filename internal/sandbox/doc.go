@@ -1,4 +1,4 @@
-// Package sandbox emulates the part of PandaDoc that an OAuth client meets: the consent page, the
+// Package sandbox emulates the part of PandaDoc that an OAuth client uses: the consent page, the
 // token endpoint, and an API with state. It exists so that the proxy can be tried, tested and
 // demonstrated without an account, and it is on purpose as awkward as the real service.
 //
@@ -13,7 +13,7 @@
 // before their time, every refresh kills the old pair at once, expires_in is now and then a string or
 // missing. Options.Chaos adds what a client has to see: 429 with Retry-After, slow answers, cut
 // answers, HTML errors. Options.Calm turns all of it off. The seed repeats a run: the same requests
-// in the same order meet the same answers and the same credentials.
+// in the same order get the same answers and the same credentials.
 //
 // # Safety
 //

@@ -28,7 +28,7 @@ type exchange struct {
 	entry Entry
 }
 
-// serveAPI runs every request through the same steps: note it, find its operation, meet the fault,
+// serveAPI runs every request through the same steps: note it, find its operation, apply the fault,
 // check the credential, do the work.
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	x := e.begin(w, r)

@@ -135,7 +135,7 @@ func validRoute(route string) bool {
 	return strings.HasPrefix(route, "/")
 }
 
-// fits says whether f is for this request.
+// fits reports whether f is for this request.
 func (f *Fault) fits(o *operation, r *http.Request) bool {
 	switch f.Route {
 	case "*":

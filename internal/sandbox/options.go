@@ -86,7 +86,7 @@ func isLoopback(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// acceptsRedirect says whether redirectURL is registered. The inferred server compares the whole
+// acceptsRedirect reports whether redirectURL is registered. The inferred server compares the whole
 // string, so there is no prefix and no pattern among configured URLs.
 func (o Options) acceptsRedirect(redirectURL string) bool {
 	for _, registered := range o.RedirectURLs {

@@ -19,7 +19,7 @@ type random struct {
 }
 
 // newRandom derives an independent stream for purpose, so that more requests of one kind do not shift
-// what another kind meets.
+// what another kind gets.
 func newRandom(seed uint64, purpose string) *random {
 	key := sha256.Sum256(append(binary.BigEndian.AppendUint64(nil, seed), purpose...))
 	return &random{rng: rand.New(rand.NewChaCha8(key))}

@@ -127,7 +127,7 @@ func (x *exchange) refuseToken(code string) {
 	x.writeJSON(http.StatusBadRequest, map[string]string{"error": code})
 }
 
-// knownScope says whether every name of a scope parameter exists. "read+write" is one name; sent
+// knownScope reports whether every name of a scope parameter exists. "read+write" is one name; sent
 // without escaping its plus it arrives as two.
 func knownScope(scope string) bool {
 	for name := range strings.FieldsSeq(scope) {

@@ -44,10 +44,9 @@ func fits(wanted []string, value string) bool {
 // /public/v2/notary/notarization-requests/{session_request_id}.
 func notarizations() resource[notarization] {
 	return resource[notarization]{
-		in:     func(w *Workspace) *collection[notarization] { return w.notarizations },
-		key:    "session_request_id",
-		create: (*Workspace).newNotarization,
-		page:   offset,
+		in:   func(w *Workspace) *collection[notarization] { return w.notarizations },
+		key:  "session_request_id",
+		page: offset,
 		brief: func(_ *Workspace, _ *Call, n *notarization) any {
 			return map[string]any{
 				"id": n.id, "document_id": n.documentID, "name": n.name, "status": "SENT", "created_by_user_id": n.author,

@@ -161,9 +161,8 @@ func (w *Workspace) closeOffice(c *Call) (reply, error) {
 // users serves /public/v1/users and /public/v1/users/{user_id}. Pages have at most 50 users.
 func users() resource[user] {
 	return resource[user]{
-		in:     func(w *Workspace) *collection[user] { return w.users },
-		key:    "user_id",
-		create: (*Workspace).newUser,
+		in:  func(w *Workspace) *collection[user] { return w.users },
+		key: "user_id",
 		show: func(w *Workspace, c *Call, u *user) any {
 			places := []map[string]string{}
 			for _, m := range w.memberships.all() {
@@ -236,16 +235,18 @@ func (w *Workspace) newUser(c *Call) (string, *user, error) {
 
 // createUser answers POST /public/v1/users.
 func (w *Workspace) createUser(c *Call) (reply, error) {
-	rep, err := users().post(w, c)
+	id, u, err := w.newUser(c)
 	if err != nil {
 		return reply{}, err
 	}
-	shown := rep.json.(map[string]any)
+	w.users.put(id, u, c.size())
 	places := []map[string]string{}
-	for _, place := range shown["workspaces"].([]map[string]string) {
-		places = append(places, map[string]string{"workspace_id": place["workspace_id"], "member_id": place["membership_id"], "role": place["role"]})
+	for _, m := range w.memberships.all() {
+		if m.userID == id {
+			places = append(places, map[string]string{"workspace_id": m.workspaceID, "member_id": m.id, "role": m.role})
+		}
 	}
-	return created(map[string]any{"user_id": shown["user_id"], "workspaces": places})
+	return created(map[string]any{"user_id": id, "workspaces": places})
 }
 
 // addMember answers POST /public/v1/workspaces/{workspace_id}/members.

@@ -53,7 +53,6 @@ func products() resource[product] {
 		made: 200,
 		create: func(w *Workspace, c *Call) (string, *product, error) {
 			p := &product{id: w.uuid(), variantID: w.uuid(), kind: "regular", created: stamp(c.now), author: w.current().UserID}
-			p.variant.Configuration.UUID = w.uuid()
 			var in struct {
 				variant
 				Title       string
@@ -61,12 +60,12 @@ func products() resource[product] {
 				CategoryID  *string      `json:"category_id"`
 				BundleItems []bundleItem `json:"bundle_items"`
 			}
-			in.Configuration.UUID = p.variant.Configuration.UUID
 			if err := c.decode(&in); err != nil {
 				return "", nil, err
 			}
 			p.title, p.kind, p.categoryID, p.bundle = in.Title, cmp.Or(in.Type, p.kind), in.CategoryID, in.BundleItems
 			p.variant = in.variant
+			p.variant.Configuration.UUID = w.uuid()
 			return p.id, p, p.check(c)
 		},
 		change: func(_ *Workspace, c *Call, p *product) error {

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,7 +26,7 @@ type quoteItem struct {
 	ID, Name, Description, SKU string
 	Price, Cost                float64
 	Quantity                   int
-	Optional, Selected         bool
+	Selected                   bool
 	Billing                    *string
 }
 
@@ -101,23 +102,26 @@ type quoteInput struct {
 	Settings struct {
 		SelectionType string `json:"selection_type"`
 	}
-	Sections []struct {
-		ID       string
-		Name     *string
-		Settings struct {
-			Optional      bool
-			Selected      *bool
-			SelectionType string `json:"selection_type"`
-		}
-		Items []struct {
-			ID, Description, SKU string
-			Name                 *string
-			Price, Cost          *float64
-			Qty                  *int
-			BillingFrequency     *string `json:"billing_frequency"`
-			Options              struct{ Optional, Selected bool }
-		}
+	Sections []quoteSectionInput
+}
+
+type quoteSectionInput struct {
+	ID       string
+	Name     *string
+	Settings struct {
+		Optional      bool
+		Selected      *bool
+		SelectionType string `json:"selection_type"`
 	}
+	Items []quoteItemInput
+}
+
+type quoteItemInput struct {
+	ID, Description, SKU string
+	Name                 *string
+	Price, Cost          *float64
+	Qty                  *int
+	BillingFrequency     *string `json:"billing_frequency"`
 }
 
 // updateQuote answers PUT /public/v1/documents/{document_id}/quotes/{quote_id}: what is sent replaces the
@@ -165,55 +169,46 @@ func (w *Workspace) quoteSections(old *quote, in quoteInput) ([]quoteSection, er
 			}
 			s = old.Sections[i]
 		}
-		if given.Name != nil {
-			s.Name = *given.Name
-		}
-		if given.Settings.SelectionType != "" {
-			s.Selection = given.Settings.SelectionType
-		}
-		if given.Settings.Selected != nil {
-			s.Selected = *given.Settings.Selected
-		}
-		s.Optional = given.Settings.Optional
-		if given.Items == nil {
-			sections = append(sections, s)
-			continue
-		}
-		known := s.Items
-		s.Items = []quoteItem{}
-		for _, g := range given.Items {
-			item := quoteItem{ID: w.uuid(), Quantity: 1, Selected: true}
-			if g.ID != "" {
-				i := slices.IndexFunc(known, func(i quoteItem) bool { return i.ID == g.ID })
-				if i < 0 {
-					return nil, Invalid("items", "Item "+Bounded(g.ID, 40)+" is not in the section.")
-				}
-				item = known[i]
+		set(&s.Name, given.Name)
+		set(&s.Selected, given.Settings.Selected)
+		s.Optional, s.Selection = given.Settings.Optional, cmp.Or(given.Settings.SelectionType, s.Selection)
+		if given.Items != nil {
+			items, err := w.quoteItems(s.Items, given.Items)
+			if err != nil {
+				return nil, err
 			}
-			if g.Name != nil {
-				item.Name = *g.Name
-			}
-			if g.Description != "" {
-				item.Description = g.Description
-			}
-			if g.SKU != "" {
-				item.SKU = g.SKU
-			}
-			if g.Price != nil {
-				item.Price = *g.Price
-			}
-			if g.Cost != nil {
-				item.Cost = *g.Cost
-			}
-			if g.Qty != nil {
-				item.Quantity = *g.Qty
-			}
-			if g.BillingFrequency != nil {
-				item.Billing = g.BillingFrequency
-			}
-			s.Items = append(s.Items, item)
+			s.Items = items
 		}
 		sections = append(sections, s)
 	}
 	return sections, nil
+}
+
+func (w *Workspace) quoteItems(old []quoteItem, in []quoteItemInput) ([]quoteItem, error) {
+	items := []quoteItem{}
+	for _, given := range in {
+		item := quoteItem{ID: w.uuid(), Quantity: 1, Selected: true}
+		if given.ID != "" {
+			i := slices.IndexFunc(old, func(i quoteItem) bool { return i.ID == given.ID })
+			if i < 0 {
+				return nil, Invalid("items", "Item "+Bounded(given.ID, 40)+" is not in the section.")
+			}
+			item = old[i]
+		}
+		set(&item.Name, given.Name)
+		set(&item.Price, given.Price)
+		set(&item.Cost, given.Cost)
+		set(&item.Quantity, given.Qty)
+		item.Description, item.SKU = cmp.Or(given.Description, item.Description), cmp.Or(given.SKU, item.SKU)
+		item.Billing = cmp.Or(given.BillingFrequency, item.Billing)
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// set replaces a value if another was sent.
+func set[T any](to *T, sent *T) {
+	if sent != nil {
+		*to = *sent
+	}
 }

@@ -148,7 +148,7 @@ func TestMetricsPassTheLinter(t *testing.T) {
 	}
 }
 
-// HAZARDS H15: whatever strangers send, the number of series stays as it is.
+// HAZARDS H15: whatever unknown callers send, the number of series stays as it is.
 func TestStrangeRequestsMakeNoSeries(t *testing.T) {
 	x := newTesterWith(t, func(c *Config) { c.Proxy = fakeProxy{} }, account("default", tokens.Ready, ""))
 	// Every kind of request once, with the strangest of each.

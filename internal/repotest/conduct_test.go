@@ -154,13 +154,13 @@ func embedded(n ast.Node) bool {
 	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed") })
 }
 
-// sentinel says whether a variable is an error to compare with, by the name that all of them have.
+// sentinel reports whether a variable is an error to compare with, by the name that all of them have.
 func sentinel(name string, value ast.Expr) bool {
 	_, made := value.(*ast.CallExpr)
 	return made && (strings.HasPrefix(name, "err") || strings.HasPrefix(name, "Err"))
 }
 
-// constant says whether e is a literal, or a call of a builder.
+// constant reports whether e is a literal, or a call of a builder.
 func constant(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit, *ast.CompositeLit:

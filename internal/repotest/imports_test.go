@@ -68,7 +68,7 @@ const words = "internal/problem"
 // testPackages hold what tests share; the program contains none of them.
 var testPackages = []string{"tokens/storetest", "tokens/redisstore/redistest", "tokens/kubestore/kubetest", "internal/e2e/program", "internal/e2e/browser"}
 
-// forTests says whether the source is no part of the program.
+// forTests reports whether the source is no part of the program.
 func (s source) forTests() bool { return s.isTest() || slices.Contains(testPackages, s.dir()) }
 
 func throughTheDoors(s source) (findings []string) {

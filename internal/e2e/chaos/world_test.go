@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(program.Main(m))
 }
 
-// full says whether the scenarios have their full sizes.
+// full reports whether the scenarios have their full sizes.
 func full() bool { return *duration > 0 }
 
 // size returns the small size of a scenario or the full one.

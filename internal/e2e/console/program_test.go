@@ -95,7 +95,7 @@ func TestCopiedNodeRuns(t *testing.T) {
 	want(t, "upload", between(run(t, dir, b.copied("Node"), env, node), "document.uploaded"), "true")
 }
 
-// between says whether text holds part, as a word to compare with.
+// between reports whether text holds part, as a word to compare with.
 func between(text, part string) string {
 	if strings.Contains(text, part) {
 		return "true"

@@ -345,7 +345,7 @@ func TestNothingLeaks(t *testing.T) {
 	})
 }
 
-// H14 H15: neither the log nor the metrics grow with what strangers send.
+// H14 H15: neither the log nor the metrics grow with what unknown callers send.
 func TestFloodLeavesLittleBehind(t *testing.T) {
 	requests := 10_000
 	if *whole {

@@ -75,7 +75,7 @@ func loginRows() []row {
 
 func consoleRows() []row {
 	return []row{
-		{"L1", "metrics and health tell secrets, or serve strangers", by("TestBeyondLoopbackNeedsAKey", "TestCanary", "internal/admin.TestBeyondLoopbackOnlyProbesAreServed"), ""},
+		{"L1", "metrics and health tell secrets, or serve anybody", by("TestBeyondLoopbackNeedsAKey", "TestCanary", "internal/admin.TestBeyondLoopbackOnlyProbesAreServed"), ""},
 		{"L2", "health is wrong about usefulness", by("internal/admin.TestReadyWhileOneAccountIsUsable", "internal/admin.TestHealthAsksNobody"), ""},
 		{"L3", "a probe's User-Agent opens doors", by("TestGuard"), ""},
 		{"L4", "the emulator in production", by("internal/cli/testdata/script/sandbox.txtar", "internal/sandbox.TestEveryAnswerSaysThatItIsAnEmulator"), ""},

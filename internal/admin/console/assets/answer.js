@@ -36,7 +36,7 @@ function kindOf(answer) {
   return answer.status >= 400 ? 'warn' : 'good';
 }
 
-// happened says whether a refresh and a replay were needed, in a line, and the rest on demand.
+// happened reports whether a refresh and a replay were needed, in a line, and the rest on demand.
 function happened({ request }) {
   if (!request) return null;
   let line = 'Sent once; the token was accepted.';

@@ -150,6 +150,7 @@ func TestTheFeedStandsStillAndFilters(t *testing.T) {
 	p.Get("/public/v1/documents")
 	p.Get("/@nobody/x")
 	b.open("#/overview")
+	b.seeWho()
 	b.press("unknown-account")
 	b.see("It was not sent to PandaDoc")
 	top := `document.querySelector(".why:not([hidden])").getBoundingClientRect().top`
@@ -188,11 +189,19 @@ func TestTheFeedStandsStillAndFilters(t *testing.T) {
 	b.until(`!document.body.innerText.includes("new request")`)
 }
 
+// seeWho waits for the person of the account, which the page asks for once: a request that the feed shows, too.
+func (b *page) seeWho() {
+	b.Helper()
+	b.until(`/@/.test(document.querySelector(".accounts .person")?.textContent ?? "")`)
+	b.do(chromedp.Evaluate[chromedp.Void](`document.dispatchEvent(new Event("console:update"))`))
+	b.see("/public/v1/members/current")
+}
+
 func TestTheOverviewShowsWhoIsSignedIn(t *testing.T) {
 	t.Parallel()
 	b, p := newSandbox(t)
 	b.open("#/overview")
-	b.until(`/@/.test(document.querySelector(".accounts .person")?.textContent ?? "")`)
+	b.seeWho()
 	if base := eval[string](b, `document.querySelector(".accounts .base code").textContent`); base != p.URL {
 		t.Errorf("got base URL %q, want %q", base, p.URL)
 	}

@@ -108,6 +108,9 @@ func (s *songbird) hijack(w http.ResponseWriter, wire string) {
 	conn.Close()
 }
 
+// adminKey is that of a cage.
+const adminKey = "canary-admin-key-0123456789abcdef0123456789"
+
 // cage is a program whose every secret is marked, and all that can be seen of it.
 type cage struct {
 	*testing.T
@@ -132,6 +135,7 @@ func newCage(t *testing.T, format string) *cage {
 		"PANDADOC_CLIENT_ID=client-id-of-the-test", "PANDADOC_CLIENT_SECRET=canary-client-secret", "PANDADOC_REFRESH_TOKEN=canary-refresh-seed",
 		"PANDADOC_API_URL=" + c.api.URL, "PANDADOC_TOKEN_URL=" + c.api.URL + "/oauth2/access_token", "PANDADOC_AUTHORIZE_URL=" + c.api.URL + "/oauth2/authorize",
 		"PANDADOC_STORE=file:" + c.store, "PANDADOC_REQUIRE_HEADER=X-App: canary-header-value",
+		"PANDADOC_ADMIN_KEY_FILE=" + write(t, "admin-key", adminKey+"\n"),
 	}
 	c.p = program.Start(t, c.env, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
 		"--log-level", "trace", "--log-format", format, "--refresh-timeout", "2s", "--replay-memory", "8")
@@ -153,7 +157,7 @@ func (c *cage) ask(method, path string, want int) {
 	}
 }
 
-// refuse sends what the guard refuses; the answer must not repeat it.
+// refuse sends what the guard refuses; the answer must not repeat it, but for the host or origin that it names on purpose.
 func (c *cage) refuse(wire string) {
 	c.Helper()
 	if got := raw(c.T, addr(c.p.URL), wire); got != nil {
@@ -164,7 +168,7 @@ func (c *cage) refuse(wire string) {
 // admin asks the admin listener and keeps the answer. cookie is one that a browser would send.
 func (c *cage) admin(method, path, cookie, body string) *reply {
 	c.Helper()
-	got := raw(c.T, addr(c.p.Admin), call(method, path, "localhost:"+portOf(c.p.Admin), "Pandadoc-Auth-Proxy: 1", "Cookie: "+cookie, fmt.Sprintf("Content-Length: %d", len(body)), "Content-Type: application/json")+body)
+	got := raw(c.T, addr(c.p.Admin), call(method, path, "localhost:"+portOf(c.p.Admin), "Pandadoc-Auth-Proxy: 1", "Authorization: Bearer "+adminKey, "Cookie: "+cookie, fmt.Sprintf("Content-Length: %d", len(body)), "Content-Type: application/json")+body)
 	if got == nil {
 		c.Fatalf("%s %s: no answer", method, path)
 	}
@@ -184,7 +188,7 @@ func (c *cage) run(args ...string) {
 // login signs an account in with a code, as a browser and PandaDoc would.
 func (c *cage) login(account string) {
 	c.Helper()
-	start := c.admin("GET", "/connect/"+account, "", "")
+	start := c.connect(account)
 	if to := start.Header.Get("Location"); start.StatusCode/100 == 3 && !strings.HasPrefix(to, c.api.URL) { // to the redirect URL's host first
 		_, path, _ := strings.Cut(strings.TrimPrefix(to, "http://"), "/")
 		start = c.admin("GET", "/"+path, "", "")
@@ -224,8 +228,8 @@ func (c *cage) sing() {
 	c.ask("GET", "/oauth2/canary", 403)
 	c.ask("FETCH", "/canary", 405)
 	c.refuse(get("/canary?access_token=canary", "X-App: canary-header-value"))
-	c.refuse(call("GET", "/canary", "canary.example"))
-	c.refuse(get("/canary", "Origin: http://canary.example"))
+	c.refuse(call("GET", "/canary", "foreign.example"))
+	c.refuse(get("/canary", "Origin: http://foreign.example"))
 	c.refuse(get("/a", "X-App: canary-wrong"))
 	c.refuse(get("/a", "X-App: canary-header-value", "X-Proxy-Key: canary-wrong-key"))
 	c.refuse("GET /canary HTTP/9.canary\r\n\r\n")
@@ -258,9 +262,21 @@ func (c *cage) sing() {
 	c.p.Wait()
 }
 
+// connect begins a login by a link, which works once.
+func (c *cage) connect(account string) *reply {
+	c.Helper()
+	var link struct{ URL string }
+	made := c.admin("POST", "/api/v1/links", "", `{"account":"`+account+`"}`)
+	if err := json.Unmarshal([]byte(made.body), &link); err != nil {
+		c.Fatalf("no link: %s", made.body)
+	}
+	_, path, _ := strings.Cut(strings.TrimPrefix(link.URL, "http://"), "/")
+	return c.admin("GET", "/"+path, "", "")
+}
+
 // failLogin lets a code fail.
 func (c *cage) failLogin(mood string) {
-	start := c.admin("GET", "/connect/acme", "", "")
+	start := c.connect("acme")
 	_, query, _ := strings.Cut(start.Header.Get("Location"), "?")
 	cookie, _, _ := strings.Cut(start.Header.Get("Set-Cookie"), ";")
 	if got := c.admin("GET", "/oauth2/callback?code=canary-code-"+mood+"&state="+queryValue(query, "state"), cookie, ""); got.StatusCode < 400 {

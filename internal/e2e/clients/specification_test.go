@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -256,6 +257,12 @@ func (d *driver) check(c call, op *openapi3.Operation, body, example string) {
 		if err := given.Schema.Value.VisitJSON(value, openapi3.VisitAsResponse(), openapi3.MultiErrors()); err != nil {
 			d.Errorf("%s: %v\n%.1500s", label, err, answer)
 		}
+		// Few properties are required, so that {} would be a good answer to most.
+		for _, difference := range differences("", value, given.Schema.Value) {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(tolerated())), func(part string) bool { return strings.HasPrefix(difference, part) }) {
+				d.Errorf("%s: %s", label, difference)
+			}
+		}
 	}
 	if len(described.Value.Content) == 0 && len(answer) > 0 {
 		d.Errorf("%s: got %.200s, want an empty answer", label, answer)
@@ -376,4 +383,49 @@ func form(t *testing.T, file, data string) ([]byte, string) {
 		t.Fatal(err)
 	}
 	return body.Bytes(), m.FormDataContentType()
+}
+
+// differences are the properties that an answer has and the schema does not, and the other way around.
+func differences(at string, value any, schema *openapi3.Schema) (found []string) {
+	switch v := value.(type) {
+	case []any:
+		for _, item := range v {
+			if schema.Items != nil {
+				found = append(found, differences(at+"[]", item, schema.Items.Value)...)
+			}
+		}
+	case map[string]any:
+		known, alternatives := properties(schema)
+		if len(known) == 0 || schema.AdditionalProperties.Schema != nil {
+			return nil
+		}
+		for name, inner := range v {
+			if known[name] == nil {
+				found = append(found, at+"."+name+" is not in the specification")
+				continue
+			}
+			found = append(found, differences(at+"."+name, inner, known[name].Value)...)
+		}
+		for name := range known {
+			if _, ok := v[name]; !ok && !alternatives {
+				found = append(found, at+"."+name+" is missing")
+			}
+		}
+	}
+	return found
+}
+
+// properties are those of a schema and of all that it is made of. With alternatives no answer has all.
+func properties(schema *openapi3.Schema) (all openapi3.Schemas, alternatives bool) {
+	all = maps.Clone(schema.Properties)
+	if all == nil {
+		all = openapi3.Schemas{}
+	}
+	alternatives = len(schema.OneOf)+len(schema.AnyOf) > 0
+	for _, part := range slices.Concat(schema.AllOf, schema.OneOf, schema.AnyOf) {
+		inner, more := properties(part.Value)
+		maps.Copy(all, inner)
+		alternatives = alternatives || more
+	}
+	return all, alternatives
 }

@@ -151,7 +151,7 @@ type brief struct {
 	DateCompleted  stamp  `json:"date_completed"`
 	ExpirationDate stamp  `json:"expiration_date"`
 	Version        string `json:"version"`
-	UUID           string `json:"uuid"`
+	UUID           string `json:"uuid,omitempty"` // in single answers, not in lists
 }
 
 func (d *document) brief(now time.Time) brief {

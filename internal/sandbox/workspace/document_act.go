@@ -153,7 +153,10 @@ func (w *Workspace) toDraft(c *Call) (reply, error) {
 	d.changed(c.now)
 	d.setStatus(statusDraft, c.now)
 	w.happened(d, actionRevised, c.now)
-	return ok(d.brief(c.now))
+	return ok(map[string]any{
+		"id": d.id, "name": d.name, "status": d.status, "version": "2", "date_created": stamp(d.created),
+		"date_modified": stamp(d.modified), "expiration_date": stamp(d.expires),
+	})
 }
 
 // deleteDocument answers DELETE /public/v1/documents/{id}. A deleted document stays in lists that ask for deleted ones.

@@ -27,7 +27,9 @@ func (w *Workspace) listDocuments(c *Call) (reply, error) {
 	slices.SortStableFunc(found, order)
 	var list []brief
 	for _, d := range window(found, from, to) {
-		list = append(list, d.brief(c.now))
+		b := d.brief(c.now)
+		b.UUID = ""
+		list = append(list, b)
 	}
 	return results(list)
 }

@@ -51,9 +51,6 @@ func (f field) view(d *document) map[string]any {
 	if f.Type == "date" && f.Value == nil {
 		delete(view, "value") // an empty string is no date
 	}
-	if f.Layout != nil {
-		view["layout"] = f.Layout
-	}
 	if r, err := d.recipient(f.AssignedTo); err == nil {
 		view["assigned_to"] = r.assigned()
 	}
@@ -101,7 +98,24 @@ func (w *Workspace) listFields(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(map[string]any{"fields": d.fieldViews()})
+	return ok(map[string]any{"fields": d.listedFields(0)})
+}
+
+// listedFields are the fields from the given one on, as the operations on fields show them: with their
+// place, and with less about whom they are assigned to.
+func (d *document) listedFields(from int) []map[string]any {
+	list := d.fieldViews()[from:]
+	for i, view := range list {
+		if layout := d.fields[from+i].Layout; layout != nil {
+			view["layout"] = layout
+		}
+		delete(view, "merge_field")
+		if who, ok := view["assigned_to"].(map[string]any); ok {
+			delete(who, "role")
+			delete(who, "roles")
+		}
+	}
+	return list
 }
 
 // addFields answers POST /public/v1/documents/{id}/fields.
@@ -141,7 +155,7 @@ func (w *Workspace) addFields(c *Call) (reply, error) {
 	d.fields = append(d.fields, in.Fields...)
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
-	return ok(map[string]any{"fields": d.fieldViews()[first:]})
+	return ok(map[string]any{"fields": d.listedFields(first)})
 }
 
 // assignFields answers PATCH /public/v1/documents/{id}/fields. Null takes a field from its recipient.

@@ -89,7 +89,7 @@ func (q *quote) view() map[string]any {
 	}
 	summary := quoteSums(q.total())
 	summary["total_contract_value"], summary["total_discount"], summary["total_fee"] = money(q.total()), money(0), money(0)
-	summary["total_tax"], summary["total_savings"] = money(0), money(0)
+	summary["total_tax"], summary["total_savings"], summary["total_qty"] = money(0), money(0), fmt.Sprint(len(q.Sections))
 	return map[string]any{
 		"id": q.ID, "currency": q.Currency, "merge_rules": []any{}, "sections": sections, "total": money(q.total()),
 		"settings": map[string]string{"selection_type": q.Selection}, "summary": summary,

@@ -12,7 +12,7 @@ import (
 
 // The token endpoint is down for the whole window of the background refresh, and then stays down. While the
 // old token is valid no client sees it; after that they are told when to come back, the endpoint is not
-// hammered, and everything mends itself.
+// asked too often, and everything recovers by itself.
 func TestTokenEndpointDown(t *testing.T) {
 	t.Parallel()
 	life, down := size(12*time.Second, 90*time.Second), size(6*time.Second, time.Minute)

@@ -16,7 +16,7 @@ import (
 // and however often it comes: the exchange under way is finished, and its pair is saved.
 func TestSignalInTheMiddleOfARefresh(t *testing.T) {
 	t.Parallel()
-	moments := size(6, 24)
+	moments, room := size(6, 24), newRoom(16)
 	var ended, midway atomic.Int64
 	t.Run("signals", func(t *testing.T) {
 		for _, signals := range [][]syscall.Signal{
@@ -27,6 +27,7 @@ func TestSignalInTheMiddleOfARefresh(t *testing.T) {
 			for moment := range moments {
 				t.Run(fmt.Sprintf("%v at %d of %d", signals, moment+1, moments), func(t *testing.T) {
 					t.Parallel()
+					defer room.enter()()
 					w := newSignedIn(t)
 					if w.endDuring(signals, float64(moment)/float64(moments)) {
 						midway.Add(1)

@@ -99,7 +99,7 @@ func TestRandomSchedules(t *testing.T) {
 	t.Parallel()
 	schedules := size(40, 500)
 	r := draws(t)
-	room := make(chan struct{}, 8) // at once, so that processes start in time
+	room := newRoom(8)
 	var mu sync.Mutex
 	done, answers := map[string]int{}, map[string]int{}
 	t.Run("schedules", func(t *testing.T) {
@@ -107,8 +107,7 @@ func TestRandomSchedules(t *testing.T) {
 			mine := rand.New(rand.NewPCG(r.Uint64(), 0))
 			t.Run(fmt.Sprint(n), func(t *testing.T) {
 				t.Parallel()
-				room <- struct{}{}
-				defer func() { <-room }()
+				defer room.enter()()
 				s := newStorm(t, mine, 2)
 				s.hurry = true
 				s.run(func(steps int) bool { return steps < 12 })

@@ -35,12 +35,11 @@ var (
 	seed     = flag.Uint64("chaos.seed", 0, "seed of all draws; 0 draws one")
 )
 
-// TestMain lets many scenarios run at once, because they wait most of the time. In full size they do not, and would
-// starve each other.
+// TestMain lets many scenarios run at once, because they wait most of the time.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup the programs would ignore it, too
-	_ = flag.Set("test.parallel", size("48", "8"))
+	_ = flag.Set("test.parallel", size("48", "128"))
 	os.Exit(program.Main(m))
 }
 
@@ -299,6 +298,17 @@ func (p *proxy) signal(s syscall.Signal) {
 	if err := syscall.Kill(p.PID(), s); err != nil {
 		p.t.Errorf("kill -%d: %v", s, err)
 	}
+}
+
+// room lets n of those that ask for it run at a time: scenarios that do not wait would starve each other.
+type room chan struct{}
+
+func newRoom(n int) room { return make(room, n) }
+
+// enter waits for a place, and returns the function that leaves it.
+func (r room) enter() (leave func()) {
+	r <- struct{}{}
+	return func() { <-r }
 }
 
 // asOne has n functions run at once and waits for all.

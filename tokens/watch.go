@@ -86,7 +86,7 @@ func (m *Manager) runWatch() {
 		Connected: func() {
 			m.watch.connected.Store(true)
 			m.watch.broken.Store(nil)
-			m.each((*account).mayHaveChanged)
+			m.rereadAll()
 			m.watch.turn()
 		},
 		Broken: func(err error) {
@@ -99,6 +99,14 @@ func (m *Manager) runWatch() {
 		},
 		Changed: m.changed,
 	})
+}
+
+// rereadAll has every record in memory read: a thousand a second, because a store that has just come back must
+// not be asked for ten thousand at once.
+func (m *Manager) rereadAll() {
+	var spread time.Duration
+	m.each(func(*account) { spread += time.Millisecond })
+	m.each(func(a *account) { a.mayHaveChanged(spread) })
 }
 
 // changed is told that the store holds version of the record of name now. It may be an account that is new.
@@ -133,18 +141,19 @@ func (a *account) changed(version string) {
 	known := version != "" && version == a.rec.Version
 	a.mu.Unlock()
 	if !known {
-		a.mayHaveChanged()
+		a.mayHaveChanged(0)
 	}
 }
 
-// mayHaveChanged has the record read soon. If a flight is under way, it is told, and the record is read after it.
-func (a *account) mayHaveChanged() {
+// mayHaveChanged has the record read at a moment within d. If a flight is under way, it is told, and the record
+// is read after it.
+func (a *account) mayHaveChanged(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.keyed || a.lookedAt.IsZero() && a.flight == nil {
 		return // it needs no record, or will be read at its first use
 	}
-	a.stale, a.rereadAt = true, time.Now()
+	a.stale, a.rereadAt = true, time.Now().Add(rand.N(d+1))
 	select {
 	case a.heard <- struct{}{}:
 	default:

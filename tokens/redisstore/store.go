@@ -22,10 +22,10 @@
 //
 // # The library
 //
-// go-redis knows Sentinel and Redis Cluster, so that the store follows a failover by itself. It adds 3 MB
-// to the program and 3 MB to its resident memory, of which 0.1 MB is heap. redigo adds 0.3 MB and 0.6 MB,
-// and neither of the two: finding the new master after a failover would be our own code, and a mistake
-// in it would cost people their login.
+// go-redis knows Sentinel and Redis Cluster, so that the store follows a failover by itself. It makes the
+// program 25.0 MB instead of 16.8 MB, and adds 1.4 MB of resident memory at idle, of which 0.1 MB is heap:
+// what is not used is not loaded. redigo adds next to nothing, and knows neither of the two. Finding the
+// new master after a failover would then be our own code, and a mistake in it would cost people their login.
 package redisstore
 
 import (

@@ -55,9 +55,6 @@ func Start(t *testing.T, args ...string) *Server {
 // Addr returns host and port.
 func (s *Server) Addr() string { return "127.0.0.1:" + s.port }
 
-// Port returns the port alone.
-func (s *Server) Port() string { return s.port }
-
 // URL returns the address of the server as a store is named, with a query that may be empty.
 func (s *Server) URL(query string) string {
 	if query != "" {

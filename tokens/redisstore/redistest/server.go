@@ -34,6 +34,8 @@ type Server struct {
 	port string
 	dir  string
 	args []string
+	// instead are arguments in place of the usual ones.
+	instead []string
 
 	process *exec.Cmd
 	ended   chan struct{}
@@ -52,6 +54,21 @@ func Start(t *testing.T, args ...string) *Server {
 	return s
 }
 
+// Watch starts a Sentinel that watches s under the name "tokens", and fails over within seconds.
+func (s *Server) Watch() *Server {
+	s.t.Helper()
+	dir := s.t.TempDir()
+	file := filepath.Join(dir, "sentinel.conf")
+	text := "sentinel monitor tokens 127.0.0.1 " + s.port + " 1\nsentinel down-after-milliseconds tokens 500\nsentinel failover-timeout tokens 3000\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	sentinel := &Server{t: s.t, port: freePort(s.t), dir: dir, instead: []string{file, "--sentinel"}}
+	sentinel.Restart()
+	s.t.Cleanup(sentinel.Kill)
+	return sentinel
+}
+
 // Addr returns host and port.
 func (s *Server) Addr() string { return "127.0.0.1:" + s.port }
 
@@ -67,6 +84,9 @@ func (s *Server) URL(query string) string {
 func (s *Server) Restart() {
 	s.t.Helper()
 	args := append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no", "--save", ""}, s.args...)
+	if s.instead != nil {
+		args = append(append([]string{}, s.instead...), "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
+	}
 	s.log = &output{}
 	s.process = exec.Command("redis-server", args...)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
@@ -121,8 +141,8 @@ func (s *Server) command(words ...string) (string, error) {
 	return line, err
 }
 
-// all returns the whole of an answer that is one text.
-func (s *Server) all(words ...string) string {
+// Text sends one command and returns the whole of an answer that is one text.
+func (s *Server) Text(words ...string) string {
 	s.t.Helper()
 	text, err := s.exchange(words...)
 	if err != nil {
@@ -169,7 +189,7 @@ func (s *Server) exchange(words ...string) (string, error) {
 }
 
 // Info returns a section of INFO.
-func (s *Server) Info(section string) string { s.t.Helper(); return s.all("INFO", section) }
+func (s *Server) Info(section string) string { s.t.Helper(); return s.Text("INFO", section) }
 
 // Dump returns everything that the server holds, as it writes it to its disk.
 func (s *Server) Dump() string {

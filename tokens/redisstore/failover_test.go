@@ -11,11 +11,10 @@ import (
 )
 
 // replica starts a server that follows master, and returns when it has all that master has.
-func replica(t *testing.T, master *redistest.Server) *redistest.Server {
+func replica(t *testing.T, master *redistest.Server) {
 	t.Helper()
-	r := redistest.Start(t, "--replicaof", "127.0.0.1 "+master.Port())
+	r := redistest.Start(t, "--replicaof", strings.Replace(master.Addr(), ":", " ", 1))
 	eventually(t, "follow the master", func() bool { return strings.Contains(r.Info("replication"), "master_link_status:up") })
-	return r
 }
 
 func eventually(t *testing.T, what string, f func() bool) {

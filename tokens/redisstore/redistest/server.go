@@ -204,18 +204,26 @@ func (s *Server) Dump() string {
 }
 
 // freePort returns a port below those that the system gives out by itself: while a server is down, nobody else may
-// come by its port.
+// come by its port. The port 10,000 above is free too, because the nodes of a cluster talk there.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		port := strconv.Itoa(20_000 + rand.IntN(12_000))
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port
+		port := 20_000 + rand.IntN(2_000)
+		if isFree(port) && isFree(port+10_000) {
+			return strconv.Itoa(port)
 		}
 	}
 	t.Fatal("no free port")
 	return ""
+}
+
+func isFree(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
 }
 
 // output collects what the server prints.

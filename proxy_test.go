@@ -282,7 +282,7 @@ func TestOfficialClientNeedsNothingButTheBaseURL(t *testing.T) {
 		t.Skip("PANDADOC_NODE_CLIENT does not name a node_modules directory with pandadoc-node-client")
 	}
 	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
-	client := exec.CommandContext(t.Context(), "node", filepath.Join("internal", "sandbox", "testdata", "sdk", "run.js"), p.URL)
+	client := exec.CommandContext(t.Context(), "node", filepath.Join("internal", "sandbox", "testdata", "sdk", "run.js"), p.URL, p.Info["api"])
 	client.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_PATH=" + modules}
 	out, err := client.CombinedOutput()
 	if err != nil || !strings.HasSuffix(string(out), " steps done\n") {

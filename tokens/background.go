@@ -11,6 +11,7 @@ import (
 const (
 	rereadMax  = 29 * time.Second // a logout or login elsewhere is seen within this time
 	rereadMin  = 20 * time.Second
+	refusedMin = 5 * time.Second       // until a store is asked again that reports changes and refused a look
 	surveyTime = 30 * time.Second      // between two looks at the store as a whole
 	keyTime    = 5 * time.Second       // between two looks at an API key
 	wakeMin    = 20 * time.Millisecond // thousands of due accounts are served in groups
@@ -124,8 +125,13 @@ func (a *account) scheduleLocked(now time.Time) {
 		return
 	}
 	a.rereadAt = a.lookedAt.Add(a.m.watch.reread()) // from the last look: the schedule may be made much later
-	if a.stale {
+	switch refused := a.lookErr != nil && !errors.Is(a.lookErr, ErrNotFound); {
+	case a.stale:
 		a.rereadAt = now
+	case refused && a.m.watch.connected.Load():
+		// The store reports changes and yet refused the last look, as one does that has just come back. It will
+		// not report that it answers again.
+		a.rereadAt = a.lookedAt.Add(refusedMin + rand.N(refusedMin))
 	}
 	a.refreshAt = a.nextRefreshLocked(now)
 }

@@ -87,6 +87,7 @@ func (a *app) run(ctx context.Context) error {
 		a.Certificate.Changed = logCertificate(a.logger.WithField("file", a.Certificate.CertFile))
 	}
 	r := &running{app: a, failed: make(chan error, 1), memory: boundMemory()}
+	paceCollector(a.environ, r.memory)
 	r.budget = r.newBudget()
 	defer r.closeListeners()
 	if err := r.openListeners(ctx); err != nil {

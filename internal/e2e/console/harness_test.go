@@ -129,7 +129,8 @@ func (b *page) press(text string) {
 	b.until("Boolean(" + find + ")")
 	b.do(chromedp.Evaluate[chromedp.Void](find + `.setAttribute("data-press", "")`))
 	b.do(chromedp.Click(chromedp.CSS("[data-press]")))
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("[data-press]").forEach((e) => e.removeAttribute("data-press"))`))
+	// The press may have led to another page, which goes and comes while this is asked.
+	b.until(`(document.querySelectorAll("[data-press]").forEach((e) => e.removeAttribute("data-press")), true)`)
 }
 
 // answer waits for an answer and returns its status line.

@@ -3,9 +3,12 @@ package tokens
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Store keeps one record per account, with compare-and-swap. Load and Save are all that the life
@@ -81,4 +84,166 @@ func (s *Memory) Accounts(context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.records)), nil
+}
+
+// rereadWatched is how often a record is read although its store reports changes: hardly ever.
+const rereadWatched = 24 * time.Hour
+
+// Watcher is a Store that reports changes, so that nobody has to ask for them.
+type Watcher interface {
+	// Watch reports to w until ctx ends, and connects again by itself whenever that is needed.
+	Watch(ctx context.Context, w Watch)
+}
+
+// Watch is what a Watcher reports to. The functions are called by one goroutine, one at a time, and must
+// not block.
+type Watch struct {
+	// Connected means that from now on every change is reported. Changes before may have been missed.
+	Connected func()
+	// Broken means that from now on changes may be missed, because of err.
+	Broken func(err error)
+	// Changed means that the record of account may have changed, and has version now. An empty version means
+	// that it is not known.
+	Changed func(account, version string)
+}
+
+// Forgetful is a Watcher whose engine can lose saves that it acknowledged, as a failover of Redis can. A
+// process that wins a marker there waits before it sends the refresh token: the marker is an
+// announcement, and whoever holds a newer pair answers by putting it back.
+type Forgetful interface {
+	// Settle returns how long the others need to hear of a save and to answer.
+	Settle() time.Duration
+}
+
+// watching is how the Manager hears of changes.
+type watching struct {
+	watcher Watcher       // nil if the store reports none
+	settle  time.Duration // zero if the store loses no saves
+	// connected means that every change is reported now.
+	connected atomic.Bool
+	// broken is why changes may be missed now. It is nil also before the first connection.
+	broken atomic.Pointer[string]
+	turned chan struct{} // tells the survey that the connection was made or broken; holds at most one
+}
+
+func newWatching(s Store) *watching {
+	w := &watching{turned: make(chan struct{}, 1)}
+	w.watcher, _ = s.(Watcher)
+	if f, ok := s.(Forgetful); ok {
+		w.settle = f.Settle()
+	}
+	return w
+}
+
+func (w *watching) turn() {
+	select {
+	case w.turned <- struct{}{}:
+	default:
+	}
+}
+
+// trouble reports why changes may be missed; empty if they are not.
+func (w *watching) trouble() string {
+	if text := w.broken.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
+// reread returns when a record is read again if nothing is reported before.
+func (w *watching) reread() time.Duration {
+	if w.connected.Load() {
+		return rereadWatched
+	}
+	return rereadMin + rand.N(rereadMax-rereadMin)
+}
+
+// runWatch follows the store until the Manager has ended. It goes on while flights end, because they may have
+// to answer an announcement.
+func (m *Manager) runWatch() {
+	m.watch.watcher.Watch(m.ctx, Watch{
+		Connected: func() {
+			m.watch.connected.Store(true)
+			m.watch.broken.Store(nil)
+			m.rereadAll()
+			m.watch.turn()
+		},
+		Broken: func(err error) {
+			text := err.Error()
+			m.watch.connected.Store(false)
+			if m.watch.broken.Swap(&text) == nil {
+				m.each((*account).unwatched)
+				m.watch.turn()
+			}
+		},
+		Changed: m.changed,
+	})
+}
+
+// rereadAll has every record in memory read: a thousand a second, because a store that has just come back must
+// not be asked for ten thousand at once.
+func (m *Manager) rereadAll() {
+	var spread time.Duration
+	m.each(func(*account) { spread += time.Millisecond })
+	m.each(func(a *account) { a.mayHaveChanged(spread) })
+}
+
+// changed is told that the store holds version of the record of name now. It may be an account that is new.
+func (m *Manager) changed(name, version string) {
+	if v, ok := m.accounts.Load(name); ok {
+		v.(*account).changed(version)
+		m.wake()
+		return
+	}
+	if !ValidAccount(name) {
+		return
+	}
+	m.know(name)
+	if v, ok := m.accounts.Load(name); ok { // else it is read at its first use
+		a := v.(*account)
+		a.start(a.reread)
+	}
+}
+
+// each runs f for every account in memory, and lets the background goroutine see what has become due.
+func (m *Manager) each(f func(*account)) {
+	m.accounts.Range(func(_, v any) bool {
+		f(v.(*account))
+		return true
+	})
+	m.wake()
+}
+
+// changed is told that the store holds version now.
+func (a *account) changed(version string) {
+	a.mu.Lock()
+	known := version != "" && version == a.rec.Version
+	a.mu.Unlock()
+	if !known {
+		a.mayHaveChanged(0)
+	}
+}
+
+// mayHaveChanged has the record read at a moment within d. If a flight is under way, it is told, and the record
+// is read after it.
+func (a *account) mayHaveChanged(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.keyed || a.lookedAt.IsZero() && a.flight == nil {
+		return // it needs no record, or will be read at its first use
+	}
+	a.stale, a.rereadAt = true, time.Now().Add(rand.N(d+1))
+	select {
+	case a.heard <- struct{}{}:
+	default:
+	}
+}
+
+// unwatched has the record read from time to time, because no change is reported any more.
+func (a *account) unwatched() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if at := time.Now().Add(a.m.watch.reread()); a.rereadAt.After(at) {
+		a.rereadAt = at
+	}
 }

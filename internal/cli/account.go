@@ -191,6 +191,10 @@ func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	defer func() { err = errors.Join(err, acc.Close()) }()
 	s, err := acc.act(ctx, http.MethodPost, c.Account, "refresh", nil)
+	if err != nil && ctx.Err() != nil {
+		fmt.Fprintln(p.Stderr, "A token exchange that is under way is finished, and its tokens are saved, before this ends.")
+		return ctx.Err()
+	}
 	if err != nil {
 		return err
 	}

@@ -140,10 +140,10 @@ func TestStallingBodyTimesOut(t *testing.T) {
 
 // Only waiting for the client counts: an API that takes its time is not the client's fault.
 func TestSlowAPIIsNotTheClientsFault(t *testing.T) {
-	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 50 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 500 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
 		buf := make([]byte, 2<<20)
 		for {
-			dawdle(20 * time.Millisecond)
+			dawdle(100 * time.Millisecond)
 			if _, err := io.ReadFull(r.Body, buf); err != nil {
 				break
 			}

@@ -49,8 +49,8 @@ type app struct {
 	ending *ending
 	// quiet says nothing about addresses at the start.
 	quiet bool
-	// ready is called when requests are served, with the address of the first listener. Nil is allowed.
-	ready func(base string)
+	// ready is called when requests are served, with the addresses of the listeners. Nil is allowed.
+	ready func(bases []string)
 }
 
 // running is an app at work.
@@ -316,7 +316,7 @@ func (r *running) announce() {
 	}).Info("started")
 	r.notify("READY=1")
 	if r.ready != nil {
-		r.ready(listeners[0])
+		r.ready(listeners)
 	}
 }
 

@@ -64,7 +64,7 @@ func serveFor(t *testing.T, upstream http.HandlerFunc, args ...string) *served {
 	a := newProgram(Env{}, s.log, nil).app(c)
 	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
 	ready := make(chan string, 1)
-	a.ready = func(base string) { ready <- base }
+	a.ready = func(bases []string) { ready <- bases[0] }
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancel(context.Background())
 	go func() { s.ended <- a.run(ctx) }()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
@@ -58,14 +59,17 @@ func (c *runCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	base := make(chan string, 1)
-	a.quiet, a.ready = true, func(url string) { base <- url }
+	a.quiet, a.ready = true, func(bases []string) { base <- firstURL(bases) }
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- a.run(ctx) }()
 	select {
 	case url := <-base:
-		status := p.child(path, words, url, served)
+		status := errNoURL()
+		if url != "" {
+			status = p.child(path, words, url, served)
+		}
 		stop()
 		if err := <-served; err != nil && status == nil {
 			return err
@@ -74,6 +78,22 @@ func (c *runCommand) Run(ctx context.Context, p *program) error {
 	case err := <-served:
 		return err
 	}
+}
+
+// firstURL returns the first address that a base URL can name, or "".
+func firstURL(bases []string) string {
+	for _, base := range bases {
+		if !strings.HasPrefix(base, "unix:") {
+			return base
+		}
+	}
+	return ""
+}
+
+// errNoURL is for a proxy that listens on unix sockets only: the program would not find it.
+func errNoURL() error {
+	return withStatus(problem.Mistake("the proxy listens on a unix socket only, and PANDADOC_BASE_URL cannot name one",
+		"add --listen 127.0.0.1:0, or start the proxy with serve and tell the program the path of the socket"), exitUsage)
 }
 
 // await waits for the end of the program, and passes signals on meanwhile.

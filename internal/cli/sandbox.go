@@ -61,12 +61,12 @@ func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, emulator
 	for n := 2; n <= c.Accounts; n++ {
 		a.Tokens.Accounts[fmt.Sprintf("account-%d", n)] = tokens.AccountConfig{RefreshToken: tokens.NewSecret(emulator.Grant())}
 	}
-	a.ready = func(base string) {
+	a.ready = func(bases []string) {
 		p.flush() // the addresses come first, where both go to one terminal
 		if err := json.NewEncoder(p.Stdout).Encode(info); err != nil {
 			a.logger.WithError(err).Warn("the line for other programs could not be written")
 		}
-		fmt.Fprint(p.Stderr, tryLines(base, c.TLSCert))
+		fmt.Fprint(p.Stderr, tryLines(bases[0], c.TLSCert))
 	}
 	return a.run(ctx)
 }

@@ -40,7 +40,7 @@ func NewKey() tokens.Secret {
 func KeyFile(path string) (tokens.Secret, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return readKey(path)
+		return ReadKey(path)
 	}
 	if err != nil {
 		return tokens.Secret{}, err
@@ -53,7 +53,8 @@ func KeyFile(path string) (tokens.Secret, error) {
 	return key, nil
 }
 
-func readKey(path string) (tokens.Secret, error) {
+// ReadKey returns the admin key in the file at path.
+func ReadKey(path string) (tokens.Secret, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return tokens.Secret{}, err

@@ -69,16 +69,12 @@ func (r *running) adminKey() (tokens.Secret, error) {
 	if !sockets && !r.AsksForAuthentication() {
 		return tokens.Secret{}, nil
 	}
-	path := r.AdminKeyFile
-	if path == "" {
-		dir, err := config.StateDir(r.environ)
-		if err == nil {
-			err = os.MkdirAll(dir, 0o700)
-		}
-		if err != nil {
-			return r.passingKey(err)
-		}
-		path = filepath.Join(dir, "admin-key")
+	path, err := r.AdminKeyPath(r.environ)
+	if err == nil && r.AdminKeyFile == "" {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err != nil {
+		return r.passingKey(err)
 	}
 	key, err := admin.KeyFile(path)
 	switch {

@@ -53,6 +53,15 @@ func StateDir(environ []string) (string, error) {
 	return filepath.Join(base, problem.Program), err
 }
 
+// AdminKeyPath returns the file of the admin key: the one that is configured, or that of the state directory.
+func (c *Config) AdminKeyPath(environ []string) (string, error) {
+	if c.AdminKeyFile != "" {
+		return c.AdminKeyFile, nil
+	}
+	dir, err := StateDir(environ)
+	return filepath.Join(dir, "admin-key"), err
+}
+
 // emergencyDirs are the places for tokens that the store did not take, the best one first.
 func emergencyDirs(environ []string, tempDir string) (dirs []string) {
 	if dir, err := StateDir(environ); err == nil {

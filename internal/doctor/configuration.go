@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
@@ -203,6 +207,48 @@ func (x *examination) troubles() (found []Finding) {
 		}
 	}
 	return found
+}
+
+// adminKey reports whether the admin listener has its key, or can make one. Nothing is made here.
+func (x *examination) adminKey(context.Context) []Finding {
+	if !x.config.AsksForAuthentication() {
+		return []Finding{fine("none is asked for: the proxied port asks for no authentication either")}
+	}
+	path, err := x.config.AdminKeyPath(x.in.Environ)
+	if err != nil {
+		return []Finding{passingKey(err)}
+	}
+	_, err = admin.ReadKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = x.canMake(path); err == nil {
+			return []Finding{fine(path + " is made at the first start")}
+		}
+	}
+	switch {
+	case err == nil:
+		return []Finding{fine(path + " has a key")}
+	case x.config.AdminKeyFile == "" && problem.HintOf(err) == "":
+		return []Finding{passingKey(err)}
+	}
+	return []Finding{failingAs(fmt.Errorf("the proxy cannot start with this admin key: %w", err), "name another file with --admin-key-file")}
+}
+
+// passingKey is found where a proxy starts all the same, with a key that ends with it.
+func passingKey(err error) Finding {
+	return warning("the admin key cannot be kept: "+err.Error()+"; each start of the proxy makes another one",
+		"name a file that this user can write with --admin-key-file, if programs need the key")
+}
+
+// canMake reports why no admin key can be made at path. The state directory is made with it, others are not.
+func (x *examination) canMake(path string) error {
+	dir := filepath.Dir(path)
+	for x.config.AdminKeyFile == "" {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return tryWrite(dir)
 }
 
 // listeners reports whether a proxy can listen, or listens already.

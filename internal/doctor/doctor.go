@@ -62,6 +62,7 @@ func checks() []check {
 		{"redirect URL", "whether a browser that comes back from PandaDoc finds the admin listener", (*examination).redirectURL},
 		{"proxy", "whether a proxy runs, with these settings, and what it reports of its accounts", (*examination).runningProxy},
 		{"listener", "each address: free, or the running proxy's own", (*examination).listeners},
+		{"admin key", "the file with the key of the admin listener, where it asks for one", (*examination).adminKey},
 		{"store", "whether records can be read, written and locked", (*examination).tokenStore},
 		{"record", "whether each stored record is understood", (*examination).records},
 		{"files", "the directory for temporary files, and the places for tokens that the store does not take", (*examination).files},

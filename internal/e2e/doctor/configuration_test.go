@@ -3,6 +3,7 @@ package doctor
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -101,6 +102,40 @@ func configurationFaults() []fault {
 			plant: func(w *ward) { w.signIn(); w.env["ADMIN_LISTEN"] = w.stranger() },
 			check: "proxy", seen: "is not pandadoc-auth-proxy", fix: "--admin-listen", exit: 1,
 			also: []string{"listener"},
+		},
+		{
+			name: "an admin key that everybody can read",
+			plant: func(w *ward) {
+				w.signIn()
+				w.env["ADMIN_KEY_FILE"] = w.fileIn("admin-key", strings.Repeat("k", 43))
+				w.secrets = append(w.secrets, strings.Repeat("k", 43))
+				if err := os.Chmod(w.env["ADMIN_KEY_FILE"], 0o644); err != nil {
+					w.Fatal(err)
+				}
+			},
+			check: "admin key", seen: "other users may read the admin key", fix: "remove the file", exit: 1,
+		},
+		{
+			name:  "an admin key in the file that is none",
+			plant: func(w *ward) { w.signIn(); w.env["ADMIN_KEY_FILE"] = w.fileIn("admin-key", "secret\n") },
+			check: "admin key", seen: "this is no admin key", fix: "remove the file", exit: 1,
+		},
+		{
+			name: "an admin key in a directory that is missing",
+			plant: func(w *ward) {
+				w.signIn()
+				w.env["ADMIN_KEY_FILE"] = filepath.Join(filepath.Dir(w.dir), "missing", "admin-key")
+			},
+			check: "admin key", seen: "no such file or directory", fix: "name another file with --admin-key-file", exit: 1,
+		},
+		{
+			name: "an admin key that the state directory does not take",
+			plant: func(w *ward) {
+				w.signIn()
+				w.env["REQUIRE_HEADER"] = "X-Team: 0123456789abcdef"
+				w.plain = []string{"XDG_STATE_HOME=/dev/null"}
+			},
+			check: "admin key", seen: "each start of the proxy makes another one", fix: "--admin-key-file", exit: 0,
 		},
 		{
 			name: "a proxy that runs with another store",

@@ -2,6 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 
@@ -73,4 +78,139 @@ func logProblem(logger *logrus.Logger, level logrus.Level, text string, err erro
 		return
 	}
 	entry.WithError(err).Log(level, text)
+}
+
+// Exit status of shells for a command that could not be run, was not found, or ended by a signal.
+const (
+	exitCannotRun = 126
+	exitNotFound  = 127
+	exitSignal    = 128 // and its number
+)
+
+type runCommand struct {
+	Command []string `arg:"" optional:"" passthrough:"" placeholder:"COMMAND" help:"The program to run, with its arguments, after --."`
+
+	config.Settings `embed:""`
+}
+
+// Help implements kong.HelpProvider.
+func (*runCommand) Help() string {
+	return `The proxy takes a free port, and the program finds it in PANDADOC_BASE_URL. Both end together: signals go to
+the program, and its exit status is that of this command. Settings are those of serve, with other defaults:
+--listen 127.0.0.1:0, --admin-listen none, --log-level warning.`
+}
+
+// Run runs a proxy and one program that uses it.
+func (c *runCommand) Run(ctx context.Context, p *program) error {
+	words := c.Command
+	if len(words) > 0 && words[0] == "--" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return withStatus(problem.Mistake("there is no program to run", "run: "+programName+" run -- COMMAND"), exitUsage)
+	}
+	path, err := exec.LookPath(words[0])
+	if err != nil {
+		return withStatus(problem.WithHint(err, "name a program in PATH, or by its path"), exitNotFound)
+	}
+	if !p.settings.IsSet("listen") {
+		c.Listen = []string{"127.0.0.1:0"}
+	}
+	if !p.settings.IsSet("admin-listen") {
+		c.AdminListen = "none"
+	}
+	if !p.settings.IsSet("log-level") {
+		c.LogLevel = "warning"
+	}
+	a, err := p.serving(ctx, &c.Settings)
+	if err != nil {
+		return err
+	}
+	base := make(chan string, 1)
+	a.quiet, a.ready = true, func(bases []string) { base <- firstURL(bases) }
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- a.run(ctx) }()
+	select {
+	case url := <-base:
+		status := errNoURL()
+		if url != "" {
+			status = p.child(path, words, url, served)
+		}
+		stop()
+		if err := <-served; err != nil && status == nil {
+			return err
+		}
+		return status
+	case err := <-served:
+		return err
+	}
+}
+
+// firstURL returns the first address that a base URL can name, or "".
+func firstURL(bases []string) string {
+	for _, base := range bases {
+		if !strings.HasPrefix(base, "unix:") {
+			return base
+		}
+	}
+	return ""
+}
+
+// errNoURL is for a proxy that listens on unix sockets only: the program would not find it.
+func errNoURL() error {
+	return withStatus(problem.Mistake("the proxy listens on a unix socket only, and PANDADOC_BASE_URL cannot name one",
+		"add --listen 127.0.0.1:0, or start the proxy with serve and tell the program the path of the socket"), exitUsage)
+}
+
+// await waits for the end of the program, and passes signals on meanwhile.
+func (p *program) await(command *exec.Cmd, signals chan os.Signal, served chan error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case s := <-signals:
+			if !terminalSends(s) {
+				command.Process.Signal(s)
+			}
+		case broken := <-served:
+			served <- broken
+			askToEnd(command.Process)
+			served = nil // once is enough
+		}
+	}
+}
+
+// child runs the program until it ends, and returns its exit status as an error. If the proxy ends before, the
+// program is asked to end as well.
+func (p *program) child(path string, words []string, url string, served chan error) error {
+	command := exec.Command(path, words[1:]...)
+	command.Args[0] = words[0]
+	command.Stdin, command.Stdout, command.Stderr = p.own.Stdin, p.own.Stdout, p.own.Stderr
+	command.Env = append(withoutOurs(p.Environ), "PANDADOC_BASE_URL="+url)
+	signals := make(chan os.Signal, 8) // one may come before Start has returned
+	release := p.ending.forward(func(s os.Signal) {
+		select {
+		case signals <- s:
+		default: // the program has enough to do with those before
+		}
+	})
+	defer release()
+	if err := command.Start(); err != nil {
+		return withStatus(err, exitCannotRun)
+	}
+	err := p.await(command, signals, served)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.Exited():
+		return withStatus(nil, exit.ExitCode())
+	case errors.As(err, &exit):
+		return withStatus(nil, exitSignal+signalOf(exit.ProcessState))
+	case err != nil:
+		return fmt.Errorf("%s: %w", words[0], err)
+	}
+	return nil
 }

@@ -1,6 +1,8 @@
 package cli
 
-import "os"
+import (
+	"os"
+)
 
 // dieWithTrace does nothing: Windows has no SIGQUIT.
 func dieWithTrace() {}
@@ -13,3 +15,9 @@ func signalOf(*os.ProcessState) int { return 0 }
 
 // askToEnd ends a program: Windows has no way to ask it.
 func askToEnd(p *os.Process) { p.Kill() }
+
+// harden does nothing: Windows writes no core files by itself.
+func harden() error { return nil }
+
+// openFiles says that no limit is known.
+func openFiles() uint64 { return 0 }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -42,3 +43,19 @@ func signalOf(s *os.ProcessState) int {
 
 // askToEnd asks a program to end.
 func askToEnd(p *os.Process) { p.Signal(syscall.SIGTERM) }
+
+// harden keeps the memory of this process, with the tokens in it, out of core files and away from other
+// processes.
+func harden() error {
+	return errors.Join(unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}), undumpable())
+}
+
+// openFiles returns how many files this process may have open. The Go runtime has raised it as far as the
+// system allows.
+func openFiles() uint64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return uint64(limit.Cur)
+}

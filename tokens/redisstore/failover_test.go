@@ -32,6 +32,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 
 // The store finds the new master by itself, for saves and for the watch.
 func TestAFailoverIsFollowedThroughSentinel(t *testing.T) {
+	t.Parallel()
 	master := redistest.Start(t)
 	replica(t, master)
 	sentinel := master.Watch()
@@ -55,6 +56,7 @@ func TestAFailoverIsFollowedThroughSentinel(t *testing.T) {
 
 // With ?wait=1 a save that is on no replica has not succeeded, and is not taken for done when it is tried again.
 func TestASaveWaitsForReplicas(t *testing.T) {
+	t.Parallel()
 	master := redistest.Start(t)
 	s := openURL(t, master.URL("wait=1"))
 	rec := storetest.Sample()
@@ -70,6 +72,7 @@ func TestASaveWaitsForReplicas(t *testing.T) {
 }
 
 func TestStoreInACluster(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--cluster-enabled", "yes")
 	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 	eventually(t, "form a cluster", func() bool { return strings.Contains(server.Text("CLUSTER", "INFO"), "cluster_state:ok") })

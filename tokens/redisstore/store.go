@@ -47,6 +47,7 @@ const (
 	dialTimeout = 3 * time.Second
 	callTimeout = 3 * time.Second
 	waitTimeout = 2 * time.Second // for replicas
+	retryPause  = 100 * time.Millisecond
 	settle      = 2 * time.Second // see tokens.Forgetful
 )
 
@@ -56,7 +57,6 @@ type Store struct {
 	target target
 	codec  *tokens.Codec
 	warn   func(string) // never nil
-	retry  time.Duration
 
 	mu sync.Mutex // guards the fields below
 	// unproven holds the last save of an account whose outcome is not known. Whoever tries it again
@@ -95,7 +95,7 @@ func Open(o Options) (*Store, error) {
 	redis.SetLogger(silent{}) // it would write to standard error; what it reports comes back as errors
 	s := &Store{
 		client: redis.NewUniversalClient(t.options(o)), target: t, codec: o.Codec, warn: o.Warn,
-		retry: 100 * time.Millisecond, unproven: map[string]attempt{},
+		unproven: map[string]attempt{},
 	}
 	if s.warn == nil {
 		s.warn = func(string) {}
@@ -252,11 +252,13 @@ func (s *Store) remember(account string, mine attempt, err error) {
 	}
 }
 
-// again runs f, and after a fault that may pass runs it twice more.
+// again runs f, and after a fault that may pass runs it twice more. A server that did not answer in time is not
+// asked again: somebody is waiting.
 func (s *Store) again(ctx context.Context, f func() error) error {
-	for pause := s.retry; ; pause *= 4 {
+	began := time.Now()
+	for pause := retryPause; ; pause *= 4 {
 		err := f()
-		if !passing(err) || pause > 4*s.retry {
+		if !passing(err) || pause > 4*retryPause || time.Since(began) >= callTimeout {
 			return err
 		}
 		select {

@@ -61,12 +61,14 @@ func empty(server *redistest.Server, o redisstore.Options) func(t *testing.T) to
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	reopen := func(t *testing.T, _ tokens.Store) tokens.Store { return openURL(t, server.URL("")) }
 	storetest.Suite{Open: empty(server, redisstore.Options{}), Reopen: reopen}.Run(t)
 }
 
 func TestEncryptedStore(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	keys, err := tokens.ParseKeys([]byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="))
 	if err != nil {
@@ -89,6 +91,7 @@ func TestEncryptedStore(t *testing.T) {
 }
 
 func TestPrefixesAndDatabasesKeepInstancesApart(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	first := openURL(t, server.URL("prefix=one"))
 	save(t, first, storetest.Sample())
@@ -104,6 +107,7 @@ func TestPrefixesAndDatabasesKeepInstancesApart(t *testing.T) {
 }
 
 func TestWhatOthersHaveWrittenIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := openURL(t, server.URL(""))
 	const key = "pandadoc-auth-proxy:acme"
@@ -135,6 +139,7 @@ func TestWhatOthersHaveWrittenIsLeftAlone(t *testing.T) {
 }
 
 func TestAServerThatRefuses(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do("ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+@all", "-eval")
 	server.Do("CONFIG", "SET", "requirepass", "hunter2")
@@ -148,6 +153,7 @@ func TestAServerThatRefuses(t *testing.T) {
 		{"no server", "redis://:hunter2@127.0.0.1:1", "connection refused", "write rediss://): 127.0.0.1:1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
 			s := openURL(t, row.url)
 			_, err := s.Save(t.Context(), account, storetest.Sample())
 			wantError(t, err, row.error, row.hint)
@@ -161,6 +167,7 @@ func TestAServerThatRefuses(t *testing.T) {
 
 // The rights that the hint and the documentation name are enough, for everything.
 func TestAUserWithTheDocumentedRights(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(append(strings.Fields("ACL SETUSER proxy on >secret resetkeys resetchannels"), strings.Fields(redisstore.Rights("pandadoc-auth-proxy"))...)...)
 	reopen := func(t *testing.T, _ tokens.Store) tokens.Store {
@@ -174,6 +181,7 @@ func TestAUserWithTheDocumentedRights(t *testing.T) {
 }
 
 func TestAPasswordThatChangesIsFollowed(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do("ACL", "SETUSER", "proxy", "on", ">first", "~*", "&*", "+@all")
 	password := "first"
@@ -188,6 +196,7 @@ func TestAPasswordThatChangesIsFollowed(t *testing.T) {
 }
 
 func TestEvictionIsRefused(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 	s := openURL(t, server.URL(""))
 	_, err := s.Save(t.Context(), account, storetest.Sample())
@@ -198,6 +207,7 @@ func TestEvictionIsRefused(t *testing.T) {
 }
 
 func TestAFullMemoryIsNamed(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := openURL(t, server.URL(""))
 	rec := save(t, s, storetest.Sample())
@@ -210,6 +220,7 @@ func TestAFullMemoryIsNamed(t *testing.T) {
 }
 
 func TestLackOfPersistenceIsAWarning(t *testing.T) {
+	t.Parallel()
 	for appendonly, want := range map[string]bool{"no": true, "yes": false} {
 		server := redistest.Start(t, "--appendonly", appendonly)
 		warned := false
@@ -221,6 +232,7 @@ func TestLackOfPersistenceIsAWarning(t *testing.T) {
 }
 
 func TestAServerThatIsRestarted(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	s := openURL(t, server.URL(""))
 	rec := save(t, s, storetest.Sample())
@@ -239,6 +251,7 @@ func TestAServerThatIsRestarted(t *testing.T) {
 // A save whose answer is lost is done once: whoever tries again neither meets its own write as a conflict nor
 // makes another record.
 func TestASaveWhoseConnectionBreaksIsRecognised(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := openURL(t, server.URL(""))
 	rec := save(t, s, storetest.Sample())

@@ -9,6 +9,7 @@ import (
 )
 
 func TestURLs(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ name, url, want string }{
 		{"a host", "redis://host", ""},
 		{"everything", "rediss://user:pass@host:6380/3?prefix=a-b&wait=1", ""},

@@ -52,6 +52,7 @@ func next(t *testing.T, reports <-chan report, want report) {
 }
 
 func TestAWatchReportsTheSavesOfOthers(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	reports := watch(t, openURL(t, server.URL("")))
 	saved := save(t, openURL(t, server.URL("")), storetest.Sample())
@@ -59,6 +60,7 @@ func TestAWatchReportsTheSavesOfOthers(t *testing.T) {
 }
 
 func TestAWatchConnectsAgain(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	reports := watch(t, openURL(t, server.URL("")))
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
@@ -73,6 +75,7 @@ func TestAWatchConnectsAgain(t *testing.T) {
 }
 
 func TestAWatchThatBeginsBeforeTheServerConnects(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Kill()
 	s := openURL(t, server.URL(""))

@@ -83,7 +83,7 @@ func (s *Server) URL(query string) string {
 // Restart starts the server again, in the same place. It returns when the server answers.
 func (s *Server) Restart() {
 	s.t.Helper()
-	args := append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no", "--save", ""}, s.args...)
+	args := append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no", "--save", "", "--repl-diskless-sync-delay", "0"}, s.args...)
 	if s.instead != nil {
 		args = append(append([]string{}, s.instead...), "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
 	}

@@ -8,5 +8,8 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	storetest.Run(t, func(*testing.T) tokens.Store { return tokens.NewMemory() })
+	storetest.Suite{Lists: true, New: func(*testing.T) storetest.Place {
+		m := tokens.NewMemory()
+		return storetest.Place{Open: func(*testing.T, string, *tokens.Codec) tokens.Store { return m }}
+	}}.Run(t)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -255,6 +256,20 @@ func (c *Codec) Encode(account string, rec Record) ([]byte, error) {
 		return nil, fmt.Errorf("encode record: %w", err)
 	}
 	return json.Marshal(fields)
+}
+
+// EncodeNew is Encode for a store that is about to save rec: it gives the record a new version, at random, and
+// returns it also as Load will read it. What Load would refuse must not replace something better, and is an error.
+// A counted version would come twice where a backup is restored, or where a failover takes a save back.
+func (c *Codec) EncodeNew(account string, rec Record) (data []byte, written Record, err error) {
+	rec.Version = rand.Text()
+	if data, err = c.Encode(account, rec); err != nil {
+		return nil, Record{}, fmt.Errorf("token store: %w", err)
+	}
+	if written, err = c.Decode(account, data); err != nil {
+		return nil, Record{}, fmt.Errorf("token store: the record could not be read back: %w", err)
+	}
+	return data, written, nil
 }
 
 // Decode reads the stored form of the record of account. Besides the errors of DecodeRecord it returns

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -84,6 +85,53 @@ func (s *Memory) Accounts(context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.records)), nil
+}
+
+// Unproven remembers the saves of a store on another machine whose outcome is not known, because a connection broke
+// or a caller gave up. Whoever tries such a save again may find it done: that is no conflict. The zero value
+// remembers none; its methods may be called concurrently.
+type Unproven struct {
+	mu    sync.Mutex // guards saves
+	saves map[string]unprovenSaves
+}
+
+// unprovenSaves are the versions that saves over one version of a record may have written.
+type unprovenSaves struct {
+	base     string
+	versions []string
+}
+
+// maxUnproven bounds the tries that are remembered of one account. Of more than that, at most the oldest was done.
+const maxUnproven = 16
+
+// Over returns the versions that earlier saves over base may have given to the record of account.
+func (u *Unproven) Over(account, base string) []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if s := u.saves[account]; s.base == base {
+		return slices.Clone(s.versions)
+	}
+	return nil
+}
+
+// Note notes how a save of version over base has ended. lost means that at least one try got no answer, so that the
+// version may have been written, or may still be.
+func (u *Unproven) Note(account, base, version string, lost bool, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch s := u.saves[account]; {
+	case err == nil, errors.Is(err, ErrConflict) && !lost:
+		delete(u.saves, account)
+	case lost:
+		if s.base != base || len(s.versions) == maxUnproven {
+			s = unprovenSaves{base: base}
+		}
+		s.versions = append(s.versions, version)
+		if u.saves == nil {
+			u.saves = map[string]unprovenSaves{}
+		}
+		u.saves[account] = s
+	}
 }
 
 // rereadWatched is how often a record is read although its store reports changes: hardly ever.

@@ -22,18 +22,15 @@ import (
 // maxRecord is far above what a record needs. What is larger is no record.
 const maxRecord = 1 << 20
 
-// encode returns the stored form of rec and the record as it will be read. What Load would refuse is
-// refused here, before it takes the place of something better.
+// encode returns the stored form of rec with a new version, and the record as it will be read. What Load would
+// refuse is refused here, before it takes the place of something better.
 func (s *Store) encode(account string, rec tokens.Record) (data []byte, written tokens.Record, err error) {
-	data, err = s.codec.Encode(account, rec)
-	if err != nil {
+	data, written, err = s.codec.EncodeNew(account, rec)
+	switch {
+	case err != nil:
 		return nil, tokens.Record{}, err
-	}
-	if len(data) >= maxRecord {
+	case len(data) >= maxRecord:
 		return nil, tokens.Record{}, fmt.Errorf("token store: the record is too large (%d bytes)", len(data))
-	}
-	if written, err = s.codec.Decode(account, data); err != nil {
-		return nil, tokens.Record{}, fmt.Errorf("token store: the record could not be read back: %w", err)
 	}
 	return append(data, '\n'), written, nil
 }

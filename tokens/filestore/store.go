@@ -39,7 +39,6 @@ package filestore
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -140,7 +139,6 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 		return tokens.Record{}, err
 	}
 	base := rec.Version
-	rec.Version = rand.Text() // not a counter: it must differ also after a backup was restored
 	data, written, err := s.encode(account, rec)
 	if err != nil {
 		return tokens.Record{}, err

@@ -28,13 +28,13 @@ package kubestore
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,16 +80,14 @@ type Store struct {
 	codec  *tokens.Codec
 	warn   func(string)
 
-	mu sync.Mutex // guards the fields below
-	// unproven holds the version of the last save of an account whose outcome is not known, by account.
-	unproven map[string]attempt
-	seen     map[string]string // resourceVersion that was read or written last, by account
-	single   map[string]bool   // accounts that only a watch of their own reports
-	follow   chan struct{}     // tells the watch that single has grown; holds at most one
-	noList   bool              // the rights do not allow to list
-}
+	unproven tokens.Unproven
 
-type attempt struct{ base, version string }
+	mu     sync.Mutex        // guards the fields below
+	seen   map[string]string // resourceVersion that was read or written last, by account
+	single map[string]bool   // accounts that only a watch of their own reports
+	follow chan struct{}     // tells the watch that single has grown; holds at most one
+	noList bool              // the rights do not allow to list
+}
 
 var (
 	_ tokens.Store   = (*Store)(nil)
@@ -108,7 +106,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		api: a, prefix: o.Prefix, codec: o.Codec, warn: o.Warn,
-		unproven: map[string]attempt{}, seen: map[string]string{}, single: map[string]bool{}, follow: make(chan struct{}, 1),
+		seen: map[string]string{}, single: map[string]bool{}, follow: make(chan struct{}, 1),
 	}
 	if s.warn == nil {
 		s.warn = func(string) {}
@@ -276,22 +274,16 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
 		return tokens.Record{}, err
 	}
-	mine := attempt{base: rec.Version, version: rand.Text()}
-	rec = rec.Clone()
-	rec.Version = mine.version
-	data, err := s.codec.Encode(account, rec)
+	data, written, err := s.codec.EncodeNew(account, rec)
 	if err != nil {
-		return tokens.Record{}, fmt.Errorf("token store: %w", err)
+		return tokens.Record{}, err
 	}
-	written, err := s.codec.Decode(account, data) // what Load would refuse must not replace something better
-	if err != nil {
-		return tokens.Record{}, fmt.Errorf("token store: the record could not be read back: %w", err)
-	}
-	earlier, unproven := s.earlier(account, mine.base), false
+	replaces := append(s.unproven.Over(account, rec.Version), rec.Version)
+	lost := false
 	for pause, tries := 20*time.Millisecond, 0; ; tries++ {
 		var again bool
-		again, err = s.swap(ctx, account, mine, earlier, data)
-		unproven = unproven || err != nil && !errors.Is(err, tokens.ErrConflict) && !answered(err)
+		again, err = s.swap(ctx, account, replaces, written.Version, data)
+		lost = lost || err != nil && !errors.Is(err, tokens.ErrConflict) && !answered(err)
 		if !again || tries == retries {
 			break
 		}
@@ -303,22 +295,23 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 		}
 		break
 	}
-	s.remember(account, mine, unproven && err != nil)
+	s.unproven.Note(account, rec.Version, written.Version, lost, err)
 	if err != nil {
 		return tokens.Record{}, err
 	}
 	return written, nil
 }
 
-// swap makes one try to replace the record. again means that it failed in a way that may pass.
-func (s *Store) swap(ctx context.Context, account string, mine attempt, earlier string, data []byte) (again bool, err error) {
+// swap makes one try to replace the record that has one of the versions. again means that it failed in a way that
+// may pass.
+func (s *Store) swap(ctx context.Context, account string, replaces []string, version string, data []byte) (again bool, err error) {
 	found, rec, err := s.read(ctx, account)
 	switch {
 	case err != nil && !errors.Is(err, tokens.ErrNotFound):
 		return passing(err), err
-	case rec.Version == mine.version:
+	case rec.Version == version:
 		return false, nil // an earlier try was done, and only its answer was lost
-	case rec.Version != mine.base && (earlier == "" || rec.Version != earlier):
+	case !slices.Contains(replaces, rec.Version):
 		return false, tokens.ErrConflict
 	}
 	var answer secret
@@ -356,26 +349,6 @@ func (s *Store) replace(ctx context.Context, account string, query url.Values, f
 		return err
 	}
 	return s.api.call(ctx, http.MethodPut, s.secretName(account), query, body, answer)
-}
-
-// earlier returns the version of a save that was tried from base before, with an outcome that is not known.
-func (s *Store) earlier(account, base string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if a := s.unproven[account]; a.base == base {
-		return a.version
-	}
-	return ""
-}
-
-func (s *Store) remember(account string, mine attempt, unproven bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if unproven {
-		s.unproven[account] = mine
-	} else {
-		delete(s.unproven, account)
-	}
 }
 
 // Accounts implements tokens.Lister. Where the rights do not allow to list, nobody is named.

@@ -43,7 +43,11 @@ func (s *Store) refuseEviction(ctx context.Context, account string) error {
 	if checked {
 		return nil
 	}
-	memory, err := s.info(ctx, account, "memory")
+	var memory map[string]string
+	err := s.again(ctx, func() (err error) {
+		memory, err = s.info(ctx, account, "memory")
+		return err
+	})
 	switch {
 	case err != nil && code(err, "NOPERM"):
 		s.warn("token store: the user may not run INFO, so it is not known whether Redis evicts keys: see maxmemory-policy yourself")

@@ -48,10 +48,10 @@ func TestAFailoverIsFollowedThroughSentinel(t *testing.T) {
 		saved, err = s.Save(t.Context(), account, rec)
 		return err == nil
 	})
-	next(t, reports, report{what: "broken"})
-	next(t, reports, report{what: "connected"})
+	reports.Broken(t)
+	reports.Connected(t)
 	saved = save(t, s, saved)
-	next(t, reports, report{"changed", account, saved.Version})
+	reports.Changed(t, account, saved.Version)
 }
 
 // With ?wait=1 a save that is on no replica has not succeeded, and is not taken for done when it is tried again.
@@ -71,25 +71,15 @@ func TestASaveWaitsForReplicas(t *testing.T) {
 	}
 }
 
+// The nodes of a cluster name their own addresses, so that nothing can stand between them and the store.
 func TestStoreInACluster(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--cluster-enabled", "yes")
 	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 	eventually(t, "form a cluster", func() bool { return strings.Contains(server.Text("CLUSTER", "INFO"), "cluster_state:ok") })
 	url := "redis://" + server.Addr() + "?cluster=true"
-	reopen := func(t *testing.T, _ tokens.Store) tokens.Store { return openURL(t, url) }
-	storetest.Suite{Reopen: reopen, Open: func(t *testing.T) tokens.Store {
-		server.Do("FLUSHALL")
-		return openURL(t, url)
-	}}.Run(t)
-	s := openURL(t, url)
-	if err := s.Check(t.Context()); err != nil {
+	suite(t, server, "", func(string) string { return url + "&" })
+	if err := openURL(t, url).Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	reports := watch(t, s)
-	saved, err := openURL(t, url).Save(t.Context(), "watched", storetest.Sample())
-	if err != nil {
-		t.Fatal(err)
-	}
-	next(t, reports, report{"changed", "watched", saved.Version})
 }

@@ -30,7 +30,6 @@ package redisstore
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -58,14 +57,12 @@ type Store struct {
 	codec  *tokens.Codec
 	warn   func(string) // never nil
 
-	mu sync.Mutex // guards the fields below
-	// unproven holds the last save of an account whose outcome is not known. Whoever tries it again
-	// must find it neither in the way, nor done when it is not on the replicas.
-	unproven map[string]attempt
-	checked  bool // the server is known not to drop our keys
-}
+	// unproven saves are tried again also if they were done: they may not be on the replicas.
+	unproven tokens.Unproven
 
-type attempt struct{ base, version string }
+	mu      sync.Mutex // guards checked
+	checked bool       // the server is known not to drop our keys
+}
 
 var (
 	_ tokens.Store     = (*Store)(nil)
@@ -74,16 +71,19 @@ var (
 	_ tokens.Forgetful = (*Store)(nil)
 )
 
-// swapScript replaces the record if its version is the expected one, or that of an earlier try. It answers 1,
-// 0 for another version, and -1 for a hash that is not ours.
+// swapScript takes a version, a record, a channel, a message, and all versions that the record may replace. It
+// answers 1, 0 for another version, and -1 for a hash that is not ours.
 const swapScript = `
 local stored = redis.call('HGET', KEYS[1], 'version')
 if not stored and redis.call('EXISTS', KEYS[1]) == 1 then return -1 end
-stored = stored or ''
-if stored ~= ARGV[1] and stored ~= ARGV[3] and (ARGV[2] == '' or stored ~= ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[3], 'record', ARGV[4])
-redis.call('PUBLISH', ARGV[5], ARGV[6])
-return 1`
+for i = 5, #ARGV do
+	if ARGV[i] == (stored or '') then
+		redis.call('HSET', KEYS[1], 'version', ARGV[1], 'record', ARGV[2])
+		redis.call('PUBLISH', ARGV[3], ARGV[4])
+		return 1
+	end
+end
+return 0`
 
 // Open returns the store that o names. It does not connect: a server that is away at the start may
 // come later.
@@ -93,10 +93,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	redis.SetLogger(silent{}) // it would write to standard error; what it reports comes back as errors
-	s := &Store{
-		client: redis.NewUniversalClient(t.options(o)), target: t, codec: o.Codec, warn: o.Warn,
-		unproven: map[string]attempt{},
-	}
+	s := &Store{client: redis.NewUniversalClient(t.options(o)), target: t, codec: o.Codec, warn: o.Warn}
 	if s.warn == nil {
 		s.warn = func(string) {}
 	}
@@ -172,38 +169,37 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	if err := s.refuseEviction(ctx, account); err != nil {
 		return tokens.Record{}, err
 	}
-	mine := attempt{base: rec.Version, version: rand.Text()}
-	rec = rec.Clone()
-	rec.Version = mine.version
-	data, err := s.codec.Encode(account, rec)
+	data, written, err := s.codec.EncodeNew(account, rec)
 	if err != nil {
-		return tokens.Record{}, fmt.Errorf("token store: %w", err)
+		return tokens.Record{}, err
 	}
-	written, err := s.codec.Decode(account, data) // what Load would refuse must not replace something better
-	if err != nil {
-		return tokens.Record{}, fmt.Errorf("token store: the record could not be read back: %w", err)
+	args := []any{written.Version, data, s.target.channel(), account + " " + written.Version, rec.Version, written.Version}
+	for _, version := range s.unproven.Over(account, rec.Version) {
+		args = append(args, version)
 	}
-	earlier := s.earlier(account, mine.base)
-	err = s.again(ctx, func() error { return s.swap(ctx, account, mine, earlier, string(data)) })
-	s.remember(account, mine, err)
+	lost := false
+	err = s.again(ctx, func() error {
+		err := s.swap(ctx, account, args)
+		lost = lost || unproven(err)
+		return err
+	})
+	s.unproven.Note(account, rec.Version, written.Version, lost, err)
 	if err != nil {
 		return tokens.Record{}, s.saveError(account, err)
 	}
-	written.Version = mine.version
 	return written, nil
 }
 
 // swap runs the script and then waits for the replicas, on one connection: WAIT counts the writes of its
 // own connection only.
-func (s *Store) swap(ctx context.Context, account string, mine attempt, earlier, data string) error {
+func (s *Store) swap(ctx context.Context, account string, args []any) error {
 	node, err := s.node(ctx, account)
 	if err != nil {
 		return err
 	}
 	conn := node.Conn()
 	defer conn.Close()
-	result, err := conn.Eval(ctx, swapScript, []string{s.key(account)},
-		mine.base, earlier, mine.version, data, s.target.channel(), account+" "+mine.version).Int()
+	result, err := conn.Eval(ctx, swapScript, []string{s.key(account)}, args...).Int()
 	switch {
 	case err != nil:
 		return err
@@ -230,26 +226,6 @@ func (s *Store) node(ctx context.Context, account string) (*redis.Client, error)
 		return c, nil
 	}
 	return nil, fmt.Errorf("no such client: %T", s.client)
-}
-
-// earlier returns the version of a save that was tried from base before, with an outcome that is not known.
-func (s *Store) earlier(account, base string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if a := s.unproven[account]; a.base == base {
-		return a.version
-	}
-	return ""
-}
-
-func (s *Store) remember(account string, mine attempt, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if unproven(err) {
-		s.unproven[account] = mine
-	} else {
-		delete(s.unproven, account)
-	}
 }
 
 // again runs f, and after a fault that may pass runs it twice more. A server that did not answer in time is not

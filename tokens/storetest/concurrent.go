@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"pandadoc-auth-proxy/tokens"
 )
@@ -17,8 +18,8 @@ const (
 
 // testConcurrentSwaps counts in one record from many goroutines over two handles. A lost update
 // shows in the sum, and two winners over one version in the tally.
-func testConcurrentSwaps(t *testing.T, s Suite) {
-	a, b := s.handles(t)
+func testConcurrentSwaps(t *testing.T, p *place) {
+	a, b := p.handles(t)
 	start := Sample()
 	start.Takeovers = 0
 	save(t, a, account, start)
@@ -74,8 +75,8 @@ func increment(ctx context.Context, s tokens.Store) (base string, err error) {
 	return "", errors.New("more conflicts than there are swaps")
 }
 
-func testConcurrentCreations(t *testing.T, s Suite) {
-	a, b := s.handles(t)
+func testConcurrentCreations(t *testing.T, p *place) {
+	a, b := p.handles(t)
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for i := range workers {
@@ -102,8 +103,8 @@ func testConcurrentCreations(t *testing.T, s Suite) {
 
 // A store may finish what it began although its caller is gone. It may not take the caller's
 // departure for an answer about the record.
-func testCancelled(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testCancelled(t *testing.T, p *place) {
+	store := p.open(t)
 	first := save(t, store, account, Sample())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -124,5 +125,50 @@ func wantNilOrCanceled(t *testing.T, call string, err error) {
 	t.Helper()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("%s with a cancelled context: got %v, want nil or context.Canceled", call, err)
+	}
+}
+
+// testTakeovers: an owner renews its marker while another takes it over. Whoever comes second learns of it, and so
+// does the owner that saves its pair in the end.
+func testTakeovers(t *testing.T, p *place) {
+	a, b := p.handles(t)
+	rec := save(t, a, account, Sample())
+	for range 20 {
+		marked := load(t, b, account)
+		wantRecord(t, marked, rec)
+		var saved [2]tokens.Record
+		var errs [2]error
+		var wg sync.WaitGroup
+		for i, store := range []tokens.Store{a, b} {
+			next := marked.Clone()
+			next.Pending.Owner = []string{"renewed", "taken over"}[i]
+			wg.Go(func() { saved[i], errs[i] = store.Save(t.Context(), account, next) })
+		}
+		wg.Wait()
+		winner := slices.Index(errs[:], nil)
+		if winner < 0 || !errors.Is(errs[1-winner], tokens.ErrConflict) {
+			t.Fatalf("got %v, want one success and one conflict", errs)
+		}
+		wantConflict(t, a, marked) // the pair of an owner that has lost its marker, or does not know of its renewal
+		rec = saved[winner]
+	}
+	wantRecord(t, load(t, a, account), rec)
+}
+
+// testClocks: two machines whose clocks are 5 s apart, both ways, swap one record. The store keeps their dates to
+// the nanosecond and orders by versions alone.
+func testClocks(t *testing.T, p *place) {
+	a, b := p.handles(t)
+	rec := save(t, a, account, Sample())
+	now := time.Date(2031, 2, 3, 4, 5, 6, 123_456_789, time.UTC)
+	for i, clock := range []time.Time{now.Add(5 * time.Second), now, now.Add(-5 * time.Second), now.Add(-10 * time.Second), now.Add(time.Hour)} {
+		store, stale := []tokens.Store{a, b}[i%2], rec
+		rec.Pending = &tokens.Pending{Owner: "owner", StartedAt: clock, Until: clock.Add(30 * time.Second)}
+		rec.ObtainedAt, rec.ExpiresAt, rec.Lineage.BornAt = clock, clock.Add(-time.Hour), clock
+		rec = save(t, store, account, rec)
+		wantRecord(t, load(t, b, account), rec)
+		wantRecord(t, load(t, a, account), rec)
+		stale.ObtainedAt = clock.Add(24 * time.Hour)
+		wantConflict(t, a, stale)
 	}
 }

@@ -8,19 +8,19 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-func testAbsent(t *testing.T, s Suite) {
-	wantAbsent(t, s.Open(t), account)
+func testAbsent(t *testing.T, p *place) {
+	wantAbsent(t, p.open(t), account)
 }
 
-func testCreate(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testCreate(t *testing.T, p *place) {
+	store := p.open(t)
 	saved := save(t, store, account, Sample())
 	wantRecord(t, saved, based(Sample(), saved.Version))
 	wantRecord(t, load(t, store, account), saved)
 }
 
-func testCreateConflict(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testCreateConflict(t *testing.T, p *place) {
+	store := p.open(t)
 	saved := save(t, store, account, Sample())
 	other := Sample()
 	other.Generation++
@@ -28,8 +28,8 @@ func testCreateConflict(t *testing.T, s Suite) {
 	wantRecord(t, load(t, store, account), saved)
 }
 
-func testSwap(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testSwap(t *testing.T, p *place) {
+	store := p.open(t)
 	rec := save(t, store, account, Sample())
 	rec.Generation++
 	rec.AccessToken = tokens.NewSecret("second")
@@ -41,8 +41,8 @@ func testSwap(t *testing.T, s Suite) {
 	wantRecord(t, load(t, store, account), saved)
 }
 
-func testStale(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testStale(t *testing.T, p *place) {
+	store := p.open(t)
 	first := save(t, store, account, Sample())
 	second := save(t, store, account, based(Sample(), first.Version))
 
@@ -56,13 +56,13 @@ func testStale(t *testing.T, s Suite) {
 
 // A record that vanished, with its directory or its database, is not silently made again by
 // somebody who believes that it is still there.
-func testVersionOfAbsent(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testVersionOfAbsent(t *testing.T, p *place) {
+	store := p.open(t)
 	wantConflict(t, store, based(Sample(), "never-given-out"))
 	wantAbsent(t, store, account)
 }
 
-func testFields(t *testing.T, s Suite) {
+func testFields(t *testing.T, p *place) {
 	// A field that is added to Record and not to Sample would be tested by nobody.
 	v := reflect.ValueOf(Sample())
 	for _, f := range reflect.VisibleFields(v.Type()) {
@@ -70,21 +70,21 @@ func testFields(t *testing.T, s Suite) {
 			t.Errorf("Sample does not set %s", f.Name)
 		}
 	}
-	store, other := s.handles(t)
+	store, other := p.handles(t)
 	saved := save(t, store, account, Sample())
 	wantRecord(t, load(t, other, account), based(Sample(), saved.Version))
 }
 
-func testEmptied(t *testing.T, s Suite) {
-	store, other := s.handles(t)
+func testEmptied(t *testing.T, p *place) {
+	store, other := p.handles(t)
 	saved := save(t, store, account, Sample())
 	bare := tokens.Record{Version: saved.Version, Generation: 8}
 	saved = save(t, store, account, bare)
 	wantRecord(t, load(t, other, account), based(bare, saved.Version))
 }
 
-func testUnknownFields(t *testing.T, s Suite) {
-	store, other := s.handles(t)
+func testUnknownFields(t *testing.T, p *place) {
+	store, other := p.handles(t)
 	rec, err := tokens.DecodeRecord([]byte(`{"schema":1,"generation":1,"from_the_future":{"deep":[1,"two"]}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -103,8 +103,8 @@ func testUnknownFields(t *testing.T, s Suite) {
 	}
 }
 
-func testVersions(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testVersions(t *testing.T, p *place) {
+	store := p.open(t)
 	seen := map[string]bool{}
 	rec := Sample() // the same content each time: only the write differs
 	for range 20 {
@@ -116,8 +116,8 @@ func testVersions(t *testing.T, s Suite) {
 	}
 }
 
-func testAccounts(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testAccounts(t *testing.T, p *place) {
+	store := p.open(t)
 	// Names that a careless key or file name would mix up, and the longest one.
 	names := []string{"a", "a-a", "aa", "a-lock", "default", "0", strings.Repeat("a", 63)}
 	saved := map[string]tokens.Record{}
@@ -132,8 +132,8 @@ func testAccounts(t *testing.T, s Suite) {
 	wantAbsent(t, store, "b")
 }
 
-func testAliasing(t *testing.T, s Suite) {
-	store := s.Open(t)
+func testAliasing(t *testing.T, p *place) {
+	store := p.open(t)
 	scribble := func(r tokens.Record) {
 		r.Seeds[0], r.Pending.Owner, r.Rejected.Code, r.Previous.Generation = "x", "x", "x", 99
 	}
@@ -148,8 +148,8 @@ func testAliasing(t *testing.T, s Suite) {
 	wantRecord(t, load(t, store, account), want)
 }
 
-func testHandles(t *testing.T, s Suite) {
-	a, b := s.handles(t)
+func testHandles(t *testing.T, p *place) {
+	a, b := p.handles(t)
 	wantAbsent(t, b, account)
 	first := save(t, a, account, Sample())
 	wantRecord(t, load(t, b, account), first)

@@ -1,77 +1,148 @@
-// Package storetest is the suite that every tokens.Store has to pass. A store's own test runs it:
+// Package storetest is the suite that every tokens.Store has to pass. A store's own test says what the store can
+// do, and how to come by an empty place for its records:
 //
 //	func TestStore(t *testing.T) {
-//		storetest.Run(t, func(t *testing.T) tokens.Store { return open(t, t.TempDir()) })
+//		storetest.Suite{Lists: true, Locks: true, New: func(t *testing.T) storetest.Place {
+//			dir := t.TempDir()
+//			return storetest.Place{Open: func(t *testing.T, _ string, keys *tokens.Codec) tokens.Store {
+//				return open(t, dir, keys)
+//			}}
+//		}}.Run(t)
 //	}
 //
-// A store that outlives its process uses Suite instead and adds Reopen, so that the suite can look
-// at one place through two handles, as two processes would. What a store can do beyond Load and Save
-// (tokens.Locker, tokens.Lister) is tested where it has it.
+// Each test opens its place more than once, as two processes would. Where the place can show what is stored, the
+// whole suite runs a second time with keys that encrypt. Where it is a server, the suite stands between the server
+// and the store, and cuts connections at every point of a save.
 //
-// The suite needs no clock and no network. Its records hold made-up secrets only.
+// The suite needs no clock. Its records hold made-up secrets only.
 package storetest
 
 import (
+	"encoding/base64"
+	"strings"
 	"testing"
 	"time"
 
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Suite says how to come by the store under test.
+// Suite says what the store under test can do, and how to come by it.
 type Suite struct {
-	// Open returns an empty store, which no other test sees. What has to be closed or removed is
-	// left to t.Cleanup.
-	Open func(t *testing.T) tokens.Store
-	// Reopen returns another handle to the place that s keeps its records in. Nil means that there
-	// is none, as with a store in memory: the tests about two handles then use one twice.
-	Reopen func(t *testing.T, s tokens.Store) tokens.Store
+	// Lists, Locks, Watches and Forgets say that the store is a tokens.Lister, Locker, Watcher and Forgetful. A store
+	// that is more than that, or less, fails.
+	Lists, Locks, Watches, Forgets bool
+	// New returns an empty place, which no other test sees. What has to be closed or removed is left to t.Cleanup.
+	New func(t *testing.T) Place
 }
 
-// Run runs the suite over a store that has one handle.
-func Run(t *testing.T, open func(t *testing.T) tokens.Store) {
-	t.Helper()
-	Suite{Open: open}.Run(t)
+// Place is where a store keeps its records.
+type Place struct {
+	// Open opens the place, as one more process would. It connects to the server at via; keys encrypt, or are nil.
+	Open func(t *testing.T, via string, keys *tokens.Codec) tokens.Store
+	// Server is the address of the server that keeps the records, HOST:PORT. Empty if there is none, or if the store
+	// would find it elsewhere than where Open is told to look.
+	Server string
+	// Break makes a place without a server unusable, and returns what mends it. Nil if that cannot happen.
+	Break func(t *testing.T) (mend func())
+	// Read returns what is stored of account, and Write replaces it, both as it is and past the store. They are nil
+	// of a store that keeps records in memory only.
+	Read  func(t *testing.T, account string) []byte
+	Write func(t *testing.T, account string, data []byte)
 }
 
 // Run runs every test of the suite as a subtest of t.
 func (s Suite) Run(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, Suite)
-	}{
-		{"an absent record is ErrNotFound", testAbsent},
-		{"a new record can be loaded", testCreate},
-		{"a second creation is a conflict", testCreateConflict},
-		{"a record can be swapped", testSwap},
-		{"a stale version is a conflict and changes nothing", testStale},
-		{"a version of an absent record is a conflict", testVersionOfAbsent},
-		{"every field comes back", testFields},
-		{"every field can be emptied again", testEmptied},
-		{"fields of other versions survive", testUnknownFields},
-		{"no version comes twice", testVersions},
-		{"accounts are independent", testAccounts},
-		{"records are not shared with the caller", testAliasing},
-		{"two handles see each other", testHandles},
-		{"concurrent swaps lose nothing", testConcurrentSwaps},
-		{"concurrent creations have one winner", testConcurrentCreations},
-		{"a cancelled context does no harm", testCancelled},
-		{"lister", testLister},
-		{"locker", testLocker},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+	t.Helper()
+	t.Run("in clear", func(t *testing.T) { s.run(t, nil) })
+	if s.New(t).Read != nil || s.New(t).Server != "" {
+		t.Run("encrypted", func(t *testing.T) { s.run(t, keys(t, "a")) })
 	}
 }
 
-// handles returns two handles to one empty place; they are the same where the store has only one.
-func (s Suite) handles(t *testing.T) (a, b tokens.Store) {
-	t.Helper()
-	a = s.Open(t)
-	if s.Reopen == nil {
-		return a, a
+func (s Suite) run(t *testing.T, keys *tokens.Codec) {
+	sample := s.New(t)
+	stored, breaks := sample.Read != nil, sample.Server != "" || sample.Break != nil
+	remote := sample.Server != "" && keys == nil // connections know nothing of keys
+	for _, c := range []struct {
+		name    string
+		applies bool
+		test    func(*testing.T, *place)
+	}{
+		{"an absent record is ErrNotFound", true, testAbsent},
+		{"a new record can be loaded", true, testCreate},
+		{"a second creation is a conflict", true, testCreateConflict},
+		{"a record can be swapped", true, testSwap},
+		{"a stale version is a conflict and changes nothing", true, testStale},
+		{"a version of an absent record is a conflict", true, testVersionOfAbsent},
+		{"every field comes back", true, testFields},
+		{"every field can be emptied again", true, testEmptied},
+		{"fields of other versions survive", true, testUnknownFields},
+		{"no version comes twice", true, testVersions},
+		{"accounts are independent", true, testAccounts},
+		{"records are not shared with the caller", true, testAliasing},
+		{"two handles see each other", true, testHandles},
+		{"what Load would refuse is not saved", stored, testUnreadable},
+		{"dates are kept and decide nothing", true, testClocks},
+		{"concurrent swaps lose nothing", true, testConcurrentSwaps},
+		{"concurrent creations have one winner", true, testConcurrentCreations},
+		{"a renewal and a takeover have one winner", true, testTakeovers},
+		{"a cancelled context does no harm", true, testCancelled},
+		{"abilities", true, s.testAbilities},
+		{"lists", s.Lists, testLists},
+		{"locks", s.Locks, testLocks},
+		{"a watch reports the saves of others", s.Watches, testWatch},
+		{"a watch ends with its context", s.Watches, testWatchEnds},
+		{"a watch connects again", s.Watches && remote, testWatchBreaks},
+		{"a watch begins before its server", s.Watches && remote, testWatchBegins},
+		{"an engine that is away and comes back", breaks, testAway},
+		{"a save whose connection breaks at any point", remote, testBrokenSaves},
+		{"a save that the caller gave up", remote, testGivenUp},
+		{"two versions of the program side by side", stored, testSchemas},
+		{"a damaged or foreign value is left alone", stored, testDamaged},
+		{"tokens are not in clear", stored && keys != nil, testSealed},
+		{"keys are replaced", stored && keys != nil, testKeys},
+	} {
+		if c.applies {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				c.test(t, &place{Place: s.New(t), keys: keys})
+			})
+		}
 	}
-	return a, s.Reopen(t, a)
 }
+
+// place is a Place of one test, and the keys that the test runs with.
+type place struct {
+	Place
+	keys *tokens.Codec
+}
+
+func (p *place) open(t *testing.T) tokens.Store {
+	t.Helper()
+	return p.Open(t, p.Server, p.keys)
+}
+
+// handles returns two handles to one empty place.
+func (p *place) handles(t *testing.T) (a, b tokens.Store) {
+	t.Helper()
+	return p.open(t), p.open(t)
+}
+
+// keys returns keys that encrypt, the first one first. Each is named by a letter.
+func keys(t *testing.T, letters ...string) *tokens.Codec {
+	t.Helper()
+	var lines strings.Builder
+	for _, letter := range letters {
+		lines.WriteString(base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))) + "\n")
+	}
+	c, err := tokens.ParseKeys([]byte(lines.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+const accessToken = "access-token-of-the-suite"
 
 // Sample returns a record with every field set to a value of its own, as a store may meet it. Its
 // Version is empty: it has not been stored yet.
@@ -81,7 +152,7 @@ func Sample() tokens.Record {
 		Lineage:          tokens.Lineage{BornAt: at.Add(-time.Hour), Random: "LINEAGE-OF-THE-SUITE"},
 		Generation:       7,
 		Issuer:           tokens.Issuer{API: "https://api.example", TokenURL: "https://api.example/oauth2/access_token", ClientID: "client"},
-		AccessToken:      tokens.NewSecret("access-token-of-the-suite"),
+		AccessToken:      tokens.NewSecret(accessToken),
 		RefreshToken:     tokens.NewSecret(`refresh "token" <of> the suite & é` + "\u2028"),
 		TokenType:        "Bearer",
 		Scope:            "read+write",

@@ -1,0 +1,121 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/tokens"
+)
+
+// testAway: while the engine is away, nobody is told that there is no record, or another one. Afterwards everything
+// goes on with the same handle.
+func testAway(t *testing.T, p *place) {
+	store, goAway := p.open(t), p.Break
+	if p.Server != "" {
+		between := p.between(t)
+		store = p.Open(t, between.addr(), p.keys)
+		goAway = func(*testing.T) func() { between.goAway(); return between.comeBack }
+	}
+	rec := save(t, store, account, Sample())
+	for range 2 {
+		comeBack := goAway(t)
+		_, err := store.Load(t.Context(), account)
+		wantTrouble(t, "Load", err)
+		_, err = store.Save(t.Context(), account, rec)
+		wantTrouble(t, "Save", err)
+		if lister, ok := store.(tokens.Lister); ok {
+			_, err = lister.Accounts(t.Context())
+			wantTrouble(t, "Accounts", err)
+		}
+		comeBack()
+		wantRecord(t, load(t, store, account), rec)
+		rec = save(t, store, account, rec)
+	}
+}
+
+// wantTrouble wants an error that says what to do, and that nobody takes for an answer about the record.
+func wantTrouble(t *testing.T, call string, err error) {
+	t.Helper()
+	switch {
+	case err == nil, errors.Is(err, tokens.ErrNotFound), errors.Is(err, tokens.ErrConflict):
+		t.Errorf("%s gives %v, want an error about the store", call, err)
+	case problem.HintOf(err) == "":
+		t.Errorf("%s gives %v, without a hint", call, err)
+	}
+}
+
+// testBrokenSaves breaks the connection at the first piece of a save, at the second, and so on. The server can be
+// reached again at once, or only after another try that reached nobody. Whoever then tries again neither meets the
+// first try as a conflict nor makes a second record.
+func testBrokenSaves(t *testing.T, p *place) {
+	const pieces = 16 // more than a save has
+	for n := 1; n <= pieces; n++ {
+		for _, stays := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d, away %v", n, stays), func(t *testing.T) {
+				t.Parallel()
+				between := p.between(t)
+				store, other := p.Open(t, between.addr(), p.keys), p.open(t)
+				name := fmt.Sprintf("piece-%d-%v", n, stays)
+				rec := Sample()
+				for range 2 { // the first save creates the record, the second replaces it
+					between.cut(n, stays)
+					saved, err := saveWithin(t, store, name, rec, stays && n < pieces)
+					if lost := between.wasCut(); n == pieces && lost || n == 1 && !lost {
+						t.Errorf("the connection was broken: %v", lost)
+					}
+					if err != nil {
+						wantTrouble(t, "Save", err)
+						if !stays {
+							t.Errorf("the server could be reached again at once, and Save gives %v", err)
+						}
+						between.goAway()
+						_, again := saveWithin(t, store, name, rec, true)
+						wantTrouble(t, "Save without a server", again)
+						between.comeBack()
+						saved = save(t, store, name, rec)
+					}
+					between.comeBack()
+					wantRecord(t, load(t, other, name), saved)
+					rec = saved
+					rec.Generation++
+				}
+			})
+		}
+	}
+}
+
+// saveWithin gives a save that cannot succeed a moment only.
+func saveWithin(t *testing.T, s tokens.Store, account string, rec tokens.Record, short bool) (tokens.Record, error) {
+	ctx := t.Context()
+	if short {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 150*time.Millisecond)
+		defer cancel()
+	}
+	return s.Save(ctx, account, rec)
+}
+
+// testGivenUp: the caller gave up while the server was still at work. The next try finds it done.
+func testGivenUp(t *testing.T, p *place) {
+	between := p.between(t)
+	store, other := p.Open(t, between.addr(), p.keys), p.open(t)
+	rec := save(t, store, account, Sample())
+	between.hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	rec.Generation++
+	if _, err := store.Save(ctx, account, rec); err == nil {
+		t.Error("Save succeeded without an answer")
+	}
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("Save ended %v after its context", took)
+	}
+	between.release()
+	saved := save(t, store, account, rec)
+	wantRecord(t, load(t, other, account), saved)
+}

@@ -1,0 +1,154 @@
+package storetest
+
+import (
+	"net"
+	"sync"
+	"testing"
+)
+
+// relay stands between a store and its server, and loses what it is told to lose.
+type relay struct {
+	server   string
+	listener net.Listener
+
+	mu      sync.Mutex // guards the fields below
+	conns   map[net.Conn]bool
+	away    bool
+	passed  int           // pieces, in both directions
+	cutAt   int           // the piece that is lost, with its connection; zero for none
+	stays   bool          // away, after that
+	held    chan struct{} // answers wait until it is closed; nil if they need not
+	pending sync.WaitGroup
+}
+
+// between returns a relay to the server of p, which ends with the test.
+func (p *place) between(t *testing.T) *relay {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{server: p.Server, listener: l, conns: map[net.Conn]bool{}}
+	r.pending.Go(r.accept)
+	t.Cleanup(func() {
+		l.Close()
+		r.goAway()
+		r.release()
+		r.pending.Wait()
+	})
+	return r
+}
+
+func (r *relay) addr() string { return r.listener.Addr().String() }
+
+// goAway cuts every connection, now and until comeBack.
+func (r *relay) goAway() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.goAwayLocked()
+}
+
+func (r *relay) goAwayLocked() {
+	r.away = true
+	for c := range r.conns {
+		c.Close()
+	}
+	clear(r.conns)
+}
+
+func (r *relay) comeBack() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.away, r.cutAt = false, 0
+}
+
+// cut makes the relay lose the n-th piece from now on and cut its connection, and go away then if it stays cut.
+func (r *relay) cut(n int, stays bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passed, r.cutAt, r.stays = 0, n, stays
+}
+
+// wasCut reports whether the piece was lost.
+func (r *relay) wasCut() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cutAt > 0 && r.passed >= r.cutAt
+}
+
+// hold lets requests through and no answers, until release.
+func (r *relay) hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = make(chan struct{})
+}
+
+func (r *relay) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held != nil {
+		close(r.held)
+		r.held = nil
+	}
+}
+
+func (r *relay) accept() {
+	for {
+		client, err := r.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", r.server)
+		if err != nil || !r.keep(client, server) {
+			client.Close()
+			continue
+		}
+		end := func() {
+			client.Close()
+			server.Close()
+		}
+		r.pending.Go(func() { r.copy(server, client, false); end() })
+		r.pending.Go(func() { r.copy(client, server, true); end() })
+	}
+}
+
+// keep remembers a connection, so that goAway can cut it.
+func (r *relay) keep(client, server net.Conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.away {
+		server.Close()
+		return false
+	}
+	r.conns[client], r.conns[server] = true, true
+	return true
+}
+
+// copy passes on what comes from one side, piece by piece, until the connection ends or is cut.
+func (r *relay) copy(to, from net.Conn, answers bool) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil || !r.pass(answers) {
+			return
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// pass waits until a piece may go on, and reports whether it may at all.
+func (r *relay) pass(answer bool) bool {
+	r.mu.Lock()
+	r.passed++
+	lost, held := r.cutAt > 0 && r.passed == r.cutAt, r.held
+	if lost && r.stays {
+		r.goAwayLocked()
+	}
+	r.mu.Unlock()
+	if answer && held != nil {
+		<-held
+	}
+	return !lost
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/url"
+	"os"
 	"os/exec"
 	"slices"
 	"sync"
@@ -15,9 +16,10 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/remote"
 )
 
-// Tab is a page of a browser of its own. Both end with the test.
+// Tab is a page that nobody else uses. It ends with the test.
 type Tab struct {
 	// Context is what chromedp works with. It has no deadline: one would end the browser.
 	Context context.Context
@@ -27,24 +29,26 @@ type Tab struct {
 	complaints []string
 }
 
-// Open starts a browser with one tab, and with more options than those that every test needs. The test is skipped
-// where there is no Chromium.
-func Open(t *testing.T, more ...chromedp.ExecAllocatorOption) *Tab {
+// Open opens a tab. Without options it is one of the browser that Shared started, where there is one, as in a private
+// window: no tab sees what another has stored. With options, or without Shared, it is a browser of its own. The test
+// is skipped where there is no Chromium.
+func Open(t *testing.T, options ...chromedp.ExecAllocatorOption) *Tab {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("chromium is not installed")
 	}
-	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir())}
-	for _, name := range []string{
-		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-		"disable-component-update", "disable-sync", "hide-scrollbars",
-	} {
-		options = append(options, chromedp.Flag(name, true))
+	ctx := context.WithoutCancel(t.Context())
+	var stop context.CancelFunc
+	var private []chromedp.ContextOption
+	if address := os.Getenv(shared); address != "" && len(options) == 0 {
+		ctx, stop = remote.NewAllocator(ctx, address, remote.NoModifyURL)
+		private = append(private, chromedp.WithNewBrowserContext())
+	} else {
+		ctx, stop = chromedp.NewExecAllocator(ctx, append(flags(program, t.TempDir()), options...)...)
 	}
-	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), append(options, more...)...)
 	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(ctx)
+	ctx, closeTab := chromedp.NewContext(ctx, private...)
 	t.Cleanup(closeTab)
 	b := &Tab{Context: ctx}
 	if err := chromedp.Listen(ctx, b.note); err != nil {
@@ -54,6 +58,18 @@ func Open(t *testing.T, more ...chromedp.ExecAllocatorOption) *Tab {
 		t.Fatalf("Chromium: %v", err)
 	}
 	return b
+}
+
+// flags make a Chromium that people have never used, and that asks nothing of the network by itself.
+func flags(program, profile string) []chromedp.ExecAllocatorOption {
+	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(program), chromedp.UserDataDir(profile)}
+	for _, name := range []string{
+		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+		"disable-component-update", "disable-sync", "hide-scrollbars",
+	} {
+		options = append(options, chromedp.Flag(name, true))
+	}
+	return options
 }
 
 func (b *Tab) note(event any) {

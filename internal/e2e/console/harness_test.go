@@ -16,7 +16,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(program.Main(browser.Shared(m))) }
 
 // patience bounds every wait for something that comes at once on a machine that is not overloaded.
 const patience = 30 * time.Second
@@ -81,14 +81,21 @@ func eval[T any](b *page, expression string) T {
 // until waits for a JavaScript expression to become true, on whatever page the browser is by then.
 func (b *page) until(expression string) {
 	b.Helper()
+	await[bool](b, "Boolean("+expression+")")
+}
+
+// await waits until a JavaScript expression has a value that is not zero, and returns it.
+func await[T comparable](b *page, expression string) T {
+	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
+	var none T
 	for {
-		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
-		if ok {
-			return
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+		if err == nil && v != none {
+			return v
 		}
 		select {
 		case <-again.C: // an error is a page that goes or comes
@@ -125,12 +132,34 @@ func (b *page) open(where string) {
 // press clicks what has that text: a button, a link or a summary.
 func (b *page) press(text string) {
 	b.Helper()
-	find := fmt.Sprintf(`[...document.querySelectorAll("button, a, summary")].find((e) => e.offsetParent && !e.disabled && e.textContent.trim().startsWith(%q))`, text)
-	b.until("Boolean(" + find + ")")
-	b.do(chromedp.Evaluate[chromedp.Void](find + `.setAttribute("data-press", "")`))
-	b.do(chromedp.Click(chromedp.CSS("[data-press]")))
-	// The press may have led to another page, which goes and comes while this is asked.
-	b.until(`(document.querySelectorAll("[data-press]").forEach((e) => e.removeAttribute("data-press")), true)`)
+	b.click(fmt.Sprintf(`[...document.querySelectorAll("button, a, summary")].find((e) => e.offsetParent && !e.disabled && e.textContent.trim().startsWith(%q))`, text))
+}
+
+// spot is where something is in the window.
+type spot struct{ X, Y float64 }
+
+// click presses and releases the mouse over an element, which a JavaScript expression finds, once nothing covers it.
+// Like a person it tries again if the page moved under the mouse.
+func (b *page) click(element string) {
+	b.Helper()
+	for {
+		at := await[spot](b, fmt.Sprintf(`(() => {
+			const e = %s;
+			if (!e) return {};
+			e.scrollIntoView({ block: "center" });
+			const box = e.getClientRects()[0];
+			const at = { X: box.x + box.width / 2, Y: box.y + box.height / 2 };
+			if (!e.contains(document.elementFromPoint(at.X, at.Y))) return {};
+			document.querySelector("[data-press]")?.removeAttribute("data-press");
+			e.setAttribute("data-press", "");
+			e.addEventListener("click", () => e.removeAttribute("data-press"), { capture: true, once: true });
+			return at;
+		})()`, element))
+		b.do(chromedp.MouseClickXY(at.X, at.Y))
+		if missed := await[string](b, `String(document.querySelector("[data-press]") !== null)`); missed == "false" {
+			return
+		}
+	}
 }
 
 // answer waits for an answer and returns its status line.

@@ -46,10 +46,13 @@ type Overview struct {
 	HasClientID bool `json:"has_client_id"`
 }
 
-// Account is the state of one account, and the next thing to try.
+// Account is the state of one account, with what it means and the next thing to try. The words are those of package
+// problem, and empty for an account that is in order.
 type Account struct {
 	tokens.Status
-	Hint string `json:"hint,omitempty"`
+	Title string `json:"title,omitempty"` // the cause in a few words
+	Why   string `json:"why,omitempty"`   // the cause in sentences
+	Hint  string `json:"hint,omitempty"`
 }
 
 // livez asks nobody: a process that answers is alive, and killing it would not repair the rest.
@@ -63,7 +66,7 @@ func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 	all := relevant(h.config.Manager.Status())
 	answer := Readiness{State: h.overall(all), Accounts: []AccountHealth{}}
 	for _, s := range all {
-		answer.Accounts = append(answer.Accounts, AccountHealth{s.Account, s.State, s.Cause, hintOf(s)})
+		answer.Accounts = append(answer.Accounts, AccountHealth{s.Account, s.State, s.Cause, troubleOf(s).Hint})
 	}
 	status := http.StatusServiceUnavailable
 	if answer.State == tokens.Ready || answer.State == tokens.Degraded {
@@ -123,7 +126,7 @@ func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
 		HasClientID: h.config.Login.ClientID != "",
 	}
 	for _, s := range all {
-		answer.Accounts = append(answer.Accounts, Account{s, hintOf(s)})
+		answer.Accounts = append(answer.Accounts, accountOf(s))
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
@@ -165,5 +168,5 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request, do func(context.Co
 		problemOf(account, err).Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, Account{status, hintOf(status)})
+	writeJSON(w, http.StatusOK, accountOf(status))
 }

@@ -20,7 +20,32 @@ func TestStatusTellsEverything(t *testing.T) {
 	check(t, "redirect", got.RedirectURL, x.server.URL+"/oauth2/callback")
 	check(t, "accounts", len(got.Accounts), 1)
 	check(t, "since", got.Accounts[0].Since, since)
+	check(t, "title", got.Accounts[0].Title, "Refresh token refused")
+	check(t, "why", got.Accounts[0].Why, problem.Of(problem.RevokedOrSpent).Detail)
 	check(t, "hint", got.Accounts[0].Hint, "run: pandadoc-auth-proxy login --account acme")
+}
+
+// The hint said "set the configuration back to another API, token endpoint or client id".
+func TestTokensOfAnotherIssuerNameBoth(t *testing.T) {
+	x := newTester(t, tokens.Status{
+		Account: "acme", State: tokens.LoginRequired, Cause: tokens.CauseOtherIssuer,
+		StoredIssuer: "https://api.pandadoc.com, client one", ConfiguredIssuer: "https://api.pandadoc.eu, client two",
+	})
+	var all Overview
+	x.send(http.MethodGet, "/api/v1/status", "").decode(t, &all)
+	var ready Readiness
+	x.send(http.MethodGet, "/readyz", "").decode(t, &ready)
+	check(t, "why", all.Accounts[0].Why, "The stored tokens belong to https://api.pandadoc.com, client one, and the configuration names https://api.pandadoc.eu, client two.")
+	want := "set the configuration back to https://api.pandadoc.com, client one, or sign in under the new one: pandadoc-auth-proxy login --account acme"
+	check(t, "hint of status", all.Accounts[0].Hint, want)
+	check(t, "hint of readyz", ready.Accounts[0].Hint, want)
+}
+
+func TestAnAccountInOrderHasNothingToTell(t *testing.T) {
+	x := newTester(t, account("acme", tokens.Ready, ""))
+	var got Overview
+	x.send(http.MethodGet, "/api/v1/status", "").decode(t, &got)
+	check(t, "told", []string{got.Accounts[0].Title, got.Accounts[0].Why, got.Accounts[0].Hint}, []string{"", "", ""})
 }
 
 func TestAccountsAreChanged(t *testing.T) {

@@ -25,29 +25,41 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Write(append(data, '\n'))
 }
 
-// hintOf returns the next thing to try for an account, or "" if there is nothing to do.
-func hintOf(s tokens.Status) string {
+// troubleOf returns what people are told about an account that is not as it should be. It is zero if there is nothing
+// to tell.
+func troubleOf(s tokens.Status) problem.Problem {
 	code := problem.Code(s.Cause)
 	switch {
 	case problem.Known(code):
 	case s.State == tokens.LoginRequired:
 		code = problem.LoginRequired
 	default:
-		return ""
+		return problem.Problem{}
 	}
-	return problem.Of(code, about(s.Account)...).Hint
+	values := about(s.Account)
+	if s.StoredIssuer != "" {
+		values = append(aboutAccount(s.Account), "stored", s.StoredIssuer, "configured", s.ConfiguredIssuer)
+	}
+	return problem.Of(code, values...)
+}
+
+// accountOf adds to a state what it means for people.
+func accountOf(s tokens.Status) Account {
+	p := troubleOf(s)
+	return Account{Status: s, Title: p.Title, Why: p.Detail, Hint: p.Hint}
 }
 
 // about returns the values that the texts about an account may name.
 func about(account string) []string {
+	return append(aboutAccount(account), "stored", "another API, token endpoint or client id", "configured", "this one")
+}
+
+func aboutAccount(account string) []string {
 	login := problem.LoginCommand(account)
 	if !tokens.ValidAccount(account) {
 		login = problem.LoginCommand("") // nothing that somebody made up goes into a command to paste
 	}
-	return []string{
-		"account", account, "login", login,
-		"stored", "another API, token endpoint or client id", "configured", "this one",
-	}
+	return []string{"account", account, "login", login}
 }
 
 // problemCodes are the answers to what the Manager returns.

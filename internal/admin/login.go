@@ -200,7 +200,7 @@ func (h *Handler) endLogin(w http.ResponseWriter, r *http.Request) {
 		loginRefused(a.account, err).Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, Account{status, hintOf(status)})
+	writeJSON(w, http.StatusOK, accountOf(status))
 }
 
 // loginRefused returns how a login failed: by a state that does not fit, by a word of PandaDoc's page, or by

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // catalogue is assets/operations.json as the page reads it.
@@ -171,6 +173,21 @@ func TestEverythingIsServedUnderAStrictPolicy(t *testing.T) {
 		policy := w.Header().Get("Content-Security-Policy")
 		if !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
 			t.Errorf("%s: got policy %q", name, policy)
+		}
+	}
+}
+
+// Causes stood here a second time, in other words than everywhere else.
+func TestCausesAreNotToldInWordsOfItsOwn(t *testing.T) {
+	for _, name := range Assets() {
+		text, err := assets.ReadFile("assets/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range problem.All() {
+			if p.Code != problem.LoginRequired && path.Ext(name) == ".js" && strings.Contains(string(text), "'"+string(p.Code)+"':") {
+				t.Errorf("%s has a text for %s: take it from /api/v1/status", name, p.Code)
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"pandadoc-auth-proxy/internal/e2e/program"
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // newSandbox runs the emulator and a proxy that is signed in to it, both without moods, and opens a browser.
@@ -72,6 +73,7 @@ func TestBrokenAccountShowsItsWayOut(t *testing.T) {
 	e.Manage("POST", "/revoke", "", nil)
 	p.Want("/public/v1/documents", 502)
 	b.see("Login required: default")
+	b.see(problem.Of(problem.RevokedOrSpent).Detail)
 	b.see("Requests fail until somebody signs in")
 	b.see("pandadoc-auth-proxy login")
 	b.see("login-required")

@@ -4,7 +4,7 @@ import { bars, lines } from '/console/chart.js';
 import { baseOf } from '/console/copy.js';
 import { copyButton, fill, h, keyed, milliseconds, remembered, say, when } from '/console/dom.js';
 import { feed } from '/console/feed.js';
-import { causeText, effectText, stateName } from '/console/words.js';
+import { effectText, stateName } from '/console/words.js';
 
 const searchFrom = 6; // accounts
 const askedAtOnce = 60; // accounts that are asked who they are, without being told to
@@ -57,7 +57,7 @@ function problem(g) {
   const names = g.accounts.map((a) => a.account);
   return h('article', { class: `problem problem-${g.state}` },
     h('div', h('h2', `${stateName(g.state)}: ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`),
-      h('p', causeText(g.cause), ' ', effectText(g.state), only?.detail && only.detail !== only.cause && h('span.detail', ` ${only.detail}`)),
+      h('p', only ? only.why : g.accounts[0].title && `${g.accounts[0].title}.`, ' ', effectText(g.state), only?.detail && only.detail !== only.cause && h('span.detail', ` ${only.detail}`)),
       only?.hint && h('p.hint', hintText(only.hint))),
     only ? h('div.actions', actions(only, true))
       : h('details.problem-list', h('summary', `${names.length} accounts`),
@@ -156,7 +156,7 @@ function row(a, person, listener, opened) {
     ['Newest token', a.generation ? when(a.obtained_at) : null],
     ['Generation', a.generation || null],
     ['Refresh last worked', a.scheme === 'Bearer' && a.state !== 'login-required' ? when(a.refresh_proven_at) ?? 'never tried' : null],
-    ['Cause', a.cause ? causeText(a.cause) : null],
+    ['Cause', a.why],
     ['Detail', a.detail && a.detail !== a.cause ? a.detail : null],
     ['In this state since', a.state === 'ready' ? null : when(a.since)],
   ].filter(([, value]) => value);

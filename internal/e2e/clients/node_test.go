@@ -16,6 +16,7 @@ import (
 //	cp internal/sandbox/testdata/sdk/package.json DIR && npm install --prefix DIR
 //	PANDADOC_NODE_CLIENT=DIR/node_modules go test ./internal/e2e/clients -run Node
 func TestEveryMethodOfPandaDocsNodeClientWorks(t *testing.T) {
+	t.Parallel()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("node is not installed")

@@ -96,6 +96,7 @@ func (a *api) refresh(w http.ResponseWriter) {
 // The HTTP clients that people use make their round: GET, POST, an upload that the API refuses in the middle, a
 // download and DELETE.
 func TestClientsMakeTheirRound(t *testing.T) {
+	t.Parallel()
 	body := bytes.Repeat([]byte("0123456789abcde\n"), uploadSize/16)
 	file := filepath.Join(t.TempDir(), "upload")
 	if err := os.WriteFile(file, body, 0o600); err != nil {
@@ -122,6 +123,7 @@ func TestClientsMakeTheirRound(t *testing.T) {
 		{"Perl LWP", []string{"perl", "-MLWP::UserAgent", "-e", ""}, []string{"perl", "lwp.pl"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			if err := exec.Command(tt.needs[0], tt.needs[1:]...).Run(); err != nil {
 				t.Skipf("not installed: %v", err)
 			}

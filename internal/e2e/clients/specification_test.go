@@ -56,6 +56,7 @@ func specification(t *testing.T) *openapi3.T {
 // TestEveryOperationAnswersAsPandaDocsSpecificationSays broke 25 operations of an earlier emulator: it
 // had been written from prose, and its tests with it.
 func TestEveryOperationAnswersAsPandaDocsSpecificationSays(t *testing.T) {
+	t.Parallel()
 	p := program.Start(t, nil, "sandbox", "--calm", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 	d := &driver{
 		T: t, base: p.URL, spec: specification(t), pool: map[string][]string{}, driven: map[string]bool{},

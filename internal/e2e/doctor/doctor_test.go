@@ -21,9 +21,11 @@ type fault struct {
 }
 
 func TestDoctorNamesTheFaultAndTheFix(t *testing.T) {
+	t.Parallel()
 	all := slices.Concat(configurationFaults(), storeFaults(), readOnlyStore(), networkFaults(), accountFaults())
 	for _, row := range all {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWard(t)
 			row.plant(w)
 			d := w.doctor()
@@ -44,6 +46,7 @@ func TestDoctorNamesTheFaultAndTheFix(t *testing.T) {
 }
 
 func TestDoctorOfAHealthyInstallation(t *testing.T) {
+	t.Parallel()
 	w := newWard(t)
 	w.signIn()
 	wantHealthy := func(d diagnosis) {
@@ -70,6 +73,7 @@ func TestDoctorOfAHealthyInstallation(t *testing.T) {
 
 // The configuration still shows the seed, which the proxy has used long ago.
 func TestDoctorDoesNotGuessAtTokensInMemory(t *testing.T) {
+	t.Parallel()
 	w := newWard(t)
 	w.env["STORE"] = "memory:"
 	w.serve().Want(documents, 200)
@@ -79,8 +83,10 @@ func TestDoctorDoesNotGuessAtTokensInMemory(t *testing.T) {
 }
 
 func TestRefreshShowsWhatLookingCannot(t *testing.T) {
+	t.Parallel()
 	for _, running := range []bool{false, true} {
 		t.Run(fmt.Sprintf("running proxy: %t", running), func(t *testing.T) {
+			t.Parallel()
 			w := newWard(t)
 			w.signIn()
 			w.env["CLIENT_SECRET"] = fakeToken
@@ -110,6 +116,7 @@ func TestRefreshShowsWhatLookingCannot(t *testing.T) {
 }
 
 func TestReportForPeople(t *testing.T) {
+	t.Parallel()
 	w := newWard(t)
 	delete(w.env, "REFRESH_TOKEN")
 	status, out, errs := w.run("doctor")

@@ -6,6 +6,7 @@ import (
 )
 
 func TestLoginFromConsentToTheFirstRequest(t *testing.T) {
+	t.Parallel()
 	people := map[string]func(*testing.T) person{
 		"plain HTTP": func(t *testing.T) person { return newPlain(t) },
 		"Chromium":   func(t *testing.T) person { return newChromium(t) },
@@ -42,6 +43,7 @@ func (s *site) login(who person) {
 }
 
 func TestConnectOfARunningProxyNeedsNoCommand(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	p := s.serve()
 	page, _ := newChromium(t).signIn(p.Admin+"/connect/default", "allow") // under an address, not the redirect URL's host
@@ -53,6 +55,7 @@ func TestConnectOfARunningProxyNeedsNoCommand(t *testing.T) {
 }
 
 func TestLoginByHandOverAPipe(t *testing.T) {
+	t.Parallel()
 	for name, paste := range map[string]func(back, code string) string{
 		"the address":                       func(back, _ string) string { return back },
 		"the address, with spaces around":   func(back, _ string) string { return "\n  " + back + "  " },

@@ -11,6 +11,7 @@ import (
 )
 
 func TestLogoutThroughTheProxyCountsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	p := s.serve(s.seed())
 	p.Want(documents, 200)
@@ -20,6 +21,7 @@ func TestLogoutThroughTheProxyCountsAtOnce(t *testing.T) {
 
 // A command that cannot reach the proxy writes to the store. The proxy looks there every 30 s.
 func TestLogoutBehindTheProxysBackCountsWithin30s(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	p := s.serve(s.seed())
 	p.Want(documents, 200)

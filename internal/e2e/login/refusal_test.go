@@ -11,6 +11,7 @@ const otherState = "AAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // A login that has expired takes ten minutes: see TestALoginExpiresAfterTenMinutes in internal/admin.
 func TestWhatIsPastedWrongly(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name  string
 		paste func(back *url.URL, query url.Values)
@@ -44,6 +45,7 @@ func TestWhatIsPastedWrongly(t *testing.T) {
 }
 
 func TestTheConsentIsDenied(t *testing.T) {
+	t.Parallel()
 	for name, browser := range map[string]func(*testing.T) person{
 		"plain HTTP": func(t *testing.T) person { return newPlain(t) },
 		"Chromium":   func(t *testing.T) person { return newChromium(t) },
@@ -62,6 +64,7 @@ func TestTheConsentIsDenied(t *testing.T) {
 }
 
 func TestAWrongCallbackLeavesTheLoginPending(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	c := s.begin("login", "--no-browser")
 	browser := newPlain(t)
@@ -94,6 +97,7 @@ func TestAWrongCallbackLeavesTheLoginPending(t *testing.T) {
 }
 
 func TestALoginIsUsedOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	p := s.serve()
 	browser := newPlain(t)

@@ -124,14 +124,16 @@ func TestReportForPeople(t *testing.T) {
 		t.Errorf("got status %d and on standard error %q", status, errs)
 	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
+	count := map[string]int{}
 	for i, line := range lines[:len(lines)-2] {
 		verdict, _, _ := strings.Cut(line, " ")
+		count[verdict]++
 		isFix := strings.HasPrefix(strings.TrimSpace(line), "fix: ")
 		if !slices.Contains([]string{"ok", "warn", "fail", "skip"}, verdict) && !isFix {
 			t.Errorf("line %d is %q", i+1, line)
 		}
 	}
-	if want := "1 failed, 2 skipped, 17 ok; an account needs a login"; lines[len(lines)-1] != want {
+	if want := fmt.Sprintf("1 failed, 2 skipped, %d ok; an account needs a login", count["ok"]); lines[len(lines)-1] != want {
 		t.Errorf("got summary %q, want %q", lines[len(lines)-1], want)
 	}
 	if want := "fail  token          nobody has signed in to account default\n                     fix: run: pandadoc-auth-proxy login\n"; !strings.Contains(out, want) {

@@ -234,6 +234,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	cfg.Log = logrus.New()
 	cfg.Log.SetOutput(g.log)
 	cfg.Log.SetLevel(logrus.TraceLevel)
+	cfg.AccessLog = &AccessLog{Out: g.log}
 	cfg.Observe = func(x Exchange) {
 		g.mu.Lock()
 		g.exchanges = append(g.exchanges, x)

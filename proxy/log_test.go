@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -31,6 +32,69 @@ func TestAccessLine(t *testing.T) {
 	}
 	if got := strings.Count(line, "\n"); got != 1 {
 		t.Errorf("%d lines, want 1: %s", got, line)
+	}
+}
+
+// People and programs read the access line together with lines that logrus writes.
+func TestAccessLineIsWhatLogrusWouldWrite(t *testing.T) {
+	start := time.Date(2026, 3, 1, 9, 8, 7, 123456789, time.FixedZone("", 3600))
+	for name, tt := range map[string]struct {
+		exchange Exchange
+		skipped  int
+		more     logrus.Fields // besides those that every line has
+	}{
+		"an ordinary request": {Exchange{Account: "default", Attempts: 1, Duration: 1234567, Method: "GET", RequestID: "0f", Route: "/public/v1/documents", Status: 200}, 0,
+			logrus.Fields{"account": "default", "attempts": 1}},
+		"everything": {Exchange{Account: "acme", Attempts: 2, Client: "crm", Code: "login-required", Cut: true, Duration: 90 * time.Minute, Method: "other",
+			Reason: ReasonTokenGood, Replay: ReplayNone, RequestID: "r", Route: "/public/v1/documents/*/send", SpooledOn: "disk", Status: 499}, 7,
+			logrus.Fields{"account": "acme", "attempts": 2, "client": "crm", "code": "login-required", "cut": true, "reason": ReasonTokenGood,
+				"replay": ReplayNone, "spooled_on": "disk", "not_logged_before": 7}},
+		"nothing":               {Exchange{}, 0, nil},
+		"less than a millionth": {Exchange{Duration: 999, Method: "GET"}, 0, nil},
+		"a long time":           {Exchange{Duration: 1e6 * time.Second, Method: "GET"}, 0, nil},
+		"a small part":          {Exchange{Duration: time.Microsecond, Method: "GET"}, 0, nil},
+		"what needs quotes":     {Exchange{Client: `a "b" \ c`, RequestID: "é=<&>\u2028 ?", Method: "GET"}, 0, logrus.Fields{"client": `a "b" \ c`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := tt.exchange
+			x.Start = start
+			data := logrus.Fields{"method": x.Method, "route": x.Route, "status": x.Status, "request_id": x.RequestID, "dur_ms": float64(x.Duration.Microseconds()) / 1000}
+			maps.Copy(data, tt.more)
+			for _, form := range []struct {
+				json      bool
+				formatter logrus.Formatter
+			}{
+				{false, &logrus.TextFormatter{FullTimestamp: true, TimestampFormat: time.RFC3339}},
+				{true, &logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano}},
+			} {
+				var want, got bytes.Buffer
+				logger := logrus.New()
+				logger.SetOutput(&want)
+				logger.SetFormatter(form.formatter)
+				logger.WithFields(data).WithTime(start.Add(x.Duration)).Info("request")
+				(&AccessLog{Out: &got, JSON: form.json}).write(&x, tt.skipped)
+				if got.String() != want.String() {
+					t.Errorf("got\n%swant\n%s", &got, &want)
+				}
+			}
+		})
+	}
+}
+
+// A request id is the API's to choose, and an API that repeats a credential must not bring it into the log.
+func TestAccessLineIsRedacted(t *testing.T) {
+	g := newRig(t, rigOptions{
+		handler: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Request-Id", "canary "+r.Header.Get("Authorization"))
+		},
+		configure: func(c *Config) {
+			c.AccessLog.Redact = func(s string) string { return strings.ReplaceAll(s, "canary", "[redacted]") }
+		},
+	})
+	g.do("GET", "/a", nil)
+	g.exchange(0)
+	if line := g.log.String(); strings.Contains(line, "canary") || !strings.Contains(line, `request_id="[redacted] Bearer`) {
+		t.Errorf("the line is %s", line)
 	}
 }
 

@@ -272,7 +272,9 @@ type Config struct {
 	// Upstream configures the transport that New makes. It is not looked at if Transport is set.
 	Upstream TransportOptions
 
-	// Log takes the access log at level info. Nil means no log.
+	// AccessLog takes a line for each request. Nil means none.
+	AccessLog *AccessLog
+	// Log takes everything else. Nil means no log.
 	Log *logrus.Logger
 	// Observe is told of every finished exchange, in the request's own goroutine: it must not block
 	// and must be safe for concurrent use. Nil is allowed.

@@ -37,7 +37,9 @@ type app struct {
 	*config.Config
 	store  stores.Store
 	logger *logrus.Logger
-	stderr io.Writer
+	// accessLog takes a line for each request. Nil takes none.
+	accessLog *proxy.AccessLog
+	stderr    io.Writer
 	// dropped returns how many lines of the log nobody took. Nil where lines do not go through a queue.
 	dropped func() uint64
 	// environ is where systemd says which sockets it opened and where it wants to hear from us.

@@ -142,7 +142,7 @@ func (r *running) proxyConfig() proxy.Config {
 	}
 	c.ReplayTotal = r.replayTotal(c.TempDir)
 	c.Transport = r.transport
-	c.Log = r.logger
+	c.Log, c.AccessLog = r.logger, r.accessLog
 	c.Observe = func(x proxy.Exchange) { r.admin.ObserveRequest(x) }
 	return c
 }

@@ -32,6 +32,14 @@ func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *log
 	return logger
 }
 
+// newAccessLog returns the access log that goes with newLogger's log. Nil means that level leaves it out.
+func newAccessLog(w io.Writer, level logrus.Level, format string, r *redactor) *proxy.AccessLog {
+	if level < logrus.InfoLevel {
+		return nil
+	}
+	return &proxy.AccessLog{Out: w, JSON: format == "json", Redact: r.clean}
+}
+
 // captureStandardLog sends what libraries write with package log to logger, until restore is called.
 // net/http does so on its own account, and quotes bytes of the peer.
 func captureStandardLog(logger *logrus.Logger) (restore func()) {

@@ -51,9 +51,10 @@ func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error)
 
 // app returns one that has a log and no store yet. What a person should look at is logged.
 func (p *program) app(c *config.Config) *app {
+	secrets := newRedactor(c.Secrets)
 	a := &app{
 		Config: c, stderr: p.Stderr, environ: p.Environ, version: buildVersion(p.Version).version, ending: p.ending,
-		logger: newLogger(p.log, c.LogLevel, c.LogFormat, newRedactor(c.Secrets)),
+		logger: newLogger(p.log, c.LogLevel, c.LogFormat, secrets), accessLog: newAccessLog(p.log, c.LogLevel, c.LogFormat, secrets),
 	}
 	if queue, ok := p.log.(*logqueue.Queue); ok {
 		a.dropped = queue.Dropped

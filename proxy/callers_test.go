@@ -127,13 +127,11 @@ func TestCallerMistakesAreReportedTogether(t *testing.T) {
 		{Name: "odd", Key: tokens.NewSecret(acmeKey), Account: "No!"},
 	}
 	cfg.RequireHeader = RequiredHeader{Name: "Host", Value: tokens.NewSecret("x")}
-	cfg.AllowRoutes = []string{"GET", "get /a", "FETCH /a", "GET a", "GET /a?b", "GET /%61"}
 	_, err := New(cfg)
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"has no name", `"empty" is empty`, `"same" are the same`, `"No!"`, "required header Host",
-		`"GET"`, `"get /a"`, `"FETCH /a"`, `"GET a"`, `"GET /a?b"`, `"GET /%61"`} {
+	for _, want := range []string{"has no name", `"empty" is empty`, `"same" are the same`, `"No!"`, "required header Host"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not mention %s: %v", want, err)
 		}

@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -15,9 +17,29 @@ func status(h http.Handler, method, target string) int {
 	return w.Code
 }
 
+func mustRoutes(texts ...string) []Route {
+	var routes []Route
+	for _, text := range texts {
+		route, err := ParseRoute(text)
+		if err != nil {
+			panic(err)
+		}
+		routes = append(routes, route)
+	}
+	return routes
+}
+
+func TestRoutesThatAreNone(t *testing.T) {
+	for _, text := range []string{"", "GET", "get /a", "FETCH /a", "GET a", "GET /a?b", "GET /%61"} {
+		if route, err := ParseRoute(text); err == nil || !strings.Contains(err.Error(), strconv.Quote(text)) || route.methods != nil {
+			t.Errorf("%q: got the route %+v and the error %v, want an error that repeats it", text, route, err)
+		}
+	}
+}
+
 func TestAllowedRoutes(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) {
-		c.AllowRoutes = []string{"GET /public/v1/documents*", "POST,PATCH /public/v1/documents/*/send", "* /public/v1/contacts"}
+		c.AllowRoutes = mustRoutes("GET /public/v1/documents*", "POST,PATCH /public/v1/documents/*/send", "* /public/v1/contacts")
 	}})
 	row := func(method, target, code string) guardCase {
 		return guardCase{method + " " + target, request(method, target, "localhost", "Content-Length: 0"), code}
@@ -57,7 +79,7 @@ func TestAllowedRoutes(t *testing.T) {
 }
 
 func TestAllowedRouteIsForwardedAsItCame(t *testing.T) {
-	g := newRig(t, rigOptions{configure: func(c *Config) { c.AllowRoutes = []string{"GET /public/v1/documents/*"} }})
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.AllowRoutes = mustRoutes("GET /public/v1/documents/*") }})
 	g.raw(get("/public/v1/%64ocuments/a%7Cb?x=%zz"))
 	if got := g.upstream.seen(); len(got) != 1 || got[0].Target != "/public/v1/%64ocuments/a%7Cb?x=%zz" {
 		t.Errorf("upstream got %+v", got)
@@ -94,10 +116,7 @@ func TestMethodOverridesAreDroppedUnderAPolicy(t *testing.T) {
 // FuzzPolicy states the rule a second time, naively: no decoding of an allowed path may lie outside of
 // the one allowed directory.
 func FuzzPolicy(f *testing.F) {
-	p, err := newPolicy(false, []string{"GET /ok/*"})
-	if err != nil {
-		f.Fatal(err)
-	}
+	p := policy{routes: mustRoutes("GET /ok/*")}
 	for _, seed := range []string{"/ok/x", "/ok", "/%6fk/", "/ok%2f", "/no/ok/", "/%256fk/x", "//ok/", "/ok/%00"} {
 		f.Add(seed)
 	}

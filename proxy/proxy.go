@@ -82,8 +82,7 @@ var _ http.Handler = (*Proxy)(nil)
 func New(cfg Config) (*Proxy, error) {
 	guard, errGuard := NewGuard(GuardConfig{AllowHosts: cfg.AllowHosts, AllowOrigins: cfg.AllowOrigins, ClientKeys: len(cfg.ClientKeys) > 0})
 	callers, errCallers := newCallers(cfg.ClientKeys, cfg.RequireHeader)
-	policy, errPolicy := newPolicy(cfg.ReadOnly, cfg.AllowRoutes)
-	if err := errors.Join(cfg.check(), errGuard, errCallers, errPolicy); err != nil {
+	if err := errors.Join(cfg.check(), errGuard, errCallers); err != nil {
 		return nil, err
 	}
 	p := &Proxy{
@@ -91,7 +90,7 @@ func New(cfg Config) (*Proxy, error) {
 		guard:    guard,
 		callers:  callers,
 		paths:    newPathRules(cfg.API, cfg.TokenURL),
-		policy:   policy,
+		policy:   policy{readOnly: cfg.ReadOnly, routes: cfg.AllowRoutes},
 		base:     basePath(cfg.API),
 		log:      cfg.Log,
 		refusals: newLineLimit(),
@@ -240,10 +239,8 @@ type Config struct {
 	// RequireHeader must come with every request. The zero value asks for none.
 	RequireHeader RequiredHeader
 
-	// AllowRoutes are all that is forwarded, as "GET /public/v1/documents*": methods, separated by commas
-	// or * for all, and a decoded path in which * stands for the rest at the end, and elsewhere for what
-	// lies between two slashes. Nil allows every route.
-	AllowRoutes []string
+	// AllowRoutes are all that is forwarded. Nil allows every route.
+	AllowRoutes []Route
 	// ReadOnly refuses every method but GET, HEAD and OPTIONS.
 	ReadOnly bool
 

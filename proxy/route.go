@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -278,48 +277,35 @@ func portOf(u *url.URL) string {
 // policy narrows what may be asked of the API. The zero value allows everything.
 type policy struct {
 	readOnly bool
-	routes   []routeRule // none: all
+	routes   []Route // none: all
 }
 
-// routeRule allows some methods on some paths.
-type routeRule struct {
+// Route allows some methods on some paths. ParseRoute makes it; the zero value allows nothing.
+type Route struct {
+	text    string // as it was written
 	methods []string
 	path    *regexp.Regexp
 }
 
-func newPolicy(readOnly bool, routes []string) (policy, error) {
-	p := policy{readOnly: readOnly}
-	var errs []error
-	for _, text := range routes {
-		rule, err := parseRoute(text)
-		errs = append(errs, err)
-		p.routes = append(p.routes, rule)
-	}
-	return p, errors.Join(errs...)
-}
+// String returns the route as it was written.
+func (r Route) String() string { return r.text }
 
-// CheckRoute returns what is wrong with an entry of Config.AllowRoutes.
-func CheckRoute(text string) error {
-	_, err := parseRoute(text)
-	return err
-}
-
-// parseRoute reads "GET /public/v1/documents*". Several methods are separated by commas, and * stands for
+// ParseRoute reads "GET /public/v1/documents*". Several methods are separated by commas, and * stands for
 // all of them. In the path, * stands for the rest at the end and elsewhere for what lies between two
 // slashes.
-func parseRoute(text string) (routeRule, error) {
+func ParseRoute(text string) (Route, error) {
 	methods, path, _ := strings.Cut(strings.TrimSpace(text), " ")
 	path = strings.TrimSpace(path)
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \t?#%\\") {
-		return routeRule{}, fmt.Errorf(`allowed route %q: want methods and a decoded path, like "GET /public/v1/documents*"`, text)
+		return Route{}, fmt.Errorf(`allowed route %q: want methods and a decoded path, like "GET /public/v1/documents*"`, text)
 	}
-	rule := routeRule{methods: strings.Split(methods, ",")}
+	rule := Route{text: text, methods: strings.Split(methods, ",")}
 	if methods == "*" {
 		rule.methods = strings.Split(allowedMethods, ", ")
 	}
 	for _, m := range rule.methods {
 		if !methodAllowed(m) {
-			return routeRule{}, fmt.Errorf("allowed route %q: %q is not a method of the API; they are %s", text, m, allowedMethods)
+			return Route{}, fmt.Errorf("allowed route %q: %q is not a method of the API; they are %s", text, m, allowedMethods)
 		}
 	}
 	if slices.Contains(rule.methods, http.MethodGet) {
@@ -371,8 +357,8 @@ func cutEnd(path string) string {
 }
 
 func (p policy) allows(method, path string) bool {
-	return slices.ContainsFunc(p.routes, func(r routeRule) bool {
-		return slices.Contains(r.methods, method) && r.path.MatchString(path)
+	return slices.ContainsFunc(p.routes, func(r Route) bool {
+		return slices.Contains(r.methods, method) && r.path.MatchString(path) // a zero Route has no methods
 	})
 }
 

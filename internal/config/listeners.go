@@ -80,14 +80,16 @@ func (c *checker) guard(s *ListenSettings) {
 			c.fail("allow-origin", err.Error(), "write it like https://app.example.com, without a path")
 		}
 	}
-	for _, route := range s.AllowRoute {
-		if err := proxy.CheckRoute(route); err != nil {
+	for _, text := range s.AllowRoute {
+		route, err := proxy.ParseRoute(text)
+		if err != nil {
 			c.fail("allow-route", err.Error(), "write it like 'GET /public/v1/documents*', with the path decoded")
 		}
+		c.Proxy.AllowRoutes = append(c.Proxy.AllowRoutes, route)
 	}
 	c.AdminKeyFile = s.AdminKeyFile
 	c.Proxy.AllowHosts, c.Proxy.AllowOrigins = s.AllowHost, s.AllowOrigin
-	c.Proxy.AllowRoutes, c.Proxy.ReadOnly = s.AllowRoute, s.ReadOnly
+	c.Proxy.ReadOnly = s.ReadOnly
 }
 
 func (c *checker) requireHeader(text string) {

@@ -300,15 +300,14 @@ func (c *call) bodyProblem() *problem.Problem {
 // problemOf turns an error on the way to the API into an answer. Errors themselves are not shown:
 // they name addresses.
 func (c *call) problemOf(err error) *problem.Problem {
-	if p, ok := TokenProblem(c.Account, err); ok {
-		return &p
+	if code, ok := TokenCode(err); ok {
+		return tokenProblem(c.Account, code, err)
 	}
 	return upstreamProblem(err)
 }
 
-// TokenProblem returns what people are told about an error of a TokenSource. ok is false for other errors.
-func TokenProblem(account string, err error) (p problem.Problem, ok bool) {
-	var unavailable *tokens.UnavailableError
+// TokenCode returns the code of an error of a TokenSource. ok is false for other errors.
+func TokenCode(err error) (code problem.Code, ok bool) {
 	for _, known := range []struct {
 		err  error
 		code problem.Code
@@ -320,20 +319,26 @@ func TokenProblem(account string, err error) (p problem.Problem, ok bool) {
 		{tokens.ErrRefreshUnavailable, problem.RefreshUnavailable},
 		{tokens.ErrStoreUnavailable, problem.StoreUnavailable},
 	} {
-		if !errors.Is(err, known.err) {
-			continue
+		if errors.Is(err, known.err) {
+			return known.code, true
 		}
-		p = problem.Of(known.code, "account", account, "login", problem.LoginCommand(account))
-		if cause := new(tokens.CauseError); errors.As(err, &cause) && cause.Code == tokens.CauseOtherIssuer {
-			other := problem.Of(problem.OtherIssuer, "stored", cause.Stored, "configured", cause.Configured, "login", problem.LoginCommand(account))
-			p.Detail, p.Hint = other.Detail, other.Hint
-		}
-		if p.RetryAfter > 0 && errors.As(err, &unavailable) && unavailable.RetryAfter > 0 {
-			p.RetryAfter = unavailable.RetryAfter
-		}
-		return p, true
 	}
-	return problem.Problem{}, false
+	return "", false
+}
+
+// tokenProblem returns what clients are told when there is no token.
+func tokenProblem(account string, code problem.Code, err error) *problem.Problem {
+	p := problem.Of(code, "account", account, "login", problem.LoginCommand(account))
+	var cause *tokens.CauseError
+	if errors.As(err, &cause) && cause.Code == tokens.CauseOtherIssuer {
+		other := problem.Of(problem.OtherIssuer, "stored", cause.Stored, "configured", cause.Configured, "login", problem.LoginCommand(account))
+		p.Detail, p.Hint = other.Detail, other.Hint
+	}
+	var unavailable *tokens.UnavailableError
+	if p.RetryAfter > 0 && errors.As(err, &unavailable) && unavailable.RetryAfter > 0 {
+		p.RetryAfter = unavailable.RetryAfter
+	}
+	return &p
 }
 
 // upstreamProblem classifies what http.Transport says.

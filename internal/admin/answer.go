@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -62,29 +63,16 @@ func aboutAccount(account string) []string {
 	return []string{"account", account, "login", login}
 }
 
-// problemCodes are the answers to what the Manager returns.
-var problemCodes = []struct {
-	err  error
-	code problem.Code
-}{
-	{tokens.ErrUnknownAccount, problem.UnknownAccount},
-	{tokens.ErrLoginRequired, problem.LoginRequired},
-	{tokens.ErrClientNotConfigured, problem.ClientNotConfigured},
-	{tokens.ErrClientRefused, problem.ClientRefused},
-	{tokens.ErrRefreshUnavailable, problem.RefreshUnavailable},
-	{tokens.ErrStoreUnavailable, problem.StoreUnavailable},
-	{tokens.ErrAPIKey, problem.APIKeyAccount},
-}
-
 // problemOf turns an error of the Manager into an answer.
 func problemOf(account string, err error) problem.Problem {
-	p := problem.Of(problem.Internal)
-	for _, row := range problemCodes {
-		if errors.Is(err, row.err) {
-			p = problem.Of(row.code, about(account)...)
-			break
-		}
+	code, ok := proxy.TokenCode(err)
+	switch {
+	case errors.Is(err, tokens.ErrAPIKey):
+		code = problem.APIKeyAccount
+	case !ok:
+		code = problem.Internal
 	}
+	p := problem.Of(code, about(account)...)
 	var u *tokens.UnavailableError
 	if errors.As(err, &u) {
 		if u.RetryAfter > 0 {

@@ -205,7 +205,7 @@ func (h *Handler) makeLink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	redirect := h.config.Login.RedirectURL
-	if listen.IsLoopbackHost(redirect.Hostname()) && (h.config.Address == nil || port(redirect) != port(h.config.Address)) {
+	if listen.IsLoopbackHost(redirect.Hostname()) && (h.config.Address == nil || listen.PortOf(redirect) != listen.PortOf(h.config.Address)) {
 		problem.Of(problem.CallbackElsewhere, append(about(wanted.Account), "redirect", redirect.String())...).Write(w)
 		return
 	}
@@ -224,23 +224,13 @@ func (h *Handler) linkToConsole(w http.ResponseWriter) {
 		return
 	}
 	u := url.URL{Scheme: at.Scheme, Host: at.Host, Path: "/"}
-	if redirect := h.config.Login.RedirectURL; listen.IsLoopbackHost(redirect.Hostname()) && redirect.Scheme == at.Scheme && port(redirect) == port(at) {
+	if redirect := h.config.Login.RedirectURL; listen.IsLoopbackHost(redirect.Hostname()) && redirect.Scheme == at.Scheme && listen.PortOf(redirect) == listen.PortOf(at) {
 		u.Host = redirect.Host // a login that begins there comes back there
 	}
 	if h.locked() {
 		u.Fragment = "/enter/" + h.links.issue(forConsole)
 	}
 	writeJSON(w, http.StatusOK, Link{u.String()})
-}
-
-func port(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case u.Scheme == "https":
-		return "443"
-	}
-	return "80"
 }
 
 // openLink begins a session for who has a link to the console.

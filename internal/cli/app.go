@@ -348,7 +348,7 @@ func (r *running) checkRedirect() {
 	if r.Login.RedirectURL == nil || !listen.IsLoopbackHost(r.Login.RedirectURL.Hostname()) || len(r.adminListeners) == 0 {
 		return
 	}
-	if config.PortOf(r.Login.RedirectURL) != strconv.Itoa(portOfListeners(r.adminListeners)) {
+	if listen.PortOf(r.Login.RedirectURL) != strconv.Itoa(portOfListeners(r.adminListeners)) {
 		r.logger.WithField("redirect_url", r.Login.RedirectURL.String()).
 			Warn("the admin listener is not where the redirect URL points: only login --paste can work")
 	}

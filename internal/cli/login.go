@@ -209,7 +209,7 @@ func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts)
 
 // serveLogin serves the handler that a proxy would, as long as the login takes.
 func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
-	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), config.PortOf(c.redirect)))
+	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), listen.PortOf(c.redirect)))
 	if err != nil || !at.Loopback() || c.redirect.Scheme != "http" {
 		return nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
 	}

@@ -171,7 +171,7 @@ func (c *checker) listeners() {
 
 // dialled returns where a connection for u is opened, as far as the settings say.
 func (c *checker) dialled(u *url.URL) (host, port string) {
-	host, port = u.Hostname(), PortOf(u)
+	host, port = u.Hostname(), listen.PortOf(u)
 	if to := c.Upstream.ConnectTo[net.JoinHostPort(host, port)]; to != "" {
 		host, port, _ = net.SplitHostPort(to) // which was checked
 	}

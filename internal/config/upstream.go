@@ -98,7 +98,7 @@ func (c *checker) connectTo(address string) {
 		return
 	}
 	api := c.Upstream.API
-	c.Upstream.ConnectTo = map[string]string{net.JoinHostPort(api.Hostname(), PortOf(api)): address}
+	c.Upstream.ConnectTo = map[string]string{net.JoinHostPort(api.Hostname(), listen.PortOf(api)): address}
 }
 
 // forwardProxy refuses an HTTPS_PROXY that net/http would ignore without a word. Its value may hold a password.
@@ -118,17 +118,6 @@ func (c *checker) forwardProxy() {
 }
 
 func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" }
-
-// PortOf returns the port of u, also if it is the scheme's own.
-func PortOf(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case u.Scheme == "https":
-		return "443"
-	}
-	return "80"
-}
 
 func (c *checker) roots(path string) *x509.CertPool {
 	if path == "" {

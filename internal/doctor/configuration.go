@@ -155,9 +155,9 @@ func (x *examination) redirectURL(context.Context) []Finding {
 	case at.Port == 0 && x.config.Login.RedirectURL == nil:
 		return []Finding{warning("--admin-listen picks another port at every start, and with it another redirect URL",
 			"give --admin-listen a fixed port, or sign in with login --paste")}
-	case listen.IsLoopbackHost(u.Hostname()) && !at.Reaches(u.Hostname(), config.PortOf(u)):
+	case listen.IsLoopbackHost(u.Hostname()) && !at.Reaches(u.Hostname(), listen.PortOf(u)):
 		return []Finding{warning(fmt.Sprintf("PandaDoc sends browsers to %s, and the admin listener is %s", u, at),
-			"set --admin-listen to "+u.Hostname()+":"+config.PortOf(u)+", or register "+config.Login{}.Redirect(int(at.Port)).String()+
+			"set --admin-listen to "+u.Hostname()+":"+listen.PortOf(u)+", or register "+config.Login{}.Redirect(int(at.Port)).String()+
 				" at PandaDoc and set --redirect-url to it; login --paste works in any case")}
 	case !listen.IsLoopbackHost(u.Hostname()):
 		return []Finding{fine(register + ", and lead to the admin listener " + at.String())}

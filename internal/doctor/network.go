@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 )
@@ -106,7 +105,7 @@ func proxyURL(u *url.URL) bool {
 
 // tryForwardProxy names the proxy by its host: its URL may hold a password.
 func tryForwardProxy(ctx context.Context, r *reached) Finding {
-	address := net.JoinHostPort(r.via.Hostname(), config.PortOf(r.via))
+	address := net.JoinHostPort(r.via.Hostname(), listen.PortOf(r.via))
 	conn, err := (&net.Dialer{Timeout: checkTimeout / 4}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return failing(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY), which does not answer: %v", r.Host, address, listen.Bare(err)),
@@ -125,7 +124,7 @@ func (x *examination) names(ctx context.Context) (found []Finding) {
 }
 
 func (x *examination) lookUp(ctx context.Context, r *reached) Finding {
-	host, port := r.Hostname(), config.PortOf(r.URL)
+	host, port := r.Hostname(), listen.PortOf(r.URL)
 	to := x.config.Upstream.ConnectTo[net.JoinHostPort(host, port)]
 	switch {
 	case r.via != nil:

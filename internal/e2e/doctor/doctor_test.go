@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"pandadoc-auth-proxy/internal/e2e/program"
 	"slices"
 	"strings"
 	"testing"
@@ -104,7 +105,7 @@ func TestRefreshShowsWhatLookingCannot(t *testing.T) {
 			}
 
 			w.env["CLIENT_SECRET"] = w.emulator.Info["client_secret"]
-			w.env["ADMIN_LISTEN"] = "localhost:" + freePort(t) // not that of the proxy with the wrong secret
+			w.env["ADMIN_LISTEN"] = "localhost:" + program.FreePort(t) // not that of the proxy with the wrong secret
 			w.spendElsewhere()
 			d = w.doctor("--refresh")
 			found = d.find("refresh")

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -70,21 +69,10 @@ func newWard(t *testing.T) *ward {
 	w.env = map[string]string{
 		"API_URL": info["api"], "TOKEN_URL": info["token_url"], "AUTHORIZE_URL": info["authorize_url"],
 		"CLIENT_ID": info["client_id"], "CLIENT_SECRET": info["client_secret"], "REFRESH_TOKEN": info["refresh_token"],
-		"STORE": "file:" + w.dir, "LISTEN": "localhost:" + freePort(t), "ADMIN_LISTEN": "localhost:" + freePort(t),
+		"STORE": "file:" + w.dir, "LISTEN": "localhost:" + program.FreePort(t), "ADMIN_LISTEN": "localhost:" + program.FreePort(t),
 	}
 	w.secrets = []string{info["client_secret"], info["refresh_token"]}
 	return w
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
 
 func (w *ward) environ() []string {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -42,19 +41,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	return &site{T: t, emulator: program.Emulate(t), store: "file:" + filepath.Join(t.TempDir(), "store"), admin: "localhost:" + freePort(t), home: t.TempDir()}
-}
-
-// freePort returns a port that nobody uses now. A redirect URL must name its port before anyone listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return &site{T: t, emulator: program.Emulate(t), store: "file:" + filepath.Join(t.TempDir(), "store"), admin: "localhost:" + program.FreePort(t), home: t.TempDir()}
 }
 
 // env is what the user has in the environment: where the emulator is, and who the client is.

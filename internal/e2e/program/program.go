@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -273,4 +274,16 @@ func (p *Process) Want(path string, status int) []byte {
 		p.t.Errorf("GET %s = %d %s, want %d", path, got, body[:min(300, len(body))], status)
 	}
 	return body
+}
+
+// FreePort returns a port that nobody uses now. A redirect URL must name its port before anyone listens.
+func FreePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
 }

@@ -1,6 +1,11 @@
 package problem
 
-import "errors"
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+)
 
 // hinted is an error with the next thing to try. Any error with a method Hint() string is one.
 type hinted struct {
@@ -23,6 +28,28 @@ func HintOf(err error) string {
 	var h interface{ Hint() string }
 	if errors.As(err, &h) {
 		return h.Hint()
+	}
+	return ""
+}
+
+// TLSHint returns the next thing to try if err is a failure of TLS with a server that a setting names, or "".
+func TLSHint(err error) string {
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var verify *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &name):
+		return "name the server by a name that its certificate holds, or have one made that holds this name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the certificate of the server, or set the clock of this machine"
+	case errors.As(err, &verify):
+		return "name the root certificate of the server with --ca-file"
+	case errors.As(err, &record):
+		return "the server does not speak TLS there: check scheme and port"
+	case errors.As(err, &network) && network.Op == "remote error":
+		return "the server refused this client's TLS: let it ask clients for no certificate (Redis: tls-auth-clients no)"
 	}
 	return ""
 }

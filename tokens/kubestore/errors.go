@@ -2,7 +2,6 @@ package kubestore
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,11 +93,10 @@ func (s *Store) fail(op, what string, err error) error {
 }
 
 func (s *Store) hint(op, what string, err error) string {
-	var verify *tls.CertificateVerificationError
 	var e *statusError
 	switch {
-	case errors.As(err, &verify):
-		return "name the root certificate of the API server with --ca-file"
+	case problem.TLSHint(err) != "":
+		return problem.TLSHint(err)
 	case !errors.As(err, &e):
 		return "check that the API server can be reached: " + s.api.base.Host
 	case e.code == http.StatusUnauthorized:

@@ -2,8 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +21,7 @@ var (
 // is starting or being replaced.
 func passing(err error) bool {
 	switch {
-	case err == nil, errors.Is(err, tokens.ErrConflict), errors.Is(err, errForeign), errors.Is(err, errReplicas), isTLS(err):
+	case err == nil, errors.Is(err, tokens.ErrConflict), errors.Is(err, errForeign), errors.Is(err, errReplicas), problem.TLSHint(err) != "":
 		return false
 	case answered(err):
 		return code(err, "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS")
@@ -55,13 +53,6 @@ func code(err error, codes ...string) bool {
 		}
 	}
 	return false
-}
-
-func isTLS(err error) bool {
-	var record tls.RecordHeaderError
-	var verify *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	return errors.As(err, &record) || errors.As(err, &verify) || errors.As(err, &authority)
 }
 
 func (s *Store) wrap(op, key string, err error) error {
@@ -102,8 +93,8 @@ func (s *Store) hint(err error) string {
 		return "name the master and not a replica; with Sentinel, add ?master_name=NAME"
 	case code(err, "MOVED", "ASK", "CROSSSLOT"):
 		return "the server is part of a cluster: add ?cluster=true"
-	case isTLS(err):
-		return "check that the server speaks TLS (rediss://) or does not (redis://), and name its root with --ca-file"
+	case problem.TLSHint(err) != "":
+		return problem.TLSHint(err)
 	case answered(err):
 		return "see the log of the server"
 	}

@@ -4,12 +4,14 @@
 //	server.Kill()
 //	server.Restart()
 //
-// A test is skipped where no redis-server is installed.
+// PANDADOC_TEST_REDIS_SERVER names another program than redis-server, such as valkey-server. A test is skipped where
+// there is none.
 package redistest
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +36,9 @@ type Server struct {
 	port string
 	dir  string
 	args []string
+	// tlsPort and root are empty if the server does not speak TLS.
+	tlsPort string
+	root    []byte
 	// instead are arguments in place of the usual ones.
 	instead []string
 
@@ -45,14 +50,16 @@ type Server struct {
 // Start starts a server with more arguments, and stops it at the end of the test.
 func Start(t *testing.T, args ...string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed")
+	if _, err := exec.LookPath(program()); err != nil {
+		t.Skip(program() + " is not installed")
 	}
 	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: args}
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s
 }
+
+func program() string { return cmp.Or(os.Getenv("PANDADOC_TEST_REDIS_SERVER"), "redis-server") }
 
 // Watch starts a Sentinel that watches s under the name "tokens", and fails over within seconds.
 func (s *Server) Watch() *Server {
@@ -88,10 +95,10 @@ func (s *Server) Restart() {
 		args = append(append([]string{}, s.instead...), "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
 	}
 	s.log = &output{}
-	s.process = exec.Command("redis-server", args...)
+	s.process = exec.Command(program(), args...)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	if err := s.process.Start(); err != nil {
-		s.t.Fatalf("start redis-server: %v", err)
+		s.t.Fatalf("start %s: %v", program(), err)
 	}
 	ended := make(chan struct{})
 	s.ended = ended

@@ -1,9 +1,11 @@
 package kubestore_test
 
 import (
+	"bytes"
 	"crypto/rand"
-	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -65,17 +67,7 @@ func wantError(t *testing.T, err error, text, hint string) {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Suite{Lists: true, Watches: true, New: func(t *testing.T) storetest.Place {
-		server := kubetest.Start(t, kubetest.Everything)
-		place := placeAt(server.URL(), kubetest.Namespace, "")
-		place.Read = func(t *testing.T, account string) []byte {
-			return recordIn(t, server.Get("pandadoc-auth-proxy-"+account))
-		}
-		place.Write = func(_ *testing.T, account string, data []byte) {
-			server.Put("pandadoc-auth-proxy-"+account, func(s kubetest.Secret) { s["data"] = encoded(string(data)) })
-		}
-		return place
-	}}.Run(t)
+	suite(t, func(t *testing.T) *url.URL { return kubetest.Start(t, kubetest.Everything).URL() }, kubetest.Namespace)
 }
 
 // The same suite over a real API server.
@@ -88,33 +80,76 @@ func TestStoreOverARealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	suite(t, func(*testing.T) *url.URL { return u }, "default")
+}
+
+func suite(t *testing.T, server func(*testing.T) *url.URL, namespace string) {
+	t.Helper()
 	storetest.Suite{Lists: true, Watches: true, New: func(t *testing.T) storetest.Place {
-		return placeAt(u, "default", "test-"+strings.ToLower(rand.Text()[:8]))
+		u, prefix := server(t), "test-"+strings.ToLower(rand.Text()[:8])
+		secrets := u.JoinPath("api/v1/namespaces", namespace, "secrets")
+		return storetest.Place{
+			Server: u.Host,
+			Open: func(t *testing.T, via string, keys *tokens.Codec) tokens.Store {
+				at := *u
+				at.Host = via
+				return open(t, kubestore.Options{URL: &at, Namespace: namespace, Prefix: prefix, Codec: keys})
+			},
+			Read: func(t *testing.T, account string) []byte {
+				var found secret
+				call(t, http.MethodGet, secrets.JoinPath(prefix+"-"+account), nil, &found)
+				return found.Data["record"]
+			},
+			Write: func(t *testing.T, account string, data []byte) {
+				written := secret{Kind: "Secret", API: "v1", Data: map[string][]byte{"record": data}}
+				written.Metadata.Name = prefix + "-" + account
+				at := secrets.JoinPath(written.Metadata.Name)
+				if call(t, http.MethodPost, secrets, written, nil) == http.StatusConflict {
+					call(t, http.MethodGet, at, nil, &written)
+					written.Data["record"] = data
+					call(t, http.MethodPut, at, written, nil)
+				}
+			},
+		}
 	}}.Run(t)
 }
 
-func placeAt(u *url.URL, namespace, prefix string) storetest.Place {
-	return storetest.Place{Server: u.Host, Open: func(t *testing.T, via string, keys *tokens.Codec) tokens.Store {
-		at := *u
-		at.Host = via
-		return open(t, kubestore.Options{URL: &at, Namespace: namespace, Prefix: prefix, Codec: keys})
-	}}
+// secret is what a client of the suite needs of a Secret.
+type secret struct {
+	Kind     string `json:"kind"`
+	API      string `json:"apiVersion"`
+	Metadata struct {
+		Name    string            `json:"name"`
+		Labels  map[string]string `json:"labels,omitempty"`
+		Version string            `json:"resourceVersion,omitempty"`
+	} `json:"metadata"`
+	Data map[string][]byte `json:"data"`
 }
 
-// encoded returns the data of a Secret with a record, and recordIn the record of a Secret.
-func encoded(text string) map[string]any {
-	return map[string]any{"record": base64.StdEncoding.EncodeToString([]byte(text))}
-}
-
-func recordIn(t *testing.T, secret kubetest.Secret) []byte {
+// call makes a request as kubectl would, and returns the status of the answer.
+func call(t *testing.T, method string, at *url.URL, body any, into *secret) int {
 	t.Helper()
-	data, _ := secret["data"].(map[string]any)
-	text, _ := data["record"].(string)
-	record, err := base64.StdEncoding.DecodeString(text)
+	text, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return record
+	r, err := http.NewRequestWithContext(t.Context(), method, at.String(), bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if into != nil {
+		err = json.NewDecoder(answer.Body).Decode(into)
+	}
+	if err != nil || answer.StatusCode >= 400 && answer.StatusCode != http.StatusConflict {
+		t.Fatalf("%s %s: %v, %v", method, at, answer.Status, err)
+	}
+	return answer.StatusCode
 }
 
 func TestNamedRightsAreEnoughForPreparedSecrets(t *testing.T) {

@@ -3,8 +3,16 @@
 package chaos
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,7 +39,8 @@ type machines struct {
 	// holds returns all that the engine would have on its disk.
 	holds func() string
 
-	redis *redistest.Server // nil on Kubernetes
+	redis      *redistest.Server // nil on Kubernetes
+	kubernetes *kubetest.Server  // nil on Redis, and over a real API server
 }
 
 // onEngines runs f on Redis and on Kubernetes.
@@ -76,21 +85,68 @@ func newRedis(t *testing.T, args ...string) *machines {
 	return w
 }
 
+// newKubernetes uses the API server of PANDADOC_TEST_KUBERNETES_URL if there is one, and else our strict one.
 func newKubernetes(t *testing.T) *machines {
 	t.Helper()
-	server := kubetest.Start(t, kubetest.Everything)
-	w := &machines{world: newWorld(t), args: []string{"--store", "kubernetes:" + kubetest.Namespace + "/proxy", "--kubernetes-url", server.URL().String()}}
+	w := &machines{world: newWorld(t)}
+	if text := os.Getenv("PANDADOC_TEST_KUBERNETES_URL"); text != "" {
+		w.inKubernetes(w.counted(text), "default", "test-"+strings.ToLower(rand.Text()[:8]))
+		return w
+	}
+	w.kubernetes = kubetest.Start(t, kubetest.Everything)
+	w.inKubernetes(w.kubernetes.URL(), kubetest.Namespace, "proxy")
+	w.calls = func() int { total, _ := w.kubernetes.Requests(); return total }
+	w.holds = func() string { return string(w.kubernetes.Dump()) }
+	return w
+}
+
+func (w *machines) inKubernetes(u *url.URL, namespace, prefix string) {
+	w.args = []string{"--store", "kubernetes:" + namespace + "/" + prefix, "--kubernetes-url", u.String()}
 	w.open = func(keys *tokens.Codec) tokens.Store {
-		s, err := kubestore.Open(kubestore.Options{URL: server.URL(), Namespace: kubetest.Namespace, Prefix: "proxy", Codec: keys})
+		s, err := kubestore.Open(kubestore.Options{URL: u, Namespace: namespace, Prefix: prefix, Codec: keys})
 		if err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
 		return s
 	}
-	w.calls = func() int { total, _ := server.Requests(); return total }
-	w.holds = func() string { return string(server.Dump()) }
 	w.shared = w.open(nil)
-	return w
+}
+
+// counted stands before a real API server and counts requests. It sets calls and holds.
+func (w *machines) counted(text string) *url.URL {
+	w.t.Helper()
+	target, err := url.Parse(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var calls atomic.Int64
+	relay := &httputil.ReverseProxy{FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
+		calls.Add(1)
+		r.SetURL(target)
+	}}
+	server := httptest.NewServer(relay)
+	w.t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	w.calls = func() int { return int(calls.Load()) }
+	w.holds = func() string {
+		answer, err := http.Get(target.JoinPath("api/v1/namespaces/default/secrets").String())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		all, err := io.ReadAll(answer.Body)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return string(all)
+	}
+	u, err := url.Parse(server.URL)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u
 }
 
 // pod starts a process that has nothing but the engine.

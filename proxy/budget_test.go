@@ -5,12 +5,13 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"pandadoc-auth-proxy/proxy/spool"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+
+	"pandadoc-auth-proxy/proxy/spool"
 )
 
 func TestReplayBudgets(t *testing.T) {

@@ -9,11 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"pandadoc-auth-proxy/internal/problem"
-	"pandadoc-auth-proxy/proxy/spool"
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/proxy/spool"
 )
 
 const (

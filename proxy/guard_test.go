@@ -4,9 +4,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"pandadoc-auth-proxy/tokens"
 	"strings"
 	"testing"
+
+	"pandadoc-auth-proxy/tokens"
 )
 
 // guardCase is a request on the wire and the code it is refused with; no code means that it must reach

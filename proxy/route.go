@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"pandadoc-auth-proxy/internal/problem"
 	"regexp"
 	"slices"
 	"strings"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 const (

@@ -145,6 +145,24 @@ func outsideOfTests(s source) (findings []string) {
 	return findings
 }
 
+// ownBlock objects to packages of ours in a block of imports with others: gofmt sorts them in with the standard
+// library, because their paths have no dot.
+func ownBlock(s source) (findings []string) {
+	for i, one := range s.file.Imports {
+		if i == 0 {
+			continue
+		}
+		before := s.file.Imports[i-1]
+		adjacent := s.fset.Position(one.Pos()).Line == s.fset.Position(before.End()).Line+1
+		if adjacent && isOurs(one) != isOurs(before) {
+			findings = append(findings, s.at(one)+": is in one block with packages of another kind")
+		}
+	}
+	return findings
+}
+
+func isOurs(i *ast.ImportSpec) bool { return strings.HasPrefix(i.Path.Value, `"`+module+`/`) }
+
 // noServer objects to tokens having to do with HTTP servers. It calls one server, as a client.
 func noServer(s source) (findings []string) {
 	if s.dir() != "tokens" || s.isTest() {
@@ -180,6 +198,12 @@ func TestImports(t *testing.T) {
 			each(throughTheDoors),
 			"-- proxy/x.go --\npackage proxy\nimport _ \"pandadoc-auth-proxy/tokens/filestore\"\n",
 			"-- proxy/x_test.go --\npackage proxy_test\nimport _ \"pandadoc-auth-proxy/internal/sandbox\"\n",
+		},
+		rule{
+			"our packages have a block of their own", "a reader sees what a file needs of us",
+			each(ownBlock),
+			"-- proxy/x.go --\npackage proxy\nimport (\n\t\"net/url\"\n\t\"pandadoc-auth-proxy/tokens\"\n)\n",
+			"-- proxy/x.go --\npackage proxy\nimport (\n\t\"net/url\"\n\n\t\"pandadoc-auth-proxy/tokens\"\n)\n",
 		},
 		rule{
 			"every package has a rule", "a new package must be thought about",

@@ -2,10 +2,11 @@ package doctor
 
 import (
 	"fmt"
-	"pandadoc-auth-proxy/internal/e2e/program"
 	"slices"
 	"strings"
 	"testing"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
 const fakeToken = "0123456789abcdef0123456789abcdef01234567"

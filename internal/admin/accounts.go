@@ -38,8 +38,10 @@ type AccountHealth struct {
 // Overview is the answer of /api/v1/status.
 type Overview struct {
 	Info
-	State    tokens.State `json:"state"` // as in Readiness
-	Accounts []Account    `json:"accounts"`
+	// Environment is what stands behind Upstream: one of the Environment constants, or "" without a proxy.
+	Environment string       `json:"environment,omitempty"`
+	State       tokens.State `json:"state"` // as in Readiness
+	Accounts    []Account    `json:"accounts"`
 	// RedirectURL is what must be registered at PandaDoc.
 	RedirectURL string `json:"redirect_url"`
 	// HasClientID is false if no login can begin.
@@ -124,6 +126,9 @@ func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
 	answer := Overview{
 		Info: h.config.Info, State: h.overall(all), Accounts: []Account{}, RedirectURL: h.config.Login.RedirectURL.String(),
 		HasClientID: h.config.Login.ClientID != "",
+	}
+	if h.config.Environment != nil {
+		answer.Environment = h.config.Environment()
 	}
 	for _, s := range all {
 		answer.Accounts = append(answer.Accounts, accountOf(s))

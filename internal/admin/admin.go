@@ -64,6 +64,9 @@ type Config struct {
 	Pprof bool
 	// Info is shown by /api/v1/status.
 	Info Info
+	// Environment returns what stands behind the API: one of the Environment constants. It may block for a moment.
+	// Nil leaves it out.
+	Environment func() string
 	// DroppedLogLines returns how many lines of the log nobody took. Nil leaves the metric out.
 	DroppedLogLines func() uint64
 }
@@ -82,8 +85,6 @@ type Info struct {
 	Listeners []string `json:"listeners"`
 	Upstream  string   `json:"upstream"`
 	Store     string   `json:"store"`
-	// Environment is what stands behind Upstream: one of the Environment constants.
-	Environment string `json:"environment"`
 	// CallerHeaders are the header fields that clients of the proxied port must send besides what the API
 	// asks for: a client key, and what the operator requires.
 	CallerHeaders []string  `json:"caller_headers,omitempty"`

@@ -231,25 +231,13 @@ func (r *running) adminConfig(key tokens.Secret) admin.Config {
 			RedirectURL: r.Login.Redirect(portOfListeners(r.adminListeners)), Scope: r.Login.Scope,
 		},
 		DroppedLogLines: r.dropped,
+		Environment:     newEnvironment(r.Upstream.API, r.emulated).name,
 		Info: admin.Info{
-			Environment: r.environment(), Version: r.version, Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),
+			Version: r.version, Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),
 			Store: r.store.Name, StartedAt: time.Now().UTC(),
 			CallerHeaders: r.CallerHeaders(),
 		},
 	}
-}
-
-// environment names what stands behind the proxy, so that nobody takes real data for a toy or the reverse.
-func (r *running) environment() string {
-	switch {
-	case r.emulated:
-		return admin.EnvironmentEmulator
-	case r.Upstream.API.Hostname() == "api.pandadoc.com":
-		return admin.EnvironmentGlobal
-	case r.Upstream.API.Hostname() == "api.pandadoc.eu":
-		return admin.EnvironmentEU
-	}
-	return admin.EnvironmentOther
 }
 
 // tend keeps a connection to the API open while requests are served.

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/sandbox"
+)
+
+const (
+	emulatorPatience = 500 * time.Millisecond
+	askEmulatorAgain = 10 * time.Second
+)
+
+// environment knows what stands behind the proxy, so that nobody takes real data for a toy or the reverse. The
+// emulator listens on loopback only, so only an API there is asked, without a token, when somebody looks.
+type environment struct {
+	api *url.URL
+
+	mu    sync.Mutex // guards the fields below
+	known string     // empty while nobody has answered
+	asked time.Time
+}
+
+func newEnvironment(api *url.URL, emulated bool) *environment {
+	e := &environment{api: api}
+	switch {
+	case emulated:
+		e.known = admin.EnvironmentEmulator
+	case api.Hostname() == "api.pandadoc.com":
+		e.known = admin.EnvironmentGlobal
+	case api.Hostname() == "api.pandadoc.eu":
+		e.known = admin.EnvironmentEU
+	case api.Scheme != "http" || !listen.IsLoopbackHost(api.Hostname()):
+		e.known = admin.EnvironmentOther
+	}
+	return e
+}
+
+// name returns one of admin's Environment constants.
+func (e *environment) name() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.known == "" && time.Since(e.asked) >= askEmulatorAgain {
+		e.asked = time.Now()
+		e.known = ask(e.api)
+	}
+	if e.known == "" {
+		return admin.EnvironmentOther
+	}
+	return e.known
+}
+
+// ask returns what answers at a URL, or "" if nothing does.
+func ask(api *url.URL) string {
+	transport := &http.Transport{DisableKeepAlives: true}
+	client := &http.Client{
+		Transport: transport, Timeout: emulatorPatience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	answer, err := client.Head(api.JoinPath("/").String())
+	if err != nil {
+		return ""
+	}
+	answer.Body.Close()
+	if answer.Header.Get(sandbox.EmulatorHeader) != "" {
+		return admin.EnvironmentEmulator
+	}
+	return admin.EnvironmentOther
+}

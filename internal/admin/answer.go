@@ -114,13 +114,15 @@ type page struct {
 	Title string
 	Text  string
 	Hint  string // the next thing to try; may be empty
-	Next  *link  // nil for none
+	Ways  []link // the first is the one that most people want
 }
 
 // link leads on.
 type link struct{ To, Text string }
 
-const pageStyle = `body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}`
+const pageStyle = `body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}` +
+	`nav a{display:inline-block;margin:.5rem .75rem 0 0;padding:.4rem 1rem;border:1px solid;border-radius:8px;color:inherit;text-decoration:none}` +
+	`nav a:first-child{background:#0b6b43;border-color:#0b6b43;color:#fff}`
 
 var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en">
@@ -131,7 +133,7 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <h1>{{.Title}}</h1>
 <p>{{.Text}}</p>
 {{with .Hint}}<p>{{.}}</p>{{end}}
-{{with .Next}}<p><a href="{{.To}}">{{.Text}}</a></p>{{end}}
+{{with .Ways}}<nav aria-label="What to do next">{{range .}}<a href="{{.To}}">{{.Text}}</a>{{end}}</nav>{{end}}
 </html>
 `))
 

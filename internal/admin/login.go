@@ -75,8 +75,21 @@ func (h *Handler) loginProblem(ctx context.Context, account string) (problem.Pro
 	return problem.Problem{}, false
 }
 
-// pageOf shows a problem to a person.
-func pageOf(p problem.Problem) page { return page{Title: p.Title, Text: p.Detail, Hint: p.Hint} }
+// problemPage shows a problem to a person, with the ways on that there are.
+func (h *Handler) problemPage(w http.ResponseWriter, p problem.Problem, ways ...link) {
+	if h.config.Proxy != nil {
+		ways = append(ways, link{To: "/#/setup", Text: "Go to the console"})
+	}
+	h.page(w, p.Status, page{Title: p.Title, Text: p.Detail, Hint: p.Hint, Ways: ways})
+}
+
+// again begins a login anew, where that needs no link from the command line.
+func (h *Handler) again(ctx context.Context, account string) (ways []link) {
+	if _, refused := h.loginProblem(ctx, account); !refused && !h.locked() {
+		ways = append(ways, link{To: "/connect/" + account, Text: "Try again"})
+	}
+	return ways
+}
 
 // connect begins a login in this browser.
 func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
@@ -87,7 +100,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p, refused := h.loginProblem(r.Context(), account); refused {
-		h.page(w, p.Status, pageOf(p))
+		h.problemPage(w, p)
 		return
 	}
 	redirect := h.config.Login.RedirectURL
@@ -113,8 +126,7 @@ func (h *Handler) refuseLink(w http.ResponseWriter, account string) {
 	if !tokens.ValidAccount(account) {
 		account = tokens.DefaultAccount
 	}
-	p := problem.Of(problem.LinkRefused, "command", problem.LoginCommand(account))
-	h.page(w, p.Status, pageOf(p))
+	h.problemPage(w, problem.Of(problem.LinkRefused, "command", problem.LoginCommand(account)))
 }
 
 // moveToRedirectHost repeats the request at the host to which PandaDoc will send the browser: a cookie
@@ -123,8 +135,8 @@ func (h *Handler) refuseLink(w http.ResponseWriter, account string) {
 func (h *Handler) moveToRedirectHost(w http.ResponseWriter, r *http.Request, account string) {
 	redirect := h.config.Login.RedirectURL
 	if r.URL.Query().Has("moved") {
-		p := problem.Of(problem.LoginElsewhere, "host", r.Host, "redirect", redirect.Scheme+"://"+redirect.Host)
-		h.page(w, p.Status, pageOf(p))
+		at := redirect.Scheme + "://" + redirect.Host
+		h.problemPage(w, problem.Of(problem.LoginElsewhere, "host", r.Host, "redirect", at))
 		return
 	}
 	query := url.Values{"moved": {"1"}}
@@ -149,27 +161,19 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	a, err := h.logins.claim(query.Get("state"), cookie, true)
 	if err != nil {
-		h.page(w, http.StatusBadRequest, pageOf(loginRefused("", err)))
+		h.problemPage(w, loginRefused(a.account, err), h.again(r.Context(), a.account)...)
 		return
 	}
 	status, err := h.finish(r.Context(), a, query.Get("code"), query.Get("error"))
 	if err != nil {
-		p := loginRefused(a.account, err)
-		h.page(w, p.Status, pageOf(p))
+		h.problemPage(w, loginRefused(a.account, err), h.again(r.Context(), a.account)...)
 		return
 	}
-	h.page(w, http.StatusOK, page{
-		Title: "Signed in", Text: "The account \"" + status.Account + "\" is signed in to PandaDoc.",
-		Hint: "You can close this page.", Next: h.toConsole(),
-	})
-}
-
-// toConsole leads to the console, where there is one.
-func (h *Handler) toConsole() *link {
-	if h.config.Proxy == nil {
-		return nil
+	done := page{Title: "Signed in", Text: "The account \"" + status.Account + "\" is signed in to PandaDoc.", Hint: "You can close this page."}
+	if h.config.Proxy != nil {
+		done.Ways = []link{{To: "/#/setup", Text: "Go on in the console"}}
 	}
-	return &link{To: "/#/setup", Text: "Go on in the console"}
+	h.page(w, http.StatusOK, done)
 }
 
 // beginLogin begins a login whose result a person carries over by hand.
@@ -318,18 +322,24 @@ func (l *logins) begin(account string, inBrowser bool) attempt {
 }
 
 // claim ends the login that has this state, so that nobody else can, and returns it. A login of a
-// browser is given only to that browser, one without only to a caller without.
+// browser is given only to that browser, one without only to a caller without. The browser of a login that
+// cannot be ended any more learns its account, to begin another.
 func (l *logins) claim(state, cookie string, inBrowser bool) (attempt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.find(state)
-	switch {
-	case a == nil:
+	if a == nil {
 		return attempt{}, errUnknownLogin
+	}
+	var over attempt
+	if cookie != "" && same(a.cookie, cookie) {
+		over.account = a.account
+	}
+	switch {
 	case a.ended:
-		return attempt{}, errUsedLogin
+		return over, errUsedLogin
 	case time.Since(a.begun) > loginLifetime:
-		return attempt{}, errExpiredLogin
+		return over, errExpiredLogin
 	case inBrowser && a.cookie == "":
 		return attempt{}, errByHand
 	case a.cookie != "" && !same(a.cookie, cookie):

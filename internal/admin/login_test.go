@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -136,6 +137,49 @@ func TestARefusalEndsTheLogin(t *testing.T) {
 	check(t, "result", x.lastLogin("acme").Result, LoginDenied)
 	check(t, "exchanged", x.accounts.exchanged(), nil)
 	wantText(t, x.back("code=x&state="+state), "has ended already")
+}
+
+// A page that says what failed was the end of the road.
+func TestPagesOfFailedLoginsLeadOn(t *testing.T) {
+	again, console := `<a href="/connect/acme">Try again</a>`, `<a href="/#/setup">Go to the console</a>`
+	begun := func(query string) func(*tester) reply {
+		return func(x *tester) reply { return x.back(query + "&state=" + x.connect("acme").Get("state")) }
+	}
+	elsewhere := func(c *Config) { c.Login.RedirectURL.Host = "proxy.example:8081" }
+	for _, row := range []struct {
+		name   string
+		change func(*Config)
+		fail   func(*tester) reply
+		ways   []string
+	}{
+		{"declined", nil, begun("error=access_denied"), []string{again, console}},
+		{"no code", nil, begun("x=y"), []string{again, console}},
+		{"used", nil, func(x *tester) reply {
+			query := "code=x&state=" + x.connect("acme").Get("state")
+			x.back(query)
+			return x.back(query)
+		}, []string{again, console}},
+		{"unknown", nil, func(x *tester) reply { return x.back("code=x&state=AAAA") }, []string{console}},
+		{"no client id", func(c *Config) { c.Login.ClientID = "" }, func(x *tester) reply { return x.send(http.MethodGet, "/connect/acme", "") }, []string{console}},
+		{"no account's name", nil, func(x *tester) reply { return x.send(http.MethodGet, "/connect/Bad_Name", "") }, []string{console}},
+		{"opened elsewhere", elsewhere, func(x *tester) reply { return x.send(http.MethodGet, "/connect/acme?moved=1", "") }, []string{console}},
+		{"without a link", func(c *Config) { c.Key = NewKey() }, func(x *tester) reply { return x.send(http.MethodGet, "/connect/acme", "") }, []string{console}},
+		{"declined, without a console", func(c *Config) { c.Proxy = nil }, begun("error=access_denied"), []string{again}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			x := newTesterWith(t, func(c *Config) {
+				c.Proxy = fakeProxy{}
+				if row.change != nil {
+					row.change(c)
+				}
+			})
+			r := row.fail(x)
+			if r.status < 400 {
+				t.Errorf("got status %d, want an error", r.status)
+			}
+			check(t, "ways", regexp.MustCompile(`<a .*?</a>`).FindAllString(r.body, -1), row.ways)
+		})
+	}
 }
 
 func TestARefusedCodeIsToldAndKeptForTheCommand(t *testing.T) {

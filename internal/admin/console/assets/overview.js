@@ -93,7 +93,7 @@ function working(text, action, primary, outcome, meanwhile, run) {
       await run();
       outcome.textContent = '';
     } catch (error) {
-      outcome.textContent = [error.message, error.hint].filter(Boolean).join(' ');
+      fill(outcome, error.message, ' ', error.code === 'login-impossible' ? h('a', { href: '#/setup' }, 'Set it up') : hintText(error.hint));
     }
     button.disabled = false;
   });

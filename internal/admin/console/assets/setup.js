@@ -22,13 +22,13 @@ export function setup(root, _, first) {
   return { update };
 }
 
-function step(title, done, ...content) {
+function step(name, title, done, ...content) {
   return h('li', { class: done ? 'step done' : 'step' },
-    h('h2', title, done && h('span.check', ' Done')), content);
+    h('h2', { id: `step-${name}`, tabindex: -1 }, title, done && h('span.check', ' Done')), content);
 }
 
 function register(status) {
-  return step('Register an application at PandaDoc', status.has_client_id,
+  return step('register', 'Register an application at PandaDoc', status.has_client_id,
     h('p', 'In PandaDoc’s developer dashboard, create an application. It asks for a name and for one redirect URL, which must be exactly this one:'),
     copyable(status.redirect_url, 'Redirect URL'),
     h('p.fine', 'Creating an application needs production access to the API on your plan. If PandaDoc does not take this address, register another that leads here and set ', h('code', '--redirect-url'), '.'),
@@ -38,7 +38,7 @@ function register(status) {
 }
 
 function configure(status) {
-  return step('Give the proxy the application’s id and secret', status.has_client_id,
+  return step('configure', 'Give the proxy the application’s id and secret', status.has_client_id,
     status.has_client_id
       ? h('p', 'The proxy has a client id.')
       : [h('p', 'The dashboard shows both. Set them where the proxy is started, then start it again:'),
@@ -68,12 +68,13 @@ function connect(status) {
       outcome.textContent = [error.message, error.hint].filter(Boolean).join(' ');
     }
   });
-  return step('Connect', connected.length > 0,
+  return step('connect', 'Connect', connected.length > 0,
     connected.length > 0 && h('p', 'Signed in: ', connected.map((name, i) => [i > 0 && ', ', h('strong', name)]), '. You can connect another account, or the same again.'),
     h('p', 'PandaDoc asks for your consent in the browser and sends you back here. The proxy stores the tokens; you will never see them.'),
     h('div.field', h('label', { for: 'account' }, 'Account'), input,
       h('p.fine', { id: 'account-about' }, 'Any name. “default” is used where a request names none.'), problem),
-    !status.has_client_id && h('p.field-problem', 'The proxy has no client id yet, so PandaDoc would not know who asks: do step 2 first.'),
+    !status.has_client_id && h('p.field-problem', 'The proxy has no client id yet, so PandaDoc would not know who asks. ',
+      h('button.link', { type: 'button', onclick: () => document.getElementById('step-configure').focus() }, 'Do step 2 first'), '.'),
     h('div.actions', button, outcome));
 }
 
@@ -81,7 +82,7 @@ function point(status) {
   const ready = status.accounts.some(usable);
   const headers = (status.caller_headers ?? []).map((name) => [name, 'change-me']);
   const curl = curlOf({ method: 'GET', target: '/public/v1/documents?count=5', headers, body: { kind: 'none' } }, status.listeners[0] ?? '');
-  return step('Point your programs at the proxy', false,
+  return step('point', 'Point your programs at the proxy', false,
     h('p', 'Replace ', h('code', 'https://api.pandadoc.com'), ' by the proxy’s address, and leave out every credential.'),
     copyable(curl, 'Command'),
     h('p', h('a', { class: ready ? 'button primary' : 'button', href: '#/try/2' }, 'Send a first request')));

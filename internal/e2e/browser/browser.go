@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -55,6 +56,10 @@ func Open(t *testing.T, options ...chromedp.ExecAllocatorOption) *Tab {
 		t.Fatalf("Chromium: %v", err)
 	}
 	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("Chromium: %v", err)
+	}
+	// A tab believes that it is the one that is looked at, and shows its focus, whatever other tabs do.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
 		t.Fatalf("Chromium: %v", err)
 	}
 	return b

@@ -1,129 +1,157 @@
 package console
 
 import (
+	_ "embed"
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// views are what the checks below look at: every page, with what it can show.
-var views = []struct {
+var shots = flag.String("shots", "", "a directory for a picture of every page that TestPagesCanBeUsedByEverybody looks at")
+
+// view is a page with what it can show.
+type view struct {
 	name, where string
-	ready       string                   // JavaScript that is true when the page is complete
-	then        func(b *page, id string) // brings the page into the state that is meant; may be nil
-}{
-	{"overview", "#/overview", `document.querySelector(".requests")`, nil},
-	{"overview, explained", "#/overview", `document.querySelector(".requests .link")`, func(b *page, _ string) { b.press("unknown-account") }},
-	{"operations", "#/try", `document.querySelectorAll(".found a").length === 127`, nil},
-	{"form with everything", "#/try/2", `document.querySelector(".try-form")`, func(b *page, _ string) {
-		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach((e) => e.setAttribute("open", ""))`))
+	ready       string        // JavaScript that is true when the page is complete
+	then        func(b *page) // brings the page into the state that is meant; may be nil
+}
+
+// form is true when the form of an operation is shown.
+func form(number int) string {
+	return fmt.Sprintf(`document.querySelector(".found a[aria-current]")?.getAttribute("href") === "#/try/%d" && document.querySelector(".try-form")`, number)
+}
+
+const (
+	overviewReady = `document.querySelector(".charts figure")`
+	setupReady    = `document.querySelectorAll(".step").length === 4`
+)
+
+// commonViews are those that depend on the accounts.
+var commonViews = []view{
+	{"overview", "#/overview", overviewReady, nil},
+	{"form with everything", "#/try/2", form(2), func(b *page) {
+		b.run(`document.querySelectorAll("details").forEach((e) => e.setAttribute("open", ""))`)
 	}},
-	{"form with JSON", "#/try/3", `document.querySelector("textarea")`, nil},
-	{"form with a file", "#/try/5", `document.querySelector("input[type=file]")`, nil},
-	{"answer", "#/try/2", `document.querySelector(".try-form")`, func(b *page, _ string) { b.send("") }},
-	{"refusal", "#/try/22", `document.querySelector(".try-form")`, func(b *page, id string) {
-		b.fill("id", id)
-		b.send("")
-	}},
-	{"question", "#/try/8", `document.querySelector(".try-form")`, func(b *page, id string) {
+	{"set-up", "#/setup", setupReady, nil},
+}
+
+// views are all, for a document with that id. The question is the last: it stands before everything else.
+func views(id string) []view {
+	return append([]view{
+		{"overview, explained", "#/overview", overviewReady, func(b *page) {
+			b.press("unknown-account")
+			b.run(`document.querySelectorAll(".facts").forEach((e) => e.setAttribute("open", ""))`)
+		}},
+		{"overview, nothing matches", "#/overview", overviewReady, func(b *page) { b.change("#feed-path", "no such path") }},
+		{"operations", "#/try", `document.querySelectorAll(".found a").length === 127`, nil},
+		{"nothing found", "#/try", `document.querySelectorAll(".found a").length === 127`, func(b *page) { b.search("zzz") }},
+		{"form with JSON", "#/try/3", form(3), func(b *page) { b.search("") }},
+		{"form with a file", "#/try/5", form(5), nil},
+		{"form with a mistake", "#/try/7", form(7), func(b *page) { b.press("Test request") }},
+		{"answer", "#/try/2", form(2), func(b *page) { b.send("") }},
+		{"refusal", "#/try/22", form(22), func(b *page) {
+			b.fill("id", id)
+			b.send("")
+			b.press("Conductor")
+		}},
+		{"operation that is kept", "#/try/1", `document.querySelector(".operation .note")`, nil},
+	}, append(commonViews, view{"question", "#/try/8", form(8), func(b *page) {
 		b.fill("id", id)
 		b.press("Test request")
 		b.until(`document.querySelector("dialog[open]")`)
-	}},
-	{"operation that is kept", "#/try/1", `document.querySelector(".operation .note")`, nil},
-	{"set-up", "#/setup", `document.querySelectorAll(".step").length === 4`, nil},
+	}})...)
 }
 
-// flaws looks for what keeps people from using a page: controls and pictures without a name, headings
-// that skip a level, ids that are used twice, text that cannot be read, a page that is wider than its
-// window, and targets that are too small for a finger.
-const flaws = `(() => {
-	const found = [];
-	const shown = (e) => e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !e.closest(".unseen, .skip");
-	const what = (e) => e.outerHTML.slice(0, 120);
-	for (const e of document.querySelectorAll("button, a[href], input, select, textarea, summary, iframe, [role=img]")) {
-		const name = e.getAttribute("aria-label") || e.title || e.textContent.trim() || [...(e.labels ?? [])].map((l) => l.textContent).join("");
-		if (!name) found.push("no name: " + what(e));
+// flaws looks for what keeps people from using a page.
+//
+//go:embed testdata/flaws.js
+var flaws string
+
+// crowd is the configuration of fifty accounts: none can sign in, and one has the longest name.
+func crowd(t *testing.T) (file string) {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("accounts:\n")
+	for i := range 49 {
+		fmt.Fprintf(&text, "  account-%02d:\n    refresh-token: not-a-token-of-account-%02d\n", i, i)
 	}
-	for (const e of document.querySelectorAll("img:not([alt])")) found.push("no alternative: " + what(e));
-	let level = 0;
-	for (const e of document.querySelectorAll("main :is(h1, h2, h3, h4)")) {
-		const now = Number(e.tagName[1]);
-		if (now > level + 1) found.push("a heading skips a level: " + what(e));
-		level = now;
+	fmt.Fprintf(&text, "  %s:\n    refresh-token: not-a-token-of-the-last\n", strings.Repeat("long", 15))
+	file = filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if (document.querySelectorAll("main h1").length !== 1) found.push("there is not one h1");
-	const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
-	for (const id of new Set(ids.filter((id, i) => ids.indexOf(id) !== i))) found.push("id used twice: " + id);
-	for (const attribute of ["aria-labelledby", "aria-describedby", "aria-controls", "for"]) {
-		for (const e of document.querySelectorAll("[" + attribute + "]")) {
-			for (const id of e.getAttribute(attribute).split(" ")) if (!document.getElementById(id)) found.push(attribute + " leads nowhere: " + what(e));
-		}
-	}
-	const colour = (text) => (text.match(/[\d.]+/g) ?? []).map(Number);
-	const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-	const behind = (e) => {
-		for (let at = e; at; at = at.parentElement) {
-			const c = colour(getComputedStyle(at).backgroundColor);
-			if (c.length === 3 || c[3] === 1) return c;
-		}
-		return colour(getComputedStyle(document.body).backgroundColor);
-	};
-	const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-	const seen = new Set();
-	while (texts.nextNode()) {
-		const e = texts.currentNode.parentElement;
-		if (!texts.currentNode.textContent.trim() || !shown(e) || e.closest(":disabled, .button:not([href]), option")) continue;
-		const style = getComputedStyle(e);
-		const [a, b] = [light(colour(style.color)), light(behind(e))];
-		const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-		const size = parseFloat(style.fontSize);
-		const enough = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
-		const key = style.color + behind(e);
-		if (contrast < enough && !seen.has(key)) {
-			seen.add(key);
-			found.push("contrast " + contrast.toFixed(2) + ": " + what(e));
-		}
-	}
-	const wide = document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth;
-	if (wide > 0) {
-		const who = [...document.querySelectorAll("body *")].find((e) => e.getBoundingClientRect().right > document.scrollingElement.clientWidth + 1 && !e.closest("pre, .tabs, .unseen"));
-		found.push("wider than its window by " + wide + ": " + (who ? what(who) : "?"));
-	}
-	for (const e of document.querySelectorAll("button, select, input")) {
-		const box = e.getBoundingClientRect();
-		if (shown(e) && !e.classList.contains("link") && (box.height < 24 || box.width < 24)) found.push("too small: " + what(e));
-	}
-	return found;
-})()`
+	return file
+}
 
 func TestPagesCanBeUsedByEverybody(t *testing.T) {
 	t.Parallel()
-	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm")
-	p.Get("/public/v1/documents")
-	p.Get("/@nobody/x")
-	id := document(t, p, "document.completed")
-	for _, window := range []struct {
-		width  int64
-		scheme string
-	}{{360, "light"}, {1280, "dark"}} {
-		b := newBrowser(t, window.width, 800)
-		b.base = "http://localhost" + p.Admin[len("http://127.0.0.1"):]
-		b.prefer(window.scheme)
-		for _, v := range views {
-			b.do(chromedp.Navigate("about:blank"))
-			b.open(v.where)
-			b.until(v.ready)
-			if v.then != nil {
-				v.then(b, id)
-			}
-			for _, flaw := range eval[[]string](b, flaws) {
-				t.Errorf("%s, %s, %d wide: %s", v.name, window.scheme, window.width, flaw)
+	e := program.Emulate(t)
+	one := e.Serve("memory:")
+	one.Get("/public/v1/documents")
+	one.Get("/@nobody/x")
+	e.Manage("POST", "/fault", `{"route":"api","kind":"status","status":500}`, nil)
+	one.Get("/public/v1/templates")
+	nobody := program.Start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "memory:", "--log-level", "error")
+	fifty := e.Serve("memory:", "--config", crowd(t), "--log-level", "error")
+	for i := range 3 {
+		fifty.Get(fmt.Sprintf("/@account-%02d/public/v1/documents", i)) // broken; the others have not been used
+	}
+	for _, accounts := range []struct {
+		name  string
+		at    *program.Process
+		views []view
+	}{
+		{"0 accounts", nobody, commonViews},
+		{"1 account", one, views(document(t, one, "document.completed"))},
+		{"50 accounts", fifty, commonViews},
+	} {
+		for _, width := range []int64{360, 1280} {
+			for _, scheme := range []string{"light", "dark"} {
+				t.Run(fmt.Sprintf("%s, %d wide, %s", accounts.name, width, scheme), func(t *testing.T) {
+					t.Parallel()
+					b := newBrowser(t, width, 800)
+					b.base = strings.Replace(accounts.at.Admin, "127.0.0.1", "localhost", 1)
+					b.prefer(scheme)
+					for _, v := range accounts.views {
+						b.open(v.where)
+						b.until(v.ready)
+						if v.then != nil {
+							v.then(b)
+						}
+						b.do(chromedp.KeyEvent(kb.Tab)) // from now on the keyboard is used, and the focus shows
+						for _, flaw := range eval[[]string](b, flaws) {
+							t.Errorf("%s: %s", v.name, flaw)
+						}
+						b.shoot(t.Name() + ", " + v.name)
+					}
+				})
 			}
 		}
+	}
+}
+
+// shoot writes a picture of the whole page, if pictures are asked for.
+func (b *page) shoot(name string) {
+	b.Helper()
+	if *shots == "" {
+		return
+	}
+	b.run(`scrollTo(0, 0)`)
+	data, err := chromedp.Run(b.Tab.Context, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, name, _ = strings.Cut(name, "/")
+	if err := os.WriteFile(filepath.Join(*shots, strings.ReplaceAll(name, " ", "_")+".png"), data, 0o600); err != nil {
+		b.Fatal(err)
 	}
 }
 
@@ -132,26 +160,39 @@ func TestCheckFindsFlaws(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/setup")
-	b.until(`document.querySelectorAll(".step").length === 4`)
-	before := len(eval[[]string](b, flaws))
-	b.do(chromedp.Evaluate[chromedp.Void](`{
-		const make = (tag, parent = document.querySelector("main")) => parent.appendChild(document.createElement(tag));
+	b.until(setupReady)
+	b.do(chromedp.KeyEvent(kb.Tab))
+	if found := eval[[]string](b, flaws); len(found) > 0 {
+		t.Fatalf("before: %q", found)
+	}
+	b.run(`{
+		const make = (tag, style = {}, parent = document.querySelector("main")) => {
+			const e = parent.appendChild(document.createElement(tag));
+			for (const [name, value] of Object.entries(style)) e.style.setProperty(name, value);
+			return e;
+		};
 		make("button");
 		make("img");
 		make("h4").textContent = "skips";
 		make("h1").textContent = "second";
 		make("p").id = "said";
 		make("label").htmlFor = "nowhere";
-		const faint = make("p");
-		faint.textContent = "faint";
-		faint.style.setProperty("color", "#ccc");
-		const wide = make("div");
-		wide.textContent = "wide";
-		wide.style.setProperty("width", "5000px");
-	}`))
-	found := eval[[]string](b, flaws)
-	if len(found)-before < 8 {
-		t.Errorf("got %d flaws, want 8 more than %d: %q", len(found), before, found)
+		make("p", { color: "#ccc" }).textContent = "faint";
+		make("div", { width: "5000px" }).textContent = "wide";
+		make("button", { outline: "none" }).textContent = "no focus";
+		make("button", { width: "10px", height: "10px", "min-height": 0, padding: 0 }).title = "small";
+		const field = make("input", { "border-color": "#eee" });
+		field.placeholder = "only a placeholder";
+		make("button", { position: "absolute", top: "10px" }).textContent = "under the header";
+	}`)
+	found := strings.Join(eval[[]string](b, flaws), "\n")
+	for _, want := range []string{
+		"no name: <button", "no alternative: <img", "a heading skips a level: <h4", "there is not one h1", "id used twice: said",
+		"for leads nowhere: <label", "contrast 1.", "wider than its window by", "the focus does not show: <button style=\"outline",
+		"too small: <button", "no name: <input", "border contrast", "the focus is covered: <button",
+	} {
+		if !strings.Contains(found, want) {
+			t.Errorf("%q was not found; found %s", want, found)
+		}
 	}
-	t.Log(fmt.Sprint(len(found)-before, " planted flaws found"))
 }

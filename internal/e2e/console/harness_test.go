@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,27 @@ func newBrowser(t *testing.T, width, height int64) *page {
 	return b
 }
 
+// sandbox runs the emulator and a proxy that is signed in to it, without misbehaviour.
+func sandbox(t *testing.T) *program.Process {
+	t.Helper()
+	return program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm")
+}
+
+// browse opens a wide window for the console of p, by the name that a login comes back to.
+func browse(t *testing.T, p *program.Process) *page {
+	t.Helper()
+	b := newBrowser(t, 1280, 900)
+	b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
+	return b
+}
+
+// newSandbox opens the console of a sandbox of its own.
+func newSandbox(t *testing.T) (*page, *program.Process) {
+	t.Helper()
+	p := sandbox(t)
+	return browse(t, p), p
+}
+
 // do acts, and fails the test if that does not work in time.
 func (b *page) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
@@ -54,6 +76,28 @@ func (b *page) do(steps ...chromedp.Action[chromedp.Void]) {
 		b.Fatalf("Chromium: %v\npage: %s\nthe browser's console: %q", err, b.pageText(), b.Complaints())
 	}
 }
+
+// run executes JavaScript for what it does.
+func (b *page) run(script string) {
+	b.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](script))
+}
+
+// change sets the value of a field, as if it had been typed or chosen.
+func (b *page) change(field, value string) {
+	b.Helper()
+	b.until(fmt.Sprintf(`document.querySelector(%q)`, field))
+	b.run(fmt.Sprintf(`{
+		const field = document.querySelector(%q);
+		field.closest("details")?.setAttribute("open", "");
+		field.value = %q;
+		field.dispatchEvent(new Event("input", { bubbles: true }));
+		field.dispatchEvent(new Event("change", { bubbles: true }));
+	}`, field, value))
+}
+
+// search types words into the search over all operations.
+func (b *page) search(words string) { b.Helper(); b.change("#search", words) }
 
 // pageText is what the page shows, for failures.
 func (b *page) pageText() string {

@@ -12,15 +12,6 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// newSandbox runs the emulator and a proxy that is signed in to it, both without moods, and opens a browser.
-func newSandbox(t *testing.T) (*page, *program.Process) {
-	t.Helper()
-	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm")
-	b := newBrowser(t, 1280, 900)
-	b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
-	return b, p
-}
-
 func TestNewcomerSendsARequestInThreeClicks(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
@@ -64,10 +55,9 @@ func TestFirstRunWithoutAnAccount(t *testing.T) {
 func TestBrokenAccountShowsItsWayOut(t *testing.T) {
 	t.Parallel()
 	e := program.Emulate(t)
-	p := e.Serve("file:" + t.TempDir())
+	p := e.Serve("memory:")
 	p.Want("/public/v1/documents", 200)
-	b := newBrowser(t, 1280, 900)
-	b.base = p.Admin
+	b := browse(t, p)
 	b.open("#/overview")
 	b.see("Ready")
 	e.Manage("POST", "/revoke", "", nil)
@@ -186,11 +176,7 @@ func TestSearchFindsOperations(t *testing.T) {
 		{"nothing like this", "0 of 127", ""},
 		{"", "127 operations", "List documents"},
 	} {
-		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
-			const search = document.querySelector("#search");
-			search.value = %q;
-			search.dispatchEvent(new Event("input", { bubbles: true }));
-		}`, row.words)))
+		b.search(row.words)
 		if got := eval[string](b, `document.querySelector(".search .count").textContent`); !strings.HasPrefix(got, row.count) {
 			t.Errorf("%q: got %q, want %q", row.words, got, row.count)
 		}

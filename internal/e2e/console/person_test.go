@@ -66,24 +66,32 @@ func TestALockedConsoleOpensByALink(t *testing.T) {
 	b.see("Overview")
 }
 
+// A proxy started with serve for an emulator of its own called that 127.0.0.1:40001, and said that data change there.
 func TestTheEnvironmentIsOnEveryPageAndInTheDialog(t *testing.T) {
 	t.Parallel()
-	b, _ := newSandbox(t)
-	for _, where := range []string{"#/overview", "#/try/8", "#/setup"} {
-		b.open(where)
-		b.until(`document.querySelector("header .environment-emulator")?.textContent === "Emulator"`)
+	for name, start := range map[string]func(t *testing.T) *program.Process{
+		"sandbox":                        sandbox,
+		"serve before an emulator alone": func(t *testing.T) *program.Process { return program.Emulate(t).Serve("memory:") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := browse(t, start(t))
+			for _, where := range []string{"#/overview", "#/try/8", "#/setup"} {
+				b.open(where)
+				b.until(`document.querySelector("header .environment-emulator")?.textContent === "Emulator"`)
+			}
+			b.open("#/try/8")
+			b.until(`document.querySelector(".try-form")`)
+			b.see("Still to fill in: {id}")
+			if marks := eval[int](b, `document.querySelectorAll("#copy-text mark").length`); marks == 0 {
+				t.Error("what is still to fill in is not marked")
+			}
+			b.fill("id", "abc")
+			b.until(`!document.querySelector("#copy-text mark")`)
+			b.press("Test request")
+			b.see("This goes to the emulator")
+			b.do(chromedp.KeyEvent(kb.Escape))
+		})
 	}
-	b.open("#/try/8")
-	b.until(`document.querySelector(".try-form")`)
-	b.see("Still to fill in: {id}")
-	if marks := eval[int](b, `document.querySelectorAll("#copy-text mark").length`); marks == 0 {
-		t.Error("what is still to fill in is not marked")
-	}
-	b.fill("id", "abc")
-	b.until(`!document.querySelector("#copy-text mark")`)
-	b.press("Test request")
-	b.see("This goes to the emulator")
-	b.do(chromedp.KeyEvent(kb.Escape))
 }
 
 func TestTypedValuesSurvive(t *testing.T) {
@@ -134,16 +142,6 @@ func TestSearchKnowsWhatPeopleCallThings(t *testing.T) {
 	b.until(`document.activeElement.matches(".try-form [name=id]")`)
 }
 
-// search types words into the search field.
-func (b *page) search(words string) {
-	b.Helper()
-	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
-		const search = document.querySelector("#search");
-		search.value = %q;
-		search.dispatchEvent(new Event("input", { bubbles: true }));
-	}`, words)))
-}
-
 func TestTheFeedStandsStillAndFilters(t *testing.T) {
 	t.Parallel()
 	b, p := newSandbox(t)
@@ -165,21 +163,14 @@ func TestTheFeedStandsStillAndFilters(t *testing.T) {
 	}
 	b.press("unknown-account")
 	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
-	choose := func(id, value string) {
-		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
-			const field = document.getElementById(%q);
-			field.value = %q;
-			field.dispatchEvent(new Event(field.matches("select") ? "change" : "input", { bubbles: true }));
-		}`, id, value)))
-	}
-	choose("feed-status", "problem")
+	b.change("#feed-status", "problem")
 	b.until(`document.querySelectorAll(".requests tbody").length === 1`)
-	choose("feed-status", "")
-	choose("feed-path", "no such path")
+	b.change("#feed-status", "")
+	b.change("#feed-path", "no such path")
 	b.see("No request matches")
 	b.press("Show all")
 	b.until(`document.querySelectorAll(".requests tbody").length > 20`)
-	choose("feed-path", "documents")
+	b.change("#feed-path", "documents")
 	b.do(chromedp.Reload())
 	b.until(`document.getElementById("feed-path")?.value === "documents"`)
 	b.press("Pause")

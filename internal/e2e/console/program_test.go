@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
 // copies returns what a tab shows for each of the operations that can be tried.
@@ -109,10 +107,7 @@ func TestCopiedPythonRuns(t *testing.T) {
 	if err != nil {
 		t.Skip("python3 is not installed")
 	}
-	e := program.Emulate(t)
-	p := e.Serve("file:" + t.TempDir())
-	b := newBrowser(t, 1280, 900)
-	b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
+	b, p := newSandbox(t)
 	all := b.copies("Python")
 	if len(all) != 126 {
 		t.Errorf("%d programs, want 126", len(all))

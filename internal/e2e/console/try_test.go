@@ -36,14 +36,7 @@ func document(t *testing.T, p *program.Process, status string) string {
 // fill types a value into the field of a parameter.
 func (b *page) fill(name, value string) {
 	b.Helper()
-	field := fmt.Sprintf(".try-form [name=%q]", name)
-	b.until(fmt.Sprintf(`document.querySelector(%q)`, field))
-	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
-		const field = document.querySelector(%q);
-		field.closest("details")?.setAttribute("open", "");
-		field.value = %q;
-		field.dispatchEvent(new Event("input", { bubbles: true }));
-	}`, field, value)))
+	b.change(fmt.Sprintf(".try-form [name=%q]", name), value)
 }
 
 // choose takes the first of the ids that the form offers after a press of that button.
@@ -140,9 +133,8 @@ func TestPostJSONWithChosenTemplate(t *testing.T) {
 func TestUploadOfAFile(t *testing.T) {
 	t.Parallel()
 	e := program.Emulate(t)
-	p := e.Serve("file:" + t.TempDir())
-	b := newBrowser(t, 1280, 900)
-	b.base = p.Admin
+	p := e.Serve("memory:")
+	b := browse(t, p)
 	b.open("#/try/5")
 	want(t, "sample", b.send("Send the POST"), "201 Created")
 	file := filepath.Join(t.TempDir(), "ours.pdf")
@@ -208,9 +200,8 @@ func TestMissingParameterIsPointedAt(t *testing.T) {
 func TestRefreshAndReplayAreTold(t *testing.T) {
 	t.Parallel()
 	e := program.Emulate(t)
-	p := e.Serve("file:" + t.TempDir())
-	b := newBrowser(t, 1280, 900)
-	b.base = p.Admin
+	p := e.Serve("memory:")
+	b := browse(t, p)
 	b.open("#/try/2")
 	want(t, "before", b.send(""), "200 OK")
 	b.see("Sent once; the token was accepted")
@@ -246,9 +237,8 @@ func TestCopiedCurlRuns(t *testing.T) {
 		t.Skip("curl is not installed")
 	}
 	e := program.Emulate(t)
-	p := e.Serve("file:" + t.TempDir())
-	b := newBrowser(t, 1280, 900)
-	b.base = p.Admin
+	p := e.Serve("memory:")
+	b := browse(t, p)
 	run := func(line string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)

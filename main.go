@@ -1,4 +1,4 @@
-// Command pandadoc-auth-proxy is a local reverse proxy that signs requests in to the PandaDoc API.
+// Command pandadoc-auth-proxy is a local reverse proxy that authenticates requests to the PandaDoc API.
 package main
 
 import (

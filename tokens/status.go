@@ -316,7 +316,7 @@ type CauseError struct {
 
 func (e *CauseError) Error() string {
 	if e.Code == CauseOtherIssuer {
-		return fmt.Sprintf("%s: the tokens belong to %s, and the configuration names %s", e.Code, e.Stored, e.Configured)
+		return fmt.Sprintf("%s: the tokens belong to %s, but the configuration names %s", e.Code, e.Stored, e.Configured)
 	}
 	return e.Code
 }

@@ -25,7 +25,7 @@ func TestStatusTellsEverything(t *testing.T) {
 	check(t, "hint", got.Accounts[0].Hint, "run: pandadoc-auth-proxy login --account acme")
 }
 
-// The hint said "set the configuration back to another API, token endpoint or client id".
+// The hint said "change the configuration back to another API, token endpoint or client id".
 func TestTokensOfAnotherIssuerNameBoth(t *testing.T) {
 	x := newTester(t, tokens.Status{
 		Account: "acme", State: tokens.LoginRequired, Cause: tokens.CauseOtherIssuer,
@@ -35,8 +35,8 @@ func TestTokensOfAnotherIssuerNameBoth(t *testing.T) {
 	x.send(http.MethodGet, "/api/v1/status", "").decode(t, &all)
 	var ready Readiness
 	x.send(http.MethodGet, "/readyz", "").decode(t, &ready)
-	check(t, "why", all.Accounts[0].Why, "The stored tokens belong to https://api.pandadoc.com, client one, and the configuration names https://api.pandadoc.eu, client two.")
-	want := "set the configuration back to https://api.pandadoc.com, client one, or sign in under the new one: pandadoc-auth-proxy login --account acme"
+	check(t, "why", all.Accounts[0].Why, "The stored tokens belong to https://api.pandadoc.com, client one, but the configuration names https://api.pandadoc.eu, client two.")
+	want := "change the configuration back to https://api.pandadoc.com, client one, or sign in with the new one: pandadoc-auth-proxy login --account acme"
 	check(t, "hint of status", all.Accounts[0].Hint, want)
 	check(t, "hint of readyz", ready.Accounts[0].Hint, want)
 }

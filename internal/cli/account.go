@@ -34,7 +34,7 @@ const (
 
 // accountFlag chooses an account.
 type accountFlag struct {
-	Account string `default:"default" placeholder:"NAME" help:"The account that is meant."`
+	Account string `default:"default" placeholder:"NAME" help:"The account to use."`
 }
 
 // accounts gives access to those of a running proxy, or else to those in the store.
@@ -233,7 +233,7 @@ func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
 
 type statusCommand struct {
 	Account string `placeholder:"NAME" help:"Show this account only."`
-	JSON    bool   `name:"json" default:"false" help:"Print JSON, as /api/v1/status gives it."`
+	JSON    bool   `name:"json" default:"false" help:"Print JSON, the same as /api/v1/status."`
 
 	config.AccountSettings `embed:""`
 }

@@ -144,22 +144,22 @@ type commandLine struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
 	Serve   serveCommand   `cmd:"" group:"Run" default:"withargs" help:"Run the proxy. This is the default."`
-	Run     runCommand     `cmd:"" group:"Run" help:"Run a program with a proxy of its own: run -- COMMAND."`
+	Run     runCommand     `cmd:"" group:"Run" help:"Run a program together with its own proxy: run -- COMMAND."`
 	Sandbox sandboxCommand `cmd:"" group:"Run" help:"Run the proxy against a built-in emulator of PandaDoc. Needs no account."`
 
-	Login   loginCommand   `cmd:"" group:"Accounts" help:"Sign an account in, in the browser or by hand."`
+	Login   loginCommand   `cmd:"" group:"Accounts" help:"Sign in to an account, in the browser or with --paste."`
 	Status  statusCommand  `cmd:"" group:"Accounts" help:"Show the accounts (exit 0, 1, or 3 if a login is required)."`
 	Refresh refreshCommand `cmd:"" group:"Accounts" help:"Get new tokens now."`
 	Logout  logoutCommand  `cmd:"" group:"Accounts" help:"Forget the tokens of an account."`
-	Import  importCommand  `cmd:"" group:"Accounts" help:"Adopt tokens from a file, standard input or another store, without spending them."`
+	Import  importCommand  `cmd:"" group:"Accounts" help:"Import tokens from a file, standard input or another store, without using them up."`
 
-	ClientKey   clientKeyCommand   `cmd:"" group:"Operate" help:"Make a key for a client, with the lines for the configuration."`
-	Healthcheck healthcheckCommand `cmd:"" group:"Operate" help:"Ask whether the proxy is alive, or with --ready usable."`
-	Console     consoleCommand     `cmd:"" group:"Operate" help:"Open the web console of the running proxy, with a one-time link where it is locked."`
-	Wait        waitCommand        `cmd:"" group:"Operate" help:"Wait until the proxy is alive, or with --ready usable."`
+	ClientKey   clientKeyCommand   `cmd:"" group:"Operate" help:"Create a key for a client, and print the lines for the configuration file."`
+	Healthcheck healthcheckCommand `cmd:"" group:"Operate" help:"Check that the proxy is alive, or with --ready that it is usable."`
+	Console     consoleCommand     `cmd:"" group:"Operate" help:"Open the web console of the running proxy, with a one-time link if it is locked."`
+	Wait        waitCommand        `cmd:"" group:"Operate" help:"Wait until the proxy is alive, or with --ready until it is usable."`
 
-	Doctor  doctorCommand  `cmd:"" group:"Find out" help:"Find out what is wrong, with the fix (exit 0, 1, or 3 if a login is required)."`
-	Explain explainCommand `cmd:"" group:"Find out" help:"Tell what happened to a request."`
+	Doctor  doctorCommand  `cmd:"" group:"Find out" help:"Find problems and their fixes (exit 0, 1, or 3 if a login is required)."`
+	Explain explainCommand `cmd:"" group:"Find out" help:"Show what happened to a request."`
 
 	Completion completionCommand `cmd:"" group:"Find out" help:"Print a completion script for bash, zsh or fish."`
 	Help       helpCommand       `cmd:"" group:"Find out" help:"Show the flags of a command: help COMMAND."`

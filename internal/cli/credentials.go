@@ -29,15 +29,15 @@ const maxImport = 1 << 20
 type importCommand struct {
 	config.AccountSettings
 	File    string `arg:"" optional:"" placeholder:"FILE" help:"File with the answer of a token endpoint, as JSON. Without it, or as -, standard input."`
-	Account string `placeholder:"NAME" help:"The account that the tokens become. With --from, the only one that is taken."`
+	Account string `placeholder:"NAME" help:"The account to import into. With --from: import only this account."`
 	From    string `placeholder:"STORE" help:"Take the tokens from this store instead."`
 	To      string `placeholder:"STORE" help:"Put them into this store. Default: --store."`
 }
 
 // Help implements kong.HelpProvider.
 func (*importCommand) Help() string {
-	return `The tokens are adopted as they are: the refresh token is not spent. Afterwards they belong to the new place.
-A program that still uses the old one would end the login for both at its next refresh.
+	return `The tokens are stored as they are: the refresh token is not used. From then on, only this proxy may use them.
+If another program goes on using the same tokens, its next refresh ends the login for both.
 
   pandadoc-auth-proxy import --account acme answer.json
   pandadoc-auth-proxy import --from file: --to kubernetes:tools/pandadoc-auth-proxy`
@@ -166,15 +166,15 @@ func (c *importCommand) pasted(p *program) (tokens.Record, error) {
 const clientKeyBytes = 32
 
 type clientKeyCommand struct {
-	Name    string `arg:"" placeholder:"NAME" help:"What the client is called in the log."`
-	Account string `placeholder:"NAME" help:"The only account that the key may be used for. Without it, each request chooses."`
+	Name    string `arg:"" placeholder:"NAME" help:"The name of the client in the log."`
+	Account string `placeholder:"NAME" help:"The only account that the key is for. Without this flag, each request chooses its account."`
 	KeyFile string `placeholder:"FILE" help:"Write the key to this new file, which only this user can read, instead of showing it."`
 }
 
 // Help implements kong.HelpProvider.
 func (*clientKeyCommand) Help() string {
-	return `The key is shown once, in the lines that belong into the configuration file. Where a key is configured,
-every request must have one.`
+	return `The key is shown once, in the lines to add to the configuration file. As soon as one key is configured, every
+request must send a key.`
 }
 
 // Run prints the lines for the configuration on standard output, and what to do with them on standard error.

@@ -21,8 +21,8 @@ import (
 )
 
 type doctorCommand struct {
-	Account string `placeholder:"NAME" help:"Look at this account only."`
-	Refresh bool   `default:"false" help:"Also get new tokens, to prove that it works. Without this flag no token is spent."`
+	Account string `placeholder:"NAME" help:"Check this account only."`
+	Refresh bool   `default:"false" help:"Also get new tokens, to prove that a refresh works. Without this flag no refresh token is used."`
 	JSON    bool   `name:"json" default:"false" help:"Print JSON."`
 
 	config.Settings `embed:""`
@@ -112,8 +112,8 @@ func doctorStatus(r doctor.Report) int {
 
 // explainCommand asks a running proxy what happened to a request: only that one remembers it.
 type explainCommand struct {
-	RequestID string `arg:"" optional:"" placeholder:"REQUEST_ID" help:"From the X-Request-Id of the answer, or from the log. Without one: the newest request."`
-	JSON      bool   `name:"json" default:"false" help:"Print JSON, as /api/v1/requests gives it."`
+	RequestID string `arg:"" optional:"" placeholder:"REQUEST_ID" help:"The id from the answer's X-Request-Id header or from the log. Default: the newest request."`
+	JSON      bool   `name:"json" default:"false" help:"Print JSON, the same as /api/v1/requests."`
 
 	config.ProxySettings `embed:""`
 }

@@ -20,15 +20,15 @@ const waitPause = 200 * time.Millisecond
 
 // healthcheckCommand asks whether a proxy is alive, for containers that have no shell and no curl.
 type healthcheckCommand struct {
-	Ready bool `default:"false" help:"Ask whether an account can be used. Without it: whether the process answers."`
+	Ready bool `default:"false" help:"Check that an account is usable. Without this flag: check that the process answers."`
 
 	config.ProxySettings `embed:""`
 }
 
 // Help implements kong.HelpProvider.
 func (*healthcheckCommand) Help() string {
-	return `A container that waits for a login must not be restarted, so only --ready looks at accounts. It ends with 3 if
-only a login helps.`
+	return `Only --ready checks the accounts, because a container that waits for a login must not be restarted. The exit
+status of --ready is 3 if a login is required.`
 }
 
 // Run prints one line and ends with 0, 1, or 3 if only a login helps.
@@ -51,7 +51,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 
 // waitCommand is for scripts that start a proxy and then use it.
 type waitCommand struct {
-	Ready   bool          `default:"false" help:"Wait until an account can be used. Without it: until the proxy answers."`
+	Ready   bool          `default:"false" help:"Wait until an account is usable. Without this flag: until the process answers."`
 	Timeout time.Duration `default:"60s" placeholder:"TIME" help:"Give up after this time."`
 
 	config.ProxySettings `embed:""`

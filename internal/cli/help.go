@@ -14,7 +14,7 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-const description = `A local proxy that signs requests in to PandaDoc. Point any HTTP client at http://localhost:8080 instead of
+const description = `A local proxy that authenticates requests to PandaDoc. Point any HTTP client at http://localhost:8080 instead of
 https://api.pandadoc.com: the proxy adds the token and keeps it fresh, and the client needs no credential.`
 
 // examples are shown below the commands and in the man page.
@@ -22,22 +22,24 @@ const examples = `  pandadoc-auth-proxy sandbox                        try it wi
   pandadoc-auth-proxy login && pandadoc-auth-proxy   sign in, then run the proxy
   curl http://localhost:8080/public/v1/documents     use it
   pandadoc-auth-proxy run -- node report.js          run one program with a proxy of its own
-  pandadoc-auth-proxy doctor                         find out what is wrong`
+  pandadoc-auth-proxy doctor                         find problems and their fixes`
 
-const settingsHelp = `"pandadoc-auth-proxy help COMMAND" shows the flags of a command, "help serve" all settings. Every setting is a
-flag, a variable in the environment, or a key of the file that --config names.`
+const settingsHelp = `"pandadoc-auth-proxy help COMMAND" shows the flags of a command, "help serve" all settings. You can give every
+setting as a flag, as an environment variable, or in the file that --config names.`
 
 const exitHelp = `Exit status: 0 done, 1 failed, 2 wrong use or configuration, 3 login required.`
 
-const secretsHelp = `Every flag is also a variable (--listen is PANDADOC_LISTEN) and a key of the YAML file that --config names
-(listen:). Flags beat variables, which beat the file.
+const secretsHelp = `Every flag is also an environment variable (--listen is PANDADOC_LISTEN) and a key in the YAML file that
+--config names (listen:). A flag overrides a variable, and a variable overrides the file.
 
-Secrets are never flags, which other users of the machine can see: set PANDADOC_CLIENT_ID,
-PANDADOC_CLIENT_SECRET, and one of PANDADOC_REFRESH_TOKEN, PANDADOC_ACCESS_TOKEN or PANDADOC_API_KEY, or each
-of them with _FILE appended and the name of a file. More accounts than one go into the file, below accounts:,
-as NAME: with refresh-token-file:, access-token-file: or api-key-file: (or the same without -file) below it.`
+Secrets cannot be flags, because other users of the machine can see the flags of a program. Set
+PANDADOC_CLIENT_ID, PANDADOC_CLIENT_SECRET, and one of PANDADOC_REFRESH_TOKEN, PANDADOC_ACCESS_TOKEN or
+PANDADOC_API_KEY. Or add _FILE to the name and give the name of a file that holds the value. For several
+accounts, write in the YAML file below accounts: the name of each account (NAME:), and below that
+refresh-token-file:, access-token-file: or api-key-file: (or the same names without -file).`
 
-// printHelp shows a command, or, where none was named, what fits on one screen.
+// printHelp prints the help of the selected command. If no command was named, it prints an overview that fits
+// on one screen.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if ctx.Selected() != nil {
 		return kong.DefaultHelpPrinter(options, ctx)
@@ -76,8 +78,8 @@ func groups(app *kong.Application) (all []group) {
 	return all
 }
 
-// helpWithDefault adds the default to the help of a flag. The names in the environment follow from a rule
-// that the general help gives.
+// helpWithDefault adds the default to the help of a flag. It does not add the name of the environment variable,
+// which follows from a rule in the general help.
 func helpWithDefault(value *kong.Value) string {
 	if value.Flag == nil || value.Default == "" || value.Default == "false" {
 		return value.Help
@@ -85,7 +87,8 @@ func helpWithDefault(value *kong.Value) string {
 	return fmt.Sprintf("%s Default: %s.", value.Help, value.Default)
 }
 
-// usageError is an error of the command line, with the command or flag that was probably meant.
+// usageError returns an error of the command line with a hint that names the command or flag that was probably
+// meant.
 func usageError(err error, app *kong.Application, args []string) error {
 	hint := "\"" + programName + " --help\" lists the commands, and \"" + programName + " help COMMAND\" their flags"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -122,12 +125,12 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 		}
 		args = []string{c.Command, "--help"}
 	}
-	_, _ = k.Kong.Parse(args) // --help prints, whatever a run would say of the rest
+	_, _ = k.Kong.Parse(args) // --help prints even if a run would refuse the other settings
 	return nil
 }
 
-// manualFlags are the flags of a command that the manual page lists there: those of serve are settings,
-// which it lists once.
+// manualFlags returns the flags that the manual page lists with a command: those that are not flags of serve
+// too. The flags of serve are the settings, which the page lists once.
 func manualFlags(app *kong.Application, command *kong.Node) (own []*kong.Flag) {
 	settings := map[string]bool{}
 	for _, serve := range app.Children {
@@ -149,7 +152,7 @@ func manualFlags(app *kong.Application, command *kong.Node) (own []*kong.Flag) {
 func writeManual(w io.Writer, app *kong.Application, version string) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, ".TH PANDADOC-AUTH-PROXY 1 \"\" \"%s %s\" \"User Commands\"\n", programName, version)
-	fmt.Fprintf(&text, ".SH NAME\n%s \\- sign HTTP requests in to the PandaDoc API\n", roff(programName))
+	fmt.Fprintf(&text, ".SH NAME\n%s \\- authenticate HTTP requests to the PandaDoc API\n", roff(programName))
 	fmt.Fprintf(&text, ".SH SYNOPSIS\n.B %s\n.RI [ COMMAND ]\n.RI [ FLAGS ]\n", roff(programName))
 	fmt.Fprintf(&text, ".SH DESCRIPTION\n%s\n.SH COMMANDS\n", roff(description))
 	for _, command := range app.Children {
@@ -219,11 +222,11 @@ func versionLine(release string) string {
 	return fmt.Sprintf("%s %s (%s)", programName, v.version, v.toolchain)
 }
 
-// version is what the binary knows about itself.
+// version is the version of the program and of the Go toolchain that built it.
 type version struct{ version, toolchain string }
 
-// buildVersion returns the version of a release, or what the Go toolchain put into the binary: the module's
-// version, or, of a build from a checkout, the commit.
+// buildVersion returns the version of a release. If there is none, it returns what the Go toolchain put into
+// the binary: the version of the module or, in a build from a checkout, the commit.
 func buildVersion(release string) version {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -33,7 +33,7 @@ const (
 
 type loginCommand struct {
 	accountFlag `embed:""`
-	Paste       bool `default:"false" help:"Open the address anywhere and paste the address of the page where it ends, or the code in it, here. For machines without a browser."`
+	Paste       bool `default:"false" help:"For machines without a browser: open the printed address on any machine, sign in, and paste here the address of the page where you end up, or the code in it."`
 	NoBrowser   bool `default:"false" help:"Only print the address."`
 
 	config.AccountSettings `embed:""`

@@ -17,13 +17,13 @@ import (
 )
 
 type sandboxCommand struct {
-	EmulatorListen string        `default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Where the emulator serves, on loopback."`
+	EmulatorListen string        `default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Where the emulator listens; loopback only."`
 	EmulatorOnly   bool          `default:"false" help:"Run the emulator alone, for another program or a proxy started with serve."`
 	TokenTTL       time.Duration `name:"token-ttl" default:"8759h59m59s" placeholder:"TIME" help:"How long access tokens live, in whole seconds."`
-	Accounts       int           `default:"1" placeholder:"N" help:"Sign so many accounts in: default, account-2 and so on."`
-	Calm           bool          `default:"false" help:"No misbehaviour at all."`
-	Chaos          bool          `default:"false" help:"Also what a client must see: 429, slow and cut answers, HTML errors."`
-	Seed           uint64        `type:"seed" placeholder:"N" help:"Repeat the credentials and the misbehaviour of an earlier run, which printed its seed."`
+	Accounts       int           `default:"1" placeholder:"N" help:"How many accounts are signed in: default, account-2 and so on."`
+	Calm           bool          `default:"false" help:"Turn off all misbehaviour."`
+	Chaos          bool          `default:"false" help:"Add misbehaviour that the proxy cannot hide from clients: 429, slow and cut answers, HTML errors."`
+	Seed           uint64        `type:"seed" placeholder:"N" help:"Repeat the credentials and the misbehaviour of an earlier run. Each run prints its seed."`
 
 	config.SandboxSettings `embed:""`
 }

@@ -96,9 +96,9 @@ type runCommand struct {
 
 // Help implements kong.HelpProvider.
 func (*runCommand) Help() string {
-	return `The proxy takes a free port, and the program finds it in PANDADOC_BASE_URL. Both end together: signals go to
-the program, and its exit status is that of this command. Settings are those of serve, with other defaults:
---listen 127.0.0.1:0, --admin-listen none, --log-level warning.`
+	return `The proxy listens on a free port and gives the program its URL in PANDADOC_BASE_URL. Both end together. Signals
+go to the program, and its exit status is the exit status of this command. The settings are those of serve, but
+with other defaults: --listen 127.0.0.1:0, --admin-listen none, --log-level warning.`
 }
 
 // Run runs a proxy and one program that uses it.

@@ -57,84 +57,84 @@ type SandboxSettings struct {
 
 // FileSettings name the configuration file.
 type FileSettings struct {
-	Config string `placeholder:"FILE" help:"YAML file with the same settings, named as the flags without the dashes in front. Unknown names in it are an error."`
+	Config string `placeholder:"FILE" help:"YAML file with settings. Their names are those of the flags, without the leading dashes. Unknown names are an error."`
 }
 
 // ListenSettings say where clients connect and who they may be.
 type ListenSettings struct {
-	Listen               []string `sep:"none" default:"localhost:8080" placeholder:"ADDRESS" help:"Where to serve: HOST:PORT or unix:/PATH, or NAME=HOST:PORT for the account of that name only. localhost means both loopback families, port 0 any free port. May be repeated (in the environment: separated by spaces)."`
+	Listen               []string `sep:"none" default:"localhost:8080" placeholder:"ADDRESS" help:"Where to listen: HOST:PORT or unix:/PATH, or NAME=HOST:PORT for one account only. localhost means 127.0.0.1 and ::1, port 0 means any free port. May be repeated (in the environment: separated by spaces)."`
 	TLSCert              string   `name:"tls-cert" placeholder:"FILE" help:"Serve https with the certificate chain in this PEM file, which is read again when it changes. Not on unix sockets."`
 	TLSKey               string   `name:"tls-key" placeholder:"FILE" help:"The certificate's private key, as PEM."`
-	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name besides the loopback names. May be repeated."`
+	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name, in addition to the loopback names. May be repeated."`
 	AllowOrigin          []string `sep:"none" placeholder:"ORIGIN" help:"Accept browser requests from pages of this origin, like https://app.example.com. May be repeated."`
-	AllowUnauthenticated bool     `default:"false" help:"Listen beyond loopback without client keys, although anybody who reaches the port then uses the accounts."`
-	AdminKeyFile         string   `placeholder:"FILE" help:"File with the admin key, which is made if it is missing. Asked for on the admin listener if the proxied port asks for authentication, or if this is set. Default: admin-key in the state directory."`
-	RequireHeader        string   `placeholder:"NAME:VALUE" narrows:"" help:"Refuse requests without this header, which is not forwarded. An application that can be made to fetch any URL does not send it along."`
-	AllowRoute           []string `sep:"none" lines:"" narrows:"" placeholder:"ROUTE" help:"Forward nothing but this, like 'GET /public/v1/documents*': methods (or *) and a path, where * stands for the rest at the end and elsewhere for one part. May be repeated (in the environment: one a line)."`
+	AllowUnauthenticated bool     `default:"false" help:"Allow listening on other addresses than loopback without client keys. Then anybody who can connect to the port can use the accounts."`
+	AdminKeyFile         string   `placeholder:"FILE" help:"File with the admin key, which is created if it does not exist. The admin listener requires the key if the proxied port requires authentication, or if this flag is set. Default: admin-key in the state directory."`
+	RequireHeader        string   `placeholder:"NAME:VALUE" narrows:"" help:"Refuse requests without this header, which is not forwarded. This protects against applications that can be tricked into fetching any URL (SSRF), because they do not send the header."`
+	AllowRoute           []string `sep:"none" lines:"" narrows:"" placeholder:"ROUTE" help:"Forward only this, like 'GET /public/v1/documents*': methods (or *) and a path. A * at the end of the path matches anything; elsewhere it matches one path segment. May be repeated (in the environment: one per line)."`
 	ReadOnly             bool     `default:"false" narrows:"" help:"Forward GET, HEAD and OPTIONS only."`
 }
 
 // AdminSettings say where the admin listener is.
 type AdminSettings struct {
 	AdminSocket string `placeholder:"PATH|none" help:"Unix socket through which commands talk to the running proxy. Default: in the first writable of the user's runtime, state and temporary directory."`
-	AdminListen string `default:"localhost:8081" placeholder:"ADDRESS" help:"Where health, status and browser login are served; \"none\" for nowhere."`
+	AdminListen string `default:"localhost:8081" placeholder:"ADDRESS" help:"Where to serve health, status, metrics, the console and the browser login; \"none\" turns this listener off."`
 }
 
 // UpstreamSettings say where PandaDoc is.
 type UpstreamSettings struct {
-	Region                string `default:"global" placeholder:"global|eu" help:"Which PandaDoc the account is at. Sets the three URLs that follow."`
+	Region                string `default:"global" placeholder:"global|eu" help:"The PandaDoc region of the accounts. Sets the three URLs below."`
 	APIURL                string `name:"api-url" placeholder:"URL" help:"The API, instead of the region's."`
 	AuthorizeURL          string `placeholder:"URL" help:"The consent page, instead of the region's."`
 	TokenURL              string `placeholder:"URL" help:"The token endpoint, instead of the region's."`
-	APIAddress            string `name:"api-address" placeholder:"HOST:PORT" help:"Connect here for the API's name, whatever the hosts file or the DNS says."`
-	AllowInsecureUpstream bool   `default:"false" help:"Allow plain http to a host that is not loopback. Credentials then travel in clear."`
-	CAFile                string `name:"ca-file" placeholder:"FILE" help:"PEM file with certificate authorities to trust besides the system's."`
+	APIAddress            string `name:"api-address" placeholder:"HOST:PORT" help:"Connect to this address instead of the one that the hosts file or DNS gives for the API's name."`
+	AllowInsecureUpstream bool   `default:"false" help:"Allow plain http to a host that is not loopback. Credentials are then sent unencrypted."`
+	CAFile                string `name:"ca-file" placeholder:"FILE" help:"PEM file with certificate authorities to trust, in addition to those of the system."`
 }
 
 // SecretSettings are files. The values themselves are never flags: the process list would show them.
 type SecretSettings struct {
-	ClientIDFile     string `name:"client-id-file" placeholder:"FILE" help:"File with the client id of the application at PandaDoc. The value itself: PANDADOC_CLIENT_ID."`
-	ClientSecretFile string `placeholder:"FILE" help:"File with the client secret. The value itself: PANDADOC_CLIENT_SECRET."`
-	RefreshTokenFile string `placeholder:"FILE" help:"File with a first refresh token. The value itself: PANDADOC_REFRESH_TOKEN."`
-	AccessTokenFile  string `placeholder:"FILE" help:"File with a first access token. The value itself: PANDADOC_ACCESS_TOKEN."`
-	APIKeyFile       string `name:"api-key-file" placeholder:"FILE" help:"File with an API key, used instead of tokens. The value itself: PANDADOC_API_KEY."`
+	ClientIDFile     string `name:"client-id-file" placeholder:"FILE" help:"File with the client id of your PandaDoc application. For the value itself: PANDADOC_CLIENT_ID."`
+	ClientSecretFile string `placeholder:"FILE" help:"File with the client secret. For the value itself: PANDADOC_CLIENT_SECRET."`
+	RefreshTokenFile string `placeholder:"FILE" help:"File with an initial refresh token. For the value itself: PANDADOC_REFRESH_TOKEN."`
+	AccessTokenFile  string `placeholder:"FILE" help:"File with an initial access token. For the value itself: PANDADOC_ACCESS_TOKEN."`
+	APIKeyFile       string `name:"api-key-file" placeholder:"FILE" help:"File with an API key, used instead of tokens. For the value itself: PANDADOC_API_KEY."`
 }
 
 // StoreSettings say where tokens are kept.
 type StoreSettings struct {
 	Store             string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: ${stores}."`
 	StorePasswordFile string `placeholder:"FILE" help:"File with the password of the store's user, which is read again for each connection."`
-	KubernetesURL     string `name:"kubernetes-url" placeholder:"URL" help:"The API server of a kubernetes: store outside of a cluster. In a pod it is found."`
-	StoreKeyFile      string `placeholder:"FILE" help:"File with keys that encrypt tokens at rest, one a line: 32 random bytes in base64. The first encrypts, all decrypt."`
+	KubernetesURL     string `name:"kubernetes-url" placeholder:"URL" help:"URL of the Kubernetes API server, for a kubernetes: store outside a cluster. In a pod it is found automatically."`
+	StoreKeyFile      string `placeholder:"FILE" help:"File with keys that encrypt the tokens in the store, one per line: 32 random bytes in base64. The first key encrypts, all keys decrypt."`
 }
 
 // LoginSettings shape the authorization request.
 type LoginSettings struct {
 	RedirectURL string `name:"redirect-url" placeholder:"URL" help:"The redirect URL registered at PandaDoc. Default: http://localhost:ADMIN-PORT/oauth2/callback."`
-	Scope       string `default:"read+write" help:"What a login asks for."`
+	Scope       string `default:"read+write" help:"The OAuth scope that a login requests."`
 }
 
 // TokenSettings say when and how tokens are refreshed.
 type TokenSettings struct {
-	RefreshBefore  time.Duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before expiry, but at most a tenth of the token's life. 0s: only after a refusal."`
-	RefreshTimeout time.Duration `default:"20s" placeholder:"TIME" help:"How long a request waits for a refresh. The refresh itself goes on."`
-	ProbePath      string        `default:"/public/v1/members/current" placeholder:"PATH" empty:"" help:"What is asked with a refused token to see whether the refusal was about the token. Empty: do not ask."`
-	MaxAccounts    int           `default:"10000" placeholder:"N" help:"Accounts kept in memory."`
+	RefreshBefore  time.Duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before the token expires, but at most a tenth of its lifetime before. 0s: refresh only after a 401."`
+	RefreshTimeout time.Duration `default:"20s" placeholder:"TIME" help:"How long a request waits for a refresh. The refresh itself continues after that."`
+	ProbePath      string        `default:"/public/v1/members/current" placeholder:"PATH" empty:"" help:"After a 401, the proxy sends a GET for this path with the same token, to find out if the token is the reason. Empty: do not ask."`
+	MaxAccounts    int           `default:"10000" placeholder:"N" help:"How many accounts to keep in memory."`
 }
 
 // TrafficSettings bound what clients and the API may use.
 type TrafficSettings struct {
-	ReplayMemory          int64         `type:"size" default:"64KiB" placeholder:"SIZE" help:"How much of a request's body is kept in memory for a replay."`
-	ReplayDisk            int64         `type:"size" default:"128MiB" placeholder:"SIZE" help:"How much of a request's body is kept in a temporary file, in all."`
-	ReplayTotal           int64         `type:"size" default:"1GiB" placeholder:"SIZE" help:"How much is kept for all requests together."`
-	TempDir               string        `placeholder:"DIR" help:"Where those temporary files lie. Default: the store's directory, else the system's."`
-	MaxInFlight           int           `default:"1024" placeholder:"N" help:"Requests at once; more are refused with 503."`
-	MaxConnections        int           `default:"4096" placeholder:"N" help:"Connections of clients at once, as far as files and memory allow. The one that has been idle longest is closed for a new one."`
+	ReplayMemory          int64         `type:"size" default:"64KiB" placeholder:"SIZE" help:"How much of a request's body to keep in memory, so that it can be sent again after a 401."`
+	ReplayDisk            int64         `type:"size" default:"128MiB" placeholder:"SIZE" help:"The longest request body to keep. What is over --replay-memory is kept in a temporary file."`
+	ReplayTotal           int64         `type:"size" default:"1GiB" placeholder:"SIZE" help:"How much to keep for all requests together."`
+	TempDir               string        `placeholder:"DIR" help:"Directory for temporary files. Default: the store's directory, else the system's temporary directory."`
+	MaxInFlight           int           `default:"1024" placeholder:"N" help:"How many requests to forward at the same time; more are refused with 503."`
+	MaxConnections        int           `default:"4096" placeholder:"N" help:"How many client connections to keep open; the limits on open files and memory can lower it. At the limit, a new connection replaces the one that has been idle longest."`
 	ClientHeaderTimeout   time.Duration `default:"10s" placeholder:"TIME" help:"How long a client may take to send the header of a request."`
-	ClientBodyTimeout     time.Duration `default:"60s" placeholder:"TIME" help:"How long a client's body may make no progress (a kilobyte) before it is refused with 408."`
-	UpstreamHeaderTimeout time.Duration `default:"120s" placeholder:"TIME" help:"How long the API may take to begin its answer."`
+	ClientBodyTimeout     time.Duration `default:"60s" placeholder:"TIME" help:"Answer 408 if a client sends less than a kilobyte of its body in this time."`
+	UpstreamHeaderTimeout time.Duration `default:"120s" placeholder:"TIME" help:"How long to wait for the API to begin its answer."`
 	DrainMin              time.Duration `default:"0s" placeholder:"TIME" help:"After SIGTERM, keep accepting requests this long."`
-	DrainTimeout          time.Duration `default:"25s" placeholder:"TIME" help:"After that, wait this long for what still runs."`
+	DrainTimeout          time.Duration `default:"25s" placeholder:"TIME" help:"After --drain-min, wait this long for running requests to end."`
 }
 
 // LogSettings shape the log.

@@ -10,7 +10,7 @@ import (
 
 var update = flag.Bool("update", false, "write docs/troubleshooting.md")
 
-// The page is made of the table, so that it says what the program says.
+// The page is generated from the table, so that it has the same texts as the program.
 func TestTroubleshootingPageIsCurrent(t *testing.T) {
 	const path = "../../docs/troubleshooting.md"
 	page := troubleshooting()
@@ -34,14 +34,14 @@ func troubleshooting() string {
 
 This page is generated from the program: ` + "`go test ./internal/problem -update`" + `.
 
-1. ` + "`pandadoc-auth-proxy doctor`" + ` checks everything that a proxy needs and names the fix ([doctor](doctor.md)).
-2. ` + "`pandadoc-auth-proxy status`" + ` shows the accounts, those that need something first.
-3. ` + "`pandadoc-auth-proxy explain`" + ` tells what happened to the newest request, or to the one with a given X-Request-Id.
+1. ` + "`pandadoc-auth-proxy doctor`" + ` checks everything that the proxy needs, and names the fix ([doctor](doctor.md)).
+2. ` + "`pandadoc-auth-proxy status`" + ` shows the accounts; those with problems come first.
+3. ` + "`pandadoc-auth-proxy explain`" + ` shows what happened to the newest request; give an X-Request-Id for another.
 
 ## Answers of the proxy
 
-An answer of the proxy itself is ` + "`application/problem+json`" + ` with these codes, and has a header
-` + "`Proxy-Status: pandadoc-auth-proxy; …`" + `. Everything else comes from PandaDoc.
+An error answer from the proxy itself is ` + "`application/problem+json`" + ` with one of these codes, and has a header
+` + "`Proxy-Status: pandadoc-auth-proxy; …`" + `. All other answers come from PandaDoc.
 
 | code | status | what happened | what to do |
 |---|---|---|---|
@@ -54,7 +54,8 @@ An answer of the proxy itself is ` + "`application/problem+json`" + ` with these
 	page.WriteString(`
 ## Causes
 
-Why an account is not ` + "`ready`" + `, in ` + "`status`, `doctor`, `/readyz`" + `, the log and the console.
+These causes say why an account is not ` + "`ready`" + `. They appear in ` + "`status`, `doctor`, `/readyz`" + `, the log
+and the console.
 
 | cause | what happened | what to do |
 |---|---|---|
@@ -67,7 +68,7 @@ Why an account is not ` + "`ready`" + `, in ` + "`status`, `doctor`, `/readyz`" 
 	return page.String()
 }
 
-// cell writes a text for a table, with capitals for what is filled in.
+// cell formats a text for a table, with capital letters for the values to fill in.
 func cell(text string) string {
 	text = strings.ReplaceAll(text, "{login}", "`pandadoc-auth-proxy login`")
 	for _, name := range []string{"host", "origin", "method", "header", "account", "stored", "configured"} {

@@ -1,6 +1,6 @@
-// Package problem is the one table of what the program tells people: for each code its HTTP status,
-// a title, what happened and what to do next. The proxy's answers, the admin listener, the commands,
-// the console and the docs all take their words from here, so that one fact has one text.
+// Package problem is the table of all messages to users: for each code its HTTP status, a title, what
+// happened and what to do next. The proxy's answers, the admin listener, the commands, the console and the
+// docs take their texts from here, so that each fact has only one text.
 //
 //	p := problem.Of(problem.LoginRequired, "account", "acme", "login", problem.LoginCommand("acme"))
 //	p.Write(w)
@@ -19,18 +19,17 @@ import (
 	"time"
 )
 
-// Program is what the program calls itself in Proxy-Status (RFC 9209) and in the commands of hints.
+// Program is the name of the program in Proxy-Status (RFC 9209) and in the commands of hints.
 const Program = "pandadoc-auth-proxy"
 
 // Code names one kind of problem. Codes are part of the contract with clients.
 type Code string
 
-// Problem is what people are told about one code (RFC 9457), or about one case of it. The answer that
-// Write makes is a superset of the error shape of PandaDoc's version 1, so that clients which read "detail"
-// can show it.
+// Problem is the message for one code (RFC 9457), or for one case of it. The answer that Write sends is a
+// superset of the errors of PandaDoc's API version 1, so that clients which read "detail" can show it.
 type Problem struct {
 	Code Code
-	// Case tells rows of one code apart. The general row has none.
+	// Case distinguishes rows of one code. It is empty in the general row.
 	Case string
 	// Error is the error type of RFC 9209 section 2.3 that an answer of the proxied port carries.
 	Error string
@@ -40,14 +39,14 @@ type Problem struct {
 	Title  string
 	// Detail says what happened, in one or two sentences.
 	Detail string
-	// Hint is the next command or setting to try, ready to paste. Empty if there is nothing to do.
+	// Hint is the next command or setting to try, ready to paste. It is empty if there is nothing to do.
 	Hint string
 	// RetryAfter is sent with an answer if it is more than zero, rounded up to whole seconds.
 	RetryAfter time.Duration
 }
 
-// Of returns the general row of code, with {name} in its texts replaced by values: pairs of a name and its
-// value. A code that is not in the table is a mistake of ours, and panics.
+// Of returns the general row of code, with each {name} in its texts replaced. The values are pairs of a name
+// and its value. Of panics if the code is not in the table, because that is a programming error.
 func Of(code Code, values ...string) Problem { return OfCase(code, "", values...) }
 
 // OfCase returns the row of code with that case, or the general one if there is none.
@@ -83,8 +82,8 @@ func (p Problem) fill(values []string) Problem {
 	return p
 }
 
-// LoginCommand returns the command that signs account in, with more arguments that the person had typed,
-// such as --paste.
+// LoginCommand returns the command that signs in to account. The arguments in more, such as --paste, are those
+// that the user had typed before; they are added at the end.
 func LoginCommand(account string, more ...string) string {
 	words := []string{Program, "login"}
 	if account != "" && account != "default" {
@@ -93,8 +92,8 @@ func LoginCommand(account string, more ...string) string {
 	return strings.Join(append(words, more...), " ")
 }
 
-// Write answers with p. Headers that belong to one code only (Allow, WWW-Authenticate) are set by the
-// caller before. The caller must not have begun an answer.
+// Write sends p as the answer. Headers of one code only (Allow, WWW-Authenticate) must be set by the caller
+// first. The caller must not have begun an answer.
 func (p Problem) Write(w http.ResponseWriter) {
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
@@ -120,5 +119,5 @@ func (p Problem) Write(w http.ResponseWriter) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
 	}
 	w.WriteHeader(p.Status)
-	w.Write(body) // a client that has gone is noticed by the server
+	w.Write(body) // no need to check: the server notices when the client has gone
 }

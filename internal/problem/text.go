@@ -7,9 +7,9 @@ import (
 	"unicode"
 )
 
-// Plain returns text that came from elsewhere in a form that a terminal shows and does not obey: without
-// control characters (C0, C1), the sequences that they begin (colours, titles, clipboard), and characters
-// that turn the direction of writing. Line breaks and tabs stay.
+// Plain makes text from other sources safe to print on a terminal. It removes control characters (C0, C1), the
+// control sequences that they begin (colours, titles, clipboard), and characters that change the direction of
+// writing. Line breaks and tabs stay.
 func Plain(text string) string {
 	if !strings.ContainsFunc(text, unprintable) {
 		return text
@@ -28,7 +28,7 @@ func Plain(text string) string {
 	return out.String()
 }
 
-// Line is Plain for text that must stay on one line, so that it cannot look like lines of ours.
+// Line is Plain for text that must stay on one line, so that it cannot imitate lines of our output.
 func Line(text string) string { return strings.Join(strings.Fields(Plain(text)), " ") }
 
 func unprintable(r rune) bool {
@@ -38,7 +38,7 @@ func unprintable(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
 }
 
-// sequence returns how many runes a control sequence at the start of runes has (ECMA-48), or 0.
+// sequence returns the length in runes of the control sequence (ECMA-48) at the start of runes, or 0.
 func sequence(runes []rune) int {
 	n, kind := 1, runes[0]
 	switch {
@@ -66,7 +66,7 @@ func sequence(runes []rune) int {
 	return n
 }
 
-// When writes a moment as a date and as a distance from now. The zero time is "".
+// When formats t as a date, and as the time from or until now. The zero time gives "".
 func When(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -82,7 +82,7 @@ func When(t, now time.Time) string {
 	}
 }
 
-// Span writes a duration in its largest unit that fits twice.
+// Span formats d in the largest unit of which d has at least two.
 func Span(d time.Duration) string {
 	for _, unit := range []struct {
 		name string

@@ -49,7 +49,7 @@ func accountFaults() []fault {
 				w.signIn()
 				w.rewrite(map[string]any{"expires_at": time.Now().Add(-time.Hour), "refresh_token": ""})
 			},
-			check: "token", seen: "it came without a refresh token", fix: "login", exit: 3,
+			check: "token", seen: "there is no refresh token", fix: "login", exit: 3,
 		},
 		{
 			name:  "a refresh token that was spent elsewhere",
@@ -63,7 +63,7 @@ func accountFaults() []fault {
 				w.signIn()
 				w.rewrite(map[string]any{"unconfirmed_since": time.Now().Add(-time.Minute)})
 			},
-			check: "token", seen: "a refresh was cut off", fix: "wait", exit: 0,
+			check: "token", seen: "a refresh was interrupted", fix: "wait", exit: 0,
 		},
 		{
 			name:  "a token that the API refuses before its time",
@@ -78,7 +78,7 @@ func accountFaults() []fault {
 		{
 			name:  "tokens of another API",
 			plant: func(w *ward) { w.signIn(); w.use(clinic{}) },
-			check: "token", seen: "the stored tokens belong to http://127.0.0.1:", fix: "or sign in under the new one: pandadoc-auth-proxy login", exit: 3,
+			check: "token", seen: "the stored tokens belong to http://127.0.0.1:", fix: "or sign in with the new one: pandadoc-auth-proxy login", exit: 3,
 		},
 		{
 			name: "tokens of another client",
@@ -86,7 +86,7 @@ func accountFaults() []fault {
 				w.signIn()
 				w.env["CLIENT_ID"] = strings.Repeat("0", 20)
 			},
-			check: "token", seen: "requests work as long as the access token does", fix: "set the configuration back", exit: 0,
+			check: "token", seen: "requests work as long as the access token does", fix: "change the configuration back", exit: 0,
 		},
 		{
 			name: "an API key that was given as an access token",

@@ -149,17 +149,19 @@ func isUnsignedBrowser(r *http.Request) bool {
 		!isTrustworthy(r.Host)
 }
 
-// isTrustworthy reports whether browsers take host for this machine and so say where requests come from.
+// isTrustworthy reports whether browsers take host, as it was sent, for this machine and so say where requests
+// come from. That is stricter than what the Host rule lets in: Chromium says nothing at [::ffff:127.0.0.1], and
+// not every browser knows localhost with the root's dot.
 func isTrustworthy(host string) bool {
 	name, ok := cutHost(host)
 	if !ok {
 		return false
 	}
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		return true
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.IsLoopback() && ip.Is4() != strings.HasPrefix(host, "[")
 	}
-	ip, err := netip.ParseAddr(name)
-	return err == nil && ip.IsLoopback()
+	bare, _, _ := strings.Cut(host, ":")
+	return !strings.HasSuffix(bare, ".") && (name == "localhost" || strings.HasSuffix(name, ".localhost"))
 }
 
 // isOwnSite reads Sec-Fetch-Site: a page of ours, or the person at the address bar. A page from

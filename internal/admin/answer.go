@@ -120,7 +120,9 @@ type page struct {
 // link leads on.
 type link struct{ To, Text string }
 
-const pageStyle = `body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}` +
+const pageStyle = `:root{color-scheme:light dark}` +
+	`body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color:light-dark(#16211b,#e6eeea);background:light-dark(#fff,#0f1412)}` +
+	`p{overflow-wrap:anywhere}:focus-visible{outline:3px solid light-dark(#0b6b43,#58c793);outline-offset:2px}` +
 	`nav a{display:inline-block;margin:.5rem .75rem 0 0;padding:.4rem 1rem;border:1px solid;border-radius:8px;color:inherit;text-decoration:none}` +
 	`nav a:first-child{background:#0b6b43;border-color:#0b6b43;color:#fff}`
 
@@ -130,10 +132,12 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>{{.Title}} - pandadoc-auth-proxy</title>
 <style>` + pageStyle + `</style>
+<main>
 <h1>{{.Title}}</h1>
 <p>{{.Text}}</p>
 {{with .Hint}}<p>{{.}}</p>{{end}}
 {{with .Ways}}<nav aria-label="What to do next">{{range .}}<a href="{{.To}}">{{.Text}}</a>{{end}}</nav>{{end}}
+</main>
 </html>
 `))
 

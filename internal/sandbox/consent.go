@@ -155,10 +155,12 @@ body { font: 1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 3rem auto
 code { overflow-wrap: anywhere }
 button { font: inherit; padding: .5rem 1.5rem; margin-right: .5rem; border: 1px solid #1c2b33; border-radius: .3rem; background: #fff; color: inherit; cursor: pointer }
 button[value=allow] { background: #0b6b43; border-color: #0b6b43; color: #fff }
-@media (prefers-color-scheme: dark) { body { color: #e8eef1; background: #14191c } button { background: #14191c; border-color: #e8eef1 } }
+:focus-visible { outline: 3px solid #0b6b43; outline-offset: 2px }
+@media (prefers-color-scheme: dark) { body { color: #e8eef1; background: #14191c } button { background: #14191c; border-color: #e8eef1 } :focus-visible { outline-color: #58c793 } }
 </style>
 </head>
 <body>
+<main>
 <p class="banner" role="note">This is an emulator of PandaDoc, not PandaDoc.</p>
 {{if .Problem}}<h1>This login cannot go on</h1>
 <p id="problem">{{.Problem}}</p>
@@ -170,6 +172,7 @@ button[value=allow] { background: #0b6b43; border-color: #0b6b43; color: #fff }
 <button name="answer" value="allow">Allow</button>
 <button name="answer" value="deny">Deny</button>
 </form>
-{{end}}</body>
+{{end}}</main>
+</body>
 </html>
 `))

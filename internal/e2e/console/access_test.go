@@ -100,7 +100,7 @@ func TestPagesCanBeUsedByEverybody(t *testing.T) {
 	e.Manage("POST", "/fault", `{"route":"api","kind":"status","status":500}`, nil)
 	one.Get("/public/v1/templates")
 	nobody := program.Start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "memory:", "--log-level", "error")
-	fifty := e.Serve("memory:", "--config", crowd(t), "--log-level", "error")
+	fifty := program.Emulate(t).Serve("memory:", "--config", crowd(t), "--log-level", "error")
 	for i := range 3 {
 		fifty.Get(fmt.Sprintf("/@account-%02d/public/v1/documents", i)) // broken; the others have not been used
 	}
@@ -134,6 +134,44 @@ func TestPagesCanBeUsedByEverybody(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// Pages around a login have no script, and are made in three places.
+func TestPagesAroundALoginCanBeUsedByEverybody(t *testing.T) {
+	t.Parallel()
+	open, locked := sandbox(t), lockedProxy(t)
+	for _, width := range []int64{360, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			b := newBrowser(t, width, 800)
+			b.prefer(scheme)
+			b.base = strings.Replace(open.Admin, "127.0.0.1", "localhost", 1)
+			check := func(name string) {
+				t.Helper()
+				b.do(chromedp.KeyEvent(kb.Tab))
+				name = fmt.Sprintf("%s, %d wide, %s", name, width, scheme)
+				for _, flaw := range eval[[]string](b, flaws) {
+					t.Errorf("%s: %s", name, flaw)
+				}
+				b.shoot("/" + name)
+			}
+			b.do(chromedp.Navigate(b.base + "/connect/account-2"))
+			b.see("Allow access?")
+			check("consent")
+			b.press("Deny")
+			b.see("access_denied")
+			check("declined")
+			b.press("Try again")
+			b.press("Allow")
+			b.see("Signed in")
+			check("signed in")
+			b.do(chromedp.Navigate(strings.Replace(locked.Admin, "127.0.0.1", "localhost", 1) + "/connect/default"))
+			b.see("get a new link")
+			check("no link")
+			b.press("Go to the console")
+			b.see("The console is locked")
+			check("locked")
 		}
 	}
 }

@@ -13,25 +13,21 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// newLocked runs a proxy that asks for client keys, and opens a browser.
-func newLocked(t *testing.T) (*page, *program.Process) {
+// lockedProxy asks for client keys.
+func lockedProxy(t *testing.T) *program.Process {
 	t.Helper()
-	e := program.Emulate(t)
 	config := filepath.Join(t.TempDir(), "config.yaml")
-	text := "client-keys:\n  app:\n    key: canary-client-key-5d1e84a60b2f9c73\n"
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("client-keys:\n  app:\n    key: canary-client-key-5d1e84a60b2f9c73\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := e.Serve("file:"+t.TempDir(), "--config", config)
-	b := newBrowser(t, 1280, 900)
-	b.base = p.Admin
-	return b, p
+	return program.Emulate(t).Serve("file:"+t.TempDir(), "--config", config)
 }
 
 // With client keys the console was open to everybody on the machine.
 func TestALockedConsoleOpensByALink(t *testing.T) {
 	t.Parallel()
-	b, p := newLocked(t)
+	p := lockedProxy(t)
+	b := browse(t, p)
 	b.open("")
 	b.see("The console is locked")
 	b.see("pandadoc-auth-proxy console")

@@ -5,7 +5,7 @@
   const found = [];
   const shown = (e) => e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !e.closest('.unseen, .skip');
   const what = (e) => e.outerHTML.slice(0, 120);
-  const controls = 'button, a[href], input, select, textarea, summary';
+  const controls = 'button, a[href], input:not([type=hidden]), select, textarea, summary';
 
   for (const e of document.querySelectorAll(`${controls}, iframe, [role=img]`)) {
     const name = e.getAttribute('aria-label') || e.title || e.textContent.trim() || [...(e.labels ?? [])].map((l) => l.textContent).join('');

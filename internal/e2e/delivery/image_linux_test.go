@@ -343,29 +343,14 @@ func (c *container) configure(t *testing.T, args []string) {
 // kill ends everything in the container as a power cut would.
 func (c *container) kill(t *testing.T, p *program.Process) {
 	t.Helper()
-	for _, pid := range children(t, p.PID()) {
+	inside := children(p.PID())
+	if len(inside) == 0 {
+		t.Fatalf("runc, process %d, runs nothing", p.PID())
+	}
+	for _, pid := range inside {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	p.Wait()
-}
-
-// children returns the processes that pid has started.
-func children(t *testing.T, pid int) (all []int) {
-	t.Helper()
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, name := range tasks {
-		data, _ := os.ReadFile(name)
-		for _, field := range strings.Fields(string(data)) {
-			var child int
-			if _, err := fmt.Sscan(field, &child); err == nil {
-				all = append(all, child)
-			}
-		}
-	}
-	if len(all) == 0 {
-		t.Fatalf("process %d has no children", pid)
-	}
-	return all
 }
 
 // pendingMarker reports whether a record in the store announces a refresh.
@@ -427,19 +412,4 @@ func inFlight(t *testing.T, p *program.Process) (n int) {
 		}
 	}
 	return n
-}
-
-// waitFor polls until done, because a container shows what happens in it to nobody outside.
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(30 * time.Second)
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("%s: not seen in 30 s", what)
-		}
-	}
 }

@@ -1,11 +1,13 @@
 package delivery
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
@@ -42,4 +44,34 @@ func top(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// children returns the processes that pid has started.
+func children(pid int) (all []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, name := range tasks {
+		data, _ := os.ReadFile(name)
+		for _, field := range strings.Fields(string(data)) {
+			var child int
+			if _, err := fmt.Sscan(field, &child); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}
+
+// waitFor polls until done, because what happens in a container, or in a program of others, is told to nobody outside.
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(30 * time.Second)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("%s: not seen in 30 s", what)
+		}
+	}
 }

@@ -1,0 +1,191 @@
+package delivery
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+// desk is where a person types what a page shows: an empty directory, a home of its own, and the program in PATH.
+type desk struct {
+	*testing.T
+	dir    string
+	env    map[string]string
+	listen string // in place of localhost:8080
+	admin  string // in place of localhost:8081
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "desk-") // short, because the admin socket's path must be
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	d := &desk{T: t, dir: dir, listen: "127.0.0.1:" + freePort(t), admin: "localhost:" + freePort(t)}
+	bin, home := filepath.Join(d.dir, "bin"), filepath.Join(d.dir, "home")
+	for _, dir := range []string{bin, home} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, place := range []string{bin, d.dir} {
+		if err := os.Symlink(program.Binary(), filepath.Join(place, "pandadoc-auth-proxy")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The program is built already: go build must only be asked for what builds it.
+	d.write("bin/go", "#!/bin/sh\n[ \"$*\" = 'build .' ]\n", 0o700)
+	d.write("home/.curlrc", "fail-with-body\nsilent\nshow-error\nmax-time = 30\n", 0o600)
+	d.env = map[string]string{
+		"HOME": home, "PATH": bin + string(os.PathListSeparator) + os.Getenv("PATH"), "TMPDIR": d.dir,
+		"PANDADOC_LISTEN": d.listen, "PANDADOC_ADMIN_LISTEN": d.admin,
+		"HTTPS_PROXY": "http://127.0.0.1:1", // nothing leaves this machine
+	}
+	return d
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func (d *desk) write(name, text string, mode os.FileMode) {
+	d.Helper()
+	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), mode); err != nil {
+		d.Fatal(err)
+	}
+}
+
+func (d *desk) expect(ok bool, format string, args ...any) {
+	d.Helper()
+	if !ok {
+		d.Errorf(format, args...)
+	}
+}
+
+func (d *desk) environ() (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(d.env)) {
+		all = append(all, name+"="+d.env[name])
+	}
+	return all
+}
+
+// emulate starts an emulator, and makes the program use it.
+func (d *desk) emulate() program.Emulator {
+	d.Helper()
+	e := program.Emulate(d.T)
+	for name, of := range map[string]string{
+		"PANDADOC_API_URL": "api", "PANDADOC_TOKEN_URL": "token_url", "PANDADOC_AUTHORIZE_URL": "authorize_url",
+		"PANDADOC_CLIENT_ID": "client_id", "PANDADOC_CLIENT_SECRET": "client_secret",
+		"API": "api", "TOKEN_URL": "token_url", "MANAGE": "manage", "ID": "client_id", "SECRET": "client_secret", "REFRESH": "refresh_token",
+	} {
+		d.env[name] = e.Info[of]
+	}
+	return e
+}
+
+// preamble ends at the first command that fails, and with it what runs in the background.
+const preamble = `set -e -o pipefail -m
+trap 'for job in $(jobs -p); do kill -- -$job; done' EXIT
+`
+
+// bash returns commands as a person types them one after the other, each on a line.
+func (d *desk) bash(commands ...string) *exec.Cmd {
+	text := preamble + strings.Join(commands, "\n") + "\n"
+	for page, here := range map[string]string{"localhost:8080": d.listen, "localhost:8081": d.admin} {
+		text = strings.ReplaceAll(text, page, here)
+	}
+	c := exec.Command("bash", "-c", text)
+	c.Dir, c.Env = d.dir, d.environ()
+	return c
+}
+
+// types runs commands to their end, and returns what they printed.
+func (d *desk) types(commands ...string) string {
+	d.Helper()
+	c := d.bash(commands...)
+	c.WaitDelay = 10 * time.Second
+	limit := time.AfterFunc(time.Minute, func() { end(c, syscall.SIGKILL) })
+	defer limit.Stop()
+	out, err := c.CombinedOutput()
+	if err != nil {
+		d.Errorf("%s\n%v\n%s", strings.Join(commands, "\n"), err, out)
+	}
+	return string(out)
+}
+
+// lasting runs a command that goes on, until it has printed text.
+func (d *desk) lasting(command, text string) {
+	d.Helper()
+	c := d.bash(command)
+	r, w := io.Pipe()
+	c.Stdout, c.Stderr = w, w
+	if err := c.Start(); err != nil {
+		d.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := c.Wait()
+		w.Close()
+		ended <- err
+	}()
+	printed, seen := new(strings.Builder), make(chan bool, 1)
+	go func() {
+		lines := bufio.NewScanner(r)
+		found := false
+		for lines.Scan() {
+			fmt.Fprintln(printed, lines.Text())
+			if !found && strings.Contains(lines.Text(), text) {
+				found = true
+				seen <- true
+			}
+		}
+		close(seen)
+	}()
+	select {
+	case ok := <-seen:
+		if !ok {
+			d.Errorf("%s: ended without %q:\n%s", command, text, printed)
+		}
+	case <-time.After(30 * time.Second):
+		d.Errorf("%s: no %q after 30 s", command, text)
+	}
+	end(c, syscall.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		end(c, syscall.SIGKILL)
+		d.Errorf("%s: has not ended 30 s after SIGTERM", command)
+	}
+}
+
+// end sends a signal to a shell and to what it runs, which is in groups of its own. A shell becomes the last program
+// that it is given.
+func end(shell *exec.Cmd, s syscall.Signal) {
+	for _, pid := range append(children(shell.Process.Pid), shell.Process.Pid) {
+		_ = syscall.Kill(pid, s) // one that has ended needs none
+	}
+}

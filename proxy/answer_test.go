@@ -66,6 +66,50 @@ func TestACutAnswerReachesTheClientAsCut(t *testing.T) {
 	}
 }
 
+// An answer that comes in parts is passed on in parts, its header too: the client may act on each. Requests share
+// what sends them on, so several follow each other.
+func TestPartsOfAnAnswerDoNotWaitForTheRest(t *testing.T) {
+	for _, tt := range []struct{ name, contentType string }{
+		{"of known length", "application/json"},
+		{"of an event stream", "text/event-stream"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			seen := make(chan bool)
+			g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", tt.contentType)
+				w.Header().Set("Content-Length", "6")
+				for _, part := range []string{"", "abc", "def"} {
+					io.WriteString(w, part)
+					w.(http.Flusher).Flush()
+					select {
+					case <-seen:
+					case <-r.Context().Done():
+					}
+				}
+			}})
+			conn := g.dial()
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			r := bufio.NewReader(conn)
+			for range 3 {
+				io.WriteString(conn, get("/a"))
+				res, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatalf("the header waits for the body: %v", err)
+				}
+				seen <- true
+				for _, want := range []string{"abc", "def"} {
+					part := make([]byte, 3)
+					if _, err := io.ReadFull(res.Body, part); err != nil || string(part) != want {
+						t.Fatalf("got %q, %v; want %q before the rest is there", part, err, want)
+					}
+					seen <- true
+				}
+			}
+		})
+	}
+}
+
 // An HTML, SVG or XML answer that is opened at our address must not run as our origin.
 func TestAnswersAreSandboxed(t *testing.T) {
 	want := []string{"default-src 'self'", "sandbox; frame-ancestors 'none'"}

@@ -32,17 +32,18 @@ const (
 // Its fields belong to the request's goroutine.
 type call struct {
 	http.ResponseWriter
-	proxy *Proxy
-	req   *http.Request
-	spool *spool.Spool // nil for a request without a body
+	proxy   *Proxy
+	req     *http.Request
+	context callContext  // of the request to the API
+	spool   *spool.Spool // nil for a request without a body
 
 	closing sync.WaitGroup // of early answers
 
-	Exchange          // what will be told
-	path     string   // raw, without the account's prefix
-	prefix   string   // "/@acme", or empty
-	target   *url.URL // at the API
-	origin   string   // of an allowed page, else empty
+	Exchange         // what will be told
+	path     string  // raw, without the account's prefix
+	prefix   string  // "/@acme", or empty
+	target   url.URL // at the API
+	origin   string  // of an allowed page, else empty
 
 	keyAccount string // the only one that the client's key is for, or empty
 
@@ -53,14 +54,31 @@ type call struct {
 	writeFailed   bool
 	clientLeft    bool // the client ended its connection in the middle of its body
 	writeDeadline time.Time
+	flusher       *flusher // nil while no part of the answer waits
+	lengthKnown   bool     // of the API's answer, so that ReverseProxy leaves flushing to us
+}
+
+// callContext is a context that leads to its call. It is a part of the call, so that it costs no memory of its own.
+type callContext struct {
+	context.Context
+	call *call
 }
 
 type callKey struct{}
 
+// Value implements context.Context.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
 // withCall lets ReverseProxy's hooks and the transport find c. It hides Upgrade, which ReverseProxy
 // hands on (golang/go#80416), and which it looks at before any hook.
 func withCall(r *http.Request, c *call) *http.Request {
-	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	c.context = callContext{r.Context(), c}
+	r = r.WithContext(&c.context)
 	if _, ok := r.Header["Upgrade"]; ok {
 		r.Header = maps.Clone(r.Header)
 		delete(r.Header, "Upgrade")
@@ -118,6 +136,9 @@ func (c *call) WriteHeader(status int) {
 		h.Set("Connection", "close")
 	}
 	c.ResponseWriter.WriteHeader(status)
+	if c.lengthKnown {
+		c.flusher = c.proxy.flushers.start(c.ResponseWriter)
+	}
 }
 
 // mustClose reports whether the connection cannot take another request after this answer: because bytes
@@ -148,12 +169,19 @@ func (c *call) Write(b []byte) (int, error) {
 	if c.BytesOut > slowReadAfter {
 		c.extendWriteDeadline()
 	}
-	n, err := c.ResponseWriter.Write(b)
+	n, err := c.write(b)
 	c.BytesOut += int64(n)
 	if err != nil {
 		c.writeFailed = true
 	}
 	return n, err
+}
+
+func (c *call) write(b []byte) (int, error) {
+	if c.flusher != nil {
+		return c.flusher.write(b)
+	}
+	return c.ResponseWriter.Write(b)
 }
 
 func (c *call) extendWriteDeadline() {
@@ -185,13 +213,19 @@ func (c *call) setRequestID(h http.Header) {
 
 func newRequestID() string {
 	var id [8]byte
+	var text [2 * len(id)]byte
 	binary.BigEndian.PutUint64(id[:], rand.Uint64())
-	return hex.EncodeToString(id[:])
+	hex.Encode(text[:], id[:])
+	return string(text[:])
 }
 
 // end tells what happened and leaves the client's connection in order. panicked is what recover gave;
 // after a part of the answer it goes on as http.ErrAbortHandler, so that the client sees a cut answer as cut.
 func (c *call) end(panicked any) {
+	if c.flusher != nil { // what follows writes and flushes by itself
+		c.proxy.flushers.stop(c.flusher)
+		c.flusher = nil
+	}
 	abort := panicked != nil
 	if abort {
 		abort = c.noteAbort(panicked)
@@ -267,4 +301,66 @@ func (c *call) finishBody(answered bool) {
 	c.closing.Wait()
 	c.BytesIn, c.Spooled, c.SpooledOn = c.spool.Usage()
 	c.spool.Release()
+}
+
+// flushDelay is how long a part of an answer may wait for the next one, so that a short answer leaves
+// in one write. ReverseProxy flushes event streams and answers of unknown length at once.
+const flushDelay = 10 * time.Millisecond
+
+// flusher sends what waits in an answer's buffer when the rest is late. ReverseProxy can do so too, with a timer and
+// four other allocations for each answer.
+type flusher struct {
+	timer *time.Timer
+
+	mu      sync.Mutex          // guards the fields below, and orders writing and flushing
+	to      http.ResponseWriter // nil while no answer is being written
+	waiting bool                // the timer runs
+}
+
+// flushers keeps those that are not in use.
+type flushers struct{ pool sync.Pool }
+
+// start returns a flusher for an answer whose header has been written to w.
+func (p *flushers) start(w http.ResponseWriter) *flusher {
+	f, _ := p.pool.Get().(*flusher)
+	if f == nil {
+		f = &flusher{}
+		f.timer = time.AfterFunc(flushDelay, f.flush)
+	} else {
+		f.timer.Reset(flushDelay)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.to, f.waiting = w, true
+	return f
+}
+
+// stop returns when nothing is flushed any more. A timer that has just fired then finds nothing to do, or does it a
+// little early for the next answer.
+func (p *flushers) stop(f *flusher) {
+	f.timer.Stop()
+	f.mu.Lock()
+	f.to, f.waiting = nil, false
+	f.mu.Unlock()
+	p.pool.Put(f)
+}
+
+func (f *flusher) write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.to.Write(b)
+	if !f.waiting {
+		f.waiting = true
+		f.timer.Reset(flushDelay)
+	}
+	return n, err
+}
+
+func (f *flusher) flush() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.to != nil && f.waiting {
+		f.waiting = false
+		_ = http.NewResponseController(f.to).Flush() // the next write meets the error
+	}
 }

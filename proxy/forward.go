@@ -7,13 +7,13 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -22,17 +22,12 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// flushDelay is how long a part of an answer may wait for the next one, so that a short answer leaves
-// in one write. ReverseProxy flushes event streams and answers of unknown length at once.
-const flushDelay = 10 * time.Millisecond
-
 func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:        rewrite,
 		Transport:      &authTransport{tokens: p.cfg.Tokens, api: p.cfg.API, next: p.transport, renewals: &p.renewals},
 		ModifyResponse: modifyResponse,
 		ErrorHandler:   answerError,
-		FlushInterval:  flushDelay,
 		BufferPool:     newBufferPool(),
 		// The access log has it already; log details at debug level.
 		ErrorLog: log.New(NewLogWriter(p.log, logrus.DebugLevel), "", 0),
@@ -60,7 +55,7 @@ func (c *call) setTarget(api *url.URL, base string) *problem.Problem {
 	if err != nil {
 		return refusalCase(problem.BadRequest, problem.CaseEncoding)
 	}
-	c.target = &url.URL{
+	c.target = url.URL{
 		Scheme: api.Scheme, Host: api.Host, Path: path, RawPath: raw,
 		RawQuery: c.req.URL.RawQuery, ForceQuery: c.req.URL.ForceQuery,
 	}
@@ -78,7 +73,7 @@ func (c *call) setTarget(api *url.URL, base string) *problem.Problem {
 // are the transport's (transport.go), which can fail and repeat.
 func rewrite(r *httputil.ProxyRequest) {
 	c := callOf(r.In.Context())
-	r.Out.URL = c.target
+	*r.Out.URL = c.target
 	r.Out.Host = "" // the target's
 	r.Out.Trailer = nil
 	cleanRequestHeader(r.Out.Header)
@@ -86,7 +81,13 @@ func rewrite(r *httputil.ProxyRequest) {
 	if c.proxy.policy.narrows() {
 		dropOverrides(r.Out.Header)
 	}
+	if _, ok := r.Out.Header["User-Agent"]; !ok {
+		r.Out.Header["User-Agent"] = noUserAgent // net/http would invent one
+	}
 }
+
+// noUserAgent is never written to.
+var noUserAgent = []string{""}
 
 // modifyResponse turns the API's answer into ours. An error makes ReverseProxy drop the answer.
 func modifyResponse(res *http.Response) error {
@@ -112,7 +113,18 @@ func modifyResponse(res *http.Response) error {
 	}
 	c.trailers = len(res.Trailer) > 0 || res.ContentLength < 0 || res.ProtoMajor > 1
 	c.RequestID = boundedText(res.Header.Get("X-Request-Id"), maxRequestID)
+	c.takeHeader(res)
 	return nil
+}
+
+// takeHeader moves the header of the API's answer to ours. ReverseProxy would copy it value by value. It keeps that
+// of an answer of unknown length, and of an event stream, which it looks at to flush them at once.
+func (c *call) takeHeader(res *http.Response) {
+	c.lengthKnown = res.ContentLength >= 0 && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream")
+	if c.lengthKnown {
+		maps.Copy(c.Header(), res.Header)
+		res.Header = nil
+	}
 }
 
 // errUpstreamStatus is returned for an answer whose status is not one of a final answer.
@@ -149,7 +161,7 @@ func (c *call) ownLocation(location string) string {
 		if u.Scheme == "" { // "//host/path"
 			u.Scheme = c.target.Scheme
 		}
-		if u.User != nil || !sameOrigin(u, c.target) {
+		if u.User != nil || !sameOrigin(u, &c.target) {
 			return location
 		}
 		rest = afterAuthority(location)
@@ -260,6 +272,7 @@ var (
 	noSniff = []string{"nosniff"}
 	// Browsers that send no Sec-Fetch-Site yet still obey this one.
 	sameOriginOnly = []string{"same-origin"}
+	sandboxOnly    = []string{sandboxed}
 )
 
 // sandboxed keeps an answer that is opened in a browser from running as this origin. Chromium shows PDFs all the
@@ -273,7 +286,11 @@ func setCommon(h http.Header) {
 	}
 	h["X-Content-Type-Options"] = noSniff
 	h["Cross-Origin-Resource-Policy"] = sameOriginOnly
-	h["Content-Security-Policy"] = append(h["Content-Security-Policy"], sandboxed)
+	if own := h["Content-Security-Policy"]; own != nil {
+		h["Content-Security-Policy"] = append(own, sandboxed)
+	} else {
+		h["Content-Security-Policy"] = sandboxOnly
+	}
 }
 
 // bodyProblem returns how the client broke its own body, or nil. It comes before the question what the

@@ -69,6 +69,7 @@ type Proxy struct {
 	budget      *spool.Budget
 	renewals    renewals
 	refusals    lineLimit
+	flushers    flushers
 	inFlight    atomic.Int64
 	connections context.Context // parent of those of all connections of Server
 	giveUp      context.CancelCauseFunc

@@ -385,7 +385,7 @@ const maxRouteSegments = 8
 // the operation, and ids of documents and people stay out of logs and metrics. There are so few words
 // that routes may be labels of metrics only together with a method that has been checked.
 func routeOf(path string) string {
-	if path == "" || path == "/" {
+	if path == "" || path == "/" || isRoute(path) {
 		return path
 	}
 	var b strings.Builder
@@ -401,6 +401,19 @@ func routeOf(path string) string {
 		b.WriteString(routeWord(segment))
 	}
 	return b.String()
+}
+
+// isRoute reports whether routeOf has nothing to replace in path, which is most often so and then costs nothing.
+func isRoute(path string) bool {
+	if path[0] != '/' || strings.HasSuffix(path, "/") || strings.Count(path, "/") > maxRouteSegments {
+		return false
+	}
+	for segment := range strings.SplitSeq(path[1:], "/") {
+		if routeWord(segment) != segment {
+			return false
+		}
+	}
+	return true
 }
 
 // routeWord returns segment if it is a word of the API, else "*".

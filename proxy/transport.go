@@ -107,20 +107,22 @@ func waitToResend(ctx context.Context, n int) bool {
 	}
 }
 
-// sendOnce sends req once, with the body that cursor reads. It follows the contract of http.RoundTripper: req
-// itself stays as it is, so that a second attempt begins afresh while the transport may still be busy with the
-// first.
+// sendOnce sends req once, with the body that cursor reads. The first time that is req itself, which ReverseProxy has
+// made for this and does not look at again; its header needs no further copy. Later it is a copy, because the
+// transport may still be busy with the first.
 func (t *authTransport) sendOnce(req *http.Request, c *call, token tokens.Token, body *spool.Cursor) (*http.Response, error) {
-	signed := *req
-	signed.Header = maps.Clone(req.Header)
-	signed.Header["Authorization"] = []string{token.Authorization()}
-	signed.Body = nil
+	if c.Attempts > 0 {
+		req = new(*req)
+		req.Header = maps.Clone(req.Header)
+	}
+	req.Header["Authorization"] = []string{token.Authorization()}
+	req.Body = nil
 	if body != nil {
-		signed.Body = body // no GetBody: http.Transport must not repeat on its own
+		req.Body = body // no GetBody: http.Transport must not repeat on its own
 	}
 	c.Attempts++
 	c.Generation = token.Generation
-	res, err := t.next.RoundTrip(&signed)
+	res, err := t.next.RoundTrip(req)
 	if err == nil && c.spool != nil && !c.spool.Complete() {
 		res.Body = &earlyAnswer{res.Body, c}
 	}

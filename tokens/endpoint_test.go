@@ -1,9 +1,11 @@
 package tokens_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"pandadoc-auth-proxy/tokens"
 )
@@ -65,20 +67,61 @@ func TestTokenRequest(t *testing.T) {
 	})
 }
 
-func TestExchange(t *testing.T) {
+const redirectURL = "http://localhost:8081/oauth2/callback"
+
+func TestSignIn(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		m := w.manager()
 		w.server.codes["code"] = true
-		p, err := m.Exchange(t.Context(), "code", "http://localhost:8081/oauth2/callback")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := m.Login(t.Context(), tokens.DefaultAccount, p); err != nil {
+		if _, err := m.SignIn(t.Context(), tokens.DefaultAccount, "code", redirectURL); err != nil {
 			t.Fatal(err)
 		}
 		token(t, m)
-		if _, err := m.Exchange(t.Context(), "code", "http://localhost:8081/oauth2/callback"); err == nil {
+		if _, err := m.SignIn(t.Context(), tokens.DefaultAccount, "code", redirectURL); err == nil {
 			t.Error("a code was traded twice")
+		}
+		token(t, m)
+	})
+}
+
+// SIGQUIT, and a second SIGTERM, closed the Manager between the answer and the save: the pair was dropped.
+func TestSignInIsSavedAlthoughTheManagerIsClosed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.manager()
+		w.server.codes["code"] = true
+		w.server.next(takes(5 * time.Second))
+		done := make(chan error)
+		go func() {
+			_, err := m.SignIn(t.Context(), tokens.DefaultAccount, "code", redirectURL)
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := m.Close(ctx); err != nil {
+			t.Error("Close:", err)
+		}
+		if err := <-done; err != nil {
+			t.Error("SignIn:", err)
+		}
+		if rec := w.record(); !rec.HasTokens() {
+			t.Error("the pair is not in the store")
+		}
+	})
+}
+
+// A silent token endpoint held the end of the process up for two minutes.
+func TestCloseGivesUpASignInWithItsContext(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.manager()
+		w.server.next(silent)
+		go m.SignIn(t.Context(), tokens.DefaultAccount, "code", redirectURL)
+		time.Sleep(time.Second)
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		if _ = m.Close(ctx); time.Since(begin) > 26*time.Second {
+			t.Errorf("Close took %v, and had 25 s", time.Since(begin))
 		}
 	})
 }

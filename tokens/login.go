@@ -8,15 +8,24 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// Exchange trades an authorization code for a pair (RFC 6749 section 4.1.3). redirectURL is the one
-// that the authorization request carried. The code can be used once, so Exchange never tries again, and
-// listens for two minutes even if ctx ends before.
-func (m *Manager) Exchange(ctx context.Context, code, redirectURL string) (p Pair, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience*time.Second)
+// SignIn trades an authorization code for a pair (RFC 6749 section 4.1.3) and makes that the account's, as Login does.
+// redirectURL is the one that the authorization request carried. The code can be used once, so it is never sent
+// again, and its answer is listened to for two minutes even if ctx ends before. It is one piece of work: a Manager
+// that is closed in the middle of it still saves the pair.
+func (m *Manager) SignIn(ctx context.Context, name, code, redirectURL string) (Status, error) {
+	return m.within(name, func(a *account) error {
+		p, err := m.exchange(code, redirectURL)
+		if err != nil {
+			return err
+		}
+		return a.replace(EventLogin, m.loggedIn(p))
+	})
+}
+
+func (m *Manager) exchange(code, redirectURL string) (Pair, error) {
+	ctx, cancel := context.WithTimeout(m.ctx, patience*time.Second)
 	defer cancel()
-	if !m.finish(func() { p, err = m.endpoint.exchange(ctx, code, redirectURL) }) {
-		return Pair{}, &UnavailableError{Err: ErrRefreshUnavailable, Cause: errClosed}
-	}
+	p, err := m.endpoint.exchange(ctx, code, redirectURL)
 	var answer *EndpointError
 	if errors.As(err, &answer) && refusesClient(answer) {
 		return Pair{}, &UnavailableError{Err: ErrClientRefused, Cause: err}
@@ -28,7 +37,11 @@ func (m *Manager) Exchange(ctx context.Context, code, redirectURL string) (p Pai
 // more. A running Manager uses it at once. If the store does not take it, it is kept as an unsaved
 // rotation, and the error is the store's.
 func (m *Manager) Login(ctx context.Context, name string, p Pair) (Status, error) {
-	return m.replace(name, EventLogin, func(rec Record, now time.Time) Record { return rec.replaced(p, m.issuer, now) })
+	return m.replace(name, EventLogin, m.loggedIn(p))
+}
+
+func (m *Manager) loggedIn(p Pair) func(Record, time.Time) Record {
+	return func(rec Record, now time.Time) Record { return rec.replaced(p, m.issuer, now) }
 }
 
 // Logout makes the account forget its tokens, for good: what stays is a tombstone, which no refresh that
@@ -48,7 +61,12 @@ func (m *Manager) Forget(ctx context.Context, name string) (Status, error) {
 }
 
 // replace saves a new lineage whatever the store holds.
-func (m *Manager) replace(name string, kind EventKind, next func(Record, time.Time) Record) (status Status, err error) {
+func (m *Manager) replace(name string, kind EventKind, next func(Record, time.Time) Record) (Status, error) {
+	return m.within(name, func(a *account) error { return a.replace(kind, next) })
+}
+
+// within changes an account by f, which Close waits for.
+func (m *Manager) within(name string, f func(*account) error) (status Status, err error) {
 	if !ValidAccount(name) {
 		return Status{}, ErrUnknownAccount
 	}
@@ -56,23 +74,16 @@ func (m *Manager) replace(name string, kind EventKind, next func(Record, time.Ti
 	if a.keyed {
 		return a.status(time.Now()), ErrAPIKey
 	}
-	if !m.finish(func() { err = a.replace(kind, next) }) {
+	done := make(chan struct{})
+	if m.begin(func() { defer close(done); err = f(a) }) {
+		<-done
+	} else {
 		err = &UnavailableError{Err: ErrStoreUnavailable, Cause: errClosed}
 	}
 	if a.exists() {
 		m.know(name) // it may have left memory just before it was signed in to
 	}
 	return a.status(time.Now()), err
-}
-
-// finish runs f and waits for it; so does Close. It returns false if the Manager is closed.
-func (m *Manager) finish(f func()) bool {
-	done := make(chan struct{})
-	if !m.begin(func() { defer close(done); f() }) {
-		return false
-	}
-	<-done
-	return true
 }
 
 func (a *account) replace(kind EventKind, next func(Record, time.Time) Record) error {

@@ -30,10 +30,9 @@ type Manager interface {
 	Refresh(ctx context.Context, account string) (tokens.Status, error)
 	Logout(ctx context.Context, account string) (tokens.Status, error)
 	Forget(ctx context.Context, account string) (tokens.Status, error)
-	// Exchange turns the code of one consent into a pair of tokens.
-	Exchange(ctx context.Context, code, redirectURL string) (tokens.Pair, error)
-	// Login stores the pair as the account's newest.
-	Login(ctx context.Context, account string, pair tokens.Pair) (tokens.Status, error)
+	// SignIn turns the code of one consent into a pair of tokens, and stores it as the account's newest. It goes on
+	// when ctx ends: the code is used up by then.
+	SignIn(ctx context.Context, account, code, redirectURL string) (tokens.Status, error)
 }
 
 // Proxy is the proxied port. *proxy.Proxy is one.

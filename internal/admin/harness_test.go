@@ -70,17 +70,14 @@ func (f *fakeAccounts) Logout(_ context.Context, account string) (tokens.Status,
 	return f.find("logout", account)
 }
 
-func (f *fakeAccounts) Exchange(_ context.Context, code, redirectURL string) (tokens.Pair, error) {
+func (f *fakeAccounts) SignIn(_ context.Context, account, code, redirectURL string) (tokens.Status, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.codes, f.redirect = append(f.codes, code), redirectURL
-	return tokens.Pair{AccessToken: tokens.NewSecret("token-for-" + code)}, f.err
-}
-
-func (f *fakeAccounts) Login(_ context.Context, account string, pair tokens.Pair) (tokens.Status, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.logins[account] = pair.AccessToken.Reveal()
+	if f.err != nil {
+		return tokens.Status{}, f.err
+	}
+	f.logins[account] = "token-for-" + code
 	return tokens.Status{Account: account, State: tokens.Ready}, nil
 }
 

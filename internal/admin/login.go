@@ -21,9 +21,8 @@ import (
 )
 
 const (
-	loginCookie     = "pandadoc_auth_proxy_login"
-	exchangeTimeout = 3 * time.Minute // the token call is listened to for two
-	maxErrorText    = 200             // of a page's refusal
+	loginCookie  = "pandadoc_auth_proxy_login"
+	maxErrorText = 200 // of a page's refusal
 
 	loginLifetime = 10 * time.Minute // PandaDoc's codes live no longer either
 	loginMemory   = time.Hour        // how long an ended login is remembered, to answer questions about it
@@ -228,11 +227,8 @@ func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, LastLogin{h.logins.result(account)})
 }
 
-// finish trades the code of a claimed login for tokens and stores them. It goes on when the caller hangs
-// up: the code is used up by then.
+// finish trades the code of a claimed login for tokens and stores them.
 func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (tokens.Status, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
-	defer cancel()
 	switch {
 	case refusal != "":
 		err := errors.New("PandaDoc ended the login with: " + bounded(refusal, maxErrorText))
@@ -243,12 +239,7 @@ func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (
 		h.logins.ended(a.account, LoginFailed, err.Error())
 		return tokens.Status{}, err
 	}
-	pair, err := h.config.Manager.Exchange(ctx, code, h.config.Login.RedirectURL.String())
-	if err != nil {
-		h.logins.ended(a.account, LoginFailed, err.Error())
-		return tokens.Status{}, err
-	}
-	status, err := h.config.Manager.Login(ctx, a.account, pair)
+	status, err := h.config.Manager.SignIn(ctx, a.account, code, h.config.Login.RedirectURL.String())
 	if err != nil {
 		h.logins.ended(a.account, LoginFailed, err.Error())
 		return status, err

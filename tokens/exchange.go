@@ -213,7 +213,7 @@ func (c *claim) keepAlive() {
 func (c *claim) note(began, started time.Time, err error) {
 	var answer *EndpointError
 	var broken *callError
-	answered := errors.As(err, &answer) && answer.Status >= 500
+	answered := errors.As(err, &answer) && answer.unclear()
 	if !answered && !(errors.As(err, &broken) && broken.sent) {
 		return
 	}
@@ -351,6 +351,10 @@ func (c *claim) succeed(p Pair, took time.Duration) error {
 	}
 	return nil
 }
+
+// unclear reports whether the answer leaves open what the server did before it gave it, as a server error and a
+// redirection do. A 2xx that is an EndpointError holds a clear refusal.
+func (e *EndpointError) unclear() bool { return e.Status/100 != 2 && e.Status/100 != 4 }
 
 // refusesToken reports whether the answer means that the refresh token is spent, revoked or not the client's.
 // Some servers have words of their own for that, and some give them with status 200.

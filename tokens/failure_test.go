@@ -37,7 +37,7 @@ func TestFailedRefresh(t *testing.T) {
 		{"429 with a long Retry-After", times(1, answers(429, http.Header{"Retry-After": {"40"}}, "")), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, false},
 		{"429 without Retry-After", times(1, answers(429, nil, "")), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, false},
 		{"403 in HTML", times(1, answers(403, html, "<title>Access denied</title>")), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, false},
-		{"a redirect", times(1, answers(307, http.Header{"Location": {"http://evil.example/"}}, "")), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, false},
+		{"a redirect", times(1, answers(307, http.Header{"Location": {"http://evil.example/"}}, "")), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
 		{"invalid_request", times(1, answers(400, nil, `{"error":"invalid_request"}`)), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, false},
 		{"invalid_client", times(1, answers(400, nil, `{"error":"invalid_client"}`)), tokens.ErrClientRefused, "unavailable: client-refused", 1, false},
 		{"401 without a word", times(1, answers(401, nil, "")), tokens.ErrClientRefused, "unavailable: client-refused", 1, false},

@@ -3,6 +3,7 @@ package tokens_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"sync"
 	"testing"
@@ -88,6 +89,28 @@ func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 				w.refuseFor(50*time.Second, w.manager(), w.manager())
 				w.wantCalls(2, 2, 0)
 			})
+		})
+	}
+}
+
+// A record can come from another program, or from a careless hand. One with a negative number ended the process, at
+// each start again.
+func TestHoldWithNumbersThatMakeNoSense(t *testing.T) {
+	for _, failures := range []int{-1, math.MinInt, math.MaxInt} {
+		inWorld(t, func(t *testing.T, w *world) {
+			m := w.signedIn()
+			old := token(t, m)
+			w.put(func(rec *tokens.Record) {
+				rec.Hold = &tokens.Hold{Since: time.Now().Add(-time.Minute), Until: time.Now().Add(-time.Second), Failures: failures}
+			})
+			w.server.kill(old)
+			tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
+			if err != nil {
+				t.Fatalf("with %d failures: %v", failures, err)
+			}
+			if hold := w.record().Hold; tok.Same(old) || hold == nil || !hold.Until.After(hold.Since) {
+				t.Errorf("with %d failures: %v, hold %v", failures, tok, hold)
+			}
 		})
 	}
 }

@@ -306,7 +306,7 @@ func (r Record) holdAfter(now time.Time) *Hold {
 	if r.Hold != nil && now.Before(r.Hold.Until.Add(holdMax)) {
 		h.Failures = r.Hold.Failures + 1
 	}
-	h.Until = now.Add(min(holdMin<<min(h.Failures, 8), holdMax))
+	h.Until = now.Add(min(holdMin<<min(max(h.Failures, 0), 8), holdMax)) // another program may have written it
 	return h
 }
 

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -229,10 +230,7 @@ func (a *account) renew(ctx context.Context, r Refusal) (Token, error) {
 			if f.err != nil {
 				return Token{}, f.err
 			}
-			if t, ok := a.usable(time.Now()); ok && !t.Same(r.Token) {
-				return t, nil
-			}
-			return Token{}, ErrRefreshDidNotHelp
+			return a.outcome(r)
 		}
 	}
 }
@@ -257,6 +255,21 @@ func (a *account) answer(r Refusal, reported time.Time) (t Token, err error, kno
 		return Token{}, ErrTokenGood, true
 	}
 	return Token{}, nil, false
+}
+
+// outcome returns what a flight that reported no error has brought for a refusal. A logout that came in between
+// leaves no token.
+func (a *account) outcome(r Refusal) (Token, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	switch t, ok := a.usable(now); {
+	case ok && !t.Same(r.Token):
+		return t, nil
+	case ok:
+		return Token{}, ErrRefreshDidNotHelp
+	}
+	return Token{}, cmp.Or(a.hopeless(a.rec), a.cool.err(now), ErrRefreshDidNotHelp)
 }
 
 func (a *account) holdsLocked(now time.Time) bool {

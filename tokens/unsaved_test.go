@@ -342,6 +342,28 @@ func TestLogoutDuringARefreshStays(t *testing.T) {
 	})
 }
 
+// The request that waits is told of the logout, and not that the API has refused it.
+func TestLogoutDuringARefreshAfterARefusal(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		old := token(t, m)
+		w.server.kill(old)
+		w.server.next(takes(3 * time.Second))
+		told := make(chan error)
+		go func() {
+			_, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
+			told <- err
+		}()
+		time.Sleep(time.Second)
+		if _, err := m.Logout(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-told; !errors.Is(err, tokens.ErrLoginRequired) {
+			t.Errorf("Renew = %v, want ErrLoginRequired", err)
+		}
+	})
+}
+
 func TestLogoutElsewhereIsSeenWithinHalfAMinute(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		m := w.signedIn()

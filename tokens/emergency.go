@@ -19,6 +19,9 @@ const (
 	// listTime is how long a list of files is good for. It must be far less than quietTime: who takes over from a
 	// process that died after it had written a file waits that long, and must see the file.
 	listTime = 5 * time.Second
+	// hangTime is how long a pair waits for its store before it is kept in a file as well. A container may be killed
+	// before the store's time has run out.
+	hangTime = time.Second
 )
 
 // errNoPlace is returned for a pair that no directory took.
@@ -76,6 +79,20 @@ func (d *emergencyDirs) write(account string, rec Record) (string, error) {
 		errs = append(errs, err)
 	}
 	return "", errors.Join(errs...)
+}
+
+// guard implements emergencyFiles.
+func (d *emergencyDirs) guard(account string, rec Record) (release func()) {
+	written := make(chan struct{})
+	timer := time.AfterFunc(hangTime, func() {
+		defer close(written)
+		_, _ = d.write(account, rec) // if the save fails as well, the next write tells why
+	})
+	return func() {
+		if !timer.Stop() {
+			<-written
+		}
+	}
 }
 
 // writeNew makes a private file that did not exist before. The directory is made if it is missing.

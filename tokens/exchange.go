@@ -186,21 +186,6 @@ func (c *claim) listen() (Pair, error) {
 	}
 }
 
-// answer tells a process that is about to send the refresh token which we have sent: it writes our
-// marker anew. It also replaces a marker that the engine has lost.
-func (c *claim) answer() {
-	if c.a.m.watch.settle == 0 {
-		return
-	}
-	found, err := c.a.m.load(c.a.name)
-	if err != nil || found.Compare(c.rec) != 0 || found.Pending != nil && found.Pending.Owner == c.a.owner {
-		return
-	}
-	started := c.rec.Pending.StartedAt
-	c.rec, c.lost = c.learnt(found), false
-	_ = c.renew(started) // if it fails, the store has more to say, or cannot be asked by the other one either
-}
-
 // keepAlive renews the lease when a third of it has passed. A failure is no reason to stop listening.
 func (c *claim) keepAlive() {
 	if c.a.m.locker == nil && !c.lost && time.Since(c.fresh) >= lease/3 {
@@ -339,9 +324,12 @@ func (c *claim) succeed(p Pair, took time.Duration) error {
 	case forPerson:
 		next.Hold = c.rec.Hold
 	}
+	release := c.a.m.emergency.guard(c.a.name, next)
 	saved, err := c.a.store(next)
+	release()
 	if err == nil {
 		c.a.change(func() { c.a.takeLocked(saved) })
+		c.a.m.emergency.discard(c.a.name, saved)
 	} else {
 		c.a.keepUnsaved(&unsaved{rec: next, lock: c.lock.move(), err: err})
 	}

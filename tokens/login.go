@@ -124,7 +124,12 @@ func (a *account) overwrite(next func(Record, time.Time) Record) (Record, error)
 		if err != nil {
 			return rec, err
 		}
+		release := func() {}
+		if rec.HasTokens() {
+			release = a.m.emergency.guard(a.name, rec)
+		}
 		saved, err := a.m.save(a.name, rec)
+		release()
 		if err == nil {
 			return saved, nil
 		}

@@ -79,6 +79,9 @@ type tokenEndpoint interface {
 type emergencyFiles interface {
 	// write keeps rec in a new file and returns its path.
 	write(account string, rec Record) (path string, err error)
+	// guard writes rec as well, unless release is called soon: a store that hangs does not fail. release waits for
+	// a write that has begun.
+	guard(account string, rec Record) (release func())
 	// newest returns the newest record of account, by the order of records.
 	newest(account string) (Record, bool)
 	// discard removes the files of account that are not newer than rec.

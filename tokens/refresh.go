@@ -123,6 +123,21 @@ func (c *claim) withdraw(err error) error {
 	return c.a.failed(ErrStoreUnavailable, err, 0)
 }
 
+// answer tells a process that is about to send the refresh token which we have sent: it writes our
+// marker anew. It also replaces a marker that the engine has lost.
+func (c *claim) answer() {
+	if c.a.m.watch.settle == 0 {
+		return
+	}
+	found, err := c.a.m.load(c.a.name)
+	if err != nil || found.Compare(c.rec) != 0 || found.Pending != nil && found.Pending.Owner == c.a.owner {
+		return
+	}
+	started := c.rec.Pending.StartedAt
+	c.rec, c.lost = c.learnt(found), false
+	_ = c.renew(started) // if it fails, the store has more to say, or cannot be asked by the other one either
+}
+
 // mayStart reports whether the refresh token in rec may be sent now: if not, it returns how long to wait, or
 // why not at all. free means that no other owner of the store's refresh lock lives.
 func (a *account) mayStart(rec Record, free bool) (wait time.Duration, err error) {

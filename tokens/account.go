@@ -380,10 +380,10 @@ func (a *account) takeLocked(rec Record) {
 	switch {
 	case a.unsaved != nil && order <= 0:
 		return
-	case order < 0 && rec.Generation > 0 && a.rec.Generation > 0 && !a.rec.IsRejected():
-		return // it goes back to the store
-	case rec.Generation == 0 && a.rec.Generation > 0 && !a.rec.HasTokens():
-		return // a logout whose record is lost must not be undone by who has not seen it
+	case order < 0 && a.rec.Generation > 0 && !a.rec.IsRejected():
+		// It goes back to the store, which may not take it now. Nor must a logout whose record is lost be undone
+		// by who has not seen it.
+		return
 	}
 	a.setLocked(rec)
 }

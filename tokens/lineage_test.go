@@ -249,3 +249,24 @@ func TestRecordOfAnEarlierVersionIsTakenOver(t *testing.T) {
 		}
 	})
 }
+
+// The store loses the record and does not take it back, as a Secret that was deleted where nobody may create one: the
+// process forgot the pair, and with it the login.
+func TestRecordThatIsGoneAndCannotBePutBackStaysInMemory(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.signedIn()
+		tok := token(t, m)
+		w.remove()
+		w.store.fail(nil, errDisk)
+		time.Sleep(5 * time.Minute)
+		if got := token(t, m); !got.Same(tok) {
+			t.Errorf("Token = %v, want %v", got, tok)
+		}
+		wantState(t, m, "degraded: store-unavailable")
+		w.store.fail(nil, nil)
+		time.Sleep(time.Minute)
+		if !w.record().AccessToken.Equal(tok.Access) {
+			t.Error("the pair is not in the store again")
+		}
+	})
+}

@@ -91,7 +91,11 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := serve(t, tt.api, "--allow-insecure-upstream", "--upstream-header-timeout", "300ms", "--probe-path", "")
+			wait := "1m" // more than a busy machine needs
+			if tt.status == http.StatusGatewayTimeout {
+				wait = "300ms"
+			}
+			p := serve(t, tt.api, "--allow-insecure-upstream", "--upstream-header-timeout", wait, "--probe-path", "")
 			got := raw(t, addr(p.URL), call("POST", "/public/v1/documents?canary-query", "localhost", "Content-Length: 4")+"body")
 			if got == nil || got.StatusCode != tt.status || got.code != tt.code {
 				t.Fatalf("answer %+v, want %d %s", got, tt.status, tt.code)

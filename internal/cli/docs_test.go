@@ -55,16 +55,17 @@ func settingsPage(app *kong.Application) string {
 
 This page is generated from the program: ` + "`go test ./internal/cli -run Page -update`" + `.
 
-Every setting is a flag, a variable in the environment, and a key of the YAML file that ` + "`--config`" + ` names:
-` + "`--refresh-before`, `PANDADOC_REFRESH_BEFORE`, `refresh-before:`" + `. Flags beat variables, which beat the file,
-which beats the default. Names must be right to the letter: ` + "`refresh_before:`" + ` is refused with the right name.
-A variable that is empty counts as not set, except for ` + "`--require-header`, `--allow-route` and `--read-only`" + `,
-where it would mean that everything is allowed: there it is an error. All mistakes are reported at once, each
-with its fix, and the exit status is 2. Variables that begin with ` + "`PANDADOC_`" + ` and mean nothing are a warning.
+You can give every setting as a flag, as an environment variable, or as a key in the YAML file that ` + "`--config`" + `
+names: ` + "`--refresh-before`, `PANDADOC_REFRESH_BEFORE`, `refresh-before:`" + `. A flag overrides a variable, a variable
+overrides the file, and the file overrides the default. Names must be spelled exactly: ` + "`refresh_before:`" + ` is an
+error, and the hint gives the right name. An empty variable counts as not set. Exceptions are
+` + "`--require-header`, `--allow-route` and `--read-only`" + `: an empty variable could mean that everything is allowed,
+so it is an error. All mistakes are reported together, each with its fix, and the exit status is 2. An unknown
+variable that begins with ` + "`PANDADOC_`" + ` is a warning.
 
-Times are written like ` + "`500ms`, `30s`, `5m`, `24h`" + `, sizes like ` + "`64KiB`, `128MiB`, `1GiB`" + `. Flags that need no value
-are ` + "`true` or `false`" + ` elsewhere. Lists are repeated flags, lists in the file, and separated by spaces in the
-environment.
+Write times like ` + "`500ms`, `30s`, `5m`, `24h`" + `, and sizes like ` + "`64KiB`, `128MiB`, `1GiB`" + `. For flags without a
+value, write ` + "`true` or `false`" + ` in a variable or in the file. To give several values, repeat the flag, write a list
+in the file, or separate the values with spaces in the variable.
 `)
 	for _, command := range app.Children {
 		if command.Name != "serve" {
@@ -118,23 +119,23 @@ allow-route:
   - GET /public/v1/documents*
 client-id-file: /etc/pandadoc-auth-proxy/client-id
 client-secret-file: /etc/pandadoc-auth-proxy/client-secret
-accounts:                 # more accounts than the one called default
+accounts:                 # more accounts, besides default
   acme:
     refresh-token-file: /etc/pandadoc-auth-proxy/acme
   widgets:
     api-key-file: /etc/pandadoc-auth-proxy/widgets
-client-keys:              # every request must then have one of these keys
+client-keys:              # now every request must have one of these keys
   reports:
     key-file: /etc/pandadoc-auth-proxy/reports
-    account: acme         # the only account that this key may use
+    account: acme         # this key is for this account only
 ` + "```" + `
 
-` + "`pandadoc-auth-proxy client-key NAME`" + ` makes a key and prints its lines.
+` + "`pandadoc-auth-proxy client-key NAME`" + ` creates a key and prints its lines.
 `)
 	return page.String()
 }
 
-// The example on the page is taken by the program.
+// The program accepts the example on the page.
 func TestSettingsPageHoldsAFileThatWorks(t *testing.T) {
 	page, err := os.ReadFile("../../docs/settings.md")
 	if err != nil {
@@ -161,7 +162,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// The table in docs/doctor.md is that of the program.
+// docs/doctor.md has the program's table of checks.
 func TestDoctorsPageNamesItsChecks(t *testing.T) {
 	page, err := os.ReadFile("../../docs/doctor.md")
 	if err != nil {

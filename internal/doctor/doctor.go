@@ -53,28 +53,28 @@ type check struct {
 	run   func(*examination, context.Context) []Finding
 }
 
-// checks are in the order in which a person corrects things.
+// checks returns the checks in the order in which a person would fix problems.
 func checks() []check {
 	return []check{
 		{"configuration", "every setting of flags, environment and file, as `serve` checks them, and the modes of files with secrets", (*examination).configuration},
-		{"client", "a client id and a secret, and not one in the place of the other", (*examination).clientCredentials},
-		{"region", "API, token endpoint and consent page that belong together", (*examination).region},
+		{"client", "a client id and a client secret are set, and they are not swapped", (*examination).clientCredentials},
+		{"region", "API, token endpoint and consent page belong to the same region", (*examination).region},
 		{"redirect URL", "whether a browser that comes back from PandaDoc finds the admin listener", (*examination).redirectURL},
-		{"proxy", "whether a proxy runs, with these settings, and what it reports of its accounts", (*examination).runningProxy},
-		{"listener", "each address: free, or the running proxy's own", (*examination).listeners},
-		{"admin key", "the file with the key of the admin listener, where it asks for one", (*examination).adminKey},
+		{"proxy", "whether a proxy runs with these settings, and what it reports about its accounts", (*examination).runningProxy},
+		{"listener", "each address is free, or in use by the running proxy", (*examination).listeners},
+		{"admin key", "the file with the key of the admin listener, if that requires one", (*examination).adminKey},
 		{"store", "whether records can be read, written and locked", (*examination).tokenStore},
-		{"record", "whether each stored record is understood", (*examination).records},
-		{"files", "the directory for temporary files, and the places for tokens that the store does not take", (*examination).files},
+		{"record", "whether each stored record can be read", (*examination).records},
+		{"files", "the directory for temporary files, and the directories for tokens that the store cannot save", (*examination).files},
 		{"forward proxy", "`HTTPS_PROXY` and `NO_PROXY`, and whether that proxy answers", (*examination).forwardProxy},
 		{"dns", "the names of PandaDoc's hosts", (*examination).names},
-		{"connection", "an answer of each host, without credentials", (*examination).connections},
+		{"connection", "each host answers a request without credentials", (*examination).connections},
 		{"tls", "the certificate of each host", (*examination).certificates},
 		{"clock", "this machine's clock against the `Date` of the answer", (*examination).clock},
 		{"refresh", "a refresh of each account; only with `--refresh`", (*examination).refresh},
-		{"token", "each account's tokens: there, refused, expired, of another issuer, how old", (*examination).tokens},
-		{"api", "`members/current` with each account's token or key: who that is, or why not; a key given as a token, and the reverse", (*examination).members},
-		{"sandbox key", "whether an API key is a sandbox key, with its limit of 10 requests a minute", (*examination).sandboxKeys},
+		{"token", "each account's tokens: missing, refused, expired, of another issuer, their age", (*examination).tokens},
+		{"api", "`members/current` with each account's token or key: who is signed in, or why it fails; a key that was given as a token, or the reverse", (*examination).members},
+		{"sandbox key", "whether an API key is a sandbox key, which is limited to 10 requests a minute", (*examination).sandboxKeys},
 	}
 }
 

@@ -29,16 +29,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "desk-") // short, because the admin socket's path must be
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	d := &desk{T: t, dir: dir, listen: "127.0.0.1:" + freePort(t), admin: "localhost:" + freePort(t)}
+	d := &desk{T: t, dir: shortDir(t), listen: "127.0.0.1:" + freePort(t), admin: "localhost:" + freePort(t)}
 	bin, home := filepath.Join(d.dir, "bin"), filepath.Join(d.dir, "home")
 	for _, dir := range []string{bin, home} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -59,6 +50,21 @@ func newDesk(t *testing.T) *desk {
 		"HTTPS_PROXY": "http://127.0.0.1:1", // nothing leaves this machine
 	}
 	return d
+}
+
+// shortDir is t.TempDir with a short path, because that of a unix socket must be short.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "delivery-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 func freePort(t *testing.T) string {

@@ -105,6 +105,19 @@ func TestRecentRequestsExplainThemselves(t *testing.T) {
 	b.see("There is no account nobody")
 }
 
+// A request of yesterday looked like one of today.
+func TestARequestOfAnotherDayHasItsDate(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/overview")
+	b.see("Recent requests")
+	show := `import("/console/dom.js").then((dom) => dom.timeOfDay(new Date(Date.now() - %d * 864e5).toISOString()).textContent)`
+	today, before := eval[string](b, fmt.Sprintf(show, 0)), eval[string](b, fmt.Sprintf(show, 1))
+	if strings.Contains(today, ", ") || !strings.Contains(before, ", ") {
+		t.Errorf("got %q for today and %q for yesterday, want a date before the second only", today, before)
+	}
+}
+
 // TestEveryOperationHasItsForm shows all 127, one after the other.
 func TestEveryOperationHasItsForm(t *testing.T) {
 	t.Parallel()

@@ -58,7 +58,7 @@ async function show() {
   page.update?.(last);
   if (moved) {
     scrollTo(0, 0);
-    main.focus({ preventScroll: true });
+    if (!page.focus?.()) main.focus({ preventScroll: true });
   }
 }
 

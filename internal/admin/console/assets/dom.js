@@ -112,6 +112,7 @@ function copyBySelection(text) {
 
 const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 
 // when shows a moment as a date with its distance from now, which tick keeps up to date.
 export function when(text, suffix = '') {
@@ -121,10 +122,11 @@ export function when(text, suffix = '') {
     h('span.distance', { 'data-at': at.getTime(), 'data-suffix': suffix }, distance(at)));
 }
 
-// timeOfDay shows a moment of today shortly.
+// timeOfDay shows a moment shortly, with its day if that is not today.
 export function timeOfDay(text) {
   const at = new Date(text);
-  return h('time', { datetime: text, title: at.toString() }, clock.format(at));
+  const today = at.toDateString() === new Date().toDateString();
+  return h('time', { datetime: text, title: at.toString() }, today ? '' : `${day.format(at)}, `, clock.format(at));
 }
 
 // distance says how far at is from now: "in 364 days", "5 minutes ago".

@@ -123,10 +123,17 @@ function headerFields(op) {
 function bodyFields(op, lookup) {
   if (op.body?.kind === 'json') {
     const json = jsonField('JSON', op.body.example, lookupsIn(op.body.example, lookup));
-    return { ...json, read: () => ({ kind: 'json', text: json.read() }) };
+    return { ...json, element: [json.element, knownFields(op.body.fields ?? [])], read: () => ({ kind: 'json', text: json.read() }) };
   }
   if (op.body?.kind === 'multipart') return formFields(op.body.parts, lookup);
   return null;
+}
+
+// knownFields lists what a JSON body can have.
+function knownFields(fields) {
+  return fields.length > 0 && h('details.group', h('summary', fields.length === 1 ? 'Its field' : `Its ${fields.length} fields`),
+    h('dl.known', fields.map((f) => h('div', h('dt', h('code', f.name)),
+      h('dd', [f.required && 'required', f.options ? `one of ${f.options.join(', ')}` : f.type].filter(Boolean).join(', ') || 'optional')))));
 }
 
 function lookupsIn(example, lookup) {

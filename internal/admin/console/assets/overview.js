@@ -24,7 +24,7 @@ export function overview(root) {
   parts.accounts.append(list.element);
   root.append(
     h('h1', 'Overview'), parts.problems,
-    h('section', { 'aria-labelledby': 'accounts-title' }, h('h2', { id: 'accounts-title' }, 'Accounts'), parts.accounts),
+    h('section', { 'aria-labelledby': 'accounts-title' }, h('div.section-head', h('h2', { id: 'accounts-title' }, 'Accounts'), h('a', { href: '#/setup/connect' }, 'Connect another account')), parts.accounts),
     h('section', { 'aria-labelledby': 'traffic-title' }, h('h2', { id: 'traffic-title' }, 'Traffic, last hour'), parts.charts),
     h('section', { 'aria-labelledby': 'requests-title' }, h('h2', { id: 'requests-title' }, 'Recent requests'), requests.element));
   let charted = '';
@@ -96,6 +96,7 @@ function working(text, action, primary, outcome, meanwhile, run) {
       fill(outcome, error.message, ' ', error.code === 'login-impossible' ? h('a', { href: '#/setup' }, 'Set it up') : hintText(error.hint));
     }
     button.disabled = false;
+    if (document.activeElement === document.body) button.focus({ preventScroll: true }); // which it lost
   });
   return button;
 }

@@ -5,21 +5,29 @@ import { curlOf } from '/console/copy.js';
 
 const accountName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-// setup shows the page in root and returns how it is kept up to date.
-export function setup(root, _, first) {
+// setup shows the page in root and returns how it is kept up to date. The part "connect" is for one more account.
+export function setup(root, [part], first) {
   const steps = h('ol.steps');
   root.append(h('h1', 'Set-up'),
     h('p.lead', 'Once: register an application at PandaDoc, give its id to the proxy, and connect. From then on the proxy keeps itself signed in.'),
     steps);
+  const draft = { name: part === 'connect' ? '' : null }; // of the account, once somebody has touched it
+  const toName = () => {
+    const input = document.getElementById('account');
+    input?.focus();
+    return input;
+  };
   let shown = '';
   const update = (status) => {
     const key = JSON.stringify([status.accounts.map((a) => [a.account, a.state]), status.has_client_id, status.redirect_url, status.listeners]);
     if (key === shown) return;
     shown = key;
-    fill(steps, register(status), configure(status), connect(status), point(status));
+    const typing = document.activeElement?.id === 'account' && [document.activeElement.selectionStart, document.activeElement.selectionEnd];
+    fill(steps, register(status), configure(status), connect(status, draft), point(status));
+    if (typing) toName()?.setSelectionRange(...typing);
   };
   if (first) update(first);
-  return { update };
+  return { update, focus: () => part === 'connect' && toName() };
 }
 
 function step(name, title, done, ...content) {
@@ -48,34 +56,46 @@ function configure(status) {
 
 const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
 
-function connect(status) {
+const named = 6; // accounts that are named
+
+function connect(status, draft) {
   const waiting = status.accounts.find((a) => !usable(a))?.account ?? 'default';
   const connected = status.accounts.filter(usable).map((a) => a.account);
   const outcome = h('span.outcome', { role: 'status' });
-  const button = h('button', { type: 'button', class: connected.length ? null : 'primary' }, 'Connect');
+  const button = h('button', { type: 'submit', class: connected.length && draft.name === null ? null : 'primary' }, 'Connect');
   const problem = h('p.field-problem', { id: 'account-problem', role: 'alert', hidden: true }, 'Use lower-case letters, digits and hyphens, like acme-sales.');
-  const input = h('input', { id: 'account', value: waiting, spellcheck: 'false', autocapitalize: 'none', autocomplete: 'off', 'aria-describedby': 'account-about account-problem' });
-  input.addEventListener('input', () => {
+  const input = h('input', { id: 'account', value: draft.name ?? waiting, spellcheck: 'false', autocapitalize: 'none', autocomplete: 'off', 'aria-describedby': 'account-about account-problem' });
+  const check = () => {
     const good = accountName.test(input.value);
-    problem.hidden = good;
-    input.setAttribute('aria-invalid', String(!good));
+    problem.hidden = good || input.value === '';
+    input.setAttribute('aria-invalid', String(!problem.hidden));
     button.disabled = !good;
+  };
+  check();
+  input.addEventListener('input', () => {
+    draft.name = input.value;
+    check();
   });
-  button.addEventListener('click', async () => {
+  const form = h('form', { novalidate: true },
+    h('div.field', h('label', { for: 'account' }, 'Account'), input,
+      h('p.fine', { id: 'account-about' }, 'Any name. “default” is used where a request names none.'), problem),
+    !status.has_client_id && h('p.field-problem', 'The proxy has no client id yet, so PandaDoc would not know who asks. ',
+      h('button.link', { type: 'button', onclick: () => document.getElementById('step-configure').focus() }, 'Do step 2 first'), '.'),
+    h('div.actions', button, outcome));
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (button.disabled) return;
     try {
       await api.connect(input.value);
     } catch (error) {
       outcome.textContent = [error.message, error.hint].filter(Boolean).join(' ');
     }
   });
+  const names = connected.slice(0, named).map((name, i) => [i > 0 && ', ', h('strong', name)]);
   return step('connect', 'Connect', connected.length > 0,
-    connected.length > 0 && h('p', 'Signed in: ', connected.map((name, i) => [i > 0 && ', ', h('strong', name)]), '. You can connect another account, or the same again.'),
+    connected.length > 0 && h('p', 'Signed in: ', names, connected.length > named && ` and ${connected.length - named} more`, '. You can connect another account, or the same again.'),
     h('p', 'PandaDoc asks for your consent in the browser and sends you back here. The proxy stores the tokens; you will never see them.'),
-    h('div.field', h('label', { for: 'account' }, 'Account'), input,
-      h('p.fine', { id: 'account-about' }, 'Any name. “default” is used where a request names none.'), problem),
-    !status.has_client_id && h('p.field-problem', 'The proxy has no client id yet, so PandaDoc would not know who asks. ',
-      h('button.link', { type: 'button', onclick: () => document.getElementById('step-configure').focus() }, 'Do step 2 first'), '.'),
-    h('div.actions', button, outcome));
+    form);
 }
 
 function point(status) {

@@ -140,6 +140,7 @@ function showOperation(root, op, page) {
     } finally {
       send.disabled = false;
       send.textContent = 'Test request';
+      if (document.activeElement === document.body) send.focus({ preventScroll: true }); // which it lost
     }
   };
   element.addEventListener('submit', (event) => {

@@ -75,6 +75,62 @@ func TestAccountsBeyondMemoryAreShown(t *testing.T) {
 	})
 }
 
+// What other processes do to accounts that do not fit in memory was never seen: they were shown as they had left it.
+func TestAccountsBeyondMemoryAreShownAsTheyAre(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		command := w.bare()
+		for _, name := range []string{"a", "b", "c", "d"} {
+			if _, err := command.Login(t.Context(), name, w.server.pair()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 1 })
+		if got, want := states(m), "a ready, b ready, c ready, d ready"; got != want {
+			t.Errorf("after the start: %s; want %s", got, want)
+		}
+		for _, name := range []string{"a", "b", "c", "d"} {
+			if _, err := m.Token(t.Context(), name); err != nil {
+				t.Error(err)
+			}
+		}
+		_, _ = command.Logout(t.Context(), "a")
+		_, _ = command.Forget(t.Context(), "b")
+		time.Sleep(time.Minute)
+		if got, want := states(m), "a login-required, c ready, d ready"; got != want {
+			t.Errorf("after a logout elsewhere: %s; want %s", got, want)
+		}
+		for _, name := range []string{"a", "b"} {
+			if _, err := command.Login(t.Context(), name, w.server.pair()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if got, want := states(m), "a ready, b ready, c ready, d ready"; got != want {
+			t.Errorf("after a login elsewhere: %s; want %s", got, want)
+		}
+		w.wantCalls(0, 0, 0)
+	})
+}
+
+// A record that could not be read at the start, and can be since, was not read again before its first request.
+func TestAccountThatCouldNotBeReadIsReadAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		if _, err := w.bare().Login(t.Context(), "acme", w.server.pair()); err != nil {
+			t.Fatal(err)
+		}
+		w.store.fail(errors.New("not a valid record"), nil)
+		m := w.manager()
+		if got := states(m); got != "acme unavailable" {
+			t.Errorf("after the start: %s", got)
+		}
+		w.store.fail(nil, nil)
+		time.Sleep(30 * time.Second)
+		if got := states(m); got != "acme ready" {
+			t.Errorf("half a minute after its repair: %s", got)
+		}
+	})
+}
+
 // slowStore takes a while for each record, as a store does whose locks are held.
 type slowStore struct {
 	*faultyStore

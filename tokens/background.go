@@ -3,7 +3,9 @@ package tokens
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,6 +20,7 @@ const (
 	wakeMax    = time.Second
 	startSoon  = 2 * time.Second // over which refreshes are spread that are overdue
 	loaders    = 8               // accounts that are read at a time after the start
+	maxParked  = 1000            // accounts that are not in memory and read in one round
 )
 
 // Checker is a Store that can tell whether records can be saved, without saving one.
@@ -121,7 +124,7 @@ func (a *account) refreshDue(f *flight, due Record) error {
 func (a *account) scheduleLocked(now time.Time) {
 	a.scheduled = true
 	a.rereadAt = time.Time{}
-	if !(a.expected() || a.rec.Generation > 0) {
+	if !(a.expected() || a.listed || a.rec.Generation > 0) {
 		return
 	}
 	a.rereadAt = a.lookedAt.Add(a.m.watch.reread()) // from the last look: the schedule may be made much later
@@ -182,6 +185,7 @@ func (m *Manager) survey(read chan<- struct{}) {
 	for first := true; ; first = false {
 		m.list()
 		m.readNew()
+		m.readParked()
 		if first {
 			close(read)
 		}
@@ -216,28 +220,71 @@ func (m *Manager) list() {
 
 // readNew reads the records of the accounts in memory that were not read yet.
 func (m *Manager) readNew() {
-	queue := make(chan *account)
-	var readers sync.WaitGroup
-	for range loaders {
-		readers.Go(func() {
-			for a := range queue {
-				f, _ := a.start(a.reread)
-				<-f.done
-			}
-		})
-	}
+	var unread []*account
 	m.accounts.Range(func(_, v any) bool {
 		if a := v.(*account); a.isNew() {
-			select {
-			case queue <- a:
-			case <-m.closing:
-				return false
-			}
+			unread = append(unread, a)
 		}
 		return true
 	})
-	close(queue)
-	readers.Wait()
+	several(m, unread, func(a *account) {
+		f, _ := a.start(a.reread)
+		<-f.done
+	})
+}
+
+// several does work for all, some at a time, until the Manager is closed.
+func several[T any](m *Manager, all []T, work func(T)) {
+	queue := make(chan T)
+	var workers sync.WaitGroup
+	for range min(loaders, len(all)) {
+		workers.Go(func() {
+			for one := range queue {
+				work(one)
+			}
+		})
+	}
+	defer workers.Wait()
+	defer close(queue)
+	for _, one := range all {
+		select {
+		case queue <- one:
+		case <-m.closing:
+			return
+		}
+	}
+}
+
+// readParked reads the records of accounts that are not in memory, so that what is shown of them stays true. Those
+// come first that were not read for longest.
+func (m *Manager) readParked() {
+	m.mu.Lock()
+	names := slices.Collect(maps.Keys(m.parked))
+	slices.SortFunc(names, func(x, y string) int { return m.parked[x].readAt.Compare(m.parked[y].readAt) })
+	m.mu.Unlock()
+	if !m.watch.connected.Load() { // else this is the only round for a long time
+		names = names[:min(len(names), maxParked)]
+	}
+	several(m, names, m.readOneParked)
+}
+
+// readOneParked reads one of them into an account that nobody else sees.
+func (m *Manager) readOneParked(name string) {
+	m.mu.Lock()
+	p, ok := m.parked[name]
+	a := m.makeLocked(name)
+	m.mu.Unlock()
+	if !ok || a.keyed { // a request was quicker, or there is nothing to read
+		return
+	}
+	a.resume(p)
+	_, _ = a.look()
+	p, ok = a.park()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, still := m.parked[name]; ok && still {
+		m.parked[name] = p
+	}
 }
 
 func (a *account) isNew() bool {

@@ -66,6 +66,8 @@ type Manager struct {
 type parked struct {
 	status Status
 	cool   coolDown
+	gone   bool      // the store has it no more, or it was forgotten
+	readAt time.Time // when the store was last asked about it; zero means never
 }
 
 // tokenEndpoint is what the life cycle needs of RFC 6749. The error is an *EndpointError for a complete answer
@@ -201,8 +203,7 @@ func (m *Manager) account(name string) *account {
 	if v, ok := m.accounts.Load(name); ok {
 		return v.(*account)
 	}
-	m.made++
-	a := newAccount(m, name, fmt.Sprintf("%s-%d", m.owner, m.made))
+	a := m.makeLocked(name)
 	if p, ok := m.parked[name]; ok {
 		a.resume(p)
 		delete(m.parked, name)
@@ -211,6 +212,11 @@ func (m *Manager) account(name string) *account {
 	m.lru.Add(name, a)
 	m.evictLocked()
 	return a
+}
+
+func (m *Manager) makeLocked(name string) *account {
+	m.made++
+	return newAccount(m, name, fmt.Sprintf("%s-%d", m.owner, m.made))
 }
 
 // know notes that an account exists. It is in memory if there is room for it.
@@ -254,7 +260,7 @@ func (m *Manager) evictLocked() {
 		}
 		m.lru.Remove(name)
 		m.accounts.Delete(name)
-		if a.exists() {
+		if !p.gone {
 			m.parked[name] = p
 		}
 	}
@@ -268,7 +274,7 @@ func (a *account) park() (p parked, ok bool) {
 	if a.flight != nil || a.logins > 0 || a.unsaved != nil {
 		return parked{}, false
 	}
-	return parked{status: a.told, cool: a.cool}, true
+	return parked{status: a.told, cool: a.cool, gone: !a.existsLocked(), readAt: a.lookedAt}, true
 }
 
 // resume takes up what was kept. Nobody else knows the account yet.

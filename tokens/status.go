@@ -102,7 +102,9 @@ func (m *Manager) Status() []Status {
 	now := time.Now()
 	m.mu.Lock()
 	for _, p := range m.parked {
-		all = append(all, p.status)
+		if !p.gone {
+			all = append(all, p.status)
+		}
 	}
 	m.mu.Unlock()
 	m.accounts.Range(func(_, v any) bool {

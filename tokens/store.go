@@ -247,9 +247,11 @@ func (m *Manager) changed(name, version string) {
 		return
 	}
 	m.know(name)
-	if v, ok := m.accounts.Load(name); ok { // else it is read at its first use
+	if v, ok := m.accounts.Load(name); ok {
 		a := v.(*account)
 		a.start(a.reread)
+	} else {
+		m.begin(func() { m.readOneParked(name) })
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	rereadMin  = 20 * time.Second
 	refusedMin = 5 * time.Second       // until a store is asked again that reports changes and refused a look
 	surveyTime = 30 * time.Second      // between two looks at the store as a whole
+	surveySoon = time.Second           // the same, doubling, of one that reports changes and refuses
 	keyTime    = 5 * time.Second       // between two looks at an API key
 	wakeMin    = 20 * time.Millisecond // thousands of due accounts are served in groups
 	wakeMax    = time.Second
@@ -180,8 +181,10 @@ func (a *account) drawLocked(now time.Time) time.Time {
 
 // survey looks at the store as a whole, again and again: which accounts there are, and whether records can
 // be saved. The accounts that it finds are read, several at once. It closes read when all are read for
-// the first time. A store that reports changes is looked at when the connection to it has changed.
+// the first time. A store that reports changes is looked at when the connection to it has changed, and again soon if
+// it refuses then, as one does that has just come back.
 func (m *Manager) survey(read chan<- struct{}) {
+	soon := surveySoon
 	for first := true; ; first = false {
 		m.list()
 		m.readNew()
@@ -191,13 +194,17 @@ func (m *Manager) survey(read chan<- struct{}) {
 		}
 		m.check()
 		pause := surveyTime
-		if m.watch.connected.Load() && m.writeError() == nil {
+		switch connected := m.watch.connected.Load(); {
+		case connected && m.writeError() == nil:
 			pause = rereadWatched
+		case connected:
+			pause, soon = soon, min(2*soon, surveyTime)
 		}
 		select {
 		case <-m.closing:
 			return
 		case <-m.watch.turned:
+			soon = surveySoon
 		case <-time.After(pause):
 		}
 	}

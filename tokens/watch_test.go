@@ -1,6 +1,7 @@
 package tokens_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -20,6 +21,7 @@ type engine struct {
 	loads   int
 	listed  int
 	away    error
+	refused error // what a check gives, and a save, although records can be read
 }
 
 func newEngine() *engine { return &engine{Memory: tokens.NewMemory(), watches: map[int]tokens.Watch{}} }
@@ -37,7 +39,7 @@ func (e *engine) Load(ctx context.Context, account string) (tokens.Record, error
 
 func (e *engine) Save(ctx context.Context, account string, rec tokens.Record) (tokens.Record, error) {
 	e.mu.Lock()
-	err := e.away
+	err := cmp.Or(e.away, e.refused)
 	e.mu.Unlock()
 	if err != nil {
 		return tokens.Record{}, err
@@ -97,7 +99,13 @@ func (e *engine) Check(context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.listed++
-	return e.away
+	return cmp.Or(e.away, e.refused)
+}
+
+func (e *engine) refuse(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refused = err
 }
 
 // surveys returns how often the store was looked at as a whole.
@@ -129,6 +137,13 @@ func (e *engine) lose(t *testing.T, rec tokens.Record) {
 	if _, err := e.Memory.Save(t.Context(), tokens.DefaultAccount, rec); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// forget makes the engine hold nothing. Nobody is told.
+func (e *engine) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.Memory = tokens.NewMemory()
 }
 
 func (e *engine) holds(t *testing.T) tokens.Record {
@@ -319,6 +334,62 @@ func TestAnEngineThatIsAwayStopsRefreshesAndNothingElse(t *testing.T) {
 		e.goAway(nil)
 		time.Sleep(time.Second)
 		wantState(t, m, "ready")
+	})
+}
+
+// The engine has lost everything and takes nothing: a memory that is full, or a replica. The pair that a process holds
+// is the only one left; it is served, and put back as soon as that is possible.
+func TestAnEngineThatForgetsAndTakesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		m := w.signedIn(on(e))
+		tok := token(t, m)
+		e.goAway(errors.New("connection refused"))
+		e.forget()
+		e.refuse(errors.New("out of memory"))
+		e.goAway(nil)
+		time.Sleep(time.Minute)
+		if got := token(t, m); !got.Same(tok) {
+			t.Error("the token that is known is not served")
+		}
+		wantState(t, m, "degraded: store-unavailable")
+		e.refuse(nil)
+		time.Sleep(time.Minute)
+		wantState(t, m, "degraded: refresh-in-doubt") // others may hold something newer
+		if got := e.holds(t); !got.AccessToken.Equal(tok.Access) {
+			t.Errorf("the engine holds %v", got)
+		}
+		w.wantCalls(0, 0, 0)
+	})
+}
+
+// An engine that has just come back may still refuse the first look. It does not report that it takes records again.
+func TestAnEngineThatRefusesWhenItComesBackIsAskedAgainSoon(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		m := w.signedIn(on(e))
+		e.refuse(errors.New("it is loading"))
+		e.goAway(errors.New("connection refused"))
+		time.Sleep(time.Minute)
+		e.goAway(nil)
+		time.Sleep(3 * time.Second)
+		wantState(t, m, "degraded: store-unavailable")
+		e.refuse(nil)
+		time.Sleep(5 * time.Second)
+		wantState(t, m, "ready")
+		before := e.surveys()
+		time.Sleep(time.Hour)
+		if n := e.surveys() - before; n != 0 {
+			t.Errorf("%d looks at the store in the hour after", n)
+		}
+		e.refuse(errors.New("disk full"))
+		e.goAway(errors.New("connection refused"))
+		e.goAway(nil)
+		before = e.surveys()
+		time.Sleep(10 * time.Minute)
+		if n := e.surveys() - before; n > 60 {
+			t.Errorf("%d looks in ten minutes at a store that stays unusable", n)
+		}
 	})
 }
 

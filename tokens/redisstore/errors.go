@@ -100,7 +100,7 @@ func (s *Store) hint(err error) string {
 	}
 	protocol := "without TLS (else write rediss://)"
 	if s.target.tls {
-		protocol = "with TLS (else write redis://)"
+		protocol = "with TLS (else write redis://) and without a certificate of ours (tls-auth-clients no)"
 	}
 	return "check that the server runs and can be reached " + protocol + ": " + strings.Join(s.target.hosts, ", ")
 }

@@ -40,6 +40,23 @@ func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
 	}
 }
 
+// revive waits until calls reach the server again: after many failures the library refuses calls for another second,
+// and everybody who hears of the connection reads at once.
+func (s *Store) revive(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	for {
+		if s.client.Ping(ctx).Err() == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryPause):
+		}
+	}
+}
+
 // follow subscribes and reports until the connection breaks. connected is true if it had been established.
 func (s *Store) follow(ctx context.Context, w tokens.Watch) (connected bool, err error) {
 	sub := s.client.Subscribe(ctx, s.target.channel())
@@ -71,6 +88,7 @@ func (s *Store) follow(ctx context.Context, w tokens.Watch) (connected bool, err
 		switch m := message.(type) {
 		case *redis.Subscription:
 			connected = true
+			s.revive(ctx)
 			w.Connected()
 		case *redis.Message:
 			account, version, _ := strings.Cut(m.Payload, " ")

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -8,30 +10,32 @@ import (
 
 // relay stands between a store and its server, and loses what it is told to lose.
 type relay struct {
-	server   string
-	listener net.Listener
+	t      *testing.T
+	server string
+	addr   string
 
-	mu      sync.Mutex // guards the fields below
-	conns   map[net.Conn]bool
-	away    bool
-	passed  int           // pieces, in both directions
-	cutAt   int           // the piece that is lost, with its connection; zero for none
-	stays   bool          // away, after that
-	held    chan struct{} // answers wait until it is closed; nil if they need not
-	pending sync.WaitGroup
+	mu       sync.Mutex   // guards the fields below
+	listener net.Listener // nil while the relay is away
+	conns    map[net.Conn]bool
+	passed   int           // pieces, in both directions
+	cutAt    int           // the piece that is lost, with its connection; zero for none
+	stays    bool          // away, after that
+	held     chan struct{} // answers wait until it is closed; nil if they need not
+	pending  sync.WaitGroup
 }
 
 // between returns a relay to the server of p, which ends with the test.
 func (p *place) between(t *testing.T) *relay {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	r := &relay{t: t, server: p.Server, conns: map[net.Conn]bool{}}
+	for r.listener == nil {
+		// A port below those that the system gives out by itself: while the relay is away, nobody else comes by it.
+		r.addr = fmt.Sprintf("127.0.0.1:%d", 22_000+rand.IntN(2_000))
+		r.listener, _ = net.Listen("tcp", r.addr) // it may be taken
 	}
-	r := &relay{server: p.Server, listener: l, conns: map[net.Conn]bool{}}
-	r.pending.Go(r.accept)
+	l := r.listener
+	r.pending.Go(func() { r.accept(l) })
 	t.Cleanup(func() {
-		l.Close()
 		r.goAway()
 		r.release()
 		r.pending.Wait()
@@ -39,9 +43,7 @@ func (p *place) between(t *testing.T) *relay {
 	return r
 }
 
-func (r *relay) addr() string { return r.listener.Addr().String() }
-
-// goAway cuts every connection, now and until comeBack.
+// goAway cuts every connection and refuses others, until comeBack.
 func (r *relay) goAway() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,7 +51,11 @@ func (r *relay) goAway() {
 }
 
 func (r *relay) goAwayLocked() {
-	r.away = true
+	if r.listener == nil {
+		return
+	}
+	r.listener.Close()
+	r.listener = nil
 	for c := range r.conns {
 		c.Close()
 	}
@@ -57,9 +63,19 @@ func (r *relay) goAwayLocked() {
 }
 
 func (r *relay) comeBack() {
+	r.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.away, r.cutAt = false, 0
+	r.cutAt = 0
+	if r.listener != nil {
+		return
+	}
+	l, err := net.Listen("tcp", r.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.listener = l
+	r.pending.Go(func() { r.accept(l) })
 }
 
 // cut makes the relay lose the n-th piece from now on and cut its connection, and go away then if it stays cut.
@@ -92,14 +108,14 @@ func (r *relay) release() {
 	}
 }
 
-func (r *relay) accept() {
+func (r *relay) accept(l net.Listener) {
 	for {
-		client, err := r.listener.Accept()
+		client, err := l.Accept()
 		if err != nil {
 			return
 		}
 		server, err := net.Dial("tcp", r.server)
-		if err != nil || !r.keep(client, server) {
+		if err != nil || !r.keep(l, client, server) {
 			client.Close()
 			continue
 		}
@@ -112,11 +128,11 @@ func (r *relay) accept() {
 	}
 }
 
-// keep remembers a connection, so that goAway can cut it.
-func (r *relay) keep(client, server net.Conn) bool {
+// keep remembers a connection of l, so that goAway can cut it.
+func (r *relay) keep(l net.Listener, client, server net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.away {
+	if r.listener != l {
 		server.Close()
 		return false
 	}

@@ -97,6 +97,7 @@ func (s Suite) run(t *testing.T, keys *tokens.Codec) {
 		{"an engine that is away and comes back", breaks, testAway},
 		{"a save whose connection breaks at any point", remote, testBrokenSaves},
 		{"a save that the caller gave up", remote, testGivenUp},
+		{"answers that come late", remote, testLateAnswers},
 		{"two versions of the program side by side", stored, testSchemas},
 		{"a damaged or foreign value is left alone", stored, testDamaged},
 		{"tokens are not in clear", stored && keys != nil, testSealed},

@@ -113,13 +113,19 @@ func testWatchBreaks(t *testing.T, p *place) {
 	other := p.open(t)
 	rec := save(t, other, account, Sample())
 	between := p.between(t)
-	watched := p.Open(t, between.addr(), p.keys)
+	watched := p.Open(t, between.addr, p.keys)
 	reports := Follow(t, watched.(tokens.Watcher))
 	reports.Connected(t)
 	for range 2 {
 		between.goAway()
 		reports.Broken(t)
 		rec = save(t, other, account, rec)
+		for range 10 { // whoever asks in vain must not be refused any longer than the server is away
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			_, err := watched.Load(ctx, account)
+			cancel()
+			wantTrouble(t, "Load", err)
+		}
 		between.comeBack()
 		reports.Connected(t)
 		wantRecord(t, load(t, watched, account), rec)
@@ -131,7 +137,7 @@ func testWatchBreaks(t *testing.T, p *place) {
 func testWatchBegins(t *testing.T, p *place) {
 	between := p.between(t)
 	between.goAway()
-	reports := Follow(t, p.Open(t, between.addr(), p.keys).(tokens.Watcher))
+	reports := Follow(t, p.Open(t, between.addr, p.keys).(tokens.Watcher))
 	reports.Broken(t)
 	reports.Broken(t)
 	between.comeBack()

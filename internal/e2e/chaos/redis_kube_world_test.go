@@ -36,11 +36,12 @@ type machines struct {
 	open func(keys *tokens.Codec) tokens.Store
 	// calls returns how many requests the engine has served.
 	calls func() int
+	// hang makes the engine answer nothing, until resume.
+	hang func() (resume func())
 	// holds returns all that the engine would have on its disk.
 	holds func() string
 
-	redis      *redistest.Server // nil on Kubernetes
-	kubernetes *kubetest.Server  // nil on Redis, and over a real API server
+	redis *redistest.Server // nil on Kubernetes
 }
 
 // onEngines runs f on Redis and on Kubernetes.
@@ -58,9 +59,16 @@ func onEngines(t *testing.T, f func(t *testing.T, w *machines)) {
 func newRedis(t *testing.T, args ...string) *machines {
 	t.Helper()
 	server := redistest.Start(t, args...)
-	w := &machines{world: newWorld(t), args: []string{"--store", server.URL("")}, redis: server}
+	return newRedisAt(t, server, redisstore.Options{URL: server.URL("")}, "--store", server.URL(""))
+}
+
+// newRedisAt opens server with o itself, and has the processes open it with args.
+func newRedisAt(t *testing.T, server *redistest.Server, o redisstore.Options, args ...string) *machines {
+	t.Helper()
+	w := &machines{world: newWorld(t), args: args, redis: server, hang: server.Stop}
 	w.open = func(keys *tokens.Codec) tokens.Store {
-		s, err := redisstore.Open(redisstore.Options{URL: server.URL(""), Codec: keys})
+		o.Codec = keys
+		s, err := redisstore.Open(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,10 +101,11 @@ func newKubernetes(t *testing.T) *machines {
 		w.inKubernetes(w.counted(text), "default", "test-"+strings.ToLower(rand.Text()[:8]))
 		return w
 	}
-	w.kubernetes = kubetest.Start(t, kubetest.Everything)
-	w.inKubernetes(w.kubernetes.URL(), kubetest.Namespace, "proxy")
-	w.calls = func() int { total, _ := w.kubernetes.Requests(); return total }
-	w.holds = func() string { return string(w.kubernetes.Dump()) }
+	server := kubetest.Start(t, kubetest.Everything)
+	w.inKubernetes(server.URL(), kubetest.Namespace, "proxy")
+	w.hang = server.Hang
+	w.calls = func() int { total, _ := server.Requests(); return total }
+	w.holds = func() string { return string(server.Dump()) }
 	return w
 }
 
@@ -112,7 +121,7 @@ func (w *machines) inKubernetes(u *url.URL, namespace, prefix string) {
 	w.shared = w.open(nil)
 }
 
-// counted stands before a real API server and counts requests. It sets calls and holds.
+// counted stands before a real API server and counts requests. It sets calls, holds and hang.
 func (w *machines) counted(text string) *url.URL {
 	w.t.Helper()
 	target, err := url.Parse(text)
@@ -120,8 +129,11 @@ func (w *machines) counted(text string) *url.URL {
 		w.t.Fatal(err)
 	}
 	var calls atomic.Int64
+	var gate sync.RWMutex // held while the server hangs
 	relay := &httputil.ReverseProxy{FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
 		calls.Add(1)
+		gate.RLock()
+		defer gate.RUnlock()
 		r.SetURL(target)
 	}}
 	server := httptest.NewServer(relay)
@@ -129,6 +141,7 @@ func (w *machines) counted(text string) *url.URL {
 		server.CloseClientConnections()
 		server.Close()
 	})
+	w.hang = func() func() { gate.Lock(); return gate.Unlock }
 	w.calls = func() int { return int(calls.Load()) }
 	w.holds = func() string {
 		answer, err := http.Get(target.JoinPath("api/v1/namespaces/default/secrets").String())

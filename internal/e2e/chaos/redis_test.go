@@ -4,10 +4,16 @@ package chaos
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"pandadoc-auth-proxy/tokens"
+	"pandadoc-auth-proxy/tokens/redisstore"
+	"pandadoc-auth-proxy/tokens/redisstore/redistest"
 )
 
 // Redis is killed and comes back, twice, while clients ask and tokens end.
@@ -112,4 +118,108 @@ func TestRedisIsAwayAtTheStart(t *testing.T) {
 	if c := w.counts(); c.calls != 0 {
 		t.Errorf("%d token calls, want none", c.calls)
 	}
+}
+
+// The engine takes requests and answers none. What is known is served at once, nobody refreshes, and clients are told
+// to come back.
+func TestAnEngineThatHangs(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(t *testing.T, w *machines) {
+		w.signIn()
+		pods := []*proxy{w.pod(nil, "--refresh-timeout", "4s"), w.pod(nil, "--refresh-timeout", "4s")}
+		for _, p := range pods {
+			p.want(200)
+		}
+		resume := sync.OnceFunc(w.hang())
+		defer resume()
+		began := time.Now()
+		for _, p := range pods {
+			p.want(200)
+		}
+		if took := time.Since(began); took > 3*time.Second { // the engine is given 3 s and more
+			t.Errorf("two requests took %v", took)
+		}
+		w.refuse()
+		for _, p := range pods {
+			if got := p.want(503); got.retry == "" {
+				t.Errorf("%v without Retry-After", got)
+			}
+		}
+		if c := w.counts(); c.calls != 0 {
+			t.Errorf("%d token calls without a marker", c.calls)
+		}
+		resume()
+		for _, p := range pods {
+			until(t, "recover", func() error { return p.is(200) })
+		}
+		if c := w.counts(); c.calls != 1 || c.invalid != 0 {
+			t.Errorf("%d token calls, %d invalid_grant, want one rotation", c.calls, c.invalid)
+		}
+		w.wantNoReuse()
+	})
+}
+
+// A failover loses the newest pair, and nobody is left who holds it. That costs one token call and a login, and no
+// loop.
+func TestAPairThatIsLostForGood(t *testing.T) {
+	t.Parallel()
+	w := newRedis(t)
+	w.signIn()
+	holder := w.pod(nil)
+	holder.want(200)
+	w.redis.Do("SAVE") // what the replica has
+	w.rotate([]*proxy{holder})
+	w.newest()
+	holder.Kill()
+	w.redis.Kill()
+	w.redis.Restart()
+	before := w.counts().calls
+	newcomer := w.pod(nil)
+	until(t, "tell that a login is due", func() error {
+		got, err := newcomer.get(t.Context())
+		if err == nil && got.code != "login-required" {
+			err = fmt.Errorf("GET = %v", got)
+		}
+		return err
+	})
+	for range 20 {
+		newcomer.want(502)
+	}
+	if calls := w.counts().calls - before; calls != 1 {
+		t.Errorf("%d token calls, want 1", calls)
+	}
+	w.signIn()
+	newcomer.becomes("ready")
+	newcomer.want(200)
+}
+
+// Machines that reach Redis over TLS, with a root of its own, as a user with the documented rights whose password
+// stands in a file.
+func TestMachinesShareRedisOverTLS(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartTLS(t, append([]string{"--user", "proxy", "on", ">secret"}, strings.Fields(redisstore.Rights("pandadoc-auth-proxy"))...)...)
+	dir := t.TempDir()
+	file := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	url := "rediss://proxy@" + server.TLSAddr()
+	w := newRedisAt(t, server, redisstore.Options{URL: server.URL("")},
+		"--store", url, "--store-password-file", file("password", []byte("secret\n")), "--ca-file", file("root.pem", server.Root()))
+	w.signIn()
+	pods := w.pods(2)
+	for range 2 {
+		w.rotate(pods)
+		w.newest()
+	}
+	for _, p := range pods {
+		p.becomes("ready")
+	}
+	if c := w.counts(); c.calls != 2 || c.invalid != 0 {
+		t.Errorf("%d token calls, %d invalid_grant, want 2 and 0", c.calls, c.invalid)
+	}
+	w.wantNoReuse()
 }

@@ -28,8 +28,6 @@ func retryRows() []row {
 	}
 }
 
-const noSuchStore = "the store is not built yet"
-
 func storeRows() []row {
 	return []row{
 		{"J1", "many processes share one store", by("internal/e2e/chaos.TestManyProcessesManyRotations", ".TestTwoProcessesOnOneStoreRotateInTurn"), ""},
@@ -42,15 +40,15 @@ func storeRows() []row {
 		{"J8", "a damaged record", by("tokens/filestore.TestDamagedFilesAreRefusedAndLeft", "tokens.FuzzDecodeRecord"), ""},
 		{"J9", "the holder of a lock dies", by("tokens/filestore.TestRefreshLockEndsWithItsHolder", "tokens.TestTakeoverOfADeadOwner"), ""},
 		{"J10", "a lease shorter than the token call", by("tokens.TestAnotherProcessKeepsOffWhileALeaseIsRenewed", "tokens.TestPairOfASlowOwnerArrivesAfterItsTakeover"), ""},
-		{"J11", "a lost update in Kubernetes", nil, noSuchStore},
-		{"J12", "too many rights in Kubernetes", nil, noSuchStore},
-		{"J13", "other fields of a Secret are lost", nil, noSuchStore},
-		{"J14", "the API of Kubernetes is down", nil, noSuchStore},
-		{"J15", "the service account's token rotates", nil, noSuchStore},
-		{"J16", "Redis fails over, pauses, evicts", nil, noSuchStore},
-		{"J17", "Redis mixes up replies", nil, noSuchStore},
-		{"J18", "Redis loses the last write", nil, noSuchStore},
-		{"J19", "tokens at rest in clear", nil, "a private file (B8) is as private as the user; encrypt the disk"},
+		{"J11", "a lost update in Kubernetes", by("tokens/kubestore.TestStore", "internal/e2e/chaos.TestMachinesShareOneCredential"), ""},
+		{"J12", "too many rights in Kubernetes", by("tokens/kubestore.TestNamedRightsAreEnoughForPreparedSecrets", "tokens/kubestore.TestWrongRightsAndPlaces"), ""},
+		{"J13", "other fields of a Secret are lost", by("tokens/kubestore.TestOnlyOurKeyIsTouched", "tokens/kubestore.TestWhatOthersHaveWrittenIsLeftAlone"), ""},
+		{"J14", "the API of Kubernetes is down", by("internal/e2e/chaos.TestAnEngineThatHangs", "tokens/kubestore.TestStore"), ""},
+		{"J15", "the service account's token rotates", by("tokens/kubestore.TestAPodFindsEverythingByItself"), ""},
+		{"J16", "Redis fails over, pauses, evicts", by("tokens/redisstore.TestAFailoverIsFollowedThroughSentinel", "tokens/redisstore.TestEvictionIsRefused", "tokens/redisstore.TestAFullMemoryIsNamed", "internal/e2e/chaos.TestRedisIsKilledUnderLoad", "internal/e2e/chaos.TestAnEngineThatHangs"), ""},
+		{"J17", "Redis mixes up replies", by("tokens/redisstore.TestStore"), ""},
+		{"J18", "Redis loses the last write", by("internal/e2e/chaos.TestAFailoverThatLosesTheNewestPair", "internal/e2e/chaos.TestAPairThatIsLostForGood", "tokens/redisstore.TestASaveWaitsForReplicas"), ""},
+		{"J19", "tokens at rest in clear", by("internal/e2e/chaos.TestKeysAreReplacedWithoutDowntime", "tokens/filestore.TestStore", "tokens/redisstore.TestStore", "tokens/kubestore.TestStore"), ""},
 		{"J20", "two configurations share an account's name in one store", nil, "by design they share the account; give accounts of different owners different names or directories"},
 		{"J21", "a restored backup", by("tokens.TestRestoredBackupAfterARestartCostsOneAttempt", "tokens.TestRestoredBackupNeverReplacesALivePair"), ""},
 		{"J22", "the old refresh token is kept", by("tokens.TestStoredForm"), ""},

@@ -45,24 +45,6 @@ func Named(names ...string) (r Rights) {
 	return r
 }
 
-// Fault is what happens to a request that changes something.
-type Fault int
-
-const (
-	// None is no fault.
-	None Fault = iota
-	// Lost drops the request: nothing is done, and the connection is cut.
-	Lost
-	// Unanswered does what was asked and cuts the connection.
-	Unanswered
-	// Twice does what was asked two times, as a proxy in between may, and gives the second answer.
-	Twice
-	// Late does what was asked after a second, whether somebody listens or not.
-	Late
-	// Busy answers 503.
-	Busy
-)
-
 // Secret is a Secret as the server keeps it: without its name and version.
 type Secret map[string]any
 
@@ -81,6 +63,7 @@ type Server struct {
 	changed  chan struct{} // closed and replaced at each change
 	faults   []Fault
 	away     bool
+	hung     chan struct{}  // requests and watches wait until it is closed; nil if they need not
 	requests map[string]int // by verb
 	watches  map[chan struct{}]bool
 }
@@ -145,43 +128,6 @@ func (s *Server) RequireToken(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.token = token
-}
-
-// Meet sets the faults of the next requests that change something.
-func (s *Server) Meet(faults ...Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = faults
-}
-
-// GoAway makes the server cut every connection, until it comes back.
-func (s *Server) GoAway(away bool) {
-	s.mu.Lock()
-	s.away = away
-	s.mu.Unlock()
-	if away {
-		s.CutWatches()
-	}
-}
-
-// CutWatches cuts all watches, as a restart of the server would.
-func (s *Server) CutWatches() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for w := range s.watches {
-		close(w)
-	}
-	clear(s.watches)
-}
-
-// Forget makes watches from before now end with 410.
-func (s *Server) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.version += 10
-	s.oldest, s.history = s.version, nil
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // Put makes or changes a Secret, as another client would.
@@ -282,6 +228,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, "", "the server could not find the requested resource")
 		return
 	}
+	s.wait(r)
 	s.mu.Lock()
 	s.requests[verb]++
 	away, token, allowed := s.away, s.token, s.allowsLocked(verb, name, r.URL.Query())

@@ -92,6 +92,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).Flush()
 	events := first
 	for {
+		s.wait(r)
 		for _, e := range events {
 			if matches(r, e.object) {
 				send(e.kind, shown(r, e.object))

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -220,58 +219,6 @@ func TestRefusalThatIsNotAboutTheTokenIsTold(t *testing.T) {
 	want(t, "status", b.send(""), "401 Unauthorized")
 	b.see("The 401 was not retried: token-good")
 	b.see("The token is good elsewhere")
-}
-
-// copied returns what the tab of that name shows.
-func (b *page) copied(tab string) string {
-	b.Helper()
-	b.press(tab)
-	b.until(fmt.Sprintf(`document.querySelector('[role=tab][aria-selected="true"]').textContent === %q`, tab))
-	return eval[string](b, `document.querySelector("#copy-text pre").textContent`)
-}
-
-func TestCopiedCurlRuns(t *testing.T) {
-	t.Parallel()
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		t.Skip("curl is not installed")
-	}
-	e := program.Emulate(t)
-	p := e.Serve("memory:")
-	b := browse(t, p)
-	run := func(line string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
-		cmd.Dir, cmd.Env = t.TempDir(), []string{"PATH=" + filepath.Dir(curl) + ":/usr/bin:/bin"}
-		if err := os.WriteFile(filepath.Join(cmd.Dir, "contract.pdf"), []byte("%PDF-1.4 ours"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Errorf("%s\n%v: %s", line, err, out)
-		}
-		return string(out)
-	}
-	b.open("#/try/2")
-	b.fill("q", "it's $HOME & `more`")
-	if out := run(b.copied("curl")); !strings.Contains(out, `"results":[]`) {
-		t.Errorf("got %s, want no results", out)
-	}
-	b.open("#/try/83")
-	b.fill("JSON", `{"email":"quote@customer.example","company":"O'Neill \"& Sons\" $HOME"}`)
-	if out := run(b.copied("curl")); !strings.Contains(out, `O'Neill \"\u0026 Sons\" $HOME`) && !strings.Contains(out, `O'Neill \"& Sons\" $HOME`) {
-		t.Errorf("got %s, want the contact as it was typed", out)
-	}
-	b.open("#/try/5")
-	b.see("multipart/form-data")
-	if out := run(b.copied("curl")); !strings.Contains(out, `"document.uploaded"`) {
-		t.Errorf("got %s, want a new document", out)
-	}
-	b.open("#/try/8")
-	b.fill("id", document(t, p, "document.draft"))
-	if out := run(b.copied("curl")); out != "" {
-		t.Errorf("got %s, want an empty answer", out)
-	}
 }
 
 // httpTask is what an engine would send.

@@ -6,17 +6,28 @@ const socketNote = (listener) => (listener.startsWith('unix:') ? 'The proxy list
 const files = (request) => (request.body.parts ?? []).filter((p) => p.filename);
 const texts = (request) => (request.body.parts ?? []).filter((p) => !p.filename);
 
-// ps writes a text for PowerShell, where single quotes are doubled and nothing else has a meaning.
-const ps = (text) => `'${text.replaceAll("'", "''")}'`;
+// ps writes a text for PowerShell, where single quotes are doubled and nothing else has a meaning. The typographic ones
+// (U+2018 to U+201B) end a text there as well.
+const ps = (text) => `'${text.replace(/['\u2018-\u201b]/g, '$&$&')}'`;
+
+// together joins headers of the same name, which PowerShell's tables cannot hold twice.
+function together(headers) {
+  const all = new Map();
+  for (const [name, value] of headers) {
+    const key = name.toLowerCase();
+    all.set(key, all.has(key) ? [all.get(key)[0], `${all.get(key)[1]}, ${value}`] : [name, value]);
+  }
+  return [...all.values()];
+}
 
 // powershellOf returns commands for PowerShell 7, and for Windows PowerShell 5.1 if there is no file to send.
 export function powershellOf(request, listener) {
   const multipart = request.body.kind === 'multipart';
-  const headers = allHeaders(request).filter(([name]) => name.toLowerCase() !== 'content-type');
+  const headers = together(allHeaders(request).filter(([name]) => name.toLowerCase() !== 'content-type'));
   const type = allHeaders(request).find(([name]) => name.toLowerCase() === 'content-type')?.[1];
   const lines = [`$request = @{`, `    Uri = ${ps(addressOf(request, baseOf(listener)))}`, `    Method = ${ps(request.method)}`];
   if (headers.length) lines.push('    Headers = @{', ...headers.map(([name, value]) => `        ${ps(name)} = ${ps(value)}`), '    }');
-  if (request.body.kind === 'json') lines.push(`    ContentType = ${ps(`${type}; charset=utf-8`)}`, `    Body = [Text.Encoding]::UTF8.GetBytes(${ps(request.body.text)})`);
+  if (request.body.kind === 'json') lines.push(`    ContentType = ${ps(/;\s*charset=/i.test(type) ? type : `${type}; charset=utf-8`)}`, `    Body = [Text.Encoding]::UTF8.GetBytes(${ps(request.body.text)})`);
   if (multipart) {
     lines.push('    Form = @{', ...files(request).map((p) => `        ${ps(p.name)} = Get-Item ${ps(p.filename)}`), ...texts(request).map((p) => `        ${ps(p.name)} = ${ps(p.text)}`), '    }');
   }
@@ -56,8 +67,8 @@ ${read}
   };
 }
 
-// cs writes a text for C#: JSON's escapes are C#'s as well.
-const cs = (text) => JSON.stringify(text);
+// cs writes a text for C#: JSON's escapes are C#'s as well. More characters than JSON knows end a line there.
+const cs = (text) => JSON.stringify(text).replace(/[\u0085\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 const csMethods = { GET: 'Get', HEAD: 'Head', POST: 'Post', PUT: 'Put', PATCH: 'Patch', DELETE: 'Delete' };
 

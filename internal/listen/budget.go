@@ -89,7 +89,8 @@ func NewBudget(l Limits) *Budget {
 }
 
 // Listen returns a listener whose connections count against b. TLS must lie below it, in l, because the
-// lines of a header are counted.
+// lines of a header are counted; the bytes are then counted on the wire (see Certificate.Secure), because a
+// handshake that never ends takes memory too.
 func (b *Budget) Listen(l net.Listener, class Class) net.Listener {
 	return &budgeted{Listener: l, budget: b, class: class}
 }
@@ -108,6 +109,9 @@ func (l *budgeted) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &conn{Conn: raw, budget: l.budget, class: l.class}
+	if below, ok := underTLS(raw); ok {
+		c.bytesBelow, below.above = true, c
+	}
 	if !l.budget.admit(c, l) {
 		raw.Close()
 		return nil, net.ErrClosed
@@ -209,8 +213,8 @@ func (b *Budget) leaveLocked(c *conn) {
 	c.cost = 0
 }
 
-// arrived counts a part of a header that c has read.
-func (b *Budget) arrived(c *conn, part []byte) {
+// arrived counts bytes and lines of a header, or of the handshake before it, that c has read.
+func (b *Budget) arrived(c *conn, bytes, lines int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c.ended || c.in == nil {
@@ -220,11 +224,12 @@ func (b *Budget) arrived(c *conn, part []byte) {
 		b.leaveLocked(c)
 		b.waitLocked(c, &b.begun[c.class])
 	}
-	cost := int64(len(part) + lineCost*bytes.Count(part, []byte{'\n'}))
+	cost := int64(bytes + lineCost*lines)
 	c.cost += cost
 	b.bytes += cost
+	// The class that takes more pays for it: clients of the proxied port must not end a probe's connection.
 	for b.bytes > b.limits.Bytes {
-		b.evictLocked(older(b.begun[Proxied].first, b.begun[Admin].first))
+		b.evictLocked(b.begun[c.class].first)
 	}
 }
 
@@ -256,6 +261,8 @@ type conn struct {
 	class    Class
 	counting atomic.Bool // what is read belongs to a header
 
+	bytesBelow bool // bytes are counted by the wire below TLS
+
 	// Guarded by budget.mu:
 	in         *queue // nil while it is at work
 	prev, next *conn  // in that queue
@@ -270,12 +277,56 @@ func (c *conn) NetConn() net.Conn { return c.Conn }
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && c.counting.Load() {
-		c.budget.arrived(c, p[:n])
+		c.count(p[:n])
 	}
 	if err != nil {
 		answerPlainHTTP(err)
 	}
 	return n, err
+}
+
+func (c *conn) count(part []byte) {
+	size := len(part)
+	if c.bytesBelow {
+		size = 0
+	}
+	c.budget.arrived(c, size, bytes.Count(part, []byte{'\n'}))
+}
+
+// wireListener lies below TLS, so that a Budget hears of bytes that TLS keeps until a message is complete.
+type wireListener struct{ net.Listener }
+
+func (l wireListener) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &wire{Conn: raw}, nil
+}
+
+type wire struct {
+	net.Conn
+	above *conn // nil without a budget
+}
+
+// NetConn returns the connection below, as tls.Conn does.
+func (w *wire) NetConn() net.Conn { return w.Conn }
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if n > 0 && w.above != nil && w.above.counting.Load() {
+		w.above.budget.arrived(w.above, n, 0)
+	}
+	return n, err
+}
+
+func underTLS(c net.Conn) (*wire, bool) {
+	over, ok := c.(*tls.Conn)
+	if !ok {
+		return nil, false
+	}
+	w, ok := over.NetConn().(*wire)
+	return w, ok
 }
 
 // CloseWrite lets net/http end an answer to a client that still sends without a reset.

@@ -49,32 +49,53 @@ type door struct {
 
 func open(t *testing.T, l Limits, class Class) *door {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	return (&door{T: t, budget: NewBudget(l), arrived: make(chan string, 100), release: make(chan bool)}).beside(class, nil)
+}
+
+// openTLS is open for a listener with TLS.
+func openTLS(t *testing.T, l Limits) *door {
+	t.Helper()
+	c := &Certificate{}
+	c.CertFile, c.KeyFile = writePair(t, t.TempDir(), 1)
+	if err := c.Load(); err != nil {
 		t.Fatal(err)
 	}
-	d := &door{T: t, budget: NewBudget(l), addr: listener.Addr().String(), arrived: make(chan string, 100), release: make(chan bool)}
+	return (&door{T: t, budget: NewBudget(l), arrived: make(chan string, 100), release: make(chan bool)}).beside(Proxied, c)
+}
+
+// beside returns another listener with the same budget.
+func (d *door) beside(class Class, c *Certificate) *door {
+	d.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		d.Fatal(err)
+	}
+	other := *d
+	other.addr = listener.Addr().String()
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		d.arrived <- r.URL.Path
-		if r.URL.Path == "/wait" {
+		switch {
+		case r.URL.Path == "/wait":
 			<-d.release
+		case c != nil && (r.TLS == nil || !r.TLS.HandshakeComplete):
+			d.Error("the handler is not told that this is TLS")
 		}
 		io.WriteString(w, r.URL.Path)
 	})}
 	d.budget.Watch(s)
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(d.budget.Listen(listener, class)) }()
-	t.Cleanup(func() {
+	go func() { served <- s.Serve(d.budget.Listen(c.Secure(listener, ""), class)) }()
+	d.Cleanup(func() {
 		s.Close()
 		<-served
 		d.budget.mu.Lock()
 		defer d.budget.mu.Unlock()
-		if d.budget.bytes != 0 {
-			t.Errorf("%d bytes are still counted", d.budget.bytes)
+		if cost := d.budget.bytes; cost != 0 && d.budget.open == [2]int{} {
+			d.Errorf("%d bytes are still counted", cost)
 		}
 	})
-	return d
+	return &other
 }
 
 func (d *door) dial() *client {
@@ -219,40 +240,49 @@ func TestABrokenServerEndsWhileAcceptingWaits(t *testing.T) {
 	t.Cleanup(func() { d.release <- true }) // the server is closed first, and must not hang
 }
 
+// A liveness probe is not closed for what clients of the proxied port send.
+func TestTheOtherSidePaysForNoHeader(t *testing.T) {
+	d := open(t, Limits{Bytes: 100_000, Connections: [2]int{100, 10}}, Proxied)
+	probe := d.beside(Admin, nil).dial()
+	io.WriteString(probe, "GET /probe HTTP/1.1\r\n")
+	d.await("the probe", func(b *Budget) bool { return b.begun[Admin].first != nil })
+	for range 5 {
+		c := d.dial()
+		io.WriteString(c, "GET / HTTP/1.1\r\nA: "+strings.Repeat("a", 60_000))
+		d.await("the header", func(b *Budget) bool { return b.begun[Proxied].last != nil && b.begun[Proxied].last.cost >= 60_000 })
+	}
+	io.WriteString(probe, "Host: localhost\r\n\r\n")
+	d.want(probe, "the probe", "/probe")
+}
+
+// A handshake that never ends takes memory before a byte of a header has come.
+func TestUnfinishedHandshakesShareTheBudget(t *testing.T) {
+	d := openTLS(t, Limits{Bytes: 200_000, Connections: [2]int{100, 1}})
+	hello := []byte{22, 3, 1, 0x40, 0, 1, 0, 0xff, 0xfc, 3, 3} // a record of 16 KiB that begins a ClientHello of 64 KiB
+	attackers := make([]*client, 20)
+	for i := range attackers {
+		attackers[i] = d.dial()
+		attackers[i].Write(append(hello, make([]byte, 16<<10-6)...))
+		d.await("the handshake", func(b *Budget) bool {
+			return b.begun[Proxied].last != nil && b.begun[Proxied].last.cost > 16<<10
+		})
+	}
+	d.want(attackers[0], "the oldest", "closed")
+}
+
 func TestTLSBehindTheBudget(t *testing.T) {
-	certificate := &Certificate{}
-	certificate.CertFile, certificate.KeyFile = writePair(t, t.TempDir(), 1)
-	if err := certificate.Load(); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := NewBudget(Fit(100, 0, 0))
-	l := certificate.Secure(raw, "")
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.TLS != nil && r.TLS.HandshakeComplete)
-	})}
-	b.Watch(s)
-	go s.Serve(b.Listen(l, Proxied))
-	t.Cleanup(func() { s.Close() })
-	over, err := tls.Dial("tcp", raw.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	d := openTLS(t, Fit(100, 0, 0))
+	over, err := tls.Dial("tcp", d.addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer over.Close()
 	c := &client{over, bufio.NewReader(over)}
-	c.send("/")
-	if got := c.answer(); got != "true" {
-		t.Errorf("got %q, want the handler told that this is TLS", got)
-	}
-	plain, err := net.Dial("tcp", raw.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer plain.Close()
-	io.WriteString(plain, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	c.send("/over")
+	d.want(c, "over TLS", "/over")
+	d.await("the wait for the next request", func(b *Budget) bool { return b.waiting[Proxied].first != nil && b.bytes == 0 })
+	plain := d.dial()
+	plain.send("/plain")
 	if got, _ := io.ReadAll(plain); !strings.Contains(string(got), "https") {
 		t.Errorf("got %q for plain http, want a word about https", got)
 	}

@@ -98,7 +98,7 @@ func (c *Certificate) Secure(l net.Listener, account string) *Listener {
 		return &Listener{Listener: l, Account: account}
 	}
 	config := &tls.Config{GetCertificate: c.current, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
-	return &Listener{Listener: tls.NewListener(l, config), Account: account, Secure: true}
+	return &Listener{Listener: tls.NewListener(wireListener{l}, config), Account: account, Secure: true}
 }
 
 // Listener is a listener of the proxied port.

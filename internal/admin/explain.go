@@ -8,8 +8,8 @@ import (
 	"pandadoc-auth-proxy/proxy"
 )
 
-// explain describes what happened to r, a sentence or two each: the answer, the token, the body, and what
-// to do.
+// explain describes what happened to r, with one or two sentences about each of: the answer, the token, the
+// body, and what to do.
 func explain(r proxy.Exchange) []string {
 	all := []string{explainAnswer(r)}
 	for _, text := range []string{explainToken(r), explainReplay(r), explainBody(r), explainNext(r)} {
@@ -20,7 +20,7 @@ func explain(r proxy.Exchange) []string {
 	return all
 }
 
-// explainNext is the hint that the client got as well.
+// explainNext returns the hint that the client got too.
 func explainNext(r proxy.Exchange) string {
 	if r.Hint == "" {
 		return ""
@@ -32,11 +32,11 @@ func explainAnswer(r proxy.Exchange) string {
 	after := "after " + roundDuration(r.Duration) + "."
 	switch {
 	case r.Status == proxy.StatusClientGone:
-		return "The client went away before it had its answer, " + after
+		return "The client closed its connection before it had the answer, " + after
 	case r.Code != "":
-		return strings.TrimSpace(fmt.Sprintf("The proxy answered %d (%s) itself. %s", r.Status, r.Code, r.Detail))
+		return strings.TrimSpace(fmt.Sprintf("The proxy itself answered %d (%s). %s", r.Status, r.Code, r.Detail))
 	case r.Cut:
-		return fmt.Sprintf("PandaDoc answered %d and broke its answer off, %s", r.Status, after)
+		return fmt.Sprintf("PandaDoc answered %d, but the answer was cut off %s", r.Status, after)
 	}
 	return fmt.Sprintf("PandaDoc answered %d %s", r.Status, after)
 }
@@ -44,13 +44,13 @@ func explainAnswer(r proxy.Exchange) string {
 func explainToken(r proxy.Exchange) string {
 	switch {
 	case r.Attempts == 0:
-		return "It was not sent to PandaDoc."
+		return "The request was not sent to PandaDoc."
 	case r.RefusedGeneration > 0:
 		return ""
 	case r.Generation == 0:
-		return "It was signed in with an API key, as account " + r.Account + "."
+		return "The proxy sent it with the API key of account " + r.Account + "."
 	}
-	return fmt.Sprintf("It was signed in as account %s, with the tokens of generation %d, which PandaDoc accepted.", r.Account, r.Generation)
+	return fmt.Sprintf("The proxy sent it with the token of account %s, generation %d, and PandaDoc accepted the token.", r.Account, r.Generation)
 }
 
 func explainReplay(r proxy.Exchange) string {
@@ -62,10 +62,10 @@ func explainReplay(r proxy.Exchange) string {
 	case proxy.ReplaySucceeded:
 		return fmt.Sprintf("%s The proxy got generation %d and repeated the request with it; the client saw only the second answer.", first, r.Generation)
 	case proxy.ReplayRefused:
-		return fmt.Sprintf("%s The proxy repeated the request with generation %d, which was refused as well: this 401 is not about the token's age.", first, r.Generation)
+		return fmt.Sprintf("%s The proxy repeated the request with generation %d, and PandaDoc refused that too: the reason for this 401 is not an expired token.", first, r.Generation)
 	case proxy.ReplayFailed:
 		if r.Attempts > 1 {
-			return first + " The proxy repeated the request, and that got no answer."
+			return first + " The proxy repeated the request, but got no answer."
 		}
 		return first + " The proxy could not get a newer token, so the request was not repeated."
 	case proxy.ReplayNone:
@@ -77,30 +77,30 @@ func explainReplay(r proxy.Exchange) string {
 func explainReason(reason string) string {
 	switch reason {
 	case proxy.ReasonTokenGood:
-		return "The token is good elsewhere, so the refusal was not about it: it was passed on as it came. A missing right or a sandbox key can be the cause."
+		return "The token works for other requests, so it is not the reason for the 401. The client got the 401 unchanged. A missing permission or a sandbox key can be the reason."
 	case proxy.ReasonBodyNotKept:
-		return "Its body was too large to be kept, so it could not be repeated. The token is being renewed: send the request again, or raise --replay-disk."
+		return "The body of the request was too large to keep, so the proxy could not repeat it. The token is being refreshed: send the request again, or raise --replay-disk."
 	case proxy.ReasonAPIKey:
-		return "An API key cannot be refreshed. If it has ended, replace it in the configuration."
+		return "An API key cannot be refreshed. If it is no longer valid, replace it in the configuration."
 	case proxy.ReasonRefreshDidNotHelp:
-		return "A refresh did not help against this refusal a short while ago, so it was passed on as it came."
+		return "A short while ago a refresh did not help against such a 401, so the client got the 401 unchanged."
 	}
-	return "It was passed on as it came."
+	return "The client got the 401 unchanged."
 }
 
 func explainBody(r proxy.Exchange) string {
 	switch {
 	case r.Spooled > 0 && r.SpooledOn == "disk":
-		return fmt.Sprintf("%d bytes of its body were kept, in memory and in a temporary file, in case it had to be repeated.", r.Spooled)
+		return fmt.Sprintf("The proxy kept %d bytes of the body, in memory and in a temporary file, in case it had to repeat the request.", r.Spooled)
 	case r.Spooled > 0:
-		return fmt.Sprintf("%d bytes of its body were kept in memory in case it had to be repeated.", r.Spooled)
+		return fmt.Sprintf("The proxy kept %d bytes of the body in memory, in case it had to repeat the request.", r.Spooled)
 	case r.BytesIn > 0 && r.Attempts > 0:
-		return fmt.Sprintf("No copy of its body (%d bytes) was kept: it was larger than the limits.", r.BytesIn)
+		return fmt.Sprintf("The proxy kept no copy of the body (%d bytes), because it was larger than the limits.", r.BytesIn)
 	}
 	return ""
 }
 
-// roundDuration keeps what is worth reading.
+// roundDuration rounds d to a precision that is useful to a reader.
 func roundDuration(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:

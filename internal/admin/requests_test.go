@@ -69,21 +69,21 @@ func TestExplanationsSayWhatHappened(t *testing.T) {
 		want []string
 	}{
 		{"plain", proxy.Exchange{Status: 200, Account: "acme", Attempts: 1, Generation: 3, Duration: 1500 * time.Microsecond},
-			[]string{"PandaDoc answered 200 after 1.5 ms.", "as account acme, with the tokens of generation 3"}},
+			[]string{"PandaDoc answered 200 after 1.5 ms.", "the token of account acme, generation 3"}},
 		{"replayed", proxy.Exchange{Status: 201, Attempts: 2, Replay: proxy.ReplaySucceeded, RefusedGeneration: 3, Generation: 4, Spooled: 10, SpooledOn: "memory"},
-			[]string{"refused the token of generation 3 with 401. The proxy got generation 4 and repeated", "10 bytes of its body were kept in memory"}},
-		{"replay refused", proxy.Exchange{Status: 401, Attempts: 2, Replay: proxy.ReplayRefused, RefusedGeneration: 3, Generation: 4}, []string{"refused as well"}},
+			[]string{"refused the token of generation 3 with 401. The proxy got generation 4 and repeated", "kept 10 bytes of the body in memory"}},
+		{"replay refused", proxy.Exchange{Status: 401, Attempts: 2, Replay: proxy.ReplayRefused, RefusedGeneration: 3, Generation: 4}, []string{"PandaDoc refused that too"}},
 		{"no newer token", proxy.Exchange{Status: 502, Code: "login-required", Hint: "run: x login", Attempts: 1, Replay: proxy.ReplayFailed, RefusedGeneration: 3},
-			[]string{"answered 502 (login-required) itself", "could not get a newer token", "Next: run: x login"}},
-		{"token good", proxy.Exchange{Status: 401, Attempts: 1, Replay: proxy.ReplayNone, Reason: proxy.ReasonTokenGood, RefusedGeneration: 3}, []string{"not about it"}},
+			[]string{"itself answered 502 (login-required)", "could not get a newer token", "Next: run: x login"}},
+		{"token good", proxy.Exchange{Status: 401, Attempts: 1, Replay: proxy.ReplayNone, Reason: proxy.ReasonTokenGood, RefusedGeneration: 3}, []string{"not the reason for the 401"}},
 		{"API key", proxy.Exchange{Status: 401, Attempts: 1, Replay: proxy.ReplayNone, Reason: proxy.ReasonAPIKey}, []string{"PandaDoc answered 401. An API key cannot be refreshed."}},
 		{"body not kept", proxy.Exchange{Status: 401, Attempts: 1, Replay: proxy.ReplayNone, Reason: proxy.ReasonBodyNotKept, RefusedGeneration: 3, BytesIn: 7},
-			[]string{"too large to be kept", "--replay-disk", "No copy of its body (7 bytes)"}},
+			[]string{"too large to keep", "--replay-disk", "no copy of the body (7 bytes)"}},
 		{"on disk", proxy.Exchange{Status: 200, Attempts: 1, Generation: 1, Spooled: 10, SpooledOn: "disk"}, []string{"temporary file"}},
-		{"guard", proxy.Exchange{Status: 403, Code: "host-not-allowed", Detail: "The Host a is not a name of this proxy.", Hint: "allow it"}, []string{"itself. The Host a is not a name", "not sent to PandaDoc", "Next: allow it"}},
-		{"unknown code", proxy.Exchange{Status: 418, Code: "teapot"}, []string{"418 (teapot) itself"}},
-		{"client gone", proxy.Exchange{Status: proxy.StatusClientGone, Attempts: 1, Generation: 1, Duration: 90 * time.Second}, []string{"went away before it had its answer, after 90 s"}},
-		{"cut", proxy.Exchange{Status: 200, Cut: true, Attempts: 1, Generation: 1, Duration: 2500 * time.Millisecond}, []string{"broke its answer off, after 2.50 s"}},
+		{"guard", proxy.Exchange{Status: 403, Code: "host-not-allowed", Detail: "The Host a is not a name of this proxy.", Hint: "allow it"}, []string{"(host-not-allowed). The Host a is not a name", "not sent to PandaDoc", "Next: allow it"}},
+		{"unknown code", proxy.Exchange{Status: 418, Code: "teapot"}, []string{"itself answered 418 (teapot)"}},
+		{"client gone", proxy.Exchange{Status: proxy.StatusClientGone, Attempts: 1, Generation: 1, Duration: 90 * time.Second}, []string{"closed its connection before it had the answer, after 90 s"}},
+		{"cut", proxy.Exchange{Status: 200, Cut: true, Attempts: 1, Generation: 1, Duration: 2500 * time.Millisecond}, []string{"was cut off after 2.50 s"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			text := strings.Join(report(row.r).Explanation, "\n")

@@ -95,7 +95,7 @@ func TestRecentRequestsExplainThemselves(t *testing.T) {
 	b.seeWho()
 	b.press("unknown-account")
 	b.see("There is no account nobody")
-	b.see("It was not sent to PandaDoc")
+	b.see("The request was not sent to PandaDoc")
 	b.until(`document.querySelector('[aria-expanded="true"]')`)
 	p.Get("/public/v1/templates") // a new request waits while something is open
 	b.see("1 new request: show it")

@@ -131,7 +131,7 @@ func TestSearchKnowsWhatPeopleCallThings(t *testing.T) {
 		}
 	}
 	b.search("zzz")
-	b.see("Nothing is called that")
+	b.see("No operation matches")
 	b.search("delete a contact")
 	b.do(chromedp.Focus(chromedp.CSS("#search")), chromedp.KeyEvent(kb.Enter))
 	b.see("/public/v1/contacts/{id}")
@@ -146,7 +146,7 @@ func TestTheFeedStandsStillAndFilters(t *testing.T) {
 	b.open("#/overview")
 	b.seeWho()
 	b.press("unknown-account")
-	b.see("It was not sent to PandaDoc")
+	b.see("The request was not sent to PandaDoc")
 	top := `document.querySelector(".why:not([hidden])").getBoundingClientRect().top`
 	before := eval[float64](b, top)
 	for i := range 20 {

@@ -203,10 +203,10 @@ func TestRefreshAndReplayAreTold(t *testing.T) {
 	b := browse(t, p)
 	b.open("#/try/2")
 	want(t, "before", b.send(""), "200 OK")
-	b.see("Sent once; the token was accepted")
+	b.see("sent once, and the token was accepted")
 	e.Expire()
 	want(t, "after", b.send(""), "200 OK")
-	b.see("The token was refreshed (generation 2 → 3) and the request repeated")
+	b.see("The proxy refreshed the token (generation 2 → 3) and repeated the request")
 	b.open("#/overview")
 	b.see("refreshed and repeated")
 }
@@ -218,7 +218,7 @@ func TestRefusalThatIsNotAboutTheTokenIsTold(t *testing.T) {
 	b.fill("id", document(t, p, "document.completed"))
 	want(t, "status", b.send(""), "401 Unauthorized")
 	b.see("The 401 was not retried: token-good")
-	b.see("The token is good elsewhere")
+	b.see("The token works for other requests")
 }
 
 // httpTask is what an engine would send.
@@ -309,5 +309,5 @@ func TestCopiedTasksCarryTheRequest(t *testing.T) {
 	b.open("#/try/5")
 	b.see("multipart/form-data")
 	b.press("Conductor")
-	b.see("This task cannot carry a file")
+	b.see("This task cannot send a file")
 }

@@ -1,4 +1,4 @@
-// What came of a test request.
+// The answer to a test request.
 import { bytes, copyButton, fill, h, milliseconds, say } from '/console/dom.js';
 
 const highlightUpTo = 200_000; // characters; more would make the page slow
@@ -9,7 +9,7 @@ const statusTexts = {
   500: 'Server error', 501: 'Not implemented', 502: 'Bad gateway', 503: 'Unavailable', 504: 'Gateway timeout',
 };
 
-// showAnswer fills place and returns what frees the memory that it holds. again sends the request once more.
+// showAnswer fills place and returns a function that frees its memory. again sends the request once more.
 export function showAnswer(place, answer, op, again) {
   const urls = [];
   const header = (name) => answer.headers[name]?.[0] ?? '';
@@ -22,8 +22,8 @@ export function showAnswer(place, answer, op, again) {
       own && h('span.tag', 'answered by the proxy')),
     happened(answer),
     header('Retry-After') && answer.status === 202 && h('p.note', 'Not ready yet. ', h('button.small', { type: 'button', onclick: again }, 'Ask again')),
-    answer.truncated && h('p.note', 'This is not all: the answer is longer than can be shown here, or was cut off.'),
-    op.secret && answer.status < 300 && h('p.note.warning', 'This answer holds a secret. Do not share a picture of it.'),
+    answer.truncated && h('p.note', 'This is only a part: the answer is too long to show, or was cut off.'),
+    op.secret && answer.status < 300 && h('p.note.warning', 'This answer contains a secret. Do not share a screenshot of it.'),
     bodyOf(answer, header, op, urls),
     h('details.group', h('summary', `Headers, ${Object.keys(answer.headers).length}`),
       h('dl.headers', Object.entries(answer.headers).sort().flatMap(([name, values]) => values.map((v) => [h('dt', name), h('dd', v)])))));
@@ -36,12 +36,12 @@ function kindOf(answer) {
   return answer.status >= 400 ? 'warn' : 'good';
 }
 
-// happened reports whether a refresh and a replay were needed, in a line, and the rest on demand.
+// happened shows in one line if a refresh and a replay were needed, with the details to unfold.
 function happened({ request }) {
   if (!request) return null;
-  let line = 'Sent once; the token was accepted.';
-  if (request.code) line = 'The proxy answered this itself.';
-  else if (request.replayed && request.refreshed) line = `The token was refreshed (generation ${request.refused_generation} → ${request.generation}) and the request repeated. A client sees only this answer.`;
+  let line = 'The request was sent once, and the token was accepted.';
+  if (request.code) line = 'The proxy itself answered this request.';
+  else if (request.replayed && request.refreshed) line = `The proxy refreshed the token (generation ${request.refused_generation} → ${request.generation}) and repeated the request. A client sees only this answer.`;
   else if (request.replayed) line = 'The request was repeated after a 401.';
   else if (request.reason) line = `The 401 was not retried: ${request.reason}.`;
   return h('details', { class: request.replayed ? 'happened replayed' : 'happened', open: Boolean(request.code || request.reason) },
@@ -61,14 +61,14 @@ function bodyOf(answer, header, op, urls) {
   if (type === 'application/pdf') {
     return h('div.document', h('iframe', { src: `${address()}#navpanes=0`, title: 'The document' }), h('p', save));
   }
-  if (/^image\/(png|jpeg|gif|webp)$/.test(type)) return h('div.document', h('img', { src: address(), alt: 'The picture that was answered' }), h('p', save));
+  if (/^image\/(png|jpeg|gif|webp)$/.test(type)) return h('div.document', h('img', { src: address(), alt: 'The image in the answer' }), h('p', save));
   if (answer.body === undefined) return h('p', `${bytes(answer.size)} of ${type || 'an unknown type'}. `, save);
   const text = pretty(answer.body);
   return h('div.code-box', h('div.code-tools', copyButton(() => text), save),
     h('pre', { tabindex: 0, 'aria-label': 'Body of the answer' }, h('code', text.length <= highlightUpTo && isJSON(answer.body) ? highlight(text) : text)));
 }
 
-// safeType is what the browser is told: never a type in which it would run something.
+// safeType returns the type to give to the browser: never a type that can run scripts.
 const safeType = (type) => (/^(application\/(pdf|zip|json)|image\/(png|jpeg|gif|webp)|text\/plain)$/.test(type) ? type : 'application/octet-stream');
 
 function nameOf(disposition, type) {
@@ -92,7 +92,7 @@ function isJSON(text) {
 
 const pretty = (text) => (isJSON(text) ? JSON.stringify(JSON.parse(text), null, 2) : text);
 
-// highlight marks keys, texts, numbers and words of JSON that pretty has written.
+// highlight marks keys, strings, numbers and literals in JSON that pretty has formatted.
 function highlight(text) {
   const parts = [];
   let from = 0;

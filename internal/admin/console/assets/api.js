@@ -1,11 +1,11 @@
-// The admin listener's API, which this page was loaded from.
+// The API of the admin listener that this page was loaded from.
 
-// Every request that changes something carries this header, which no page elsewhere can send.
+// Every request that changes something has this header, which pages of other sites cannot send.
 const own = { 'Pandadoc-Auth-Proxy': 'console' };
 
 const sessionKey = 'pandadoc-auth-proxy.session';
 
-// ApiError is an answer that says what was wrong and what to try.
+// ApiError is an error answer, with its message and its hint.
 export class ApiError extends Error {
   constructor(status, problem) {
     super(problem.detail || `The proxy answered ${status}.`);
@@ -15,7 +15,8 @@ export class ApiError extends Error {
   }
 }
 
-// isLocked reports whether an error means that this page needs a link from the command line.
+// isLocked reports whether the error means that the user must open the console with a link from the command
+// line.
 export const isLocked = (error) => error instanceof ApiError && error.code === 'admin-key-required';
 
 // The session is sent as a header: a cookie would also go to other ports of this machine.
@@ -40,7 +41,7 @@ export const refresh = (name) => post(account(name, 'refresh'));
 export const person = (name) => get(account(name, 'person'));
 export const test = (call) => post('/api/v1/test', call);
 
-// enter turns the code of a link into a session of this tab.
+// enter exchanges the code of a link for a session of this tab.
 export async function enter(code) {
   const { session } = await post('/api/v1/session', { code });
   sessionStorage.setItem(sessionKey, session);

@@ -1,4 +1,4 @@
-// The console: chooses the page by the address and keeps what all pages show up to date.
+// The console: shows the page that the address names, and updates what all pages share.
 import * as api from '/console/api.js';
 import { copyButton, fill, h, say, tick } from '/console/dom.js';
 import { overview } from '/console/overview.js';
@@ -62,7 +62,7 @@ async function show() {
   }
 }
 
-// enter uses the code of a link, once, and takes it out of the address.
+// enter uses the code of a link, once, and removes it from the address.
 async function enter() {
   const code = location.hash.slice('#/enter/'.length);
   history.replaceState(null, '', '#/overview');
@@ -74,7 +74,7 @@ async function enter() {
   }
 }
 
-// showLocked is for those who came without a link.
+// showLocked is the page for a browser that was opened without a link.
 function showLocked() {
   last = null;
   if (page?.name === 'locked') return;
@@ -84,7 +84,7 @@ function showLocked() {
   fill(document.getElementById('health'), h('span.state.state-unknown', 'Locked'));
   fill(main, h('h1', 'The console is locked'),
     refusal && h('p.field-problem', { role: 'alert' }, refusal),
-    h('p', 'The proxied port asks for authentication, so the console does too. On the machine that the proxy runs on, and as its user, this command prints a link that works once:'),
+    h('p', 'The proxied port requires authentication, so the console does too. Run this command on the proxy’s machine, as the proxy’s user. It prints a link that works once:'),
     h('div.copyable', h('pre', { tabindex: 0, 'aria-label': 'Command' }, 'pandadoc-auth-proxy console'), copyButton(() => 'pandadoc-auth-proxy console')));
 }
 
@@ -97,13 +97,13 @@ function showHealth(status) {
   told = text;
   fill(document.getElementById('about'),
     h('p', `pandadoc-auth-proxy ${status.version}`, h('span', ' serves ', h('code', status.listeners.join(' '))),
-      h('span', ' for ', h('code', status.upstream)), h('span', ' and keeps tokens in ', h('code', status.store)), '.'),
+      h('span', ' for ', h('code', status.upstream)), h('span', ', with the token store ', h('code', status.store)), '.'),
     h('p', !api.hasSession() && [h('a', { href: '/api/v1/status' }, 'Status as JSON'), ' '], h('a', { href: '/metrics' }, 'Metrics'), ' ', h('a', { href: '/readyz' }, 'Readiness')));
 }
 
 const offline = document.getElementById('offline');
 
-// update asks for the status and hands it to the page.
+// update gets the status and passes it to the page.
 async function update() {
   try {
     last = await api.status();
@@ -131,8 +131,8 @@ async function loop() {
   timer = setTimeout(loop, document.hidden || !last ? 15000 : 2000);
 }
 
-// settle moves to the host name to which PandaDoc sends the browser back, if that is this very listener
-// by another loopback name. To the browser, a login that begins elsewhere comes from a foreign page.
+// settle opens the console under the host name of the redirect URL, if that is another loopback name of this
+// listener. Otherwise the browser treats the login as a request from another site.
 function settle() {
   const loopback = ['localhost', '127.0.0.1', '[::1]'];
   const home = new URL(last.redirect_url);

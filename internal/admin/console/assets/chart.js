@@ -1,5 +1,5 @@
-// Small charts of the last hour, with a scale, and the value of a minute under the pointer. Each says in words what
-// it shows, for those who cannot see it.
+// Small charts of the last hour, with a scale, and the value of the minute under the pointer. Each chart also
+// has a text for people who cannot see it.
 import { h } from '/console/dom.js';
 
 const width = 240;
@@ -16,7 +16,8 @@ export function bars(minutes, values, label, kind = '') {
   })));
 }
 
-// lines draws one line for each series, on a scale that is not linear; zeroes are minutes without traffic, where a line is broken.
+// lines draws one line for each series, on a scale that is not linear. Zero means a minute without traffic,
+// where the line has a gap.
 export function lines(minutes, series, print, label) {
   const most = Math.max(1, ...series.flatMap((s) => s.values));
   const scale = (v) => height - 2 - (Math.log1p(v) / Math.log1p(most)) * (height - 6);
@@ -29,7 +30,7 @@ export function lines(minutes, series, print, label) {
   }))));
 }
 
-// pieces cuts a series where it is zero.
+// pieces splits a series where it is zero.
 function pieces(values) {
   const all = [];
   values.forEach((v, i) => {

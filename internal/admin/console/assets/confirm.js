@@ -1,8 +1,8 @@
-// Asks before a request is sent that changes something.
+// Asks for confirmation before a request that changes something is sent.
 import { h } from '/console/dom.js';
 import { environmentName } from '/console/words.js';
 
-// confirmSending resolves to whether the person wants to send it.
+// confirmSending resolves to true if the user confirms.
 export function confirmSending(op, request, status) {
   const send = h('button', { type: 'submit', value: 'send', class: request.method === 'DELETE' ? 'primary danger' : 'primary' }, `Send the ${request.method}`);
   const dialog = h('dialog.confirm', { 'aria-labelledby': 'confirm-title', 'aria-describedby': 'confirm-text' },

@@ -1,4 +1,4 @@
-// A prepared request in the forms that people carry elsewhere. These functions only make text.
+// A prepared request as code for other programs. These functions only make text.
 //
 // A request is {account, method, target, headers: [[name, value]], body}, and a body is {kind: 'none'},
 // {kind: 'json', text} or {kind: 'multipart', parts: [{name, filename, type, text}]}. values holds what
@@ -8,13 +8,14 @@
 export const addressOf = (request, base) => base + prefix(request) + request.target;
 const prefix = (request) => (request.account && request.account !== 'default' ? `/@${request.account}` : '');
 
-// reachable splits the address of a listener into what HTTP calls it and the socket, if it is one.
+// reachable splits the address of a listener into its URL for HTTP and the path of its Unix socket, if it is
+// one.
 function reachable(listener) {
   if (listener.startsWith('unix:')) return { base: 'http://localhost', socket: listener.slice(5) };
   return { base: listener || 'http://localhost:8080', socket: '' };
 }
 
-// baseOf returns the base URL that a program would be given.
+// baseOf returns the base URL for a program.
 export const baseOf = (listener) => reachable(listener).base;
 
 const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -41,7 +42,7 @@ export function curlOf(request, listener) {
   return lines.join(' \\\n  ');
 }
 
-// allHeaders adds the type of a JSON body, unless it was given.
+// allHeaders adds the Content-Type of a JSON body, unless it was given.
 export function allHeaders(request) {
   const given = request.headers.filter(([name]) => name);
   if (request.body.kind === 'json' && !given.some(([name]) => name.toLowerCase() === 'content-type')) {
@@ -50,7 +51,7 @@ export function allHeaders(request) {
   return given;
 }
 
-// escaped protects text from engines that read ${...} as an expression.
+// escaped protects ${...} in text from engines that would evaluate it.
 const escaped = (value) => JSON.parse(JSON.stringify(value).replaceAll('${', '$${'));
 
 // parsed returns the value of a JSON body, or its text if it is not JSON.
@@ -65,10 +66,10 @@ function parsed(body) {
 
 const readOnly = (request) => ['GET', 'HEAD'].includes(request.method);
 const keyHeader = 'X-Proxy-Key'; // carries a client key of the proxy
-const fileNote = 'This task cannot carry a file: use curl, or the Node or Python lines.';
+const fileNote = 'This task cannot send a file: use curl, Node or Python.';
 
-// simworkflowOf returns a workflow with one HTTP task, to be posted to SimWorkflow as it is. A request
-// that changes something is not repeated by the task: nobody knows whether it took effect.
+// simworkflowOf returns a workflow with one HTTP task, ready to post to SimWorkflow. The task does not retry a
+// request that changes something, because nobody knows if the first try had an effect.
 export function simworkflowOf(request, title, publicBase) {
   if (request.body.kind === 'multipart') return { text: '', note: fileNote };
   const task = {
@@ -85,7 +86,7 @@ export function simworkflowOf(request, title, publicBase) {
   };
   return {
     text: JSON.stringify({ name: title, startTask: title, tasks: { [title]: task } }, null, 2),
-    note: `SimWorkflow runs on its own servers, so it needs a public HTTPS address that leads to this proxy, and ${keyHeader} must hold one of the proxy’s client keys.`,
+    note: `SimWorkflow runs on its own servers, so this proxy needs a public HTTPS address. ${keyHeader} must contain one of the proxy’s client keys.`,
   };
 }
 
@@ -106,8 +107,8 @@ export function conductorOf(request, title, listener) {
   };
   return {
     text: JSON.stringify({ name, taskReferenceName: `${name}_ref`, type: 'HTTP', inputParameters: input }, null, 2),
-    note: request.binary ? 'Conductor reads an answer as text, so a file does not survive it: use it for the status only.'
-      : 'Conductor must run on the machine or in the pod that the proxy runs in, or reach it by an address of your own.',
+    note: request.binary ? 'Conductor reads an answer as text, which damages files: use only the status of the answer.'
+      : 'Conductor must run on the same machine or in the same pod as the proxy, or use another address that leads to the proxy.',
   };
 }
 
@@ -115,17 +116,19 @@ export function conductorOf(request, title, listener) {
 const asksKey = (request) => request.headers.some(([name]) => name === keyHeader);
 
 const camel = (name) => name.replace(/_+(\w)/g, (_, letter) => letter.toUpperCase());
-// snake is how Python's client is named after the others: FoldersAPIApi is folders_api_api there.
+// snake converts a name of the other clients to that of the Python client: FoldersAPIApi is folders_api_api
+// there.
 const snake = (name) => name.replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2').replace(/([a-z\d])([A-Z])/g, '$1_$2').toLowerCase();
 
-// typed turns what was typed into the value that the API means.
+// typed converts typed text to a value of the type that the API expects.
 function typed(parameter, text) {
   if (parameter.type === 'integer' || parameter.type === 'number') return Number.isFinite(Number(text)) && text !== '' ? Number(text) : text;
   if (parameter.type === 'boolean') return text === 'true';
   return text;
 }
 
-// sdkArguments returns what the SDKs' call takes, by the API's names, or null if they have no call for it.
+// sdkArguments returns the arguments of the SDKs' call, with the API's names, or null if the SDKs have no such
+// call.
 function sdkArguments(op, values, request) {
   const query = (op.query ?? []).filter((p) => values.query[p.name]?.length);
   const ownHeaders = request.headers.some(([name]) => ![keyHeader, 'Accept', 'Content-Type'].includes(name));
@@ -138,7 +141,7 @@ function sdkArguments(op, values, request) {
   return given;
 }
 
-// Below these the keys are the user's own and not the SDK's.
+// Below these, the keys are the user's own and not names of the SDK.
 const ownKeys = new Set(['metadata', 'fields']);
 
 function camelKeys(value) {

@@ -1,7 +1,7 @@
 // A prepared request as plain HTTP in more languages. These functions only make text; requests are as in copy.js.
 import { addressOf, allHeaders, baseOf } from '/console/copy.js';
 
-const socketNote = (listener) => (listener.startsWith('unix:') ? 'The proxy listens on a unix socket, which this cannot reach: use curl, or a TCP address with --listen.' : '');
+const socketNote = (listener) => (listener.startsWith('unix:') ? 'The proxy listens on a Unix socket, which this language cannot use here: use curl, or set a TCP address with --listen.' : '');
 
 const files = (request) => (request.body.parts ?? []).filter((p) => p.filename);
 const texts = (request) => (request.body.parts ?? []).filter((p) => !p.filename);
@@ -33,7 +33,7 @@ export function powershellOf(request, listener) {
   }
   if (request.binary) lines.push(`    OutFile = ${ps(request.binary)}`);
   lines.push('}', 'Invoke-RestMethod @request', '');
-  return { text: lines.join('\n'), note: socketNote(listener) || (multipart ? 'Files need PowerShell 7. They are read from the directory that you run it in.' : '') };
+  return { text: lines.join('\n'), note: socketNote(listener) || (multipart ? 'Files need PowerShell 7. They are read from the current directory.' : '') };
 }
 
 // php writes a text for PHP in single quotes, where only the quote and the backslash need one before them.

@@ -5,7 +5,7 @@ import { copyButton, fill, h, remembered } from '/console/dom.js';
 
 const publicKey = 'pandadoc-auth-proxy.public-address';
 
-// publicAddress is the one that was last typed. Browsers may deny storage.
+// publicAddress is the public address that was typed last. Browsers may deny storage.
 function publicAddress() {
   try {
     return localStorage.getItem(publicKey) || 'https://pandadoc-proxy.example.com';
@@ -20,16 +20,16 @@ function rememberAddress(address) {
   } catch { /* then it is typed again next time */ }
 }
 
-// marked sets apart what is still to be filled in.
+// marked highlights the values that must still be filled in.
 const marked = (text, open) => (open.length ? text.split(new RegExp(`(${open.map((o) => o.replace(/[{}]/g, '\\$&')).join('|')})`)).map((part) => (open.includes(part) ? h('mark', part) : part)) : text);
 
-// copyPanel shows op's request in every form. listener() is the proxy's address.
+// copyPanel shows op's request in every language. listener() is the proxy's address.
 export function copyPanel(op, listener) {
   let current = null;
   let chosen = 0; // index in forms
   const address = h('input', { type: 'url', id: 'public-address', value: publicAddress(), spellcheck: 'false' });
   const forms = [
-    { name: 'curl', make: (r) => ({ text: curlOf(r, listener()), note: r.body.kind === 'multipart' ? 'The files are read from the directory that you run it in.' : '' }) },
+    { name: 'curl', make: (r) => ({ text: curlOf(r, listener()), note: r.body.kind === 'multipart' ? 'The files are read from the current directory.' : '' }) },
     { name: 'PowerShell', make: (r) => powershellOf(r, listener()) },
     { name: 'SimWorkflow', make: (r) => simworkflowOf(r, op.title, address.value), extra: h('div.field', h('label', { for: 'public-address' }, 'Public address of this proxy'), address) },
     { name: 'Conductor', make: (r) => conductorOf(r, op.title, listener()) },

@@ -22,7 +22,7 @@ export function h(name, attributes, ...children) {
   return element;
 }
 
-// put adds children, of which lists are taken apart and nothing is left out.
+// put adds children. It flattens lists and skips empty values.
 export function put(element, ...children) {
   for (const child of children.flat(Infinity)) {
     if (child !== null && child !== undefined && child !== false) element.append(child);
@@ -36,8 +36,8 @@ export function fill(element, ...children) {
   return put(element, ...children);
 }
 
-// keyed shows a list of items in an element. What did not change stays the same element, so that nobody loses the
-// focus, a selection or the place. key names an item, and print is what its element is made of.
+// keyed shows a list of items in an element. An item that did not change keeps its element, so that nobody
+// loses focus, selection or scroll position. key names an item, and print is the content of its element.
 export function keyed(parent, items, key, print, make) {
   const before = new Map([...parent.children].map((e) => [e.dataset.key, e]));
   const elements = items.map((item) => {
@@ -58,7 +58,7 @@ export function keyed(parent, items, key, print, make) {
   if (lost && label) elements.find((e) => e.dataset.key === home)?.querySelector(`[data-action="${label}"]`)?.focus({ preventScroll: true });
 }
 
-// remembered keeps small settings of this tab over a change of page and a reload.
+// remembered keeps small settings of this tab when the page changes or is reloaded.
 export const remembered = {
   read(name, otherwise) {
     try {
@@ -74,7 +74,7 @@ export const remembered = {
   },
 };
 
-// say tells something to people who do not see the page.
+// say announces a text to screen readers.
 export function say(text) {
   document.getElementById('said').textContent = text;
 }
@@ -100,7 +100,7 @@ async function copyText(text) {
   }
 }
 
-// copyBySelection is for browsers and addresses without a clipboard for scripts.
+// copyBySelection is for browsers and addresses where scripts cannot use the clipboard.
 function copyBySelection(text) {
   const area = h('textarea.unseen', { readonly: true, value: text });
   document.body.append(area);
@@ -114,7 +114,7 @@ const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyl
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 
-// when shows a moment as a date with its distance from now, which tick keeps up to date.
+// when shows a moment as a date, with the time from or until now, which tick keeps up to date.
 export function when(text, suffix = '') {
   if (!text) return null;
   const at = new Date(text);
@@ -122,14 +122,14 @@ export function when(text, suffix = '') {
     h('span.distance', { 'data-at': at.getTime(), 'data-suffix': suffix }, distance(at)));
 }
 
-// timeOfDay shows a moment shortly, with its day if that is not today.
+// timeOfDay shows a moment in a short form, with its day if that is not today.
 export function timeOfDay(text) {
   const at = new Date(text);
   const today = at.toDateString() === new Date().toDateString();
   return h('time', { datetime: text, title: at.toString() }, today ? '' : `${day.format(at)}, `, clock.format(at));
 }
 
-// distance says how far at is from now: "in 364 days", "5 minutes ago".
+// distance returns the time from or until now: "in 364 days", "5 minutes ago".
 export function distance(at, now = Date.now()) {
   const seconds = Math.round((at - now) / 1000);
   const units = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
@@ -137,7 +137,7 @@ export function distance(at, now = Date.now()) {
   return new Intl.RelativeTimeFormat('en', { numeric: 'always' }).format(Math.trunc(seconds / size), unit);
 }
 
-// tick renews every distance on the page.
+// tick updates all these times on the page.
 export function tick() {
   for (const e of document.querySelectorAll('[data-at]')) {
     const text = distance(Number(e.dataset.at));

@@ -1,4 +1,4 @@
-// The recent requests. They stand still while somebody reads or chooses in them.
+// The recent requests. The list pauses while somebody reads or filters it.
 import { bytes, fill, h, keyed, milliseconds, remembered, timeOfDay } from '/console/dom.js';
 
 const shownRows = 50;
@@ -32,7 +32,7 @@ export function feed() {
     keyed(bodies, shown, key, (r) => [r, open.has(key(r))], (r) => row(r, open, render));
     table.hidden = shown.length === 0;
     empty.hidden = shown.length > 0;
-    if (all.length === 0) fill(empty, 'No request has come since the proxy started. ', h('a', { href: '#/try/2' }, 'Send the first one'), '.');
+    if (all.length === 0) fill(empty, 'No requests since the proxy started. ', h('a', { href: '#/try/2' }, 'Send the first one'), '.');
     else fill(empty, 'No request matches. ', h('button.link', { type: 'button', onclick: reset }, 'Show all'));
   };
   // keyed works on the children of one element: the table's bodies, one for each request.
@@ -105,7 +105,7 @@ function row(r, open, changed) {
     h('tr.why', { id, hidden: !shown }, h('td', { colspan: 5 }, explanation(r))));
 }
 
-// noteworthy requests are not like all others.
+// noteworthy reports whether a request is unusual.
 const noteworthy = (r) => r.code || r.replayed || r.reason || r.status === 499;
 
 function statusClass(r) {
@@ -114,7 +114,7 @@ function statusClass(r) {
   return 'good';
 }
 
-// outcome says in a few words what happened; the explanation has the sentences.
+// outcome says in a few words what happened; the explanation has full sentences.
 function outcome(r) {
   if (r.status === 499) return 'client went away';
   if (r.code) return r.code;

@@ -36,7 +36,7 @@ function inputFor(parameter, id) {
   });
 }
 
-// offer asks the API for the ids that there are, and lets the person take one.
+// offer asks the API for the existing ids, and lets the user choose one.
 export async function offer(button, place, lookup, take) {
   button.disabled = true;
   try {
@@ -45,7 +45,7 @@ export async function offer(button, place, lookup, take) {
       fill(place, h('p.fine', { role: 'status' }, 'There is none yet.'));
       return;
     }
-    const select = h('select', { 'aria-label': 'Take one of these' }, h('option', { value: '' }, `${found.length} found: take one`),
+    const select = h('select', { 'aria-label': 'Choose one of these' }, h('option', { value: '' }, `${found.length} found: take one`),
       found.map((f) => h('option', { value: f.value }, f.label)));
     select.addEventListener('change', () => select.value && take(select.value));
     fill(place, select);
@@ -57,8 +57,8 @@ export async function offer(button, place, lookup, take) {
   }
 }
 
-// lookupFor returns how the ids of one kind are found: by a list request through the proxy. What the
-// list itself depends on is taken from the form by resolve.
+// lookupFor returns a function that finds the ids of one kind with a list request through the proxy. If the
+// list needs other values, resolve takes them from the form.
 export function lookupFor(list, resolve, account) {
   return async () => {
     const path = list.path.replace(/\{(\w+)\}/g, (_, kind) => {
@@ -79,8 +79,8 @@ function labelOf(item, list) {
   return item.status && typeof item.status === 'string' ? `${label}, ${item.status.replace('document.', '')}` : label;
 }
 
-// jsonField edits JSON and says where it is wrong. Placeholders like {template} in it stand for ids that
-// the person has to fill in: lookups has a lookup for each.
+// jsonField edits JSON and shows where it is invalid. Placeholders like {template} stand for ids that the user
+// must fill in: lookups has a lookup for each.
 export function jsonField(label, example, lookups) {
   const id = nextID('body');
   const start = JSON.stringify(example, null, 2);
@@ -109,7 +109,7 @@ export function jsonField(label, example, lookups) {
 
 function leftOver(text, lookups) {
   const kind = Object.keys(lookups).find((k) => text.includes(`{${k}}`));
-  return kind ? `Choose a ${kind.replaceAll('_', ' ')} for the body first: {${kind}} stands for its id.` : '';
+  return kind ? `Choose a ${kind.replaceAll('_', ' ')} for the body first: its id replaces {${kind}}.` : '';
 }
 
 function placeholder(kind, lookup, area, set) {

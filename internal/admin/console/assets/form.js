@@ -1,4 +1,4 @@
-// The prepared form of one operation: what can be filled in, and the request that comes of it.
+// The form of one operation: its fields, and the request that they make.
 import { h, remembered } from '/console/dom.js';
 import { jsonField, lookupFor, parameterField } from '/console/field.js';
 import { sampleFile } from '/console/sample.js';
@@ -28,7 +28,7 @@ export function prepare(op, catalogue, accounts) {
     remembered.write(`form-${op.number}`, state());
     if (account) remembered.write('account', account.read());
   };
-  // restore brings back what was typed here before, and the account that was chosen anywhere.
+  // restore brings back what was typed here before, and the account that was chosen on any page.
   const restore = () => {
     const before = remembered.read(`form-${op.number}`, []);
     inputs().forEach((i, n) => { if (before[n]?.[0] === i.name) i.value = before[n][1]; });
@@ -83,7 +83,7 @@ export function targetOf(op, values) {
   return target + (target.includes('?') ? '&' : '?') + pairs.join('&');
 }
 
-// fileName is what the answer is saved as, if it is a file.
+// fileName is the name under which the answer is saved, if it is a file.
 function fileName(op) {
   const kinds = op.answers.map((a) => a.body);
   if (kinds.includes('pdf')) return 'document.pdf';
@@ -115,7 +115,7 @@ function headerFields(op) {
   if (!fileName(op) && op.answers.some((a) => a.body === 'json')) add('Accept', 'application/json');
   const button = h('button.small', { type: 'button', onclick: () => add().firstChild.focus() }, 'Add a header');
   return {
-    element: h('div', rows, button, h('p.fine', 'Authorization is the proxy’s business: it replaces whatever is sent.')),
+    element: h('div', rows, button, h('p.fine', 'Do not set Authorization: the proxy replaces it.')),
     read: () => [...rows.children].map((row) => [...row.querySelectorAll('input')].map((i) => i.value.trim())).filter(([name]) => name),
   };
 }
@@ -157,7 +157,7 @@ function filePart(part) {
   const file = () => input.files[0] ?? sampleFile(part.filename, part.type);
   return {
     element: h('div.field', h('label', { for: id }, h('code', part.name)), input,
-      h('p.fine', { id: `${id}-about` }, `${part.about}. Without one, a sample called ${part.filename} is sent.`)),
+      h('p.fine', { id: `${id}-about` }, `${part.about}. If you choose no file, a sample with the name ${part.filename} is sent.`)),
     read: () => ({ name: part.name, filename: file().name, type: file().type || 'application/octet-stream', file: file() }),
   };
 }

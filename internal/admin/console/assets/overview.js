@@ -1,4 +1,4 @@
-// Overview: problems first, the accounts, and what the traffic does.
+// Overview: problems first, then the accounts and the traffic.
 import * as api from '/console/api.js';
 import { bars, lines } from '/console/chart.js';
 import { baseOf } from '/console/copy.js';
@@ -7,12 +7,12 @@ import { feed } from '/console/feed.js';
 import { effectText, stateName } from '/console/words.js';
 
 const searchFrom = 6; // accounts
-const askedAtOnce = 60; // accounts that are asked who they are, without being told to
+const askedAtOnce = 60; // accounts whose user is looked up at once
 
 const hasProblem = (a) => !['ready', 'unknown'].includes(a.state);
 const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
 
-// overview shows the page in root and returns how it is kept up to date.
+// overview shows the page in root and returns its update function.
 export function overview(root) {
   const parts = {
     problems: h('section.problems', { 'aria-label': 'Problems' }),
@@ -64,7 +64,7 @@ function problem(g) {
         h('ul', g.accounts.map((a) => h('li', h('span', a.account), h('span.actions', actions(a, false)))))));
 }
 
-// hintText sets the command in a hint apart.
+// hintText shows the command in a hint as code.
 function hintText(hint) {
   const command = /^run: (.+)$/.exec(hint);
   return command ? ['On the command line: ', h('code', command[1])] : hint;
@@ -73,7 +73,7 @@ function hintText(hint) {
 function actions(a, primary) {
   if (a.scheme === 'API-Key') return [];
   const outcome = h('span.outcome', { role: 'status' });
-  const connect = working(a.state === 'login-required' ? 'Connect' : 'Connect again', 'connect', primary, outcome, 'Going to PandaDoc…', () => api.connect(a.account));
+  const connect = working(a.state === 'login-required' ? 'Connect' : 'Connect again', 'connect', primary, outcome, 'Opening PandaDoc…', () => api.connect(a.account));
   if (a.state === 'login-required') return [connect, outcome];
   const renew = working('Refresh now', 'refresh', primary, outcome, 'Refreshing…', async () => {
     const now = await api.refresh(a.account);
@@ -83,7 +83,7 @@ function actions(a, primary) {
   return [renew, hasProblem(a) && connect, outcome];
 }
 
-// working is a button that can be pressed again when what it does has failed.
+// working is a button that is disabled while its action runs, and can be pressed again afterwards.
 function working(text, action, primary, outcome, meanwhile, run) {
   const button = h('button', { type: 'button', 'data-action': action, class: primary ? 'primary' : 'small' }, text);
   button.addEventListener('click', async () => {
@@ -109,7 +109,7 @@ function accountTable() {
   const none = h('p.empty', { hidden: true }, 'No account matches.');
   const table = h('table.accounts',
     h('thead', h('tr', ['Account', 'State', 'Token expires', 'Base URL', 'Actions'].map((text) => h('th', { scope: 'col' }, text)))), body);
-  const people = new Map(); // account to who is signed in, or null while that is asked
+  const people = new Map(); // account to the signed-in user, or null until that is known
   const opened = new Set(remembered.read('open-accounts', []));
   let status = null;
   const render = () => {
@@ -156,7 +156,7 @@ function row(a, person, listener, opened) {
   const facts = [
     ['Newest token', a.generation ? when(a.obtained_at) : null],
     ['Generation', a.generation || null],
-    ['Refresh last worked', a.scheme === 'Bearer' && a.state !== 'login-required' ? when(a.refresh_proven_at) ?? 'never tried' : null],
+    ['Last successful refresh', a.scheme === 'Bearer' && a.state !== 'login-required' ? when(a.refresh_proven_at) ?? 'never tried' : null],
     ['Cause', a.why],
     ['Detail', a.detail && a.detail !== a.cause ? a.detail : null],
     ['In this state since', a.state === 'ready' ? null : when(a.since)],
@@ -183,9 +183,9 @@ function charts({ minutes, in_flight: inFlight }) {
   const busy = minutes.findLast((m) => m.requests > 0);
   const total = (list) => list.reduce((sum, n) => sum + n, 0);
   return [
-    figure('Requests per minute', now.requests, `${total(requests)} in the hour, ${inFlight} under way`,
+    figure('Requests per minute', now.requests, `${total(requests)} in the last hour, ${inFlight} running`,
       bars(minutes, requests, `Requests per minute over the last hour: ${total(requests)} in all, at most ${Math.max(...requests)} in a minute`)),
-    figure('Errors per minute', now.errors, `${total(errors)} in the hour`,
+    figure('Errors per minute', now.errors, `${total(errors)} in the last hour`,
       bars(minutes, errors, `Errors per minute over the last hour: ${total(errors)} in all`, 'bad')),
     figure('Time to answer', busy ? `≤ ${milliseconds(busy.median_ms)}` : '–', busy ? `median; 95 % within ${milliseconds(busy.p95_ms)}` : 'no requests',
       lines(minutes, [{ kind: 'soft', values: minutes.map((m) => m.p95_ms) }, { kind: '', values: minutes.map((m) => m.median_ms) }], milliseconds,

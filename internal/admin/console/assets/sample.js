@@ -1,4 +1,4 @@
-// Files to try uploads with, for people who have none at hand.
+// Sample files to test uploads.
 
 // sampleFile returns a small file of the type that an example names.
 export function sampleFile(name, type) {
@@ -6,8 +6,8 @@ export function sampleFile(name, type) {
   return new File([text], name, { type });
 }
 
-// samplePDF is one page with one line, as PDF 1.4 (ISO 32000-1 section 7.5): objects, where they begin,
-// and where that table begins.
+// samplePDF is a PDF 1.4 with one page and one line of text (ISO 32000-1 section 7.5): the objects, the table
+// of their offsets, and the offset of that table.
 function samplePDF(line) {
   const stream = `BT /F1 18 Tf 72 760 Td (${line}) Tj ET`;
   const objects = [

@@ -1,7 +1,7 @@
-// The search over all operations: by words, also by those that people use for the same thing.
+// The search over all operations: by words and their synonyms.
 import { h, remembered } from '/console/dom.js';
 
-// synonyms are other words for what the API calls differently. A word means itself as well.
+// synonyms maps common words to the API's words. A word also matches itself.
 const synonyms = {
   cancel: ['void', 'set status', 'delete'], void: ['set status'], expire: ['set status'], decline: ['set status'],
   signature: ['sign', 'recipient'], signer: ['recipient', 'sign'], sign: ['session', 'recipient'], invoice: ['quote', 'pricing', 'linked'],
@@ -23,7 +23,7 @@ const operationLink = (op) => h('a', { href: `#/try/${op.number}` },
 export function searchField(operations, chosen) {
   const found = h('div.found', { id: 'found' });
   const count = h('p.count', { role: 'status' });
-  const none = h('p.empty', { hidden: true }, 'Nothing is called that. Try what you want to do, like ', h('em', 'send'), ' or ', h('em', 'cancel'), ', a part of the path, or a method like ', h('em', 'DELETE'), '.');
+  const none = h('p.empty', { hidden: true }, 'No operation matches. Try what you want to do, like ', h('em', 'send'), ' or ', h('em', 'cancel'), ', a part of the path, or a method like ', h('em', 'DELETE'), '.');
   const input = h('input', { type: 'search', id: 'search', placeholder: 'send, template, DELETE …', autocomplete: 'off', spellcheck: 'false', 'aria-controls': 'found', value: remembered.read('search', '') });
   const groups = new Map();
   for (const op of operations) groups.set(op.group, [...(groups.get(op.group) ?? []), { op, link: operationLink(op), text: searchText(op), query: (op.query ?? []).map((q) => q.name).join(' ') }]);
@@ -35,7 +35,8 @@ export function searchField(operations, chosen) {
     const named = (e) => words.every((w) => e.text.includes(w));
     const meant = (e) => words.every((w) => [w, ...(synonyms[w] ?? synonyms[w.replace(/s$/, '')] ?? [])].some((s) => e.text.includes(s)));
     const parameter = (e) => words.every((w) => `${e.text} ${e.query}`.includes(w));
-    // What is named so comes first; if nothing is, what means the same; then what has a parameter of that name.
+    // Operations with that name come first. If there are none, those with a synonym; then those with a
+    // parameter of that name.
     const hit = [named, meant, parameter].find((rule) => all.some(rule)) ?? (() => false);
     let shown = 0;
     for (const s of sections) {

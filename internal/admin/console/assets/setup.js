@@ -1,15 +1,15 @@
-// Set-up: from nothing to a signed-in proxy, and whether each step is done.
+// Set-up: the steps to a signed-in proxy, and which of them are done.
 import * as api from '/console/api.js';
 import { copyButton, fill, h } from '/console/dom.js';
 import { curlOf } from '/console/copy.js';
 
 const accountName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-// setup shows the page in root and returns how it is kept up to date. The part "connect" is for one more account.
+// setup shows the page in root and returns its update function. The part "connect" is for one more account.
 export function setup(root, [part], first) {
   const steps = h('ol.steps');
   root.append(h('h1', 'Set-up'),
-    h('p.lead', 'Once: register an application at PandaDoc, give its id to the proxy, and connect. From then on the proxy keeps itself signed in.'),
+    h('p.lead', 'Do this once: register an application at PandaDoc, give its client id and secret to the proxy, and connect. After that, the proxy stays signed in by itself.'),
     steps);
   const draft = { name: part === 'connect' ? '' : null }; // of the account, once somebody has touched it
   const toName = () => {
@@ -37,21 +37,21 @@ function step(name, title, done, ...content) {
 
 function register(status) {
   return step('register', 'Register an application at PandaDoc', status.has_client_id,
-    h('p', 'In PandaDoc’s developer dashboard, create an application. It asks for a name and for one redirect URL, which must be exactly this one:'),
+    h('p', 'In PandaDoc’s developer dashboard, create an application. Give it any name, and exactly this redirect URL:'),
     copyable(status.redirect_url, 'Redirect URL'),
-    h('p.fine', 'Creating an application needs production access to the API on your plan. If PandaDoc does not take this address, register another that leads here and set ', h('code', '--redirect-url'), '.'),
+    h('p.fine', 'To create an application, your plan needs production access to the API. If PandaDoc does not accept this address, register another one that leads here, and set it with ', h('code', '--redirect-url'), '.'),
     h('details', h('summary', 'No application? An API key works as well'),
       h('p', 'Start the proxy with your key, and skip the next two steps. A sandbox key is free, but limited to 10 requests a minute.'),
       copyable('export PANDADOC_API_KEY=…', 'Command')));
 }
 
 function configure(status) {
-  return step('configure', 'Give the proxy the application’s id and secret', status.has_client_id,
+  return step('configure', 'Give the proxy the client id and secret', status.has_client_id,
     status.has_client_id
       ? h('p', 'The proxy has a client id.')
-      : [h('p', 'The dashboard shows both. Set them where the proxy is started, then start it again:'),
+      : [h('p', 'The dashboard shows both. Set them in the environment of the proxy, then restart it:'),
         copyable('export PANDADOC_CLIENT_ID=…\nexport PANDADOC_CLIENT_SECRET=…', 'Commands'),
-        h('p.fine', 'Files work as well, for mounted secrets: ', h('code', 'PANDADOC_CLIENT_ID_FILE'), ' and ', h('code', 'PANDADOC_CLIENT_SECRET_FILE'), '.')]);
+        h('p.fine', 'You can also give files with the values, such as mounted secrets: ', h('code', 'PANDADOC_CLIENT_ID_FILE'), ' and ', h('code', 'PANDADOC_CLIENT_SECRET_FILE'), '.')]);
 }
 
 const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
@@ -78,8 +78,8 @@ function connect(status, draft) {
   });
   const form = h('form', { novalidate: true },
     h('div.field', h('label', { for: 'account' }, 'Account'), input,
-      h('p.fine', { id: 'account-about' }, 'Any name. “default” is used where a request names none.'), problem),
-    !status.has_client_id && h('p.field-problem', 'The proxy has no client id yet, so PandaDoc would not know who asks. ',
+      h('p.fine', { id: 'account-about' }, 'Choose any name. A request that does not name an account uses “default”.'), problem),
+    !status.has_client_id && h('p.field-problem', 'The proxy has no client id yet, which PandaDoc needs to identify your application. ',
       h('button.link', { type: 'button', onclick: () => document.getElementById('step-configure').focus() }, 'Do step 2 first'), '.'),
     h('div.actions', button, outcome));
   form.addEventListener('submit', async (event) => {
@@ -93,7 +93,7 @@ function connect(status, draft) {
   });
   const names = connected.slice(0, named).map((name, i) => [i > 0 && ', ', h('strong', name)]);
   return step('connect', 'Connect', connected.length > 0,
-    connected.length > 0 && h('p', 'Signed in: ', names, connected.length > named && ` and ${connected.length - named} more`, '. You can connect another account, or the same again.'),
+    connected.length > 0 && h('p', 'Signed in: ', names, connected.length > named && ` and ${connected.length - named} more`, '. You can connect another account, or the same account again.'),
     h('p', 'PandaDoc asks for your consent in the browser and sends you back here. The proxy stores the tokens; you will never see them.'),
     form);
 }
@@ -103,7 +103,7 @@ function point(status) {
   const headers = (status.caller_headers ?? []).map((name) => [name, 'change-me']);
   const curl = curlOf({ method: 'GET', target: '/public/v1/documents?count=5', headers, body: { kind: 'none' } }, status.listeners[0] ?? '');
   return step('point', 'Point your programs at the proxy', false,
-    h('p', 'Replace ', h('code', 'https://api.pandadoc.com'), ' by the proxy’s address, and leave out every credential.'),
+    h('p', 'Replace ', h('code', 'https://api.pandadoc.com'), ' with the proxy’s address, and remove all credentials.'),
     copyable(curl, 'Command'),
     h('p', h('a', { class: ready ? 'button primary' : 'button', href: '#/try/2' }, 'Send a first request')));
 }

@@ -1,4 +1,4 @@
-// Try the API: find an operation, fill in its form, send it through the proxy, carry it elsewhere.
+// Try the API: find an operation, fill in its form, send it through the proxy, or copy it as code.
 import * as api from '/console/api.js';
 import { showAnswer } from '/console/answer.js';
 import { confirmSending } from '/console/confirm.js';
@@ -10,7 +10,7 @@ import { searchField } from '/console/search.js';
 const first = 2; // the operation that is shown where none was chosen
 const maxFile = 8e6; // bytes that the test call takes
 
-// tryPage shows the page in root and returns how it follows the address.
+// tryPage shows the page in root and returns a function that follows the address.
 export function tryPage(root, rest, status) {
   const list = h('nav.operations', { 'aria-label': 'Operations' });
   const detail = h('div.operation', { id: 'operation', tabindex: -1 });
@@ -72,10 +72,10 @@ function showHistory(page) {
           else location.hash = `#/try/${entry.number}`;
         },
       }, 'Again')))),
-    h('p.fine', 'Again fills the form with the same values. Nothing is sent before you say so.')]);
+    h('p.fine', 'Again fills the form with the same values. It sends nothing until you press the button.')]);
 }
 
-// pathText shows a path with its parameters set apart.
+// pathText shows a path with its parameters highlighted.
 const pathText = (path) => path.split(/(\{\w+\})/).map((part) => (part.startsWith('{') ? h('span.parameter', part) : part));
 
 const answerKinds = { json: 'JSON', empty: 'no body', pdf: 'a PDF, or a zip', file: 'a file of any type' };
@@ -89,10 +89,10 @@ function reference(op) {
     h('div', h('dt', 'Reference'), h('dd', h('a', { href: op.page, rel: 'noreferrer' }, 'PandaDoc’s page'))));
 }
 
-// showOperation shows one operation and returns what ends it.
+// showOperation shows one operation and returns a function that removes it.
 function showOperation(root, op, page) {
   let free = () => {};
-  const flags = [op.deprecated && 'deprecated', op.hidden && 'not in PandaDoc’s documentation', op.secret && 'the answer holds a secret'].filter(Boolean);
+  const flags = [op.deprecated && 'deprecated', op.hidden && 'not in PandaDoc’s documentation', op.secret && 'the answer contains a secret'].filter(Boolean);
   const head = [
     h('p.back', h('a', { href: '#/try' }, '← All operations')),
     h('div.operation-head', h('h2', op.title), op.note && h('p', op.note), flags.map((f) => h('span.tag', f)),
@@ -100,7 +100,7 @@ function showOperation(root, op, page) {
     reference(op),
   ];
   if (op.path.startsWith('/oauth2/')) {
-    fill(root, head, h('p.note', 'There is nothing to try: the proxy keeps this endpoint to itself, and refuses requests to it with 403.'));
+    fill(root, head, h('p.note', 'You cannot try this operation: only the proxy itself uses this endpoint. It refuses requests to it with 403.'));
     return free;
   }
   const form = prepare(op, page.catalogue, page.status?.accounts.map((a) => a.account) ?? []);
@@ -115,7 +115,7 @@ function showOperation(root, op, page) {
   const copy = copyPanel(op, () => page.status?.listeners?.[0] ?? '');
   const refreshCopy = () => copy.show(withCallerHeaders(form.read(), page.status));
   const element = h('form.try-form', { novalidate: true }, form.element, problem,
-    h('div.send-row', send, op.method !== 'GET' && h('span.fine', 'You are asked before it is sent.')));
+    h('div.send-row', send, op.method !== 'GET' && h('span.fine', 'You must confirm before it is sent.')));
   const run = async () => {
     const missing = form.problem();
     problem.textContent = missing?.text ?? '';
@@ -159,13 +159,13 @@ function showOperation(root, op, page) {
   return () => free();
 }
 
-// withCallerHeaders adds what clients of this proxy must send; a test request needs none of it.
+// withCallerHeaders adds the headers that clients of this proxy must send. A test request does not need them.
 function withCallerHeaders({ request, values }, status) {
   const missing = (status?.caller_headers ?? []).filter((name) => !request.headers.some(([n]) => n.toLowerCase() === name.toLowerCase()));
   return { values, request: { ...request, headers: [...request.headers, ...missing.map((name) => [name, 'change-me'])] } };
 }
 
-// callOf turns a request into what the test call takes.
+// callOf converts a request to the body of the test call.
 async function callOf(request) {
   const call = { account: request.account, method: request.method, target: request.target, headers: Object.fromEntries(request.headers) };
   if (request.body.kind === 'json') {
@@ -178,7 +178,7 @@ async function callOf(request) {
 
 async function partOf(part) {
   if (!part.file) return { name: part.name, text: part.text };
-  if (part.file.size > maxFile) throw new Error('The file is larger than 8 MB, which is too much for a test. Send it with curl.');
+  if (part.file.size > maxFile) throw new Error('The file is larger than 8 MB, the limit of a test request. Send it with curl.');
   return { name: part.name, filename: part.filename, content_type: part.type, base64: await base64Of(part.file) };
 }
 

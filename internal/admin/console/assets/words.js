@@ -1,4 +1,4 @@
-// What states are called on the pages. Causes come with the status, in the words of the whole program.
+// The names of states on the pages. The texts of causes come with the status.
 
 const states = {
   ready: 'Ready',
@@ -13,7 +13,7 @@ export const stateName = (state) => states[state] ?? state;
 
 const environments = { global: 'PandaDoc, global', eu: 'PandaDoc, EU', emulator: 'Emulator' };
 
-// environmentName is what requests go to.
+// environmentName returns the name of the API that requests go to.
 export const environmentName = (status) => environments[status.environment] ?? new URL(status.upstream).host;
 
 const effects = {

@@ -17,7 +17,7 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Suite{Lists: true, Locks: true, New: func(t *testing.T) storetest.Place {
+	storetest.Suite{Lists: true, Locks: true, Checks: true, New: func(t *testing.T) storetest.Place {
 		dir := filepath.Join(t.TempDir(), "store")
 		file := func(account string) string { return filepath.Join(dir, account+".json") }
 		return storetest.Place{

@@ -142,7 +142,10 @@ func (s *secret) UnmarshalJSON(text []byte) error {
 			return err
 		}
 	}
-	return json.Unmarshal(s.metadata["resourceVersion"], &s.version)
+	if raw := s.metadata["resourceVersion"]; raw != nil { // a dry run that creates gives none
+		return json.Unmarshal(raw, &s.version)
+	}
+	return nil
 }
 
 // with returns the Secret as it is sent to hold record: all else stays.

@@ -85,7 +85,7 @@ func TestStoreOverARealServer(t *testing.T) {
 
 func suite(t *testing.T, server func(*testing.T) *url.URL, namespace string) {
 	t.Helper()
-	storetest.Suite{Lists: true, Watches: true, New: func(t *testing.T) storetest.Place {
+	storetest.Suite{Lists: true, Checks: true, Watches: true, New: func(t *testing.T) storetest.Place {
 		u, prefix := server(t), "test-"+strings.ToLower(rand.Text()[:8])
 		secrets := u.JoinPath("api/v1/namespaces", namespace, "secrets")
 		return storetest.Place{

@@ -54,7 +54,7 @@ func wantError(t *testing.T, err error, text, hint string) {
 // if url names it; the prefix is added to url.
 func suite(t *testing.T, server *redistest.Server, relayed string, url func(via string) string) {
 	t.Helper()
-	storetest.Suite{Lists: true, Watches: true, Forgets: true, New: func(*testing.T) storetest.Place {
+	storetest.Suite{Lists: true, Checks: true, Watches: true, Forgets: true, New: func(*testing.T) storetest.Place {
 		prefix := "pandadoc-auth-proxy:" + rand.Text()
 		return storetest.Place{
 			Server: relayed,

@@ -32,6 +32,9 @@ func testAway(t *testing.T, p *place) {
 			_, err = lister.Accounts(t.Context())
 			wantTrouble(t, "Accounts", err)
 		}
+		if checker, ok := store.(tokens.Checker); ok {
+			wantTrouble(t, "Check", checker.Check(t.Context()))
+		}
 		comeBack()
 		eventually(t, func() error { _, err := store.Load(t.Context(), account); return err })
 		wantRecord(t, load(t, store, account), rec)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -19,11 +20,12 @@ func (s Suite) testAbilities(t *testing.T, p *place) {
 	store := p.open(t)
 	_, lists := store.(tokens.Lister)
 	_, locks := store.(tokens.Locker)
+	_, checks := store.(tokens.Checker)
 	_, watches := store.(tokens.Watcher)
 	forgetful, forgets := store.(tokens.Forgetful)
-	got, want := [...]bool{lists, locks, watches, forgets}, [...]bool{s.Lists, s.Locks, s.Watches, s.Forgets}
+	got, want := [...]bool{lists, locks, checks, watches, forgets}, [...]bool{s.Lists, s.Locks, s.Checks, s.Watches, s.Forgets}
 	if got != want {
-		t.Errorf("%T: lists, locks, watches, forgets: got %v, want %v", store, got, want)
+		t.Errorf("%T: lists, locks, checks, watches, forgets: got %v, want %v", store, got, want)
 	}
 	if forgets && (forgetful.Settle() <= 0 || forgetful.Settle() > 10*time.Second) {
 		t.Errorf("others get %v to answer, want some seconds", forgetful.Settle())
@@ -56,6 +58,26 @@ func wantAccounts(t *testing.T, l tokens.Lister, want ...string) {
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("Accounts (-want +got):\n%s", d)
 	}
+}
+
+// testCheck: a check proves that records can be read and written, where there is one and where there is none, and
+// leaves nothing.
+func testCheck(t *testing.T, p *place) {
+	store := p.open(t)
+	check := func() {
+		t.Helper()
+		if err := store.(tokens.Checker).Check(t.Context()); err != nil {
+			t.Errorf("%v (%s)", err, problem.HintOf(err))
+		}
+	}
+	check()
+	wantAbsent(t, store, tokens.DefaultAccount)
+	if lister, ok := store.(tokens.Lister); ok {
+		wantAccounts(t, lister)
+	}
+	rec := save(t, store, tokens.DefaultAccount, Sample())
+	check()
+	wantRecord(t, load(t, store, tokens.DefaultAccount), rec)
 }
 
 func testLocks(t *testing.T, p *place) {

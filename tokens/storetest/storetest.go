@@ -2,7 +2,7 @@
 // do, and how to come by an empty place for its records:
 //
 //	func TestStore(t *testing.T) {
-//		storetest.Suite{Lists: true, Locks: true, New: func(t *testing.T) storetest.Place {
+//		storetest.Suite{Lists: true, Locks: true, Checks: true, New: func(t *testing.T) storetest.Place {
 //			dir := t.TempDir()
 //			return storetest.Place{Open: func(t *testing.T, _ string, keys *tokens.Codec) tokens.Store {
 //				return open(t, dir, keys)
@@ -28,9 +28,9 @@ import (
 
 // Suite says what the store under test can do, and how to come by it.
 type Suite struct {
-	// Lists, Locks, Watches and Forgets say that the store is a tokens.Lister, Locker, Watcher and Forgetful. A store
-	// that is more than that, or less, fails.
-	Lists, Locks, Watches, Forgets bool
+	// Lists, Locks, Checks, Watches and Forgets say that the store is a tokens.Lister, Locker, Checker, Watcher and
+	// Forgetful. A store that is more than that, or less, fails.
+	Lists, Locks, Checks, Watches, Forgets bool
 	// New returns an empty place, which no other test sees. What has to be closed or removed is left to t.Cleanup.
 	New func(t *testing.T) Place
 }
@@ -90,6 +90,7 @@ func (s Suite) run(t *testing.T, keys *tokens.Codec) {
 		{"abilities", true, s.testAbilities},
 		{"lists", s.Lists, testLists},
 		{"locks", s.Locks, testLocks},
+		{"a check changes nothing", s.Checks, testCheck},
 		{"a watch reports the saves of others", s.Watches, testWatch},
 		{"a watch ends with its context", s.Watches, testWatchEnds},
 		{"a watch connects again", s.Watches && remote, testWatchBreaks},

@@ -365,7 +365,7 @@ func (s *Server) apply(w http.ResponseWriter, body []byte, verb, name string, dr
 		answer(w, http.StatusConflict, "secrets", "the object has been modified; please apply your changes to the latest version")
 		return
 	}
-	if !dry {
+	if !dry { // what a dry run would create has no version
 		s.storeLocked(named, secret, now != nil)
 		secret = clone(secret)
 	}

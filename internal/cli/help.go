@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -90,22 +91,62 @@ func helpWithDefault(value *kong.Value) string {
 // usageError returns an error of the command line with a hint that names the command or flag that was probably
 // meant.
 func usageError(err error, app *kong.Application, args []string) error {
-	hint := "\"" + programName + " --help\" lists the commands, and \"" + programName + " help COMMAND\" their flags"
+	hint := listsCommands
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		var names []string
-		for _, command := range app.Children {
-			names = append(names, command.Name)
+		name, known := nearestCommand(app, args[0])
+		if !known {
+			return noCommand(args[0], name, args[1:])
 		}
-		switch name, ok := config.Nearest(args[0], names); {
-		case ok && name == args[0]:
-			hint = "run: " + programName + " help " + name
-		case ok:
-			return withStatus(problem.Mistake("there is no command "+args[0], "run: "+programName+" "+strings.Join(append([]string{name}, args[1:]...), " ")), exitUsage)
-		default:
-			return withStatus(problem.Mistake("there is no command "+args[0], hint), exitUsage)
-		}
+		hint = "run: " + programName + " help " + name
+	}
+	text := err.Error()
+	if m := valueMissing.FindStringSubmatch(text); m != nil {
+		return withStatus(problem.Mistake(m[1]+": the value is missing", "write "+m[1]+"=VALUE"), exitUsage)
+	}
+	if m := argumentMissing.FindStringSubmatch(text); m != nil {
+		return withStatus(problem.Mistake("the argument "+strings.ToUpper(m[1])+" is missing", hint), exitUsage)
+	}
+	if m := flagBeforeCommand.FindStringSubmatch(text); m != nil {
+		return withStatus(problem.Mistake(m[1]+" stands before the command "+m[2], "run: "+programName+" "+quoteWords(commandFirst(m[2], args))), exitUsage)
 	}
 	return withStatus(problem.WithHint(err, hint), exitUsage)
+}
+
+const listsCommands = "\"" + programName + " --help\" lists the commands, and \"" + programName + " help COMMAND\" their flags"
+
+// Errors of kong that tell what its parser met, and not what to type.
+var (
+	valueMissing      = regexp.MustCompile(`^(--[\w-]+): expected .* value but got `)
+	argumentMissing   = regexp.MustCompile(`^expected "<([\w-]+)>"$`)
+	flagBeforeCommand = regexp.MustCompile(`^flag (--[\w-]+) applies to the default command "serve", not "([\w-]+)"$`)
+)
+
+// commandFirst moves the command before the flags.
+func commandFirst(command string, args []string) []string {
+	i := slices.Index(args, command)
+	if i < 0 {
+		return args
+	}
+	return slices.Concat([]string{command}, args[:i], args[i+1:])
+}
+
+// nearestCommand returns the command that a word probably means, or "" if it means none, and whether it is one.
+func nearestCommand(app *kong.Application, word string) (name string, known bool) {
+	var names []string
+	for _, command := range app.Children {
+		names = append(names, command.Name)
+	}
+	name, _ = config.Nearest(word, names)
+	return name, name == word && word != ""
+}
+
+// noCommand is for a word that is no command. If nearest is not empty, the hint has it in place of the word.
+func noCommand(word, nearest string, rest []string) error {
+	hint := listsCommands
+	if nearest != "" {
+		hint = "run: " + programName + " " + quoteWords(append([]string{nearest}, rest...))
+	}
+	return withStatus(problem.Mistake("there is no command "+quoteWords([]string{word}), hint), exitUsage)
 }
 
 type helpCommand struct {
@@ -120,8 +161,12 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 	}
 	args := []string{"--help"}
 	if c.Command != "" {
-		if !slices.ContainsFunc(k.Model.Children, func(n *kong.Node) bool { return n.Name == c.Command }) {
-			return usageError(nil, k.Model, []string{c.Command})
+		if name, known := nearestCommand(k.Model, c.Command); !known {
+			var rest []string
+			if name != "" {
+				name, rest = "help", []string{name}
+			}
+			return noCommand(c.Command, name, rest)
 		}
 		args = []string{c.Command, "--help"}
 	}

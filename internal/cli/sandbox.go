@@ -32,6 +32,9 @@ type sandboxCommand struct {
 func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 	settings, err := p.settings.Sandbox(&c.SandboxSettings)
 	options := c.options(settings.Login.RedirectURL)
+	if err == nil && c.TokenTTL == 0 { // the emulator would take zero for its default
+		err = problem.Mistake("--token-ttl: tokens that live 0s cannot be used", "give whole seconds, like 60s")
+	}
 	if err := errors.Join(err, options.Validate()); err != nil {
 		return withStatus(err, exitUsage)
 	}

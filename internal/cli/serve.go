@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -111,8 +112,11 @@ func (c *runCommand) Run(ctx context.Context, p *program) error {
 		return withStatus(problem.Mistake("there is no program to run", "run: "+programName+" run -- COMMAND"), exitUsage)
 	}
 	path, err := exec.LookPath(words[0])
-	if err != nil {
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return withStatus(problem.WithHint(err, "name a program in PATH, or by its path"), exitNotFound)
+	case err != nil:
+		return withStatus(problem.WithHint(err, "name a file that this user may execute"), exitCannotRun)
 	}
 	if !p.settings.IsSet("listen") {
 		c.Listen = []string{"127.0.0.1:0"}

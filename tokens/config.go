@@ -44,8 +44,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // Config is what a Manager is made of. DefaultConfig gives the values that the command line documents.
@@ -153,22 +157,28 @@ func (c Config) Validate() error {
 			errs = append(errs, errors.New("tokens: "+mistake))
 		}
 	}
-	return errors.Join(append(errs, c.checkAccounts()...)...)
+	return errors.Join(append(errs, CheckAccounts(c.Accounts)...)...)
 }
 
-func (c Config) checkAccounts() (errs []error) {
+// CheckAccounts returns the mistakes in what is configured for accounts.
+func CheckAccounts(accounts map[string]AccountConfig) (errs []error) {
 	owners := map[string]string{} // of refresh tokens, by fingerprint
-	for name, a := range c.Accounts {
-		errs = append(errs, CheckAccount(name))
+	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+		a := accounts[name]
+		if err := CheckAccount(name); err != nil {
+			errs = append(errs, err)
+		}
 		if !a.APIKey.IsZero() && (!a.RefreshToken.IsZero() || !a.AccessToken.IsZero()) {
-			errs = append(errs, fmt.Errorf("account %q has an API key and a token: give one of them", name))
+			errs = append(errs, problem.Mistake(fmt.Sprintf("account %q has an API key and a token", name),
+				"keep one of them: a key is used as it is and never refreshed"))
 		}
 		if a.RefreshToken.IsZero() {
 			continue
 		}
 		print := a.RefreshToken.Fingerprint(seedRefresh)
 		if owner, taken := owners[print]; taken {
-			errs = append(errs, fmt.Errorf("accounts %q and %q have the same refresh token: it can be used once, so give each its own", min(name, owner), max(name, owner)))
+			errs = append(errs, problem.Mistake(fmt.Sprintf("accounts %q and %q have the same refresh token, which works once", owner, name),
+				"keep it for one of them, and sign the other in with a token of its own"))
 		}
 		owners[print] = name
 	}

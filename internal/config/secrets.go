@@ -169,19 +169,7 @@ func (c *checker) readAccounts(own tokens.AccountConfig) {
 		all[tokens.DefaultAccount] = own
 	}
 	c.Tokens.Accounts = all
-	owners := map[string]string{} // by fingerprint
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		a := all[name]
-		if !a.APIKey.IsZero() && (!a.RefreshToken.IsZero() || !a.AccessToken.IsZero()) {
-			c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("account %q has an API key and a token", name), "keep one of them: a key is used as it is and never refreshed"))
-		}
-		print := a.RefreshToken.Fingerprint("refresh_token")
-		if other := owners[print]; print != "" && other != "" {
-			c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("accounts %q and %q have the same refresh token, which works once", other, name),
-				"keep it for one of them, and sign the other in with a token of its own"))
-		}
-		owners[print] = name
-	}
+	c.errs = append(c.errs, tokens.CheckAccounts(all)...)
 }
 
 // readClientKeys reads what stands below "client-keys:" in the file.

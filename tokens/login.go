@@ -141,10 +141,17 @@ func (a *account) overwrite(next func(Record, time.Time) Record) (Record, error)
 
 var (
 	errRefusedSource = problem.Mistake("the refresh token was refused before: it is spent or revoked", "sign in instead: run pandadoc-auth-proxy login")
-	errBusySource    = problem.Mistake("a refresh of these tokens is under way", "stop the proxy that uses them, and try again")
-	errNoImport      = problem.Mistake("there is no access token and no refresh token in it",
+	errBusySource    = problem.Mistake("a refresh of these tokens is under way",
+		"stop the proxy that uses them, and try again; what a crash has left behind is over within 3 minutes")
+	errNoImport = problem.Mistake("there is no access token and no refresh token in it",
 		`paste the whole answer of the token endpoint, like {"access_token": "…", "refresh_token": "…"}`)
 )
+
+// errSpentSource is returned for tokens that newer ones have followed here.
+func errSpentSource(account string) error {
+	return problem.Mistake("these tokens were adopted before, and have been replaced by newer ones, which stay",
+		"leave it at that; to go back to the old ones on purpose, first run: "+problem.AccountCommand("logout", account))
+}
 
 // ReadAnswer takes a pair out of a stored answer of a token endpoint (RFC 6749 section 5.1).
 func ReadAnswer(body []byte) (Pair, error) {
@@ -155,31 +162,64 @@ func ReadAnswer(body []byte) (Pair, error) {
 	return p, nil
 }
 
+// busyTime is how long after its start a refresh may still be under way.
+const busyTime = patience*time.Second + lease
+
 // Import makes the tokens of another store's record the account's own, as a new lineage. The refresh token is
-// not spent. A record without an issuer is taken to be of the configured one.
+// not spent. A record without an issuer is taken to be of the configured one. Tokens that the account has already
+// change nothing, and those that it had before its present ones are refused: they are spent.
 func (m *Manager) Import(ctx context.Context, name string, from Record) (Status, error) {
-	switch {
+	switch age := time.Since(startOf(from.Pending)); {
 	case !from.HasTokens():
 		return Status{}, errNoImport
 	case from.IsRejected():
 		return Status{}, errRefusedSource
-	case from.Pending != nil:
+	case age.Abs() < busyTime: // of another machine's clock, perhaps
 		return Status{}, errBusySource
 	}
+	spent := false
+	status, err := m.within(name, func(a *account) error {
+		rec, err := m.load(name)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		live := rec.HasTokens() && !rec.IsRejected()
+		present := live && !from.RefreshToken.IsZero() && from.RefreshToken.Equal(rec.RefreshToken)
+		if spent = live && !present && rec.hasSpent(from, m.issuer); present || spent {
+			return a.reread(nil)
+		}
+		return a.replace(EventLogin, m.imported(from))
+	})
+	switch {
+	case spent:
+		return status, errSpentSource(name)
+	case err != nil && !errors.Is(err, ErrAPIKey):
+		return status, &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
+	}
+	return status, err
+}
+
+func startOf(p *Pending) time.Time {
+	if p == nil {
+		return time.Time{}
+	}
+	return p.StartedAt
+}
+
+func (m *Manager) imported(from Record) func(Record, time.Time) Record {
 	pair := Pair{AccessToken: from.AccessToken, RefreshToken: from.RefreshToken, TokenType: from.TokenType, Scope: from.Scope}
-	status, err := m.replace(name, EventLogin, func(rec Record, now time.Time) Record {
+	return func(rec Record, now time.Time) Record {
 		next := rec.replaced(pair, m.issuer, now)
 		next.ExpiresAt, next.UnconfirmedSince, next.Answered = from.ExpiresAt, from.UnconfirmedSince, from.Answered
+		if start := startOf(from.Pending); start.After(next.UnconfirmedSince) { // a crash left its marker
+			next.UnconfirmedSince, next.Answered = start, false
+		}
 		if from.Issuer != (Issuer{}) {
 			next.Issuer = from.Issuer
 		}
 		if !from.ObtainedAt.IsZero() {
 			next.ObtainedAt = from.ObtainedAt
 		}
-		return next
-	})
-	if err != nil && !errors.Is(err, ErrAPIKey) {
-		return status, &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
+		return next.noting(AccountConfig{RefreshToken: from.RefreshToken}, next.Issuer)
 	}
-	return status, err
 }

@@ -216,6 +216,20 @@ func (r Record) IsRejected() bool {
 	return r.Rejected != nil && r.Rejected.Generation == r.Generation
 }
 
+// hasSpent reports whether r has come out of the refresh token of o, as far as it can be told: one that was
+// imported or configured before, the one before the present, or one of an older generation.
+func (r Record) hasSpent(o Record, i Issuer) bool {
+	s := seed{seedRefresh, o.RefreshToken}
+	switch {
+	case o.RefreshToken.IsZero():
+		return false
+	case o.Lineage != (Lineage{}) && o.Lineage.Equal(r.Lineage):
+		return o.Generation < r.Generation
+	}
+	return r.knows(s, i) || r.knows(s, r.Issuer) ||
+		r.Previous != nil && r.Previous.RefreshFingerprint == o.RefreshToken.Fingerprint(seedRefresh)
+}
+
 // Clone returns a copy that shares nothing that can be changed.
 func (r Record) Clone() Record {
 	r.Seeds = slices.Clone(r.Seeds)

@@ -3,7 +3,9 @@ package tokens_test
 import (
 	"errors"
 	"testing"
+	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -134,6 +136,99 @@ func TestLoginOfAnotherProgramNotesTheSeedsThatItSees(t *testing.T) {
 		login := w.record()
 		if got := token(t, w.manager(spent)); !got.Access.Equal(login.AccessToken) {
 			t.Error("the old seed undid the login")
+		}
+	})
+}
+
+// answer is a record as import makes it of a pasted answer.
+func answer(p tokens.Pair) tokens.Record {
+	return tokens.Record{AccessToken: p.AccessToken, RefreshToken: p.RefreshToken}
+}
+
+// A container that imports the same file at each start gave the spent refresh token a new lineage: it replaced the
+// living pair, and its next use ended the grant.
+func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		again func(first tokens.Pair, old tokens.Record) tokens.Record
+		turns int
+	}{
+		{"the same answer, after one refresh", func(first tokens.Pair, _ tokens.Record) tokens.Record { return answer(first) }, 1},
+		{"the same answer, after three", func(first tokens.Pair, _ tokens.Record) tokens.Record { return answer(first) }, 3},
+		{"a backup of the record", func(_ tokens.Pair, old tokens.Record) tokens.Record { return old }, 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				m, first := w.manager(), w.server.pair()
+				if _, err := m.Import(t.Context(), tokens.DefaultAccount, answer(first)); err != nil {
+					t.Fatal(err)
+				}
+				old := w.record()
+				for range row.turns {
+					if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+						t.Fatal(err)
+					}
+				}
+				living := w.record()
+				again := row.again(first, old)
+				_, err := w.bare().Import(t.Context(), tokens.DefaultAccount, again)
+				if problem.HintOf(err) != "leave it at that; to go back to the old ones on purpose, first run: pandadoc-auth-proxy logout" {
+					t.Errorf("Import = %v, hint %q", err, problem.HintOf(err))
+				}
+				if got := w.record(); got.Compare(living) != 0 {
+					t.Errorf("the store holds %v, want %v", got, living)
+				}
+				// On purpose it can be done.
+				if _, err := m.Logout(t.Context(), tokens.DefaultAccount); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := m.Import(t.Context(), tokens.DefaultAccount, again); err != nil {
+					t.Error("Import after a logout:", err)
+				}
+				if !w.record().RefreshToken.Equal(again.RefreshToken) {
+					t.Error("the tokens were not taken")
+				}
+			})
+		})
+	}
+}
+
+// It would have ended the lineage under a refresh that runs.
+func TestImportOfTheSameTokensChangesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m, first := w.manager(), w.server.pair()
+		if _, err := m.Import(t.Context(), tokens.DefaultAccount, answer(first)); err != nil {
+			t.Fatal(err)
+		}
+		w.server.next(takes(5 * time.Second))
+		go m.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(time.Second)
+		if _, err := w.bare().Import(t.Context(), tokens.DefaultAccount, answer(first)); err != nil {
+			t.Error("Import:", err)
+		}
+		time.Sleep(10 * time.Second)
+		if rec := w.record(); rec.Generation != 2 || rec.RefreshToken.Equal(first.RefreshToken) {
+			t.Errorf("the store holds %v, want the pair of the refresh", rec)
+		}
+	})
+}
+
+// A crash in mid-refresh leaves its marker. Import refused such a record for ever.
+func TestImportOfARecordWithAMarker(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p, started := w.server.pair(), time.Now().UTC()
+		from := answer(p)
+		from.Generation, from.Pending = 3, &tokens.Pending{Owner: "dead", StartedAt: started, Until: started.Add(30 * time.Second)}
+		m := w.manager()
+		if _, err := m.Import(t.Context(), tokens.DefaultAccount, from); err == nil {
+			t.Error("imported in the middle of a refresh")
+		}
+		time.Sleep(3 * time.Minute)
+		if _, err := m.Import(t.Context(), tokens.DefaultAccount, from); err != nil {
+			t.Fatal(err)
+		}
+		if rec := w.record(); !rec.UnconfirmedSince.Equal(started) || rec.Pending != nil {
+			t.Errorf("unconfirmed since %v with marker %v, want %v without", rec.UnconfirmedSince, rec.Pending, started)
 		}
 	})
 }

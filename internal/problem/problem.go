@@ -85,7 +85,12 @@ func (p Problem) fill(values []string) Problem {
 // LoginCommand returns the command that signs in to account. The arguments in more, such as --paste, are those
 // that the user had typed before; they are added at the end.
 func LoginCommand(account string, more ...string) string {
-	words := []string{Program, "login"}
+	return AccountCommand("login", account, more...)
+}
+
+// AccountCommand returns a command about the account, with more flags.
+func AccountCommand(command, account string, more ...string) string {
+	words := []string{Program, command}
 	if account != "" && account != "default" {
 		words = append(words, "--account", account)
 	}

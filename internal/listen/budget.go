@@ -74,7 +74,7 @@ type Budget struct {
 
 	mu      sync.Mutex // guards the fields below, and those of connections that say so
 	room    sync.Cond  // is told when a connection ends or begins to wait
-	bytes   int64      // that unfinished headers cost now
+	bytes   [2]int64   // that unfinished headers cost now, by Class
 	open    [2]int
 	waiting [2]queue // without a byte of the next header, the longest first
 	begun   [2]queue // with an unfinished header, the longest first
@@ -209,7 +209,7 @@ func (b *Budget) leaveLocked(c *conn) {
 	if c.in != nil {
 		c.in.remove(c)
 	}
-	b.bytes -= c.cost
+	b.bytes[c.class] -= c.cost
 	c.cost = 0
 }
 
@@ -226,10 +226,14 @@ func (b *Budget) arrived(c *conn, bytes, lines int) {
 	}
 	cost := int64(bytes + lineCost*lines)
 	c.cost += cost
-	b.bytes += cost
-	// The class that takes more pays for it: clients of the proxied port must not end a probe's connection.
-	for b.bytes > b.limits.Bytes {
-		b.evictLocked(b.begun[c.class].first)
+	b.bytes[c.class] += cost
+	for b.bytes[Proxied]+b.bytes[Admin] > b.limits.Bytes {
+		// The side that takes more pays for it: clients of the proxied port must not end a probe's connection.
+		class := Proxied
+		if b.bytes[Admin] > b.bytes[Proxied] {
+			class = Admin
+		}
+		b.evictLocked(b.begun[class].first)
 	}
 }
 

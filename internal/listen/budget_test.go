@@ -91,8 +91,8 @@ func (d *door) beside(class Class, c *Certificate) *door {
 		<-served
 		d.budget.mu.Lock()
 		defer d.budget.mu.Unlock()
-		if cost := d.budget.bytes; cost != 0 && d.budget.open == [2]int{} {
-			d.Errorf("%d bytes are still counted", cost)
+		if cost := d.budget.bytes; cost != [2]int64{} && d.budget.open == [2]int{} {
+			d.Errorf("%v bytes are still counted", cost)
 		}
 	})
 	return &other
@@ -198,9 +198,11 @@ func TestUnfinishedHeadersShareOneBudget(t *testing.T) {
 			for i := range attackers {
 				attackers[i] = d.dial()
 				io.WriteString(attackers[i], row.piece)
-				d.await("the header", func(b *Budget) bool { return b.bytes > 0 && b.begun[Proxied].last.cost >= int64(len(row.piece)) })
+				d.await("the header", func(b *Budget) bool {
+					return b.bytes[Proxied] > 0 && b.begun[Proxied].last.cost >= int64(len(row.piece))
+				})
 			}
-			d.await("the budget", func(b *Budget) bool { return b.bytes <= b.limits.Bytes })
+			d.await("the budget", func(b *Budget) bool { return b.bytes[Proxied] <= b.limits.Bytes })
 			d.want(attackers[0], "the oldest", "closed")
 			honest := d.dial()
 			honest.send("/honest")
@@ -240,19 +242,26 @@ func TestABrokenServerEndsWhileAcceptingWaits(t *testing.T) {
 	t.Cleanup(func() { d.release <- true }) // the server is closed first, and must not hang
 }
 
-// A liveness probe is not closed for what clients of the proxied port send.
+// A liveness probe is not closed for what clients of the proxied port send, neither before nor after it.
 func TestTheOtherSidePaysForNoHeader(t *testing.T) {
 	d := open(t, Limits{Bytes: 100_000, Connections: [2]int{100, 10}}, Proxied)
-	probe := d.beside(Admin, nil).dial()
+	admin := d.beside(Admin, nil)
+	probe := admin.dial()
 	io.WriteString(probe, "GET /probe HTTP/1.1\r\n")
 	d.await("the probe", func(b *Budget) bool { return b.begun[Admin].first != nil })
+	flood := func(size int) {
+		io.WriteString(d.dial(), "GET / HTTP/1.1\r\nA: "+strings.Repeat("a", size))
+		d.await("the header", func(b *Budget) bool { return b.begun[Proxied].last != nil && b.begun[Proxied].last.cost >= int64(size) })
+	}
 	for range 5 {
-		c := d.dial()
-		io.WriteString(c, "GET / HTTP/1.1\r\nA: "+strings.Repeat("a", 60_000))
-		d.await("the header", func(b *Budget) bool { return b.begun[Proxied].last != nil && b.begun[Proxied].last.cost >= 60_000 })
+		flood(60_000)
 	}
 	io.WriteString(probe, "Host: localhost\r\n\r\n")
 	d.want(probe, "the probe", "/probe")
+	flood(38_000) // 500 bytes are left
+	late := admin.dial()
+	late.send("/late")
+	d.want(late, "a probe when all is taken", "/late")
 }
 
 // A handshake that never ends takes memory before a byte of a header has come.
@@ -280,7 +289,7 @@ func TestTLSBehindTheBudget(t *testing.T) {
 	c := &client{over, bufio.NewReader(over)}
 	c.send("/over")
 	d.want(c, "over TLS", "/over")
-	d.await("the wait for the next request", func(b *Budget) bool { return b.waiting[Proxied].first != nil && b.bytes == 0 })
+	d.await("the wait for the next request", func(b *Budget) bool { return b.waiting[Proxied].first != nil && b.bytes == [2]int64{} })
 	plain := d.dial()
 	plain.send("/plain")
 	if got, _ := io.ReadAll(plain); !strings.Contains(string(got), "https") {

@@ -210,6 +210,7 @@ func read(t *testing.T, r *bufio.Reader) *reply {
 	t.Helper()
 	res, err := http.ReadResponse(r, nil)
 	if err != nil {
+		t.Logf("no answer: %v", err)
 		return nil
 	}
 	body, err := io.ReadAll(res.Body)

@@ -25,11 +25,11 @@ import (
 )
 
 const (
-	// exchangeLimit is how long a command waits at its end for a token call that was sent, and for the save
-	// of its pair: a little longer than the call is listened to.
+	// exchangeLimit is how long a command waits at its end for a token call that was sent, and for the save of
+	// its pair. It is a little longer than the Manager waits for the answer.
 	exchangeLimit = 130 * time.Second
-	// patience is how long it waits before it tells why.
-	patience = 300 * time.Millisecond
+	// noticeDelay is how long a command waits before it tells the user why.
+	noticeDelay = 300 * time.Millisecond
 )
 
 // accountFlag chooses an account.
@@ -37,10 +37,10 @@ type accountFlag struct {
 	Account string `default:"default" placeholder:"NAME" help:"The account to use."`
 }
 
-// accounts gives access to those of a running proxy, or else to those in the store.
+// accounts gives access to the accounts of a running proxy or, if none runs, to those in the store.
 type accounts struct {
 	*client.Client
-	// handler is set if no proxy runs: it serves what a proxy's admin listener would.
+	// handler is set if no proxy runs. It serves the same as the admin listener of a proxy.
 	handler http.Handler
 	// redirect is the redirect URL of a login.
 	redirect *url.URL
@@ -53,7 +53,7 @@ func (p *program) search(c *config.Config) client.Search {
 	return client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin}
 }
 
-// accounts checks the settings and finds out which program has the accounts.
+// accounts checks the settings and finds out if a running proxy has the accounts.
 func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*accounts, error) {
 	c, err := p.settings.Accounts(s)
 	if err != nil {
@@ -77,7 +77,7 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 	return p.ownAccounts(ctx, c, store)
 }
 
-// ownAccounts is for when no proxy runs: the same handlers over a Manager of this process.
+// ownAccounts is used when no proxy runs: it has the same handlers, with a Manager in this process.
 func (p *program) ownAccounts(ctx context.Context, c *config.Config, store stores.Store) (*accounts, error) {
 	m := managerConfig(c, store, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(c.Secrets)))
 	m.Observe = onlyLosses(m.Observe)
@@ -94,7 +94,7 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 	}
 	handler, err := admin.New(admin.Config{
 		Manager: manager, Login: login,
-		// Who comes by the page of a login may do nothing else.
+		// A browser on the login page may do nothing else.
 		Key: admin.NewKey(), Address: &url.URL{Scheme: login.RedirectURL.Scheme, Host: login.RedirectURL.Host},
 		Info: admin.Info{
 			Version: buildVersion(p.Version).version, Listeners: []string{}, Upstream: "", Store: store.Name,
@@ -115,19 +115,19 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 	return &accounts{Client: client.Local(handler.Socket(), end), handler: handler, redirect: login.RedirectURL, ask: ask}, nil
 }
 
-// finishExchange waits for a token exchange under way and its save. Given up, it would cost a login.
+// finishExchange waits for a token exchange in progress and its save. To stop it could cost a login.
 func (p *program) finishExchange(m *tokens.Manager) error {
 	ctx, cancel := p.ending.exchange(exchangeLimit)
 	defer cancel()
-	told := time.AfterFunc(patience, func() {
-		fmt.Fprintln(p.Stderr, "waiting for the end of a token exchange: cut off now, it could cost the login (another interrupt waits 10 s at most)")
+	told := time.AfterFunc(noticeDelay, func() {
+		fmt.Fprintln(p.Stderr, "waiting for the end of a token exchange: to stop it now could end the login (after another interrupt, the wait is 10 s at most)")
 	})
 	defer told.Stop()
 	return m.Close(ctx)
 }
 
-// onlyLosses passes on what concerns tokens that are in danger. What else happens is the result of the
-// command, and told as such.
+// onlyLosses passes on only the events about tokens that could be lost. Everything else is in the output of the
+// command.
 func onlyLosses(observe func(tokens.Event)) func(tokens.Event) {
 	return func(e tokens.Event) {
 		switch e.Kind {
@@ -137,7 +137,7 @@ func onlyLosses(observe func(tokens.Event)) func(tokens.Event) {
 	}
 }
 
-// loadAll brings every account of the store and of the configuration into memory.
+// loadAll loads every account of the store and of the configuration into memory.
 func loadAll(ctx context.Context, m *tokens.Manager, c tokens.Config) error {
 	names := []string{tokens.DefaultAccount}
 	for name := range c.Accounts {
@@ -158,7 +158,7 @@ func loadAll(ctx context.Context, m *tokens.Manager, c tokens.Config) error {
 	return nil
 }
 
-// act sends a request about one account and reads how it then stands.
+// act sends a request about one account and reads its new state.
 func (a *accounts) act(ctx context.Context, method, account, verb string, in any) (admin.Account, error) {
 	var out admin.Account
 	path := "/api/v1/accounts/" + url.PathEscape(account)
@@ -169,7 +169,7 @@ func (a *accounts) act(ctx context.Context, method, account, verb string, in any
 	return out, forPeople(err)
 }
 
-// forPeople gives a problem its hint and its exit status.
+// forPeople adds the hint and the exit status of a problem to err.
 func forPeople(err error) error {
 	var p *client.ProblemError
 	if !errors.As(err, &p) {
@@ -186,7 +186,7 @@ type refreshCommand struct {
 	config.AccountSettings `embed:""`
 }
 
-// Run gets a new pair whatever the age of the present one.
+// Run gets a new pair, however old the current one is.
 func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
 	acc, err := p.accounts(ctx, &c.AccountSettings)
 	if err != nil {
@@ -195,7 +195,7 @@ func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
 	defer func() { err = errors.Join(err, acc.Close()) }()
 	s, err := acc.act(ctx, http.MethodPost, c.Account, "refresh", nil)
 	if err != nil && ctx.Err() != nil {
-		fmt.Fprintln(p.Stderr, "A token exchange that is under way is finished, and its tokens are saved, before this ends.")
+		fmt.Fprintln(p.Stderr, "A token exchange in progress is finished, and its tokens are saved, before this command ends.")
 		return ctx.Err()
 	}
 	if err != nil {
@@ -212,7 +212,7 @@ type logoutCommand struct {
 	config.AccountSettings `embed:""`
 }
 
-// Run makes the account forget its tokens.
+// Run deletes the tokens of the account.
 func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
 	acc, err := p.accounts(ctx, &c.AccountSettings)
 	if err != nil {
@@ -226,7 +226,7 @@ func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
 	if _, err := acc.act(ctx, http.MethodPost, c.Account, verb, nil); err != nil {
 		return err
 	}
-	fmt.Fprintln(p.Stderr, "PandaDoc knows no way to revoke a token: copies of it stay valid until they expire.")
+	fmt.Fprintln(p.Stderr, "PandaDoc has no way to revoke a token: copies of the token stay valid until they expire.")
 	_, err = fmt.Fprintf(p.Stdout, "account %s is %s\n", c.Account, done)
 	return err
 }
@@ -238,7 +238,7 @@ type statusCommand struct {
 	config.AccountSettings `embed:""`
 }
 
-// Run prints how the accounts stand, those that need something first.
+// Run prints the state of the accounts; those with problems come first.
 func (c *statusCommand) Run(ctx context.Context, p *program) (err error) {
 	acc, err := p.accounts(ctx, &c.AccountSettings)
 	if err != nil {
@@ -283,7 +283,7 @@ func printJSON(w io.Writer, value any) error {
 	return out.Encode(value)
 }
 
-// statusOf is what the command ends with: 3 if an account needs a login, else 1 if one is not usable.
+// statusOf returns the exit status: 3 if an account needs a login, else 1 if an account is not usable.
 func statusOf(accounts []admin.Account) int {
 	status := exitOK
 	for _, a := range accounts {
@@ -297,7 +297,7 @@ func statusOf(accounts []admin.Account) int {
 	return status
 }
 
-// printStatus writes the accounts for people, problems first.
+// printStatus writes the accounts as text, problems first.
 func printStatus(w io.Writer, acc *accounts, all admin.Overview) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, store %s\n", acc.Where, all.Store)
@@ -341,7 +341,8 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 	}
 }
 
-// proven reports when a refresh last worked. A token lives a year, so it is good to know before it ends.
+// proven returns when a refresh last succeeded. Tokens live a year, so it is useful to know before they expire
+// that a refresh works.
 func proven(a admin.Account, now time.Time) string {
 	if a.ProvenAt.IsZero() && a.Scheme == tokens.Bearer {
 		return "never; \"" + programName + " refresh\" tries it"
@@ -349,7 +350,7 @@ func proven(a admin.Account, now time.Time) string {
 	return problem.When(a.ProvenAt, now)
 }
 
-// validity reports until when new tokens last.
+// validity returns until when new tokens are valid.
 func validity(expires time.Time) string {
 	if expires.IsZero() {
 		return "valid until the API refuses them"

@@ -25,37 +25,38 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// closeReserve is what the Manager gets at least to save its pairs, also if requests have used up the
-// time for draining.
+// closeReserve is the least time that the Manager has to save its pairs, also if requests have used up the
+// drain time.
 const closeReserve = 2 * time.Second
 
-// lastAnswers is how long requests that are given up may take to tell their clients.
+// lastAnswers is how long requests that are given up may take to send their last answers.
 const lastAnswers = time.Second
 
-// app is a proxy that can be run, made of checked settings.
+// app is a proxy that is ready to run, built from checked settings.
 type app struct {
 	*config.Config
 	store  stores.Store
 	logger *logrus.Logger
-	// accessLog takes a line for each request. Nil takes none.
+	// accessLog gets a line for each request. Nil means no access log.
 	accessLog *proxy.AccessLog
 	stderr    io.Writer
-	// dropped returns how many lines of the log nobody took. Nil where lines do not go through a queue.
+	// dropped returns how many log lines were dropped because nobody read them. Nil if there is no queue.
 	dropped func() uint64
-	// environ is where systemd says which sockets it opened and where it wants to hear from us.
+	// environ is the environment. In it systemd names the sockets that it opened and its own socket for
+	// notifications.
 	environ []string
 	version string
 	// emulated is set if the API is the emulator.
 	emulated bool
-	// ending tells how urgent the end is. Nil knows nothing but the context of run.
+	// ending gives the signals to end, in order of urgency. If it is nil, only the context of run ends the app.
 	ending *ending
-	// quiet says nothing about addresses at the start.
+	// quiet suppresses the lines about addresses at the start.
 	quiet bool
 	// ready is called when requests are served, with the addresses of the listeners. Nil is allowed.
 	ready func(bases []string)
 }
 
-// running is an app at work.
+// running is an app that runs.
 type running struct {
 	*app
 	listeners      []net.Listener
@@ -76,7 +77,7 @@ type running struct {
 	failed         chan error     // of a listener that broke
 }
 
-// run serves until ctx ends, then lets what runs come to its end.
+// run serves until ctx ends, and then lets running requests finish.
 func (a *app) run(ctx context.Context) error {
 	if a.ending == nil {
 		end, stop := newEnding(ctx, nil)
@@ -116,7 +117,7 @@ func (a *app) run(ctx context.Context) error {
 	return errors.Join(err, r.stop())
 }
 
-// openListeners comes first: a taken port should be found before anything is touched.
+// openListeners comes first: a port in use should be found before anything is changed.
 func (r *running) openListeners(ctx context.Context) (err error) {
 	inherited, err := r.inherit()
 	if err != nil {
@@ -139,7 +140,7 @@ func (r *running) openListeners(ctx context.Context) (err error) {
 	return r.openSocket(ctx)
 }
 
-// openSocket opens the admin socket. A proxy that finds no place for one serves all the same.
+// openSocket opens the admin socket. A proxy that finds no directory for it runs without one.
 func (r *running) openSocket(ctx context.Context) error {
 	l, err := client.Offer(ctx, r.AdminSocket, config.SocketDirs(r.environ), addresses(r.adminListeners), addresses(r.listeners))
 	switch {
@@ -153,7 +154,7 @@ func (r *running) openSocket(ctx context.Context) error {
 	return nil
 }
 
-// addresses returns where listeners are, as listen.Parse reads it.
+// addresses returns the addresses of listeners, in the form that listen.Parse reads.
 func addresses(open []net.Listener) (all []string) {
 	for _, l := range open {
 		if l.Addr().Network() == "unix" {
@@ -172,14 +173,14 @@ func (r *running) proxied(l net.Listener, account string) net.Listener {
 	return served
 }
 
-// inherit takes the sockets that systemd opened, which replace those of --listen. They are held to the same
-// rule: without client keys nothing beyond loopback.
+// inherit takes the sockets that systemd opened, which replace those of --listen. The same rule applies to
+// them: without client keys, loopback only.
 func (r *running) inherit() ([]net.Listener, error) {
 	open, err := listen.Inherited(r.environ, os.Getpid())
 	for i, l := range open {
 		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && len(r.Proxy.ClientKeys) == 0 && !r.AllowUnauthenticated {
 			listen.CloseAll(open)
-			return nil, problem.WithHint(fmt.Errorf("systemd listens on %s, which other machines reach, and whoever reaches it uses the accounts", l.Addr()),
+			return nil, problem.WithHint(fmt.Errorf("systemd listens on %s, which other machines can reach, and everybody who can connect to it can use the accounts", l.Addr()),
 				"write ListenStream=127.0.0.1:8080 in the .socket unit, or configure client-keys:")
 		}
 		open[i] = r.proxied(l, "")
@@ -208,7 +209,7 @@ func (r *running) closeListeners() {
 	}
 }
 
-// managerConfig is what all Managers have in common: those of a proxy, and those of a command that
+// managerConfig returns the configuration that all Managers share: that of a proxy, and that of a command that
 // works on an account while no proxy runs.
 func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) tokens.Config {
 	t := c.Tokens
@@ -216,7 +217,7 @@ func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) 
 	t.Endpoint.Transport = c.Upstream.Transport(0)
 	t.Observe = logEvents(logger)
 	t.Codec, t.StoreName = store.Keys, store.Name
-	if !store.Persistent { // nothing outlives the process anyway
+	if !store.Persistent { // the records end with the process anyway
 		t.EmergencyDirs = nil
 	}
 	return t
@@ -259,17 +260,17 @@ func (r *running) serve() {
 	}
 }
 
-// serveOne ends when its server is shut down.
+// serveOne serves l until s is shut down.
 func (r *running) serveOne(s *http.Server, l net.Listener) {
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		select {
 		case r.failed <- fmt.Errorf("listener %s: %w", l.Addr(), err):
-		default: // one reason is enough to stop
+		default: // one error is enough to stop
 		}
 	}
 }
 
-// namedAccounts is how many accounts the line about the start names.
+// namedAccounts is how many accounts the log line about the start names.
 const namedAccounts = 20
 
 func baseURLs(open []net.Listener) (all []string) {
@@ -279,8 +280,8 @@ func baseURLs(open []net.Listener) (all []string) {
 	return all
 }
 
-// announce reports that requests are served. The lines that other programs wait for have the same form
-// whatever the log's format is.
+// announce reports that the proxy serves requests. Other programs wait for these lines, so they are the same in
+// every log format.
 func (r *running) announce() {
 	listeners, admins := baseURLs(r.listeners), baseURLs(r.adminListeners)
 	if !r.quiet {
@@ -310,14 +311,15 @@ func (r *running) announce() {
 	}
 }
 
-// notify tells systemd about the state. That it cannot be reached is its own business: requests are served.
+// notify tells systemd the state. If systemd cannot be reached, the proxy logs that and serves requests anyway.
 func (r *running) notify(state string) {
 	if err := listen.Notify(r.environ, state); err != nil {
-		r.logger.WithError(err).Warn("systemd was not told: " + state)
+		r.logger.WithError(err).Warn("systemd was not notified: " + state)
 	}
 }
 
-// checkClientKeys warns of keys for accounts that do not exist: every request with one would be refused.
+// checkClientKeys warns about client keys for accounts that do not exist: every request with such a key is
+// refused.
 func (r *running) checkClientKeys() {
 	known := map[string]bool{tokens.DefaultAccount: true}
 	for _, s := range r.manager.Status() {
@@ -331,7 +333,7 @@ func (r *running) checkClientKeys() {
 	}
 }
 
-// checkRedirect warns if PandaDoc will send browsers to a port of this machine where nobody listens.
+// checkRedirect warns if PandaDoc will send browsers to a port of this machine where nothing listens.
 func (r *running) checkRedirect() {
 	if r.Login.RedirectURL == nil || !listen.IsLoopbackHost(r.Login.RedirectURL.Hostname()) || len(r.adminListeners) == 0 {
 		return
@@ -342,15 +344,15 @@ func (r *running) checkRedirect() {
 	}
 }
 
-// stop ends in the order that loses nothing: no new work is invited, what runs may finish, and only
-// then the tokens are put away. /livez and /readyz answer until the requests are done. A second signal
-// gives up the requests, and leaves a token exchange under way its time.
+// stop ends the parts in an order that loses nothing: first no new requests, then running requests finish, then
+// the tokens are saved. /livez and /readyz answer until the requests are done. A second signal gives up the
+// requests, but not a token exchange in progress.
 func (r *running) stop() error {
 	r.notify("STOPPING=1")
 	r.admin.Stopping()
 	r.logger.Info("stopping")
 	begun := time.Now()
-	select { // clients have not heard yet that they should go elsewhere
+	select { // clients do not know yet that they should go elsewhere
 	case <-time.After(r.DrainMin):
 	case <-r.ending.hurry.Done():
 	}
@@ -366,7 +368,7 @@ func (r *running) stop() error {
 		}
 	}
 	if err := r.proxy.Close(ctx); err != nil {
-		r.logger.WithError(err).Warn("renewals in the background were cut off")
+		r.logger.WithError(err).Warn("background refreshes were cancelled")
 	}
 	for _, s := range []*http.Server{r.adminServer, r.socketServer} {
 		if err := s.Shutdown(ctx); err != nil {

@@ -158,7 +158,7 @@ func TestStoppingEndsWithTheDrainTimeout(t *testing.T) {
 	s.cancel()
 	check(t, "end", <-s.ended, nil)
 	check(t, "status of the request that was given up", <-got, http.StatusBadGateway)
-	if !strings.Contains(s.log.String(), "cut off") {
+	if !strings.Contains(s.log.String(), "background refreshes were cancelled") {
 		t.Errorf("got log %q, want it told", s.log)
 	}
 }

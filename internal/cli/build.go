@@ -31,7 +31,7 @@ import (
 // adminHeaderBytes bounds the header of a request to the admin listener.
 const adminHeaderBytes = 64 << 10
 
-// build makes the parts and puts them together.
+// build makes the parts and connects them.
 func (r *running) build() (err error) {
 	r.transport = proxy.NewUpstream(r.transportOptions(r.UpstreamHeaderTimeout))
 	if r.manager, err = tokens.New(r.managerConfig()); err != nil {
@@ -64,8 +64,9 @@ func (r *running) newAdminServer(h http.Handler) *http.Server {
 	}
 }
 
-// adminKey returns the key that the admin listener asks for, or zero where the proxied port asks for nothing
-// either. A key that cannot be kept is made anew at each start: commands and browsers need no file.
+// adminKey returns the key that the admin listener requires, or zero if the proxied port requires no
+// authentication either. A key that cannot be saved is created again at each start: commands and browsers need
+// no file.
 func (r *running) adminKey() (tokens.Secret, error) {
 	sockets := len(r.listeners) > 0 // those of systemd as well
 	for _, l := range r.listeners {
@@ -92,11 +93,11 @@ func (r *running) adminKey() (tokens.Secret, error) {
 }
 
 func (r *running) passingKey(err error) (tokens.Secret, error) {
-	r.logger.WithError(err).Warn("the admin key cannot be kept in the state directory: it ends with this process")
+	r.logger.WithError(err).Warn("the admin key cannot be saved in the state directory: it is valid for this run only")
 	return admin.NewKey(), nil
 }
 
-// browserAddress returns how a browser on this machine reaches the admin listener, or nil if it cannot.
+// browserAddress returns the URL of the admin listener for a browser on this machine, or nil if there is none.
 func browserAddress(open []net.Listener) *url.URL {
 	for _, l := range open {
 		tcp, ok := l.Addr().(*net.TCPAddr)
@@ -111,7 +112,7 @@ func browserAddress(open []net.Listener) *url.URL {
 	return nil
 }
 
-// transportOptions notice what leads back to this process.
+// transportOptions returns options with which a transport detects connections back to this process.
 func (r *running) transportOptions(headerTimeout time.Duration) proxy.TransportOptions {
 	o := r.Upstream.Options(headerTimeout)
 	o.Own = func(conn net.Conn) bool {
@@ -166,11 +167,11 @@ func withAccount(base func(net.Listener) context.Context) func(net.Listener) con
 	}
 }
 
-// logCertificate returns what a certificate that has changed tells the log through.
+// logCertificate returns a function that logs the change of a certificate.
 func logCertificate(log *logrus.Entry) func(error) {
 	return func(err error) {
 		if err != nil {
-			log.WithError(err).Warn("the changed certificate cannot be used: the former one stays in use")
+			log.WithError(err).Warn("the changed certificate cannot be used: the old one stays in use")
 			return
 		}
 		log.Info("using the changed certificate")
@@ -178,16 +179,15 @@ func logCertificate(log *logrus.Entry) func(error) {
 }
 
 const (
-	// shareOfLimit is the part of a control group's memory, in percent, that the Go runtime tries to stay
-	// within. The rest is for what it does not count: stacks of threads, buffers of the system.
+	// shareOfLimit is the memory limit for the Go runtime, in percent of the control group's limit. The rest is
+	// for memory that the runtime does not count: stacks of threads, buffers of the system.
 	shareOfLimit = 80
-	// shareOfReplay is the part of memory that copies of bodies may take where their files are in memory:
-	// one part of four.
+	// shareOfReplay limits copies of bodies to one part in four of the memory, if their files are in memory.
 	shareOfReplay = 4
 )
 
-// boundMemory fits the process to the memory that it may use, unless GOMEMLIMIT did, and returns that
-// limit. Zero means that there is none.
+// boundMemory sets the Go runtime's memory limit, unless GOMEMLIMIT did, and returns how much memory the
+// process may use. Zero means that there is no limit.
 func boundMemory() int64 {
 	limit := memoryLimit()
 	if given := debug.SetMemoryLimit(-1); given < math.MaxInt64 {
@@ -203,14 +203,15 @@ func boundMemory() int64 {
 }
 
 const (
-	// relaxedCollector lets the heap grow to five times of what lives in it before it is collected. A proxy's live
-	// heap is a few megabytes, and collecting it every few megabytes is a third of a request's cost.
+	// relaxedCollector lets the heap grow to five times its live size before a collection. A proxy's live heap
+	// is a few megabytes, and to collect it every few megabytes is a third of the cost of a request.
 	relaxedCollector = 400
-	// roomy is how much memory there must be for that, in bytes.
+	// roomy is the memory in bytes that relaxedCollector needs at least.
 	roomy = 512 << 20
 )
 
-// paceCollector trades memory for processor time where limit, from boundMemory, leaves room. GOGC decides if it is set.
+// paceCollector uses more memory to save processor time if limit, from boundMemory, is large enough. It changes
+// nothing if GOGC is set.
 func paceCollector(environ []string, limit int64) {
 	given := slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "GOGC=") })
 	if !given && (limit == 0 || limit >= roomy) {
@@ -218,7 +219,7 @@ func paceCollector(environ []string, limit int64) {
 	}
 }
 
-// newBudget returns the budget of all connections.
+// newBudget returns the budget for all connections.
 func (r *running) newBudget() *listen.Budget {
 	wanted := r.MaxConnections
 	limits := listen.Fit(wanted, openFiles(), r.memory)
@@ -229,7 +230,7 @@ func (r *running) newBudget() *listen.Budget {
 	return listen.NewBudget(limits)
 }
 
-// replayTotal is what copies of bodies may take, with files in dir.
+// replayTotal returns how many bytes the copies of bodies may take, with files in dir.
 func (r *running) replayTotal(dir string) int64 {
 	total := r.Proxy.ReplayTotal
 	memory := cmp.Or(r.memory, machineMemory())
@@ -248,14 +249,14 @@ type insideProxy struct {
 // ServeHTTP implements http.Handler.
 func (p insideProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
 
-// probeTimeout bounds the question whether the API still accepts a token: somebody waits for a replay.
+// probeTimeout limits the check that the API still accepts a token: a request is waiting for it.
 const probeTimeout = 10 * time.Second
 
 // probeBody is how much of the probe's answer is read, so that its connection can be used again.
 const probeBody = 64 << 10
 
-// probe returns a function that asks the API whether it still accepts a token. Exactly 200 proves it;
-// every other answer, and none, prove nothing.
+// probe returns a function that asks the API if it still accepts a token. Only a 200 proves that; any other
+// answer, or no answer, proves nothing.
 func probe(api *url.URL, path string, transport http.RoundTripper) func(context.Context, tokens.Token) bool {
 	if path == "" {
 		return nil

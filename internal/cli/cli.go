@@ -1,5 +1,5 @@
-// Package cli is the command line: one file for each command or for a few that belong together, and the
-// wiring of the packages that a command runs. Settings are read by package config; nothing here reads the
+// Package cli is the command line. A file has one command, or a few that belong together. The package also
+// connects the packages that a command runs. Package config reads the settings; nothing here reads the
 // environment of the process.
 package cli
 
@@ -22,27 +22,27 @@ import (
 
 const programName = "pandadoc-auth-proxy"
 
-// Env is what a program is given by its surroundings.
+// Env is the environment that a program runs in.
 type Env struct {
 	Args    []string // without the program's name
-	Environ []string // as of os.Environ
+	Environ []string // as from os.Environ
 	Stdin   io.Reader
 	Stdout  io.Writer // results
-	Stderr  io.Writer // logs and everything else for people
-	// Version is that of a release. Empty means what the Go toolchain put into the program.
+	Stderr  io.Writer // logs and messages to the user
+	// Version is the version of a release. Empty means the version that the Go toolchain put into the program.
 	Version string
-	// Signals delivers what Signals lists. Nil delivers none.
+	// Signals delivers the signals that the function Signals lists. Nil delivers none.
 	Signals <-chan os.Signal
 	// Stores are the kinds of store. Nil means those of the program.
 	Stores stores.Table
 }
 
-// lastLines is how long the log may take at the end. A reader that is slower loses lines.
+// lastLines is how long the program waits at its end for the log to be written. A slower reader loses lines.
 const lastLines = time.Second
 
-// Run runs one command until it is done, or asked to end by ctx or a signal, and returns the exit status:
-// 0 done, 1 failed, 2 wrong use or configuration, 3 login required. After a third signal it returns while
-// the command still runs.
+// Run runs one command until it is done, or asked to end by ctx or a signal, and returns the exit status: 0
+// done, 1 failed, 2 wrong use or configuration, 3 login required. After a third signal it returns although the
+// command still runs.
 func Run(ctx context.Context, env Env) int {
 	log := logqueue.New(env.Stderr)
 	defer log.Close(lastLines)
@@ -67,17 +67,18 @@ func Run(ctx context.Context, env Env) int {
 	}
 }
 
-// program is what every command works with.
+// program has what every command needs.
 type program struct {
-	// Env is the surroundings. What is written to Stdout and Stderr reaches them without control characters;
-	// lines for Stderr go through log.
+	// Env is the environment. Control characters are removed from text for Stdout and Stderr; text for Stderr
+	// goes through log.
 	Env
-	// own are the surroundings as they were given, for the program of run.
+	// own is the environment as it was given, for the program that the command run starts.
 	own      Env
 	log      io.Writer
 	ending   *ending
 	settings *config.Reader
-	// exposed is why the system does not keep this process's memory from others of the same user. Nil if it does.
+	// exposed is the reason why other processes of the same user can read this process's memory. Nil if they
+	// cannot.
 	exposed error
 }
 
@@ -91,7 +92,8 @@ func newProgram(env Env, log io.Writer, end *ending) *program {
 	return p
 }
 
-// plainWriter takes away what a terminal would obey, from texts of servers and files.
+// plainWriter removes control characters from texts of servers and files, so that a terminal does not obey
+// them.
 type plainWriter struct{ io.Writer }
 
 func (w plainWriter) Write(p []byte) (int, error) {
@@ -101,7 +103,7 @@ func (w plainWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush waits a moment until what was written to Stderr is there.
+// flush waits a moment until the text for Stderr has been written.
 func (p *program) flush() {
 	if q, ok := p.log.(*logqueue.Queue); ok {
 		q.Flush(lastLines)
@@ -139,7 +141,7 @@ func options(p *program, exit func(int)) []kong.Option {
 	)
 }
 
-// commandLine is what kong parses. serve is meant where no command is given.
+// commandLine is what kong parses. Without a command, it means serve.
 type commandLine struct {
 	Version kong.VersionFlag `help:"Print the version."`
 
@@ -174,9 +176,9 @@ const (
 	exitLoginRequired = 3
 )
 
-// statusError carries the exit status that err ends the program with.
+// statusError adds the exit status to an error.
 type statusError struct {
-	err    error // nil if everything was already said
+	err    error // nil if the message was already printed
 	status int
 }
 
@@ -196,7 +198,7 @@ func withStatus(err error, status int) error {
 	return statusError{err, status}
 }
 
-// exitStatus returns what the program ends with after err.
+// exitStatus returns the exit status for err.
 func exitStatus(err error) int {
 	var s statusError
 	switch {
@@ -208,8 +210,8 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
-// report writes err for people: "error: …" and "hint: …" for each of the errors that were joined, each on one
-// line, so that no text of others looks like a line of ours.
+// report prints err: "error: …" and "hint: …" for each of the joined errors, each on one line, so that no
+// foreign text can imitate a line of ours.
 func report(w io.Writer, err error) {
 	for _, e := range problem.Each(err) {
 		if s, ok := e.(statusError); ok {

@@ -16,13 +16,13 @@ type completionCommand struct {
 
 // Help implements kong.HelpProvider.
 func (*completionCommand) Help() string {
-	return `Put the output where the shell looks for it:
+	return `Put the output where the shell looks for completions:
 bash: pandadoc-auth-proxy completion bash >~/.local/share/bash-completion/completions/pandadoc-auth-proxy
 zsh: pandadoc-auth-proxy completion zsh >"${fpath[1]}/_pandadoc-auth-proxy"
 fish: pandadoc-auth-proxy completion fish >~/.config/fish/completions/pandadoc-auth-proxy.fish`
 }
 
-// Run prints the script for a shell. It is made of the same structure that the command line is read by.
+// Run prints the script for a shell. The script is generated from the structure that parses the command line.
 func (c *completionCommand) Run(p *program, k *kong.Context) error {
 	var script string
 	switch c.Shell {
@@ -39,7 +39,7 @@ func (c *completionCommand) Run(p *program, k *kong.Context) error {
 	return err
 }
 
-// shown are the commands that help lists.
+// shown returns the commands that help lists.
 func shown(app *kong.Application) (all []*kong.Node) {
 	for _, command := range app.Children {
 		if !command.Hidden {
@@ -93,7 +93,7 @@ complete -o default -F _pandadoc_auth_proxy %[1]s
 `, programName, strings.Join(names, " "), cases.String(), strings.Join(unique(files), "|"))
 }
 
-// unique returns the words in their order, each once.
+// unique returns the words without repetitions, in their order.
 func unique(words []string) (once []string) {
 	seen := map[string]bool{}
 	for _, w := range words {
@@ -105,7 +105,7 @@ func unique(words []string) (once []string) {
 	return once
 }
 
-// oneSentence is the start of a help text, for shells that show it beside a word.
+// oneSentence returns the first sentence of a help text, for shells that show it beside a word.
 func oneSentence(help string) string {
 	first, _, _ := strings.Cut(help, ". ")
 	return strings.TrimSuffix(first, ".")
@@ -155,7 +155,7 @@ _pandadoc_auth_proxy "$@"
 `, programName, commands.String(), cases.String())
 }
 
-// prefixed returns text behind prefix, or nothing for no text.
+// prefixed returns prefix and text, or "" if text is empty.
 func prefixed(prefix, text string) string {
 	if text == "" {
 		return ""

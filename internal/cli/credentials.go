@@ -23,7 +23,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// maxImport is far above what an answer of a token endpoint needs.
+// maxImport is the largest input in bytes, far more than the answer of a token endpoint.
 const maxImport = 1 << 20
 
 type importCommand struct {
@@ -43,7 +43,7 @@ If another program goes on using the same tokens, its next refresh ends the logi
   pandadoc-auth-proxy import --from file: --to kubernetes:tools/pandadoc-auth-proxy`
 }
 
-// Run imports, and tells what became of each account on standard output.
+// Run imports, and prints the result for each account on standard output.
 func (c *importCommand) Run(ctx context.Context, p *program) error {
 	settings, err := p.settings.Accounts(&c.AccountSettings)
 	if c.To != "" {
@@ -74,7 +74,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	case err != nil:
 		return err
 	case !target.Persistent:
-		return withStatus(problem.Mistake("the store "+target.Name+" ends with its program", "name another with --to or --store"), exitUsage)
+		return withStatus(problem.Mistake("the store "+target.Name+" ends with its program", "name another store with --to or --store"), exitUsage)
 	}
 	manager, err := tokens.New(managerConfig(settings, target, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(settings.Secrets))))
 	if err != nil {
@@ -97,7 +97,7 @@ type importRecord struct {
 	record  tokens.Record
 }
 
-// records returns what is to be imported.
+// records returns the records to import.
 func (c *importCommand) records(ctx context.Context, p *program, source stores.Spec, options stores.Options) ([]importRecord, error) {
 	if source.IsZero() {
 		rec, err := c.pasted(p)
@@ -154,7 +154,8 @@ func (c *importCommand) pasted(p *program) (tokens.Record, error) {
 		return tokens.Record{}, fmt.Errorf("%s: %w", name, err)
 	}
 	rec := tokens.Record{AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken, TokenType: pair.TokenType, Scope: pair.Scope}
-	// How old the answer is, nobody knows: an expiry that is too late costs one refusal, one that is too early none.
+	// Nobody knows how old the answer is. If the expiry is too late, this costs one 401; if it is too early,
+	// nothing.
 	if pair.ExpiresIn > 0 {
 		rec.ObtainedAt = time.Now().UTC().Round(0)
 		rec.ExpiresAt = rec.ObtainedAt.Add(pair.ExpiresIn)
@@ -162,7 +163,7 @@ func (c *importCommand) pasted(p *program) (tokens.Record, error) {
 	return rec, nil
 }
 
-// clientKeyBytes is the length of a client key: 256 bits cannot be guessed.
+// clientKeyBytes is the length of a client key in bytes. Nobody can guess 256 bits.
 const clientKeyBytes = 32
 
 type clientKeyCommand struct {
@@ -187,7 +188,7 @@ func (c *clientKeyCommand) Run(p *program) error {
 		return withStatus(err, exitUsage)
 	}
 	if c.Name == "" || strings.ContainsFunc(c.Name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(":#{}[]&*!|>'\"%@`,", r) }) {
-		return withStatus(problem.Mistake(fmt.Sprintf("%q cannot be a key of the configuration file", c.Name), "use letters, digits, - and _"), exitUsage)
+		return withStatus(problem.Mistake(fmt.Sprintf("%q cannot be a name in the configuration file", c.Name), "use letters, digits, - and _"), exitUsage)
 	}
 	line := "key: " + text
 	if c.KeyFile != "" {
@@ -212,7 +213,8 @@ password of Basic authentication.
 	return err
 }
 
-// writeKey makes a new file, and returns its absolute path: a proxy may run in another directory.
+// writeKey creates a file with the key, and returns its absolute path, because a proxy may run in another
+// directory.
 func writeKey(name, text string) (path string, err error) {
 	if path, err = filepath.Abs(name); err != nil {
 		return "", err

@@ -28,7 +28,7 @@ type doctorCommand struct {
 	config.Settings `embed:""`
 }
 
-// Run prints what was found, and ends with 0, 1 if something failed, or 3 if an account needs a login.
+// Run prints the findings. The exit status is 0, 1 if something failed, or 3 if an account needs a login.
 func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	if err := tokens.CheckAccount(cmp.Or(c.Account, tokens.DefaultAccount)); err != nil {
 		return withStatus(err, exitUsage)
@@ -71,8 +71,9 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	return cmp.Or(err, withStatus(nil, doctorStatus(report)))
 }
 
-// atAdminPort returns ErrNoProxy if nothing listens at the admin address, and else who seems to. A proxy of this
-// user would have an admin socket; what anybody else answers there is not asked for.
+// atAdminPort returns ErrNoProxy if nothing listens at the admin address, and otherwise an error about the
+// listener. A proxy of this user would have an admin socket, so the command does not send requests to the
+// listener.
 func atAdminPort(ctx context.Context, at *listen.Address) error {
 	other, err := client.Dial(ctx, at)
 	if err != nil {
@@ -83,7 +84,7 @@ func atAdminPort(ctx context.Context, at *listen.Address) error {
 		"run the command as the user of the proxy, and without --admin-socket none")
 }
 
-// refreshForDoctor gets new tokens by the running proxy, or without one by this process.
+// refreshForDoctor gets new tokens through the running proxy, or in this process if none runs.
 func (p *program) refreshForDoctor(ctx context.Context, running *client.Client, c *config.Config, account string) (admin.Account, error) {
 	acc := &accounts{Client: running}
 	if running == nil {
@@ -99,7 +100,8 @@ func (p *program) refreshForDoctor(ctx context.Context, running *client.Client, 
 	return acc.act(ctx, http.MethodPost, account, "refresh", nil)
 }
 
-// doctorStatus agrees with that of status: an account that needs a login comes first.
+// doctorStatus returns the exit status, with the same rule as the command status: an account that needs a login
+// counts first.
 func doctorStatus(r doctor.Report) int {
 	switch {
 	case r.Login:
@@ -110,7 +112,7 @@ func doctorStatus(r doctor.Report) int {
 	return exitOK
 }
 
-// explainCommand asks a running proxy what happened to a request: only that one remembers it.
+// explainCommand asks a running proxy what happened to a request. Only the running proxy knows that.
 type explainCommand struct {
 	RequestID string `arg:"" optional:"" placeholder:"REQUEST_ID" help:"The id from the answer's X-Request-Id header or from the log. Default: the newest request."`
 	JSON      bool   `name:"json" default:"false" help:"Print JSON, the same as /api/v1/requests."`
@@ -126,7 +128,7 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 	}
 	running, err := client.Find(ctx, p.search(settings))
 	if err != nil {
-		return problem.WithHint(named(err, settings.Admin), "only a running proxy remembers its requests: name its address with --admin-listen")
+		return problem.WithHint(named(err, settings.Admin), "only a running proxy knows its requests: name its address with --admin-listen")
 	}
 	defer running.Close()
 	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// exchangeGrace is how long a token exchange under way, and its save, are waited for when the process is
-// asked to end a second time, or for its trace.
+// exchangeGrace is how long the process waits for a token exchange in progress and its save, after a second
+// signal to end, or before it prints its trace.
 const exchangeGrace = 10 * time.Second
 
-// Signals lists what Env.Signals must deliver. A hang-up that was ignored when the process began, as under
-// nohup, stays ignored. SIGPIPE is among them because a delivered one no longer ends the process when the
-// reader of standard error is gone; ignored, it would be so for child processes too.
+// Signals lists the signals that Env.Signals must deliver. If SIGHUP was ignored when the process started, as
+// under nohup, it stays ignored. SIGPIPE is in the list so that it does not end the process when the reader of
+// standard error is gone. It is not ignored instead, because child processes would inherit that.
 func Signals() []os.Signal {
 	all := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -26,8 +26,8 @@ func Signals() []os.Signal {
 	return all
 }
 
-// ending is how a process learns that it is to end. Every signal is more urgent than the one before:
-// finish what runs, give up requests, end at once.
+// ending tells a process that it must end. Every signal is more urgent than the one before: finish running
+// requests, give up requests, end at once.
 type ending struct {
 	// drain ends with the first signal.
 	drain context.Context
@@ -38,7 +38,7 @@ type ending struct {
 
 	mu      sync.Mutex // guards the fields below
 	settle  []func(context.Context)
-	another func(os.Signal) // gets the signals instead; nil for nobody
+	another func(os.Signal) // gets the signals instead, unless it is nil
 }
 
 // forward gives signals to f instead, until release is called.
@@ -58,11 +58,11 @@ func (e *ending) receiver() func(os.Signal) {
 	return e.another
 }
 
-// parentPause is the time between two looks for the parent of a program that go run has started.
+// parentPause is the time between two checks for the parent of a program that go run has started.
 const parentPause = 500 * time.Millisecond
 
-// startedByGoRun reports whether go run has built and started this program: when it is killed, nobody else
-// ends what it started.
+// startedByGoRun reports whether go run has built and started this program. When go run is killed, nobody else
+// ends the program.
 func startedByGoRun() bool {
 	path, err := os.Executable()
 	path = filepath.ToSlash(path)
@@ -150,7 +150,7 @@ func (e *ending) settleAll() {
 	under.Wait()
 }
 
-// exchange returns a context for the end of token exchanges: it lasts that long, but after a second signal
+// exchange returns a context for the end of token exchanges. It lasts for limit, but after a second signal for
 // exchangeGrace at most.
 func (e *ending) exchange(limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

@@ -16,13 +16,14 @@ const (
 	askEmulatorAgain = 10 * time.Second
 )
 
-// environment knows what stands behind the proxy, so that nobody takes real data for a toy or the reverse. The
-// emulator listens on loopback only, so only an API there is asked, without a token, when somebody looks.
+// environment finds out which API is behind the proxy, so that nobody confuses real data with the emulator's.
+// The emulator listens on loopback only, so only an API on loopback is asked, without a token, when a user
+// looks.
 type environment struct {
 	api *url.URL
 
 	mu    sync.Mutex // guards the fields below
-	known string     // empty while nobody has answered
+	known string     // empty until the API has answered
 	asked time.Time
 }
 

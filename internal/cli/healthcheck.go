@@ -15,10 +15,10 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// waitPause is the time between two questions of wait.
+// waitPause is the time between two requests of wait.
 const waitPause = 200 * time.Millisecond
 
-// healthcheckCommand asks whether a proxy is alive, for containers that have no shell and no curl.
+// healthcheckCommand checks that a proxy is alive, for containers without a shell and curl.
 type healthcheckCommand struct {
 	Ready bool `default:"false" help:"Check that an account is usable. Without this flag: check that the process answers."`
 
@@ -31,7 +31,7 @@ func (*healthcheckCommand) Help() string {
 status of --ready is 3 if a login is required.`
 }
 
-// Run prints one line and ends with 0, 1, or 3 if only a login helps.
+// Run prints one line. The exit status is 0, 1, or 3 if a login is required.
 func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 	settings, err := p.settings.RunningProxy(&c.ProxySettings)
 	if err != nil {
@@ -57,7 +57,8 @@ type waitCommand struct {
 	config.ProxySettings `embed:""`
 }
 
-// Run ends with 0 as soon as the proxy answers, else as healthcheck would at the end of the time.
+// Run ends with exit status 0 as soon as the proxy answers. At the time-out it ends with the exit status of
+// healthcheck.
 func (c *waitCommand) Run(ctx context.Context, p *program) error {
 	settings, err := p.settings.RunningProxy(&c.ProxySettings)
 	if err != nil {
@@ -118,7 +119,7 @@ func ready(ctx context.Context, at *listen.Address) (string, error) {
 	return "", notReady(r)
 }
 
-// named adds where nobody was found.
+// named replaces ErrNoProxy by an error that names the address.
 func named(err error, at *listen.Address) error {
 	if errors.Is(err, client.ErrNoProxy) {
 		return fmt.Errorf("nothing listens on %s", at)
@@ -126,7 +127,7 @@ func named(err error, at *listen.Address) error {
 	return err
 }
 
-// summary is one line, with the first account that needs something.
+// summary returns one line, with the first account that has a problem.
 func summary(r admin.Readiness) string {
 	for _, a := range r.Accounts {
 		if a.Hint != "" {
@@ -136,7 +137,7 @@ func summary(r admin.Readiness) string {
 	return string(r.State)
 }
 
-// notReady names the first account that needs something, with what it needs.
+// notReady returns an error about the first account that has a problem, with its hint.
 func notReady(r admin.Readiness) error {
 	for _, a := range r.Accounts {
 		if a.Hint != "" {

@@ -12,8 +12,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// newLogger returns the logger of the program. What it writes has gone through r. If w is the program's
-// queue, the logger tells when lines are missing.
+// newLogger returns the logger of the program. Its output goes through r. If w is the program's queue, the
+// logger reports dropped lines.
 func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *logrus.Logger {
 	logger := logrus.New()
 	logger.SetOutput(w)
@@ -32,7 +32,7 @@ func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *log
 	return logger
 }
 
-// newAccessLog returns the access log that goes with newLogger's log. Nil means that level leaves it out.
+// newAccessLog returns the access log that belongs to newLogger's log. It is nil if level excludes it.
 func newAccessLog(w io.Writer, level logrus.Level, format string, r *redactor) *proxy.AccessLog {
 	if level < logrus.InfoLevel {
 		return nil
@@ -40,8 +40,8 @@ func newAccessLog(w io.Writer, level logrus.Level, format string, r *redactor) *
 	return &proxy.AccessLog{Out: w, JSON: format == "json", Redact: r.clean}
 }
 
-// captureStandardLog sends what libraries write with package log to logger, until restore is called.
-// net/http does so on its own account, and quotes bytes of the peer.
+// captureStandardLog sends to logger what libraries write with package log, until restore is called. net/http
+// writes there too, and quotes bytes from the peer.
 func captureStandardLog(logger *logrus.Logger) (restore func()) {
 	output, flags := log.Writer(), log.Flags()
 	log.SetFlags(0)
@@ -52,7 +52,7 @@ func captureStandardLog(logger *logrus.Logger) (restore func()) {
 	}
 }
 
-// logEvents returns what a Manager tells the log through.
+// logEvents returns a function that logs the events of a Manager.
 func logEvents(logger *logrus.Logger) func(tokens.Event) {
 	return func(e tokens.Event) {
 		entry := logger.WithFields(logrus.Fields{
@@ -76,7 +76,8 @@ func logEvents(logger *logrus.Logger) func(tokens.Event) {
 	}
 }
 
-// eventLevel is warning for what a person should look at, unless it mends itself.
+// eventLevel returns the level of an event: warning if a person should look at it and it does not resolve
+// itself.
 func eventLevel(e tokens.Event) logrus.Level {
 	switch e.Kind {
 	case tokens.EventFailed, tokens.EventUnsaved, tokens.EventEmergency, tokens.EventRestored, tokens.EventTakeover:

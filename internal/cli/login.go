@@ -26,7 +26,7 @@ import (
 
 const (
 	loginLimit = 5 * time.Minute
-	loginPause = 200 * time.Millisecond // between two questions whether the login has ended
+	loginPause = 200 * time.Millisecond // between two checks that the login has ended
 	lastPage   = time.Second            // for the last page to reach the browser
 	maxPasted  = 16 << 10
 )
@@ -39,7 +39,7 @@ type loginCommand struct {
 	config.AccountSettings `embed:""`
 }
 
-// Run signs an account in within five minutes.
+// Run signs in to an account, with a limit of five minutes.
 func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 	if err := tokens.CheckAccount(c.Account); err != nil {
 		return withStatus(err, exitUsage)
@@ -76,10 +76,10 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 
 var errLoginLimit = problem.Mistake("nobody signed in within 5 minutes", retryLogin)
 
-// retryLogin stands for the command that was typed; see again.
+// retryLogin is a placeholder for the command that the user typed; see again.
 const retryLogin = "run the command again"
 
-// again makes the hint of a login that failed the command that was typed, with all its flags.
+// again replaces the hint of a failed login by the command that the user typed, with all its flags.
 func (p *program) again(err error, account string) error {
 	hint := problem.HintOf(err)
 	typed := "run: " + programName + " " + quoteWords(p.Args)
@@ -90,7 +90,7 @@ func (p *program) again(err error, account string) error {
 	return err
 }
 
-// quoteWords writes arguments as a shell takes them.
+// quoteWords quotes arguments for a shell.
 func quoteWords(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
@@ -104,7 +104,7 @@ func quoteWords(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// who asks the API who has signed in. The login is done whatever comes of it.
+// who asks the API who has signed in. An error here does not matter: the login is done.
 func (a *accounts) who(ctx context.Context, account string) string {
 	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)
 	defer cancel()
@@ -119,14 +119,14 @@ func (a *accounts) who(ctx context.Context, account string) string {
 	return doctor.MemberName([]byte(answer.Body))
 }
 
-// byHand prints the address and reads what a person brings back.
+// byHand prints the address and reads what the user pastes.
 func (c *loginCommand) byHand(ctx context.Context, p *program, acc *accounts) error {
 	var begun admin.BegunLogin
 	if _, err := acc.Do(ctx, http.MethodPost, "/api/v1/accounts/"+c.Account+"/login", nil, &begun); err != nil {
 		return forPeople(err)
 	}
 	fmt.Fprintf(p.Stderr, "Open this address in a browser and allow the access:\n\n  %s\n\n", begun.AuthorizeURL)
-	fmt.Fprintf(p.Stderr, "The browser then goes to a page that may not load. Paste its address here within %.0f minutes, or the code in it:\n", loginLimit.Minutes())
+	fmt.Fprintf(p.Stderr, "The browser then goes to a page that may not load. Paste the address of that page here within %.0f minutes, or the code in it:\n", loginLimit.Minutes())
 	text, err := readLine(ctx, p.Stdin)
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func pasted(text, state string) (admin.EndLogin, error) {
 	query, _, _ = strings.Cut(query, "#")
 	values, err := url.ParseQuery(query)
 	if err != nil || values.Get("code") == "" && values.Get("error") == "" {
-		return admin.EndLogin{}, problem.Mistake("there is no code in what was pasted", "copy the whole address of the page where the browser ended up, or only what stands after code=")
+		return admin.EndLogin{}, problem.Mistake("the pasted text contains no code", "copy the whole address of the page where the browser ended up, or only the part after code=")
 	}
 	return admin.EndLogin{State: values.Get("state"), Code: values.Get("code"), Error: values.Get("error")}, nil
 }
@@ -162,7 +162,7 @@ func readLine(ctx context.Context, r io.Reader) (string, error) {
 		text string
 		err  error
 	}
-	read := make(chan result, 1) // a read from a terminal cannot be called off; it ends with the process
+	read := make(chan result, 1) // a read from a terminal cannot be cancelled; it ends with the process
 	go func() {
 		lines := bufio.NewScanner(io.LimitReader(r, maxPasted))
 		for lines.Scan() {
@@ -181,10 +181,10 @@ func readLine(ctx context.Context, r io.Reader) (string, error) {
 	}
 }
 
-// byBrowser prints the address, tries to open it, and waits until the browser has come back.
+// byBrowser prints the address, tries to open it, and waits until the login in the browser has ended.
 func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts) error {
 	stop := func() {}
-	if acc.handler != nil { // no proxy runs that would serve the pages
+	if acc.handler != nil { // no proxy runs, so this process serves the pages
 		var err error
 		if stop, err = acc.serveLogin(ctx); err != nil {
 			return err
@@ -203,11 +203,11 @@ func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts)
 	if !c.NoBrowser {
 		openBrowser(start.URL, p.Environ)
 	}
-	fmt.Fprintf(p.Stderr, "Waiting for the browser to come back, at most %.0f minutes. Ctrl-C gives up.\n", loginLimit.Minutes())
+	fmt.Fprintf(p.Stderr, "Waiting for the login in the browser, at most %.0f minutes. Press Ctrl-C to give up.\n", loginLimit.Minutes())
 	return acc.await(ctx, c.Account, before)
 }
 
-// serveLogin serves the handler that a proxy would, as long as the login takes.
+// serveLogin serves the pages of a login, as a proxy would, until stop is called.
 func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), listen.PortOf(c.redirect)))
 	if err != nil || !at.Loopback() || c.redirect.Scheme != "http" {
@@ -216,10 +216,10 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	open, err := at.Open(ctx)
 	if err != nil {
 		if errors.Is(err, listen.ErrAddrInUse) {
-			err = fmt.Errorf("another login or another program listens on %s, where PandaDoc sends the browser back to", at)
+			err = fmt.Errorf("another login or another program listens on %s, the address of the redirect URL", at)
 			return nil, problem.WithHint(err, "finish the other login, stop that program, or use login --paste")
 		}
-		return nil, problem.WithHint(fmt.Errorf("listen on %s for the way back from PandaDoc: %w", at, err), "use login --paste")
+		return nil, problem.WithHint(fmt.Errorf("listen on %s, the address of the redirect URL: %w", at, err), "use login --paste")
 	}
 	server := &http.Server{Handler: c.handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: adminHeaderBytes}
 	ended := make(chan struct{}, len(open))
@@ -230,8 +230,8 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 		}()
 	}
 	return func() {
-		// The page that says so may still be on its way to the browser. Connections on which a browser
-		// has sent nothing yet are not waited for, which Shutdown would do for 5 s.
+		// The last page may still be on its way to the browser. Shutdown would also wait 5 s for connections on
+		// which a browser has sent nothing yet; do not wait that long.
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPage)
 		defer cancel()
 		if server.Shutdown(last) != nil {
@@ -243,14 +243,14 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	}, nil
 }
 
-// lastLogin returns how the last login of an account ended, or nil if there was none.
+// lastLogin returns the result of an account's last login, or nil if there was none.
 func (c *accounts) lastLogin(ctx context.Context, account string) (*admin.LoginResult, error) {
 	var out admin.LastLogin
 	_, err := c.Do(ctx, http.MethodGet, "/api/v1/accounts/"+account+"/login-result", nil, &out)
 	return out.LastLogin, forPeople(err)
 }
 
-// await asks until a login has ended that is another than before.
+// await waits until a login has ended that is not the one in before.
 func (c *accounts) await(ctx context.Context, account string, before *admin.LoginResult) error {
 	tick := time.NewTicker(loginPause)
 	defer tick.Stop()
@@ -273,8 +273,8 @@ func (c *accounts) await(ctx context.Context, account string, before *admin.Logi
 	}
 }
 
-// openBrowser tries to show an address and does not wait for it: the address was printed. No shell is
-// involved, so nothing in it can be taken for a command.
+// openBrowser tries to open an address and does not wait: the address was printed too. It uses no shell, so no
+// part of the address can run as a command.
 func openBrowser(address string, environ []string) {
 	var command *exec.Cmd
 	switch {
@@ -285,16 +285,16 @@ func openBrowser(address string, environ []string) {
 	case config.Lookup(environ, "DISPLAY") != "" || config.Lookup(environ, "WAYLAND_DISPLAY") != "":
 		command = exec.Command("xdg-open", address)
 	default:
-		return // without a screen it could only be a browser in the terminal
+		return // without a screen, only a browser in the terminal could open
 	}
 	command.Env = withoutOurs(environ)
 	if command.Start() == nil {
-		go command.Wait() // only so that no zombie is left; a browser may run for days
+		go command.Wait() // avoids a zombie process; a browser may run for days
 	}
 }
 
-// withoutOurs returns the environment for another program, which has no business with our settings: some
-// of them are secrets, or may hold one in a URL.
+// withoutOurs returns the environment for another program. It leaves out our settings, because some of them are
+// secrets, or URLs that may contain one.
 func withoutOurs(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
 		return strings.HasPrefix(strings.ToUpper(entry), "PANDADOC_")
@@ -307,8 +307,8 @@ type consoleCommand struct {
 	config.ProxySettings `embed:""`
 }
 
-// Run prints the address of the console of the running proxy, and opens it. Where the console is locked, the address
-// holds a code that works once.
+// Run prints the address of the running proxy's console, and opens it. If the console is locked, the address
+// has a code that works once.
 func (c *consoleCommand) Run(ctx context.Context, p *program) error {
 	settings, err := p.settings.RunningProxy(&c.ProxySettings)
 	if err != nil {

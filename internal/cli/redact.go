@@ -13,8 +13,8 @@ import (
 
 const redacted = "[redacted]"
 
-// redactor is the second net below tokens.Secret: it keeps secrets out of the log that some library
-// put into an error or a field as plain text.
+// redactor is a second protection besides the type tokens.Secret. It removes secrets from the log that a
+// library has put into an error or a field as plain text.
 type redactor struct {
 	values []string // known secrets
 	shapes *regexp.Regexp
@@ -22,11 +22,12 @@ type redactor struct {
 
 var _ logrus.Hook = (*redactor)(nil)
 
-// newRedactor knows the given secrets by value, and others by the name of their field.
+// newRedactor returns a redactor that recognises the given secrets by their value, and others by the name of
+// their field.
 func newRedactor(known []tokens.Secret) *redactor {
 	var values []string
 	for _, s := range known {
-		if len(s.Reveal()) >= 8 { // shorter ones are words of the language, and no real secret
+		if len(s.Reveal()) >= 8 { // a shorter text may be an ordinary word, and is no real secret
 			values = append(values, s.Reveal())
 		}
 	}
@@ -81,7 +82,7 @@ func secretField(key string) bool {
 	return false
 }
 
-// hide takes the known secrets out of text.
+// hide removes the known secrets from text.
 func (r *redactor) hide(text string) string {
 	for _, value := range r.values {
 		text = strings.ReplaceAll(text, value, redacted)

@@ -55,7 +55,7 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 	return c.serve(ctx, p, a, emulator)
 }
 
-// serve runs the proxy, and says how to use it once it is ready.
+// serve runs the proxy, and prints how to use it when it is ready.
 func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, emulator *sandbox.Server) error {
 	info := emulator.Info()
 	if err := c.signIn(a, info); err != nil {
@@ -65,9 +65,9 @@ func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, emulator
 		a.Tokens.Accounts[fmt.Sprintf("account-%d", n)] = tokens.AccountConfig{RefreshToken: tokens.NewSecret(emulator.Grant())}
 	}
 	a.ready = func(bases []string) {
-		p.flush() // the addresses come first, where both go to one terminal
+		p.flush() // if both go to one terminal, the addresses come first
 		if err := json.NewEncoder(p.Stdout).Encode(info); err != nil {
-			a.logger.WithError(err).Warn("the line for other programs could not be written")
+			a.logger.WithError(err).Warn("the JSON line for other programs could not be written")
 		}
 		fmt.Fprint(p.Stderr, tryLines(bases[0], c.TLSCert))
 	}
@@ -84,7 +84,7 @@ func (c *sandboxCommand) options(redirect *url.URL) sandbox.Options {
 	return o
 }
 
-// signIn makes the app one that uses the emulator and keeps nothing.
+// signIn configures the app to use the emulator, with tokens in memory only.
 func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
 	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
 	a.emulated = true
@@ -105,7 +105,7 @@ func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
 	return nil
 }
 
-// tryLines are what a newcomer pastes first.
+// tryLines returns the first commands for a new user to paste.
 func tryLines(base, certificate string) string {
 	curl := "curl "
 	if certificate != "" {

@@ -32,7 +32,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	return a.run(ctx)
 }
 
-// serving checks the settings and makes an app of them that has its store.
+// serving checks the settings and returns an app with an open store.
 func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error) {
 	settings, err := p.settings.Serve(s)
 	if err != nil {
@@ -40,17 +40,17 @@ func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error)
 	}
 	a := p.app(settings)
 	if p.exposed != nil {
-		a.logger.WithError(p.exposed).Warn("the system does not keep the memory of this process from others of the same user")
+		a.logger.WithError(p.exposed).Warn("other processes of the same user can read the memory of this process")
 	}
 	if a.store, err = settings.Store.Open(ctx, settings.StoreOptions(p.Environ, func(text string) { a.logger.Warn(text) })); err != nil {
 		return nil, err
 	}
-	logProblem(a.logger, logrus.ErrorLevel, "the token store cannot be used in full", a.store.Limited)
+	logProblem(a.logger, logrus.ErrorLevel, "the token store does not work fully", a.store.Limited)
 	logProblem(a.logger, logrus.WarnLevel, "a login can be lost", settings.SpentSeed(a.store))
 	return a, nil
 }
 
-// app returns one that has a log and no store yet. What a person should look at is logged.
+// app returns an app with a log, but without a store. It logs the warnings of the configuration.
 func (p *program) app(c *config.Config) *app {
 	secrets := newRedactor(c.Secrets)
 	a := &app{
@@ -82,7 +82,7 @@ func logProblem(logger *logrus.Logger, level logrus.Level, text string, err erro
 	entry.WithError(err).Log(level, text)
 }
 
-// Exit status of shells for a command that could not be run, was not found, or ended by a signal.
+// Exit statuses that shells use for a command that could not be run, was not found, or was ended by a signal.
 const (
 	exitCannotRun = 126
 	exitNotFound  = 127
@@ -153,7 +153,7 @@ func (c *runCommand) Run(ctx context.Context, p *program) error {
 	}
 }
 
-// firstURL returns the first address that a base URL can name, or "".
+// firstURL returns the first address that is an http or https URL, or "".
 func firstURL(bases []string) string {
 	for _, base := range bases {
 		if !strings.HasPrefix(base, "unix:") {
@@ -163,13 +163,13 @@ func firstURL(bases []string) string {
 	return ""
 }
 
-// errNoURL is for a proxy that listens on unix sockets only: the program would not find it.
+// errNoURL is for a proxy that listens on Unix sockets only: the program could not find it.
 func errNoURL() error {
 	return withStatus(problem.Mistake("the proxy listens on a unix socket only, and PANDADOC_BASE_URL cannot name one",
 		"add --listen 127.0.0.1:0, or start the proxy with serve and tell the program the path of the socket"), exitUsage)
 }
 
-// await waits for the end of the program, and passes signals on meanwhile.
+// await waits until the program ends, and passes signals to it.
 func (p *program) await(command *exec.Cmd, signals chan os.Signal, served chan error) error {
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
@@ -189,18 +189,18 @@ func (p *program) await(command *exec.Cmd, signals chan os.Signal, served chan e
 	}
 }
 
-// child runs the program until it ends, and returns its exit status as an error. If the proxy ends before, the
-// program is asked to end as well.
+// child runs the program until it ends, and returns its exit status as an error. If the proxy ends first, child
+// asks the program to end.
 func (p *program) child(path string, words []string, url string, served chan error) error {
 	command := exec.Command(path, words[1:]...)
 	command.Args[0] = words[0]
 	command.Stdin, command.Stdout, command.Stderr = p.own.Stdin, p.own.Stdout, p.own.Stderr
 	command.Env = append(withoutOurs(p.Environ), "PANDADOC_BASE_URL="+url)
-	signals := make(chan os.Signal, 8) // one may come before Start has returned
+	signals := make(chan os.Signal, 8) // a signal may come before Start has returned
 	release := p.ending.forward(func(s os.Signal) {
 		select {
 		case signals <- s:
-		default: // the program has enough to do with those before
+		default: // the program has not read the earlier signals yet
 		}
 	})
 	defer release()

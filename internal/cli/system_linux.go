@@ -12,8 +12,8 @@ import (
 // cgroups is where control groups are mounted.
 const cgroups = "/sys/fs/cgroup"
 
-// memoryLimit returns how much memory the control groups of this process allow it, or zero if they do not
-// limit it. A limit of a group above is one, too.
+// memoryLimit returns how much memory the control groups of this process allow, or zero if there is no limit.
+// The limits of parent groups count too.
 func memoryLimit() int64 {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -33,7 +33,7 @@ func memoryLimit() int64 {
 		default:
 			continue
 		}
-		// In a container the path may be the host's, and only its root can be seen.
+		// In a container, the path may be that of the host, and only the root is visible.
 		for dir := path.Clean("/" + fields[2]); ; dir = path.Dir(dir) {
 			if n := readLimit(path.Join(root, dir, file)); n > 0 && (least == 0 || n < least) {
 				least = n
@@ -46,7 +46,7 @@ func memoryLimit() int64 {
 	return least
 }
 
-// unlimited is where version 1 begins to mean no limit: it writes the largest number of whole pages.
+// In version 1, a number from unlimited on means no limit: it writes the largest number of whole pages.
 const unlimited = 1 << 62
 
 func readLimit(name string) int64 {
@@ -70,11 +70,11 @@ func machineMemory() int64 {
 	return int64(uint64(info.Totalram) * uint64(info.Unit))
 }
 
-// inMemory reports whether files in dir take memory, as those of a tmpfs do.
+// inMemory reports whether files in dir use memory, as in a tmpfs.
 func inMemory(dir string) bool {
 	var fs unix.Statfs_t
 	return unix.Statfs(dir, &fs) == nil && int64(fs.Type) == unix.TMPFS_MAGIC
 }
 
-// undumpable keeps other processes of the same user, except for root's, from reading this one's memory.
+// undumpable prevents other processes of the same user from reading this process's memory. Root still can.
 func undumpable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }

@@ -2,7 +2,7 @@
 
 package cli
 
-// Control groups, tmpfs and the switch against reading memory are Linux's.
+// Only Linux has control groups, tmpfs and a way to protect memory from other processes.
 
 func memoryLimit() int64   { return 0 }
 func machineMemory() int64 { return 0 }

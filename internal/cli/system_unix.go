@@ -11,15 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithTrace ends the process as SIGQUIT does where nobody catches it: Go's runtime prints what every
-// goroutine does.
+// dieWithTrace ends the process like an uncaught SIGQUIT: Go's runtime prints the stacks of all goroutines.
 func dieWithTrace() {
 	signal.Reset(unix.SIGQUIT)
 	_ = unix.Kill(unix.Getpid(), unix.SIGQUIT)
 }
 
-// terminalSends reports whether the terminal has sent a signal to the program that we started as well: it
-// sends to all processes in the foreground.
+// terminalSends reports whether the terminal has sent the signal also to the program that we started: it sends
+// signals to all processes in the foreground.
 func terminalSends(s os.Signal) bool {
 	if s != syscall.SIGINT && s != syscall.SIGQUIT {
 		return false
@@ -44,14 +43,14 @@ func signalOf(s *os.ProcessState) int {
 // askToEnd asks a program to end.
 func askToEnd(p *os.Process) { p.Signal(syscall.SIGTERM) }
 
-// harden keeps the memory of this process, with the tokens in it, out of core files and away from other
+// harden keeps the memory of this process, which contains tokens, out of core files and unreadable for other
 // processes.
 func harden() error {
 	return errors.Join(unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}), undumpable())
 }
 
-// openFiles returns how many files this process may have open. The Go runtime has raised it as far as the
-// system allows.
+// openFiles returns how many files this process may have open. The Go runtime has raised the limit as far as
+// the system allows.
 func openFiles() uint64 {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

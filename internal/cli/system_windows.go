@@ -19,5 +19,5 @@ func askToEnd(p *os.Process) { p.Kill() }
 // harden does nothing: Windows writes no core files by itself.
 func harden() error { return nil }
 
-// openFiles says that no limit is known.
+// openFiles returns 0: no limit is known.
 func openFiles() uint64 { return 0 }

@@ -1,5 +1,5 @@
-// Package config makes of flags, environment, file and secrets the configurations of the packages that the
-// program consists of.
+// Package config turns flags, environment variables, the configuration file and secrets into the configurations
+// of the program's packages.
 //
 //	r := config.NewReader(environ, stores.Known())
 //	parser, err := kong.New(&line, r.Options()...)
@@ -8,19 +8,19 @@
 //	c, err := r.Serve(&line.Settings)
 //
 // A field in settings.go gives a setting its flag, its name in the environment, its key in the file, its
-// default and its help. Flags beat the environment, the environment beats the file, the file beats the
-// defaults. A text is read once, into the type that uses it. Every mistake is reported in one go, each with
-// its fix, and what is accepted is in force: a name in another spelling is refused.
+// default and its help. A flag overrides the environment, the environment overrides the file, and the file
+// overrides the default. A text is converted once, to the type that uses it. All mistakes are reported
+// together, each with its fix. What is accepted takes effect: a name in another spelling is refused.
 //
 // # Secrets
 //
-// Secrets are no flags, because other users of the machine can read the process list. They come from the
+// Secrets cannot be flags, because other users of the machine can read the process list. They come from the
 // environment, from files that flags name, or from the configuration file. Files that others can change are
 // refused.
 //
 // # Accounts
 //
-// The secrets outside of "accounts:" are those of the account "default". Others are named in the file:
+// The secrets outside of "accounts:" belong to the account "default". The file names the others:
 //
 //	client-id-file: /run/secrets/client-id
 //	client-secret-file: /run/secrets/client-secret
@@ -50,26 +50,28 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Config is what one run of the program is made of. A command fills in the parts that it uses.
+// Config is the configuration of one run of the program. Each command fills in the parts that it uses.
 type Config struct {
 	Listen []Place
-	// AllowUnauthenticated lets listeners beyond loopback do without client keys.
+	// AllowUnauthenticated allows listeners beyond loopback without client keys.
 	AllowUnauthenticated bool
 	Admin                *listen.Address // nil for none
-	// AdminSocket is the path of the admin socket, or "none". Empty means a place by default.
+	// AdminSocket is the path of the admin socket, or "none". Empty means the default path.
 	AdminSocket string
-	// AdminKeyFile is where the admin key is. Empty means the state directory.
+	// AdminKeyFile is the file with the admin key. Empty means admin-key in the state directory.
 	AdminKeyFile string
 	Certificate  *listen.Certificate
 	Upstream     Upstream
 	Store        stores.Spec
 	storeNeeds   stores.Options // what configuration gives of them; see StoreOptions
 	Login        Login
-	// Tokens lacks what is made at the start: the store, the transport, the probe and the observer.
+	// Tokens is complete except for what is made at the start: the store, the transport, the probe and the
+	// observer.
 	Tokens tokens.Config
-	// ProbePath is asked with a refused token. Empty turns the probe off.
+	// ProbePath is the path to which a refused token is sent as a test. Empty turns this probe off.
 	ProbePath string
-	// Proxy lacks what is made at the start: the token source, the transport, the log and the observer.
+	// Proxy is complete except for what is made at the start: the token source, the transport, the log and the
+	// observer.
 	Proxy proxy.Config
 	// MaxConnections is how many connections the proxied port may have at once, if files and memory allow.
 	MaxConnections int
@@ -80,9 +82,9 @@ type Config struct {
 	LogLevel              logrus.Level
 	LogFormat             string // "text" or "json"
 	Pprof                 bool
-	// Secrets are all secret values, for the log to know what it must never show.
+	// Secrets are all secret values, which the log must never show.
 	Secrets []tokens.Secret
-	// Warnings are for a person to look at, each with its hint. They do not stop the program.
+	// Warnings are problems that do not stop the program, each with its hint.
 	Warnings []error
 }
 
@@ -92,11 +94,11 @@ type Login struct {
 	Scope       string
 }
 
-// DefaultAdminPort is that of --admin-listen.
+// DefaultAdminPort is the default port of --admin-listen.
 const DefaultAdminPort = 8081
 
-// Redirect returns the redirect URL that must be registered at PandaDoc: as configured, or that of an admin
-// listener on the port.
+// Redirect returns the redirect URL that must be registered at PandaDoc: the configured one, or that of an
+// admin listener on adminPort.
 func (l Login) Redirect(adminPort int) *url.URL {
 	if l.RedirectURL != nil {
 		return l.RedirectURL
@@ -104,7 +106,7 @@ func (l Login) Redirect(adminPort int) *url.URL {
 	return &url.URL{Scheme: "http", Host: net.JoinHostPort("localhost", strconv.Itoa(adminPort)), Path: "/oauth2/callback"}
 }
 
-// AdminPort returns the port of the admin listener as far as the configuration decides it.
+// AdminPort returns the port of the admin listener, as far as the configuration determines it.
 func (c *Config) AdminPort() int {
 	if c.Admin != nil && c.Admin.Port != 0 {
 		return int(c.Admin.Port)
@@ -112,13 +114,13 @@ func (c *Config) AdminPort() int {
 	return DefaultAdminPort
 }
 
-// ClientLooksExchanged reports whether the client id has the length that PandaDoc gives to secrets, 40 hex
-// digits, and the secret that of ids, 20.
+// ClientLooksExchanged reports whether client id and secret seem to be swapped: at PandaDoc, a secret has 40
+// hex digits and an id 20.
 func (c *Config) ClientLooksExchanged() bool {
 	return len(c.Tokens.Endpoint.ClientID) == 40 && len(c.Tokens.Endpoint.ClientSecret.Reveal()) == 20
 }
 
-// CallerHeaders are the header fields that clients must send.
+// CallerHeaders returns the header fields that clients must send.
 func (c *Config) CallerHeaders() (names []string) {
 	if len(c.Proxy.ClientKeys) > 0 {
 		names = append(names, proxy.KeyHeader)
@@ -129,8 +131,8 @@ func (c *Config) CallerHeaders() (names []string) {
 	return names
 }
 
-// AsksForAuthentication reports whether the proxied port lets nobody in without proof: a client key, a required
-// header, or the right to open a unix socket. The admin listener must then ask for no less.
+// AsksForAuthentication reports whether every way to the proxied port requires authentication: a client key, a
+// required header, or the right to open a Unix socket. The admin listener must then require authentication too.
 func (c *Config) AsksForAuthentication() bool {
 	onlySockets := len(c.Listen) > 0
 	for _, l := range c.Listen {
@@ -139,7 +141,7 @@ func (c *Config) AsksForAuthentication() bool {
 	return onlySockets || len(c.CallerHeaders()) > 0 || !c.Proxy.RequireHeader.Value.IsZero() || c.AdminKeyFile != ""
 }
 
-// checker fills a Config and collects what is wrong with the settings.
+// checker fills in a Config and collects the mistakes in the settings.
 type checker struct {
 	*Reader
 	Config
@@ -147,7 +149,7 @@ type checker struct {
 	files *secretFiles // see secrets
 }
 
-// checker returns one that already knows the mistakes of the single settings.
+// checker returns a checker that already has the mistakes in single settings.
 func (r *Reader) checker() *checker {
 	return &checker{
 		Reader: r, errs: r.errs,
@@ -155,7 +157,8 @@ func (r *Reader) checker() *checker {
 	}
 }
 
-// fail notes a mistake in a setting, named as it was written: as a flag, a variable or a line of the file.
+// fail adds a mistake in a setting. The message names the setting as the user wrote it: as a flag, a variable
+// or a line of the file.
 func (c *checker) fail(flag, what, fix string) {
 	c.errs = append(c.errs, problem.Mistake(c.source(flag)+": "+what, fix))
 }
@@ -169,7 +172,7 @@ func (c *checker) done() (*Config, error) {
 	return &c.Config, errors.Join(c.errs...)
 }
 
-// Serve checks what serve takes. The Config is usable as far as it goes also if there are mistakes.
+// Serve checks the settings of serve. If there are mistakes, the other parts of the Config can still be used.
 func (r *Reader) Serve(s *Settings) (*Config, error) {
 	c := r.checker()
 	c.secrets(&s.SecretSettings)
@@ -185,7 +188,7 @@ func (r *Reader) Serve(s *Settings) (*Config, error) {
 	return c.done()
 }
 
-// Accounts checks what the commands take that look after accounts.
+// Accounts checks the settings of the commands that manage accounts.
 func (r *Reader) Accounts(s *AccountSettings) (*Config, error) {
 	c := r.checker()
 	c.secrets(&s.SecretSettings)
@@ -197,7 +200,7 @@ func (r *Reader) Accounts(s *AccountSettings) (*Config, error) {
 	return c.done()
 }
 
-// RunningProxy checks what the commands take that only ask a running proxy.
+// RunningProxy checks the settings of the commands that only talk to a running proxy.
 func (r *Reader) RunningProxy(s *ProxySettings) (*Config, error) {
 	c := r.checker()
 	c.admin(&s.AdminSettings)
@@ -207,7 +210,7 @@ func (r *Reader) RunningProxy(s *ProxySettings) (*Config, error) {
 	return c.done()
 }
 
-// Sandbox checks what the sandbox takes. Client keys of the file are in force, its other secrets are not.
+// Sandbox checks the settings of the sandbox. The client keys of the file are used, its other secrets are not.
 func (r *Reader) Sandbox(s *SandboxSettings) (*Config, error) {
 	c := r.checker()
 	c.readClientKeys()
@@ -222,8 +225,8 @@ func (r *Reader) Sandbox(s *SandboxSettings) (*Config, error) {
 	return c.done()
 }
 
-// ignoreReal warns that what belongs to a real account is not used, for those who have it in their
-// environment all the time. The names are shown, never the values.
+// ignoreReal warns that settings of a real account are ignored, because some people always have them in their
+// environment. It shows the names, never the values.
 func (c *checker) ignoreReal() {
 	var found []string
 	for _, name := range []string{
@@ -253,7 +256,7 @@ func (c *checker) tokens(s *TokenSettings) {
 	}
 }
 
-// positive reports a duration of zero, unless its text could not be read at all.
+// positive adds a mistake if a duration is zero, unless its text was already refused.
 func (c *checker) positive(flag string, d time.Duration, what, example string) {
 	if d == 0 && c.mistakes[flag] == nil {
 		c.fail(flag, what, "give more than 0s, like "+example)

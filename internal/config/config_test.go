@@ -120,7 +120,7 @@ func TestFixesAreNamedForEveryMistake(t *testing.T) {
 		{"fatal is no level", []string{"--log-level=fatal"}, "--log-level: "},
 		{"unknown format", []string{"--log-format=xml"}, "--log-format: "},
 		{"unknown store", []string{"--store=etcd:x"}, "--store: etcd: is not a store"},
-		{"no kind of store", []string{"--store=/var/lib"}, "names no kind of store"},
+		{"no kind of store", []string{"--store=/var/lib"}, "does not name a kind of store"},
 		{"directory of a memory store", []string{"--store=memory:x"}, "memory: takes nothing"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestSecretsOfOneLayerExcludeEachOther(t *testing.T) {
 		{"key and token", []string{"PANDADOC_REFRESH_TOKEN=v", "PANDADOC_API_KEY=k"}, "", nil, "v", "has an API key and a token"},
 		{"id without secret", []string{"PANDADOC_CLIENT_ID=i"}, "", nil, "", "there is a client id but no client secret"},
 		{"secret without id", []string{"PANDADOC_CLIENT_SECRET=s"}, "", nil, "", "there is a client secret but no client id"},
-		{"line break inside", []string{"PANDADOC_REFRESH_TOKEN=a\nb"}, "", nil, "", "PANDADOC_REFRESH_TOKEN: the secret holds a space, a line break"},
+		{"line break inside", []string{"PANDADOC_REFRESH_TOKEN=a\nb"}, "", nil, "", "PANDADOC_REFRESH_TOKEN: the secret contains a space, a line break"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			write(t, config, row.file)

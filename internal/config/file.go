@@ -15,8 +15,8 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// file is a YAML file with settings, as texts: the file must be able to say "30s" and 64KiB and true without
-// caring how YAML types them.
+// file is a YAML file with settings. All values are texts, so that users can write 30s, 64KiB and true without
+// thinking about YAML's types.
 type file struct {
 	path string
 	// readable means that other users can read the file.
@@ -28,7 +28,7 @@ type file struct {
 	errs    []error
 }
 
-// entry is what the file says for one key.
+// entry is the value of one key in the file.
 type entry struct {
 	values []string
 	list   bool   // written as a list
@@ -48,11 +48,11 @@ const (
 	clientKeysKey = "client-keys"
 )
 
-// namedKeys are the settings of the file that hold names, and what can be said of each of these.
+// namedKeys are the settings in the file that contain names, with the keys that are allowed below a name.
 var namedKeys = map[string]struct {
 	keys []string
-	of   string // what a name stands for
-	try  string // an example of what can be said
+	of   string // what a name means
+	try  string // an example of a key below a name
 }{
 	accountsKey: {
 		[]string{"refresh-token", "refresh-token-file", "access-token", "access-token-file", "api-key", "api-key-file"},
@@ -83,15 +83,15 @@ func readFile(source, path string) (*file, error) {
 	return r, r.readDocuments(tree.Docs)
 }
 
-// plainYAML takes out what makes good settings bad YAML: the byte order mark that some editors put first,
-// and the colon at the end of a store's name, as in "store: memory:".
+// plainYAML corrects correct settings that are not valid YAML: it removes the byte order mark that some editors
+// write, and quotes a store whose name ends with a colon, as in "store: memory:".
 func plainYAML(data []byte) []byte {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	return regexp.MustCompile(`(?m)^([\w-]+:[ \t]+)([a-z]+:)([ \t]*(?:#.*)?\r?)$`).ReplaceAll(data, []byte(`$1"$2"$3`))
 }
 
-// syntaxError names the place and the kind. The parser's own text quotes the lines around, which may
-// hold secrets.
+// syntaxError returns an error with the place and the kind. The parser's own message quotes the lines around
+// it, which may contain secrets.
 func (f *file) syntaxError(err error) error {
 	var syntax yaml.Error
 	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
@@ -111,7 +111,7 @@ func (f *file) readDocuments(docs []*ast.DocumentNode) error {
 	}
 	entries, ok := mapping(docs[0].Body)
 	if !ok {
-		return problem.Mistake(f.path+": not a list of settings", "write one setting a line, like listen: localhost:8080")
+		return problem.Mistake(f.path+": not a list of settings", "write one setting per line, like listen: localhost:8080")
 	}
 	for _, e := range entries {
 		key := keyOf(e)
@@ -184,7 +184,7 @@ func (f *file) read(key string, node *ast.MappingValueNode) entry {
 	return e
 }
 
-// scalar returns the text of a node as it was written, without quotes.
+// scalar returns the text of a node as the user wrote it, without quotes.
 func scalar(n ast.Node) (string, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -197,7 +197,7 @@ func scalar(n ast.Node) (string, bool) {
 	return "", false
 }
 
-// mapping returns the entries of a mapping; the parser gives one with a single entry another type.
+// mapping returns the entries of a mapping. In the parser, a mapping with a single entry has another type.
 func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -210,7 +210,7 @@ func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
 
 func keyOf(n *ast.MappingValueNode) string { return n.Key.GetToken().Value }
 
-// entry returns what the file says for a key. It may be called on nil.
+// entry returns the value of a key in the file. f may be nil.
 func (f *file) entry(key string) (entry, bool) {
 	if f == nil {
 		return entry{}, false
@@ -219,14 +219,14 @@ func (f *file) entry(key string) (entry, bool) {
 	return e, ok
 }
 
-// where returns the place of a key, or "". It may be called on nil.
+// where returns the place of a key, or "". f may be nil.
 func (f *file) where(key string) string {
 	e, _ := f.entry(key)
 	return e.where
 }
 
-// checkKeys reports every key that is not one of names to the letter, with the right name where it can be
-// guessed. It may be called on nil.
+// checkKeys returns an error for every key that is not exactly one of names, with the right name if it can be
+// guessed. f may be nil.
 func (f *file) checkKeys(names []string) []error {
 	if f == nil {
 		return nil
@@ -242,7 +242,7 @@ func (f *file) checkKeys(names []string) []error {
 			if name, ok := Nearest(settingOf(key), append(names, accountsKey, clientKeysKey)); ok {
 				errs = append(errs, problem.Mistake(e.where+": unknown name", "write "+name+":"))
 			} else {
-				errs = append(errs, problem.Mistake(e.where+": unknown name", "\""+problem.Program+" serve --help\" lists the names, without the dashes in front"))
+				errs = append(errs, problem.Mistake(e.where+": unknown name", "\""+problem.Program+" serve --help\" lists the names; leave out the leading dashes"))
 			}
 		}
 	}

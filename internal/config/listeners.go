@@ -15,7 +15,7 @@ import (
 // noListener turns the admin listener off.
 const noListener = "none"
 
-// Place is an address of the proxied port, which may be for one account only.
+// Place is an address of the proxied port, perhaps for one account only.
 type Place struct {
 	listen.Address
 	Account string // empty: the request chooses
@@ -43,7 +43,7 @@ func (c *Config) Addresses() (all []listen.Address) {
 	return all
 }
 
-// listen needs to know whether clients are asked for keys.
+// listen reads the addresses. It must run after the client keys were read.
 func (c *checker) listen(s *ListenSettings) {
 	for _, text := range s.Listen {
 		p, err := parsePlace(text)
@@ -68,11 +68,11 @@ func (c *checker) listen(s *ListenSettings) {
 	c.certificate(s)
 }
 
-// guard asks the proxy itself what it can work with.
+// guard checks the settings of the guard with the functions of package proxy.
 func (c *checker) guard(s *ListenSettings) {
 	for _, host := range s.AllowHost {
 		if _, err := proxy.NewGuard(proxy.GuardConfig{AllowHosts: []string{host}}); err != nil {
-			c.fail("allow-host", err.Error(), "write the name alone, like proxy.example.com, or with a port")
+			c.fail("allow-host", err.Error(), "write only the name, like proxy.example.com, or the name with a port")
 		}
 	}
 	for _, origin := range s.AllowOrigin {
@@ -126,7 +126,7 @@ func (c *checker) certificate(s *ListenSettings) {
 	}
 }
 
-// admin leaves Admin nil if there is to be no admin listener.
+// admin reads the address of the admin listener. Admin stays nil if there is none.
 func (c *checker) admin(s *AdminSettings) {
 	c.AdminSocket = s.AdminSocket
 	if s.AdminSocket != "" && s.AdminSocket != noListener {
@@ -145,8 +145,8 @@ func (c *checker) admin(s *AdminSettings) {
 	c.Admin = &a
 }
 
-// listeners refuses addresses that get in each other's way, and an upstream that is one of our own
-// listeners: every request would come back for ever.
+// listeners refuses addresses that conflict with each other, and an upstream that is one of our own listeners,
+// which would be an endless loop.
 func (c *checker) listeners() {
 	all := c.Addresses()
 	if admin := c.Admin; admin != nil {
@@ -169,11 +169,11 @@ func (c *checker) listeners() {
 	}
 }
 
-// dialled returns where a connection for u is opened, as far as the settings say.
+// dialled returns the address to which a connection for u is opened, as far as the settings determine it.
 func (c *checker) dialled(u *url.URL) (host, port string) {
 	host, port = u.Hostname(), listen.PortOf(u)
 	if to := c.Upstream.ConnectTo[net.JoinHostPort(host, port)]; to != "" {
-		host, port, _ = net.SplitHostPort(to) // which was checked
+		host, port, _ = net.SplitHostPort(to) // to was checked before
 	}
 	return host, port
 }

@@ -9,20 +9,20 @@ import (
 
 const envPrefix = "PANDADOC_"
 
-// envName returns the name in the environment of a setting. A setting has one name for flags and file, and
-// this is the only other one that is accepted.
+// envName returns the environment variable of a setting. A setting has one name as a flag and in the file; the
+// variable is the only other name that is accepted.
 func envName(setting string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 }
 
-// settingOf returns the setting that a name may have been meant for, whatever its spelling.
+// settingOf returns the setting that a name in another spelling probably means.
 func settingOf(name string) string {
 	name = strings.ToLower(strings.TrimLeft(strings.TrimPrefix(name, envPrefix), "-"))
 	return strings.NewReplacer("_", "-", " ", "-").Replace(name)
 }
 
-// settingNames lists what the file may hold: the settings of serve and of the command that runs, so that one
-// file serves all commands, and the secrets that are no flags.
+// settingNames lists the names that are allowed in the file: the settings of serve and of the selected command,
+// so that one file works for all commands, and the secrets that cannot be flags.
 func settingNames(app *kong.Application, selected *kong.Node) []string {
 	var names []string
 	for _, node := range app.Children {
@@ -37,7 +37,7 @@ func settingNames(app *kong.Application, selected *kong.Node) []string {
 	return append(names, secretNames[:]...)
 }
 
-// flagNames lists the flags of all commands: in the environment, they may be for another one.
+// flagNames lists the flags of all commands, because a variable may be meant for another command.
 func flagNames(app *kong.Application) []string {
 	var names []string
 	for _, node := range app.Children {
@@ -50,7 +50,7 @@ func flagNames(app *kong.Application) []string {
 	return names
 }
 
-// Variables lists the variables in the environment that mean something to some command.
+// Variables lists the environment variables that any command uses.
 func Variables(app *kong.Application) []string {
 	var all []string
 	for _, name := range append(flagNames(app), secretNames[:]...) {
@@ -60,7 +60,7 @@ func Variables(app *kong.Application) []string {
 	return slices.Compact(all)
 }
 
-// Nearest returns the known name that a mistyped one was probably meant to be.
+// Nearest returns the known name that a mistyped name probably means.
 func Nearest(name string, known []string) (string, bool) {
 	if slices.Contains(known, name) {
 		return name, true
@@ -74,7 +74,7 @@ func Nearest(name string, known []string) (string, bool) {
 	return best, best != ""
 }
 
-// distance counts the letters to insert, remove or replace on the way from a to b.
+// distance returns how many letters must be inserted, removed or replaced to get from a to b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -12,7 +12,7 @@ import (
 	"pandadoc-auth-proxy/internal/stores"
 )
 
-// Lookup returns the value of a variable, as os.Getenv does, of an environment that was handed over.
+// Lookup returns the value of a variable in environ, as os.Getenv does for the process's environment.
 func Lookup(environ []string, name string) string {
 	for _, entry := range environ {
 		if key, value, _ := strings.Cut(entry, "="); key == name {
@@ -22,7 +22,7 @@ func Lookup(environ []string, name string) string {
 	return ""
 }
 
-// StoreOptions is what the store may need besides its URL.
+// StoreOptions returns what the store may need besides its URL.
 func (c *Config) StoreOptions(environ []string, warn func(string)) stores.Options {
 	o := c.storeNeeds
 	o.StateDir = func() (string, error) { return StateDir(environ) }
@@ -31,8 +31,8 @@ func (c *Config) StoreOptions(environ []string, warn func(string)) stores.Option
 	return o
 }
 
-// SocketDirs returns where an admin socket may lie, the best place first: in the user's runtime, state and
-// temporary directory, each time in a directory of ours.
+// SocketDirs returns the directories for an admin socket, the best one first: directories of ours in the user's
+// runtime, state and temporary directory.
 func SocketDirs(environ []string) (dirs []string) {
 	if dir := Lookup(environ, "XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
 		dirs = append(dirs, filepath.Join(dir, problem.Program))
@@ -47,13 +47,14 @@ func SocketDirs(environ []string) (dirs []string) {
 	return append(dirs, filepath.Join(temporary, fmt.Sprintf("%s-%d", problem.Program, os.Geteuid())))
 }
 
-// StateDir returns the program's directory for what must outlive it and is no configuration.
+// StateDir returns the program's state directory: for files that are kept when it ends and are no
+// configuration.
 func StateDir(environ []string) (string, error) {
 	base, err := stateHome(runtime.GOOS, func(name string) string { return Lookup(environ, name) })
 	return filepath.Join(base, problem.Program), err
 }
 
-// AdminKeyPath returns the file of the admin key: the one that is configured, or that of the state directory.
+// AdminKeyPath returns the file of the admin key: the configured one, or that in the state directory.
 func (c *Config) AdminKeyPath(environ []string) (string, error) {
 	if c.AdminKeyFile != "" {
 		return c.AdminKeyFile, nil
@@ -62,7 +63,7 @@ func (c *Config) AdminKeyPath(environ []string) (string, error) {
 	return filepath.Join(dir, "admin-key"), err
 }
 
-// emergencyDirs are the places for tokens that the store did not take, the best one first.
+// emergencyDirs returns the directories for tokens that the store could not save, the best one first.
 func emergencyDirs(environ []string, tempDir string) (dirs []string) {
 	if dir, err := StateDir(environ); err == nil {
 		dirs = append(dirs, dir)

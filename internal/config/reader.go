@@ -11,9 +11,8 @@ import (
 	"pandadoc-auth-proxy/internal/stores"
 )
 
-// Reader reads the settings of one run. It answers kong for every flag that the command line did not give:
-// from the environment, else from the file. (kong's own reading of the environment would be weaker than a
-// resolver for the file.)
+// Reader reads the settings of one run. For every flag that is not on the command line, it gives kong the value
+// from the environment, else from the file. (If kong read the environment itself, the file would override it.)
 type Reader struct {
 	environ []string
 	env     map[string]string // the PANDADOC_ part of the environment
@@ -28,7 +27,7 @@ type Reader struct {
 	warnings []error
 }
 
-// NewReader returns a Reader of an environment, as os.Environ gives it, that knows the stores of a table.
+// NewReader returns a Reader for an environment, as from os.Environ, and a table of stores.
 func NewReader(environ []string, table stores.Table) *Reader {
 	r := &Reader{
 		environ: environ, env: map[string]string{}, stores: table,
@@ -47,8 +46,8 @@ func (r *Reader) Options() []kong.Option {
 	return append(r.mappers(), kong.Resolvers(r), kong.Vars{"stores": r.stores.Help()})
 }
 
-// Parsed must be called with what kong has parsed, before the settings are checked: it looks at every
-// setting by itself, and at names that mean nothing, so that one run shows all mistakes.
+// Parsed must be called with kong's result before the settings are checked. It collects the mistakes in single
+// settings and the unknown names, so that one run shows all mistakes.
 func (r *Reader) Parsed(command *kong.Context) {
 	for _, p := range command.Path {
 		if p.Flag != nil && !p.Resolved {
@@ -63,7 +62,7 @@ func (r *Reader) Parsed(command *kong.Context) {
 	r.checkNames(command)
 }
 
-// Mistakes are those of single settings, for commands that check nothing else.
+// Mistakes returns the mistakes in single settings, for commands that check nothing else.
 func (r *Reader) Mistakes() []error { return slices.Clone(r.errs) }
 
 // Validate implements kong.Resolver.
@@ -78,7 +77,7 @@ func (r *Reader) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	if value := r.fromEnv(flag); value != nil {
 		return value, nil
 	}
-	_, named := namedKeys[flag.Name] // accounts: of the file are no number of them
+	_, named := namedKeys[flag.Name] // "accounts:" in the file is not the flag --accounts, a number
 	if entry, ok := r.file.entry(flag.Name); ok && !named {
 		return r.fromFile(flag, entry), nil
 	}
@@ -127,7 +126,7 @@ func (r *Reader) fromFile(flag *kong.Flag, e entry) any {
 	return nil
 }
 
-// list returns values in the form that kong's decoders take without splitting them.
+// list returns values in a form that kong's decoders do not split.
 func list(values []string) []any {
 	items := make([]any, len(values))
 	for i, s := range values {
@@ -136,7 +135,7 @@ func list(values []string) []any {
 	return items
 }
 
-// load reads the file, once, when the command is known.
+// load reads the file once, as soon as the command is known.
 func (r *Reader) load(ctx *kong.Context) {
 	if r.loaded {
 		return
@@ -160,7 +159,7 @@ func (r *Reader) load(ctx *kong.Context) {
 	}
 }
 
-// IsSet reports whether somebody gave a value for a setting, anywhere.
+// IsSet reports whether the user gave a value for a setting, in any way.
 func (r *Reader) IsSet(setting string) bool { return r.given[setting] || r.sources[setting] != "" }
 
 // source returns where the value of a setting was written, for messages about it.
@@ -177,9 +176,8 @@ func (r *Reader) inFile(setting string) bool {
 	return ok && r.sources[setting] == e.where
 }
 
-// checkNames reports what is set but means nothing: an error for the file, whose author we are talking to,
-// and a warning for the environment, where Kubernetes puts the addresses of every service whose name begins
-// with pandadoc.
+// checkNames reports unknown names. In the file they are errors. In the environment they are warnings, because
+// Kubernetes sets variables for every service whose name begins with pandadoc.
 func (r *Reader) checkNames(command *kong.Context) {
 	names := settingNames(command.Model, command.Selected())
 	r.errs = append(r.errs, r.file.checkKeys(names)...)
@@ -201,5 +199,5 @@ func (r *Reader) checkNames(command *kong.Context) {
 	if name, ok := Nearest(settingOf(unknown[0]), names); ok {
 		fix = fmt.Sprintf("did you mean %s? %s", envName(name), fix)
 	}
-	r.warnings = append(r.warnings, problem.Mistake("these variables in the environment are no settings and are ignored: "+strings.Join(unknown, " "), fix))
+	r.warnings = append(r.warnings, problem.Mistake("these environment variables are not settings and are ignored: "+strings.Join(unknown, " "), fix))
 }

@@ -7,10 +7,10 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// secretFiles are the secrets that stand in files of their own. They are read again when their files have
-// changed, also where a symbolic link on the way was turned, as Kubernetes does.
+// secretFiles are the secrets that have files of their own. They are read again when their files change, also
+// if a symbolic link in the path changes, as in Kubernetes.
 type secretFiles struct {
-	clientSecret *secretFile            // nil if it does not stand in a file
+	clientSecret *secretFile            // nil if it has no file
 	keys         map[string]*secretFile // API keys, by account
 }
 
@@ -31,8 +31,8 @@ type secretFile struct {
 	value tokens.Secret
 }
 
-// current returns the secret as it is now. A file that cannot be read, half replaced perhaps, or that others
-// can write to, leaves the former one in use. It may be called on nil, which has the empty secret.
+// current returns the current secret. If the file cannot be read, perhaps because it is just being replaced, or
+// if others can write to it, the old secret stays in use. If f is nil, the secret is empty.
 func (f *secretFile) current() tokens.Secret {
 	if f == nil {
 		return tokens.Secret{}

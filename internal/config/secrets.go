@@ -20,14 +20,15 @@ import (
 var secretNames = [...]string{"client-id", "client-secret", "refresh-token", "access-token", "api-key"}
 
 const (
-	// maxSecretFile bounds a file with a secret. Real ones have less than a hundred bytes; more is
-	// another file, or a device that never ends.
+	// maxSecretFile is the largest file with a secret, in bytes. Real ones have less than a hundred; a larger
+	// one is a wrong file, or a device that never ends.
 	maxSecretFile = 64 << 10
-	// minClientKey is the least length of a client key: a shorter one can be guessed by trying.
+	// minClientKey is the minimum length of a client key: a shorter one can be guessed by trying.
 	minClientKey = 16
 )
 
-// secrets reads the secrets of the environment, of the files that flags name, and of the file.
+// secrets reads the secrets from the environment, from the files that flags name, and from the configuration
+// file.
 func (c *checker) secrets(s *SecretSettings) {
 	before := len(c.errs)
 	c.files = &secretFiles{keys: map[string]*secretFile{}}
@@ -46,14 +47,14 @@ func (c *checker) secrets(s *SecretSettings) {
 		RefreshToken: values["refresh-token"], AccessToken: values["access-token"], APIKey: values["api-key"],
 	})
 	c.readClientKeys()
-	if len(c.errs) == before { // else one of the two may be missing only because it could not be read
+	if len(c.errs) == before { // otherwise one of the two may be missing only because it could not be read
 		c.checkClient()
 	}
 	c.checkFile()
 }
 
-// secret resolves one secret: the value and the file of one layer exclude each other, and what the
-// command line and the environment say beats the configuration file.
+// secret reads one secret. A value and a file for it in the same place are a mistake. The command line and the
+// environment override the configuration file.
 func (c *checker) secret(name, path string) tokens.Secret {
 	pathSource, pathInFile := c.source(name+"-file"), c.inFile(name+"-file")
 	value := c.env[envName(name)]
@@ -128,12 +129,13 @@ func (c *checker) readPrivate(source, path string) ([]byte, error) {
 	return data, nil
 }
 
-// clean refuses what no credential holds and what would break a header, without showing it.
+// clean refuses a text with characters that no credential has or that would break a header. The error does not
+// show the text.
 func (c *checker) clean(source, text string) tokens.Secret {
 	const fix = "copy it again, alone, without quotes and without Bearer or API-Key in front"
 	const quotes = "\"'`"
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		c.errs = append(c.errs, problem.Mistake(source+": the secret holds a space, a line break or another character that no secret has", fix))
+		c.errs = append(c.errs, problem.Mistake(source+": the secret contains a space, a line break or another character that no secret has", fix))
 		return tokens.Secret{}
 	}
 	if strings.Trim(text, quotes) != text {
@@ -145,7 +147,7 @@ func (c *checker) clean(source, text string) tokens.Secret {
 	return secret
 }
 
-// readAccounts reads what stands below "accounts:" in the file. own is what stands outside.
+// readAccounts reads the part below "accounts:" in the file. own is the account outside of it.
 func (c *checker) readAccounts(own tokens.AccountConfig) {
 	all := map[string]tokens.AccountConfig{}
 	for _, a := range c.namedEntries(accountsKey) {
@@ -172,7 +174,7 @@ func (c *checker) readAccounts(own tokens.AccountConfig) {
 	c.errs = append(c.errs, tokens.CheckAccounts(all)...)
 }
 
-// readClientKeys reads what stands below "client-keys:" in the file.
+// readClientKeys reads the part below "client-keys:" in the file.
 func (c *checker) readClientKeys() {
 	var all []proxy.ClientKey
 	for _, e := range c.namedEntries(clientKeysKey) {
@@ -189,7 +191,7 @@ func (c *checker) readClientKeys() {
 		}
 	}
 	for _, err := range problem.Each(proxy.CheckClientKeys(all)) {
-		c.errs = append(c.errs, problem.WithHint(err, "give every client a key of its own, and an account that exists or none"))
+		c.errs = append(c.errs, problem.WithHint(err, "give every client its own key, and either an existing account or none"))
 	}
 	c.Proxy.ClientKeys = all
 }
@@ -216,7 +218,7 @@ func (c *checker) within(a namedEntry, name string) tokens.Secret {
 	return tokens.Secret{}
 }
 
-// checkClient looks at what fits together.
+// checkClient checks that client id and client secret are consistent.
 func (c *checker) checkClient() {
 	id, secret := c.Tokens.Endpoint.ClientID, c.Tokens.Endpoint.ClientSecret
 	switch {
@@ -258,8 +260,8 @@ func (c *checker) warnReadable(what, path string) {
 	c.warn(fmt.Sprintf("%s: other users of this machine can read %s", what, path), "run: chmod o-r "+path)
 }
 
-// openPrivate opens a file that holds settings or secrets. One that other users can change is refused: they
-// would decide where the tokens go. Only regular files have a mode that means this.
+// openPrivate opens a file with settings or secrets. It refuses a file that other users can change, because
+// they could decide where the tokens go. Only the mode of a regular file tells this.
 func openPrivate(source, path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -273,14 +275,14 @@ func openPrivate(source, path string) (*os.File, error) {
 	return f, nil
 }
 
-// readableByOthers reports whether users outside of the file's group can read it.
+// readableByOthers reports whether users outside the file's group can read it.
 func readableByOthers(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows"
 }
 
-// SpentSeed returns a warning if a refresh token of the configuration would be spent for a pair that the store
-// does not keep, else nil.
+// SpentSeed returns a warning if a refresh token of the configuration would be used up for a pair that the
+// store does not keep, else nil.
 func (c *Config) SpentSeed(store stores.Store) error {
 	for _, a := range c.Tokens.Accounts {
 		if !a.RefreshToken.IsZero() && !store.Persistent {

@@ -4,16 +4,16 @@ import (
 	"time"
 )
 
-// Settings are fields with kong's tags: one field gives the flag, its default, its help, the name in the
-// environment (PANDADOC_ and the flag's name in capitals) and the key in the file. mappers reads each text
-// into the type that uses it.
+// Settings are struct fields with kong's tags. One field defines the flag, its default, its help, the
+// environment variable (PANDADOC_ and the flag's name in capitals) and the key in the file. mappers converts
+// each text to the type that uses it.
 //
-// Tags of our own: `empty` marks a setting for which an empty text is a value. `narrows` marks one that
-// limits what clients may do: an empty one would mean "everything" and is refused, also in the environment,
-// where an empty variable otherwise counts as not set, as compose files and charts make such variables.
-// `lines` marks a list that the environment separates by line breaks instead of spaces.
+// Tags of our own: `empty` marks a setting that may be empty. `narrows` marks a setting that limits what
+// clients may do. If it is empty it would mean "everything", so it is refused, also in the environment. Other
+// empty variables count as not set, because compose files and charts make such variables. `lines` marks a list
+// that the environment separates by line breaks instead of spaces.
 
-// Settings are what serve takes.
+// Settings are the settings of serve.
 type Settings struct {
 	FileSettings     `embed:"" group:"Configuration"`
 	ListenSettings   `embed:"" group:"Listening"`
@@ -27,7 +27,7 @@ type Settings struct {
 	LogSettings      `embed:"" group:"Log"`
 }
 
-// AccountSettings are what the commands take that look after accounts.
+// AccountSettings are the settings of the commands that manage accounts.
 type AccountSettings struct {
 	FileSettings     `embed:"" group:"Configuration"`
 	AdminSettings    `embed:"" group:"Listening"`
@@ -37,14 +37,14 @@ type AccountSettings struct {
 	LoginSettings    `embed:"" group:"Signing in"`
 }
 
-// ProxySettings are what the commands take that only ask a running proxy.
+// ProxySettings are the settings of the commands that only talk to a running proxy.
 type ProxySettings struct {
 	FileSettings  `embed:"" group:"Configuration"`
 	AdminSettings `embed:"" group:"Listening"`
 }
 
-// SandboxSettings are what the sandbox takes: no upstream, no store and no secrets, because the sandbox must
-// not come near a real account.
+// SandboxSettings are the settings of the sandbox: no upstream, no store and no secrets, because the sandbox
+// must not come near a real account.
 type SandboxSettings struct {
 	FileSettings    `embed:"" group:"Configuration"`
 	ListenSettings  `embed:"" group:"Listening"`
@@ -60,7 +60,7 @@ type FileSettings struct {
 	Config string `placeholder:"FILE" help:"YAML file with settings. Their names are those of the flags, without the leading dashes. Unknown names are an error."`
 }
 
-// ListenSettings say where clients connect and who they may be.
+// ListenSettings are the addresses for clients, and which clients are allowed.
 type ListenSettings struct {
 	Listen               []string `sep:"none" default:"localhost:8080" placeholder:"ADDRESS" help:"Where to listen: HOST:PORT or unix:/PATH, or NAME=HOST:PORT for one account only. localhost means 127.0.0.1 and ::1, port 0 means any free port. May be repeated (in the environment: separated by spaces)."`
 	TLSCert              string   `name:"tls-cert" placeholder:"FILE" help:"Serve https with the certificate chain in this PEM file, which is read again when it changes. Not on unix sockets."`
@@ -74,13 +74,13 @@ type ListenSettings struct {
 	ReadOnly             bool     `default:"false" narrows:"" help:"Forward GET, HEAD and OPTIONS only."`
 }
 
-// AdminSettings say where the admin listener is.
+// AdminSettings are the addresses of the admin listener.
 type AdminSettings struct {
 	AdminSocket string `placeholder:"PATH|none" help:"Unix socket through which commands talk to the running proxy. Default: in the first writable of the user's runtime, state and temporary directory."`
 	AdminListen string `default:"localhost:8081" placeholder:"ADDRESS" help:"Where to serve health, status, metrics, the console and the browser login; \"none\" turns this listener off."`
 }
 
-// UpstreamSettings say where PandaDoc is.
+// UpstreamSettings are PandaDoc's addresses.
 type UpstreamSettings struct {
 	Region                string `default:"global" placeholder:"global|eu" help:"The PandaDoc region of the accounts. Sets the three URLs below."`
 	APIURL                string `name:"api-url" placeholder:"URL" help:"The API, instead of the region's."`
@@ -100,7 +100,7 @@ type SecretSettings struct {
 	APIKeyFile       string `name:"api-key-file" placeholder:"FILE" help:"File with an API key, used instead of tokens. For the value itself: PANDADOC_API_KEY."`
 }
 
-// StoreSettings say where tokens are kept.
+// StoreSettings choose the token store.
 type StoreSettings struct {
 	Store             string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: ${stores}."`
 	StorePasswordFile string `placeholder:"FILE" help:"File with the password of the store's user, which is read again for each connection."`
@@ -108,13 +108,13 @@ type StoreSettings struct {
 	StoreKeyFile      string `placeholder:"FILE" help:"File with keys that encrypt the tokens in the store, one per line: 32 random bytes in base64. The first key encrypts, all keys decrypt."`
 }
 
-// LoginSettings shape the authorization request.
+// LoginSettings are parameters of the authorization request.
 type LoginSettings struct {
 	RedirectURL string `name:"redirect-url" placeholder:"URL" help:"The redirect URL registered at PandaDoc. Default: http://localhost:ADMIN-PORT/oauth2/callback."`
 	Scope       string `default:"read+write" help:"The OAuth scope that a login requests."`
 }
 
-// TokenSettings say when and how tokens are refreshed.
+// TokenSettings control when and how tokens are refreshed.
 type TokenSettings struct {
 	RefreshBefore  time.Duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before the token expires, but at most a tenth of its lifetime before. 0s: refresh only after a 401."`
 	RefreshTimeout time.Duration `default:"20s" placeholder:"TIME" help:"How long a request waits for a refresh. The refresh itself continues after that."`
@@ -122,7 +122,7 @@ type TokenSettings struct {
 	MaxAccounts    int           `default:"10000" placeholder:"N" help:"How many accounts to keep in memory."`
 }
 
-// TrafficSettings bound what clients and the API may use.
+// TrafficSettings are limits for clients and the API.
 type TrafficSettings struct {
 	ReplayMemory          int64         `type:"size" default:"64KiB" placeholder:"SIZE" help:"How much of a request's body to keep in memory, so that it can be sent again after a 401."`
 	ReplayDisk            int64         `type:"size" default:"128MiB" placeholder:"SIZE" help:"The longest request body to keep. What is over --replay-memory is kept in a temporary file."`
@@ -137,7 +137,7 @@ type TrafficSettings struct {
 	DrainTimeout          time.Duration `default:"25s" placeholder:"TIME" help:"After --drain-min, wait this long for running requests to end."`
 }
 
-// LogSettings shape the log.
+// LogSettings control the log.
 type LogSettings struct {
 	LogLevel  string `default:"info" placeholder:"LEVEL" help:"error, warning, info, debug or trace."`
 	LogFormat string `default:"text" placeholder:"text|json" help:"text for people, json for machines."`

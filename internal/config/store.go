@@ -11,7 +11,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// store reads --store. What was written is not shown: it may hold a password.
+// store reads --store. Errors do not show its value, which may contain a password.
 func (c *checker) store(s *StoreSettings) {
 	spec, err := c.stores.Parse(s.Store)
 	switch {
@@ -19,7 +19,7 @@ func (c *checker) store(s *StoreSettings) {
 		c.fail("store", err.Error(), problem.HintOf(err))
 		spec = stores.Spec{}
 	case c.given["store"] && spec.HasPassword():
-		c.fail("store", "it holds a password, which other users of the machine can read in the list of processes",
+		c.fail("store", "it contains a password, which other users of the machine can read in the process list",
 			"set the URL as PANDADOC_STORE or in the configuration file, or use --store-password-file")
 		spec = stores.Spec{}
 	}
@@ -32,20 +32,21 @@ func (c *checker) store(s *StoreSettings) {
 	c.kubernetes(s.KubernetesURL)
 }
 
-// ReadStore reads a store that another flag than --store names. What was written is not shown.
+// ReadStore reads a store from another flag than --store. Errors do not show its value.
 func (r *Reader) ReadStore(flag, text string) (stores.Spec, error) {
 	spec, err := r.stores.Parse(text)
 	switch {
 	case err != nil:
 		return stores.Spec{}, problem.WithHint(fmt.Errorf("%s: %w", r.source(flag), err), problem.HintOf(err))
 	case r.given[flag] && spec.HasPassword():
-		return stores.Spec{}, problem.Mistake(r.source(flag)+": it holds a password, which other users of the machine can read in the list of processes",
+		return stores.Spec{}, problem.Mistake(r.source(flag)+": it contains a password, which other users of the machine can read in the process list",
 			"set the URL as "+envName(flag)+", or use --store-password-file")
 	}
 	return spec, nil
 }
 
-// storePassword has the password read anew for each connection, because it may be replaced while we run.
+// storePassword makes the store read the password again for each connection, because it may change while the
+// program runs.
 func (c *checker) storePassword(path string) {
 	if path == "" {
 		return
@@ -57,10 +58,10 @@ func (c *checker) storePassword(path string) {
 		c.fail("store-password-file", "the store "+c.Store.String()+" asks for no password", "leave it out, or choose another --store")
 		return
 	case c.Store.HasPassword():
-		c.fail("store-password-file", "the URL of the store holds a password as well", "keep one of them")
+		c.fail("store-password-file", "the URL of the store contains a password too", "keep one of them")
 		return
 	}
-	c.readSecret(source, path) // what is wrong with it is reported now
+	c.readSecret(source, path) // reports mistakes now
 	c.storeNeeds.Password = func() (tokens.Secret, error) {
 		again := &checker{Reader: c.Reader}
 		secret := again.readSecret(source, path)
@@ -86,7 +87,8 @@ func (c *checker) storeKeys(path string) {
 	c.storeNeeds.Keys = keys
 }
 
-// kubernetes reads --kubernetes-url. Secrets travel to it, so that it follows the rule of the other URLs.
+// kubernetes reads --kubernetes-url. Secrets are sent there, so it must follow the same rules as the other
+// URLs.
 func (c *checker) kubernetes(text string) {
 	if text == "" {
 		return

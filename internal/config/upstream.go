@@ -17,7 +17,7 @@ import (
 	"pandadoc-auth-proxy/proxy"
 )
 
-// Region is where a PandaDoc account lives.
+// Region is one of PandaDoc's regions, with its URLs.
 type Region struct{ Name, API, Authorize, Token string }
 
 // Regions returns PandaDoc's regions, the default first.
@@ -28,14 +28,14 @@ func Regions() []Region {
 	}
 }
 
-// Upstream is where PandaDoc is. A URL that could not be read is the empty one, never nil.
+// Upstream has PandaDoc's URLs. A URL that could not be read is empty, never nil.
 type Upstream struct {
 	Region    string
 	API       *url.URL // scheme and host, and a base path where a gateway stands before the API
 	Authorize *url.URL
 	Token     *url.URL
 	Roots     *x509.CertPool // nil means the system's
-	// ConnectTo holds for the HOST:PORT of the API where to connect instead. Nil changes nothing.
+	// ConnectTo maps the HOST:PORT of the API to the HOST:PORT to connect to instead. Nil changes nothing.
 	ConnectTo map[string]string
 }
 
@@ -87,7 +87,8 @@ func (c *checker) url(s *UpstreamSettings, flag, text, otherwise string) *url.UR
 	return u
 }
 
-// connectTo reads --api-address. It stands for the API's name, also where that serves the token endpoint.
+// connectTo reads --api-address. It replaces the address of the API's name, also for the token endpoint if that
+// has the same name.
 func (c *checker) connectTo(address string) {
 	if address == "" {
 		return
@@ -101,7 +102,7 @@ func (c *checker) connectTo(address string) {
 	c.Upstream.ConnectTo = map[string]string{net.JoinHostPort(api.Hostname(), listen.PortOf(api)): address}
 }
 
-// forwardProxy refuses an HTTPS_PROXY that net/http would ignore without a word. Its value may hold a password.
+// forwardProxy refuses an HTTPS_PROXY that net/http would silently ignore. Its value may contain a password.
 func (c *checker) forwardProxy() {
 	text := cmp.Or(Lookup(c.environ, "HTTPS_PROXY"), Lookup(c.environ, "https_proxy")) // as net/http reads it
 	if text == "" {
@@ -112,7 +113,7 @@ func (c *checker) forwardProxy() {
 		u, err = url.Parse("http://" + text)
 	}
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
-		c.errs = append(c.errs, problem.Mistake("HTTPS_PROXY: it cannot be understood as the address of a forward proxy",
+		c.errs = append(c.errs, problem.Mistake("HTTPS_PROXY: it is not a valid address of a forward proxy",
 			"write HTTPS_PROXY like http://proxy.example.com:3128"))
 	}
 }
@@ -130,7 +131,7 @@ func (c *checker) roots(path string) *x509.CertPool {
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		pool = x509.NewCertPool() // a machine without system roots: the file alone counts
+		pool = x509.NewCertPool() // a machine without system roots: only the file is used
 	}
 	if !pool.AppendCertsFromPEM(pem) {
 		c.fail("ca-file", path+" holds no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
@@ -151,13 +152,13 @@ func (c *checker) login(s *LoginSettings) {
 	c.Login.RedirectURL = u
 }
 
-// Transport returns one for the API, and for the token endpoint, which limits the wait for an answer in its
-// own way.
+// Transport returns a transport for the API. It also serves the token endpoint, whose caller limits the wait
+// for an answer itself.
 func (u Upstream) Transport(headerTimeout time.Duration) *http.Transport {
 	return proxy.NewTransport(u.Options(headerTimeout))
 }
 
-// Options returns what transports to PandaDoc's hosts have in common.
+// Options returns the options that all transports to PandaDoc's hosts share.
 func (u Upstream) Options(headerTimeout time.Duration) proxy.TransportOptions {
 	return proxy.TransportOptions{
 		HeaderTimeout: headerTimeout, RootCAs: u.Roots, Proxy: http.ProxyFromEnvironment, ConnectTo: u.ConnectTo,

@@ -14,8 +14,8 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// mappers are how kong reads the texts of settings. They note a text that cannot be read and go on, because
-// kong would stop at the first error, and a person who corrects a configuration wants to see all of them.
+// mappers convert the texts of settings for kong. They record a mistake and continue, because kong would stop
+// at the first error, but the user wants to see all mistakes at once.
 func (r *Reader) mappers() []kong.Option {
 	return []kong.Option{
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), r.mapper(readDuration)),
@@ -67,8 +67,8 @@ func readSize(text string) (any, error) {
 	return v, nil
 }
 
-// parseSize reads a whole number with an optional unit. KB, MB and GB are powers of a thousand, as
-// everywhere outside of memory chips.
+// parseSize reads a whole number with an optional unit. KB, MB and GB are powers of 1000; KiB, MiB and GiB are
+// powers of 1024.
 func parseSize(text string) (int64, error) {
 	digits := strings.TrimRight(text, "BKMGikmgb ")
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -103,7 +103,7 @@ func readSeed(text string) (any, error) {
 	return v, nil
 }
 
-// toggle reads a flag that needs no value on the command line, and true or false elsewhere.
+// toggle reads a flag that needs no value on the command line, but true or false in a variable or in the file.
 type toggle struct{ *Reader }
 
 // IsBool tells kong that --name alone is enough.

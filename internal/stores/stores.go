@@ -3,13 +3,13 @@
 //
 //	{Scheme: "redis", Forms: []string{"redis://HOST:PORT"}, Open: openRedis},
 //
-// What the rest of the program needs to know of a store are values of Store. Nothing is concluded from the
-// scheme or from an empty text elsewhere.
+// Fields of Store tell the rest of the program what it needs to know about a store. Nothing else is derived
+// from the scheme or from an empty string.
 //
 // # Secrets
 //
-// The URL of a store may hold a password. Spec prints without it, and so must the Name that a kind gives
-// its store.
+// The URL of a store may contain a password. Spec prints without it, and the Name of a store must not contain
+// it either.
 package stores
 
 import (
@@ -26,27 +26,27 @@ import (
 // Fix is the hint for an error of a store that has none of its own.
 const Fix = "make the store usable, or choose another with --store"
 
-// Store is an open store and what the rest of the program needs to know of it.
+// Store is an open store, with what the rest of the program needs to know about it.
 type Store struct {
 	// Records keeps the tokens. It may have the optional abilities of package tokens.
 	Records tokens.Store
-	// Name is the store for people, such as "file:/var/lib/proxy". It never holds a password.
+	// Name describes the store to users, such as "file:/var/lib/proxy". It never contains a password.
 	Name string
 	Abilities
-	// Limited is why the store cannot be used in full, although it could be opened: a token in it that is
-	// still good is worth serving. Nil if nothing is known to be wrong.
+	// Limited is the reason why an open store does not work fully. It is open all the same, because a valid
+	// token in it can be used. Nil if no problem is known.
 	Limited error
-	// Keys encrypt what the store keeps, and the emergency files beside it. Nil keeps tokens in clear.
+	// Keys encrypt the records in the store, and the emergency files. Nil means that tokens are not encrypted.
 	Keys *tokens.Codec
 }
 
-// Abilities are what one store can do and another cannot.
+// Abilities are what only some stores can do.
 type Abilities struct {
 	// Persistent means that the records outlive the process.
 	Persistent bool
-	// Shared means that processes on several machines may use the records at once.
+	// Shared means that processes on several machines may use the records at the same time.
 	Shared bool
-	// Listable means that the store can name its accounts, Lockable that it sees at once when the owner of a
+	// Listable means that the store can list its accounts, Lockable that it detects at once when the owner of a
 	// refresh has died. Open sets both.
 	Listable, Lockable bool
 	// ScratchDir is a directory for temporary files beside the records. Empty if the store has none.
@@ -55,54 +55,57 @@ type Abilities struct {
 
 // Options are what a store may need besides its URL.
 type Options struct {
-	// StateDir returns the user's directory for what must outlive a program, with the program's name in it.
+	// StateDir returns the user's state directory for this program, for files that are kept when the program
+	// ends.
 	StateDir func() (string, error)
-	// Getenv looks a variable up, as os.Getenv does: a store in a cluster is found by it.
+	// Getenv returns the value of a variable, as os.Getenv does. A store in a cluster needs it to find the
+	// cluster.
 	Getenv func(name string) string
-	// Keys encrypt tokens at rest. Nil keeps them in clear.
+	// Keys encrypt tokens at rest. Nil means that they are not encrypted.
 	Keys *tokens.Codec
-	// Password returns the password of the store's user, as it is now. Nil if none is configured.
+	// Password returns the current password of the store's user. Nil if none is configured.
 	Password func() (tokens.Secret, error)
-	// KubernetesURL is the API server of a store in Kubernetes. Nil means that of the cluster.
+	// KubernetesURL is the API server of a store in Kubernetes. Nil means the API server of this cluster.
 	KubernetesURL *url.URL
-	// Roots are trusted where the store speaks TLS. Nil means those of the system.
+	// Roots are the trusted root certificates for stores that use TLS. Nil means those of the system.
 	Roots *x509.CertPool
-	// Warn is told what a person should know and what does not stop the store.
+	// Warn is called with problems that a person should know about but that do not stop the store.
 	Warn func(text string)
 }
 
 // Kind is one line of the table.
 type Kind struct {
-	// Scheme stands before the colon.
+	// Scheme is the text before the colon.
 	Scheme string
 	// Forms are the ways to write a store of this kind, for hints and help.
 	Forms []string
-	// About says in a few words what such a store is, for help and docs.
+	// About describes such a store in a few words, for help and docs.
 	About string
-	// TakesPassword means that a store of this kind can ask for a user's password, or for a token.
+	// TakesPassword means that a store of this kind can require a password or a token.
 	TakesPassword bool
-	// InKubernetes means that --kubernetes-url says where a store of this kind is.
+	// InKubernetes means that --kubernetes-url applies to a store of this kind.
 	InKubernetes bool
-	// Check returns what is wrong with the text after the scheme's colon, with a hint. Nothing is opened.
+	// Check returns an error with a hint if the text after the colon is wrong. It opens nothing.
 	Check func(rest string) error
-	// Open opens the store. It leaves Listable and Lockable alone. A store that can be read but not written is opened all the same, with Limited set.
+	// Open opens the store. It does not set Listable and Lockable. If the store can be read but not written, it
+	// is opened all the same, with Limited set.
 	Open func(ctx context.Context, rest string, o Options) (Store, error)
 }
 
-// Table holds every kind of store that a program knows.
+// Table has every kind of store that a program knows.
 type Table []Kind
 
-// Spec is a store that was named and not opened yet. The zero Spec names none.
+// Spec describes a store that is not open yet. The zero Spec means no store.
 type Spec struct {
 	kind Kind
 	rest string
 }
 
-// Parse reads what --store gives. An error never repeats the text, which may hold a password.
+// Parse reads the value of --store. An error never repeats the text, which may contain a password.
 func (t Table) Parse(text string) (Spec, error) {
 	scheme, rest, found := strings.Cut(text, ":")
 	if !found {
-		return Spec{}, problem.Mistake("it names no kind of store", t.Hint())
+		return Spec{}, problem.Mistake("it does not name a kind of store", t.Hint())
 	}
 	for _, k := range t {
 		if k.Scheme == scheme {
@@ -112,7 +115,7 @@ func (t Table) Parse(text string) (Spec, error) {
 	return Spec{}, problem.Mistake(scheme+": is not a store that this version supports", t.Hint())
 }
 
-// Hint tells how each kind is written.
+// Hint returns a hint with the forms of all kinds.
 func (t Table) Hint() string {
 	var forms []string
 	for _, k := range t {
@@ -122,7 +125,7 @@ func (t Table) Hint() string {
 	return "write " + strings.Join(forms[:last], ", ") + " or " + forms[last]
 }
 
-// Help tells what each kind is, in one sentence for the help of --store.
+// Help describes all kinds in one sentence, for the help of --store.
 func (t Table) Help() string {
 	var kinds []string
 	for _, k := range t {
@@ -131,10 +134,10 @@ func (t Table) Help() string {
 	return strings.Join(kinds, ", ")
 }
 
-// IsZero reports whether s names no store.
+// IsZero reports whether s means no store.
 func (s Spec) IsZero() bool { return s.kind.Open == nil }
 
-// String returns the store as it was named, without a password.
+// String returns the store as the user wrote it, without a password.
 func (s Spec) String() string {
 	text := s.kind.Scheme + ":" + s.rest
 	if u, err := url.Parse(text); err == nil && u.User != nil {
@@ -143,13 +146,13 @@ func (s Spec) String() string {
 	return text
 }
 
-// TakesPassword reports whether a store of this kind can ask for a user's password.
+// TakesPassword reports whether a store of this kind can require a password.
 func (s Spec) TakesPassword() bool { return s.kind.TakesPassword }
 
-// InKubernetes reports whether --kubernetes-url says where a store of this kind is.
+// InKubernetes reports whether --kubernetes-url applies to a store of this kind.
 func (s Spec) InKubernetes() bool { return s.kind.InKubernetes }
 
-// Password returns the password in the text that named the store, so that no log shows it.
+// Password returns the password in the value of --store, so that the log can hide it.
 func (s Spec) Password() tokens.Secret {
 	u, err := url.Parse(s.kind.Scheme + ":" + s.rest)
 	if err != nil {
@@ -159,7 +162,7 @@ func (s Spec) Password() tokens.Secret {
 	return tokens.NewSecret(password)
 }
 
-// HasPassword reports whether the text that named the store holds a password.
+// HasPassword reports whether the value of --store contains a password.
 func (s Spec) HasPassword() bool {
 	u, err := url.Parse(s.kind.Scheme + ":" + s.rest)
 	if err != nil {
@@ -169,7 +172,7 @@ func (s Spec) HasPassword() bool {
 	return has
 }
 
-// Open opens the store, and finds out once what its records can do.
+// Open opens the store, and determines once what its records can do.
 func (s Spec) Open(ctx context.Context, o Options) (Store, error) {
 	open, err := s.kind.Open(ctx, s.rest, o)
 	if err != nil {

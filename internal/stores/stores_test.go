@@ -17,7 +17,7 @@ func TestParse(t *testing.T) {
 		{"a directory", "file:/var/lib/proxy", "", ""},
 		{"memory", "memory:", "", ""},
 		{"memory with a directory", "memory:x", "memory: takes nothing", "write memory:"},
-		{"no kind", "/var/lib/hunter2", "names no kind of store", "file:DIR"},
+		{"no kind", "/var/lib/hunter2", "does not name a kind of store", "file:DIR"},
 		{"an unknown kind", "etcd://user:hunter2@host", "etcd: is not a store", "file:DIR"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

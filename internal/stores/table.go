@@ -41,7 +41,7 @@ func checkFile(rest string) error {
 		return nil
 	}
 	if _, err := filepath.Abs(rest); err != nil {
-		return problem.Mistake("the directory of this process is gone, so DIR cannot be relative", "give an absolute path")
+		return problem.Mistake("the current directory was removed, so DIR cannot be relative", "give an absolute path")
 	}
 	return nil
 }
@@ -107,15 +107,15 @@ func openKubernetes(ctx context.Context, rest string, o Options) (Store, error) 
 	}, nil
 }
 
-// checkSoon gives an engine a moment to prove that it can be used. One that is away may come later, and
-// the program does not wait for it.
+// checkSoon gives a database a moment to answer. If it is not available now, it may be later, and the program
+// does not wait for it.
 func checkSoon(ctx context.Context, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return check(ctx)
 }
 
-// Explain makes a hint of the fix that the file store names.
+// Explain uses the fix of a file store's error as its hint.
 func Explain(err error) error {
 	var e *filestore.Error
 	if !errors.As(err, &e) {

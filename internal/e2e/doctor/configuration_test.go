@@ -38,7 +38,7 @@ func configurationFaults() []fault {
 				w.env["ACCESS_TOKEN"] = "Bearer " + fakeToken
 				w.secrets = append(w.secrets, fakeToken)
 			},
-			check: "configuration", seen: "PANDADOC_ACCESS_TOKEN: the secret holds a space", fix: "without Bearer", exit: 1,
+			check: "configuration", seen: "PANDADOC_ACCESS_TOKEN: the secret contains a space", fix: "without Bearer", exit: 1,
 		},
 		{
 			name:  "a name in the environment that means nothing",

@@ -19,7 +19,7 @@ func TestWhatIsPastedWrongly(t *testing.T) {
 	}{
 		{"another login's state", func(_ *url.URL, q url.Values) { q.Set("state", otherState) }, "error: this login is not known here: the state in the address matches none"},
 		{"no state", func(_ *url.URL, q url.Values) { q.Del("state") }, "error: this login is not known here"},
-		{"no code", func(_ *url.URL, q url.Values) { q.Del("code") }, "error: there is no code in what was pasted"},
+		{"no code", func(_ *url.URL, q url.Values) { q.Del("code") }, "error: the pasted text contains no code"},
 		{"an error", func(_ *url.URL, q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, "error: PandaDoc ended the login with: access_denied"},
 		{"an error with another state", func(_ *url.URL, q url.Values) {
 			q.Del("code")

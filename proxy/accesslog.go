@@ -48,6 +48,8 @@ type Exchange struct {
 	Detail    string       `json:"detail,omitempty"`  // of that problem; not logged
 	Hint      string       `json:"hint,omitempty"`    // of that problem; not logged
 
+	RefusedHost string `json:"refused_host,omitempty"` // bounded and printable; empty unless the Host was refused
+
 	Attempts int    `json:"attempts"`         // requests that were sent to the API
 	Replay   string `json:"replay,omitempty"` // one of the Replay constants; empty if there was no 401
 	Reason   string `json:"reason,omitempty"` // one of the Reason constants; empty unless a 401 was passed through for it
@@ -136,6 +138,7 @@ func (l *AccessLog) line(b []byte, x *Exchange, skipped int) []byte {
 		f.b = append(f.key("cut"), "true"...)
 	}
 	f.milliseconds("dur_ms", x.Duration)
+	f.optional("host", l.redact(x.RefusedHost))
 	if l.JSON {
 		f.text("level", "info")
 	}

@@ -196,8 +196,11 @@ func (c *call) extendWriteDeadline() {
 // refuse answers with p.
 func (c *call) refuse(p *problem.Problem) {
 	c.Code, c.Detail, c.Hint = p.Code, p.Detail, p.Hint
-	if p.Code == problem.MethodNotAllowed {
+	switch p.Code {
+	case problem.MethodNotAllowed:
 		c.Header()["Allow"] = []string{allowedMethods}
+	case problem.HostNotAllowed:
+		c.RefusedHost = boundedText(c.req.Host, maxShown)
 	}
 	p.Write(c)
 }

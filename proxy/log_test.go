@@ -46,8 +46,9 @@ func TestAccessLineIsWhatLogrusWouldWrite(t *testing.T) {
 		"an ordinary request": {Exchange{Account: "default", Attempts: 1, Duration: 1234567, Method: "GET", RequestID: "0f", Route: "/public/v1/documents", Status: 200}, 0,
 			logrus.Fields{"account": "default", "attempts": 1}},
 		"everything": {Exchange{Account: "acme", Attempts: 2, Client: "crm", Code: "login-required", Cut: true, Duration: 90 * time.Minute, Method: "other",
-			Reason: ReasonTokenGood, Replay: ReplayNone, RequestID: "r", Route: "/public/v1/documents/*/send", SpooledOn: "disk", Status: 499}, 7,
-			logrus.Fields{"account": "acme", "attempts": 2, "client": "crm", "code": "login-required", "cut": true, "reason": ReasonTokenGood,
+			RefusedHost: "evil.example:80",
+			Reason:      ReasonTokenGood, Replay: ReplayNone, RequestID: "r", Route: "/public/v1/documents/*/send", SpooledOn: "disk", Status: 499}, 7,
+			logrus.Fields{"account": "acme", "attempts": 2, "client": "crm", "code": "login-required", "cut": true, "host": "evil.example:80", "reason": ReasonTokenGood,
 				"replay": ReplayNone, "spooled_on": "disk", "not_logged_before": 7}},
 		"nothing":               {Exchange{}, 0, nil},
 		"less than a millionth": {Exchange{Duration: 999, Method: "GET"}, 0, nil},
@@ -95,6 +96,29 @@ func TestAccessLineIsRedacted(t *testing.T) {
 	g.exchange(0)
 	if line := g.log.String(); strings.Contains(line, "canary") || !strings.Contains(line, `request_id="[redacted] Bearer`) {
 		t.Errorf("the line is %s", line)
+	}
+}
+
+// An administrator who reads that a host was refused wants to know which one, to allow it.
+func TestRefusedHostIsLogged(t *testing.T) {
+	g := newRig(t, rigOptions{})
+	for i, tt := range []struct{ host, want string }{
+		{"evil.example:81", ` host="evil.example:81" `},
+		{"proxy.lan", ` host=proxy.lan `},
+		{"0.0.0.0", ` host=0.0.0.0 `},
+		{strings.Repeat("h", 5000), ` host=` + strings.Repeat("h", maxShown) + ` `},
+	} {
+		g.raw(request("GET", "/a", tt.host, "Connection: close"))
+		g.exchange(i)
+		line := strings.Split(g.log.String(), "\n")[i]
+		if !strings.Contains(line, tt.want) || !strings.Contains(line, "code=host-not-allowed") {
+			t.Errorf("%.20s: the line is %s", tt.host, line)
+		}
+	}
+	g.raw(request("GET", "/a", "localhost", "Connection: close"))
+	g.exchange(4)
+	if line := strings.Split(g.log.String(), "\n")[4]; strings.Contains(line, "host=") {
+		t.Errorf("the line of a request that was let in is %s", line)
 	}
 }
 

@@ -163,7 +163,7 @@ type Hold struct {
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
 	// Failures counts the holds before this one that no accepted request ended. Each doubles the next.
-	Failures int `json:"failures,omitempty"`
+	Failures int `json:"failures"`
 	// Refused means that the repeated request was seen to be refused as well.
 	Refused bool `json:"refused,omitempty"`
 }

@@ -95,7 +95,7 @@ func usageError(err error, app *kong.Application, args []string) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, known := nearestCommand(app, args[0])
 		if !known {
-			return noCommand(args[0], name, args[1:])
+			return noCommand(args[0], name, slices.Concat([]string{name}, args[1:])...)
 		}
 		hint = "run: " + programName + " help " + name
 	}
@@ -140,13 +140,15 @@ func nearestCommand(app *kong.Application, word string) (name string, known bool
 	return name, name == word && word != ""
 }
 
-// noCommand is for a word that is no command. If nearest is not empty, the hint has it in place of the word.
-func noCommand(word, nearest string, rest []string) error {
-	hint := listsCommands
+// noCommand is for a word that is no command. If nearest is not empty, it was probably meant, and args are the
+// command line with it.
+func noCommand(word, nearest string, args ...string) error {
+	what, hint := "there is no command "+quoteWords([]string{word}), listsCommands
 	if nearest != "" {
-		hint = "run: " + programName + " " + quoteWords(append([]string{nearest}, rest...))
+		what += fmt.Sprintf(", did you mean %q?", nearest)
+		hint = "run: " + programName + " " + quoteWords(args)
 	}
-	return withStatus(problem.Mistake("there is no command "+quoteWords([]string{word}), hint), exitUsage)
+	return withStatus(problem.Mistake(what, hint), exitUsage)
 }
 
 type helpCommand struct {
@@ -162,11 +164,7 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 	args := []string{"--help"}
 	if c.Command != "" {
 		if name, known := nearestCommand(k.Model, c.Command); !known {
-			var rest []string
-			if name != "" {
-				name, rest = "help", []string{name}
-			}
-			return noCommand(c.Command, name, rest)
+			return noCommand(c.Command, name, "help", name)
 		}
 		args = []string{c.Command, "--help"}
 	}

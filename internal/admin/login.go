@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -21,8 +23,8 @@ import (
 )
 
 const (
-	loginCookie  = "pandadoc_auth_proxy_login"
-	maxErrorText = 200 // of a page's refusal
+	loginCookie  = "pandadoc_auth_proxy_login_" // and what follows from the state
+	maxErrorText = 200                          // of a page's refusal
 
 	loginLifetime = 10 * time.Minute // PandaDoc's codes live no longer either
 	loginMemory   = time.Hour        // how long an ended login is remembered, to answer questions about it
@@ -113,12 +115,19 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 	}
 	a := h.logins.begin(account, true)
 	http.SetCookie(w, &http.Cookie{
-		Name: loginCookie, Value: a.cookie, Path: redirect.Path, MaxAge: int(loginLifetime / time.Second),
+		Name: cookieOf(a.state), Value: a.cookie, Path: redirect.Path, MaxAge: int(loginLifetime / time.Second),
 		HttpOnly: true, Secure: redirect.Scheme == "https",
 		SameSite: http.SameSiteLaxMode, // Strict would not be sent on the way back from PandaDoc
 	})
 	w.Header().Set("Location", h.authorizeURL(a.state))
 	w.WriteHeader(http.StatusFound)
+}
+
+// cookieOf names the cookie of the login with this state: each has its own, so that logins in two tabs do not end
+// each other.
+func cookieOf(state string) string {
+	hash := sha256.Sum256([]byte(state))
+	return loginCookie + hex.EncodeToString(hash[:8])
 }
 
 func (h *Handler) refuseLink(w http.ResponseWriter, account string) {
@@ -154,11 +163,11 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	cookie := ""
-	if c, err := r.Cookie(loginCookie); err == nil {
+	state, cookie := query.Get("state"), ""
+	if c, err := r.Cookie(cookieOf(state)); err == nil {
 		cookie = c.Value
 	}
-	a, err := h.logins.claim(query.Get("state"), cookie, true)
+	a, err := h.logins.claim(state, cookie, true)
 	if err != nil {
 		h.problemPage(w, loginRefused(a.account, err), h.again(r.Context(), a.account)...)
 		return

@@ -117,6 +117,15 @@ func TestALoginIsUsedOnce(t *testing.T) {
 	check(t, "exchanged", x.accounts.exchanged(), []string{"one"})
 }
 
+// The second login took the cookie of the first, which was then refused as begun in another browser.
+func TestLoginsInTwoTabsDoNotEndEachOther(t *testing.T) {
+	x := newTester(t)
+	first, second := x.connect("one").Get("state"), x.connect("two").Get("state")
+	check(t, "first", x.back("code=a&state="+first).status, http.StatusOK)
+	check(t, "second", x.back("code=b&state="+second).status, http.StatusOK)
+	check(t, "stored", x.accounts.logins, map[string]string{"one": "token-for-a", "two": "token-for-b"})
+}
+
 func TestHeadDoesNotUseTheCodeUp(t *testing.T) {
 	x := newTester(t)
 	state := x.connect("acme").Get("state")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -19,6 +20,9 @@ type Person struct {
 	Email     string `json:"email,omitempty"`
 	Workspace string `json:"workspace,omitempty"`
 }
+
+// personTimeout is short: somebody looks at a table, and tests wait for their turn meanwhile.
+const personTimeout = 10 * time.Second
 
 // people remembers who is signed in, so that the API is asked once after a sign-in.
 type people struct {
@@ -59,7 +63,7 @@ func (h *Handler) person(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, known)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), testTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), personTimeout)
 	defer cancel()
 	if !h.enterTest(ctx) {
 		return // the caller has gone

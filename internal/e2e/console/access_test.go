@@ -176,13 +176,13 @@ func TestPagesAroundALoginCanBeUsedByEverybody(t *testing.T) {
 	}
 }
 
-// shoot writes a picture of the whole page, if pictures are asked for.
+// shoot writes a picture of the page, at its answer if it has one, if pictures are asked for.
 func (b *page) shoot(name string) {
 	b.Helper()
 	if *shots == "" {
 		return
 	}
-	b.run(`scrollTo(0, 0)`)
+	b.run(`(document.querySelector(".answer:not(:empty)") ?? document.body).scrollIntoView()`)
 	data, err := chromedp.Run(b.Tab.Context, chromedp.CaptureScreenshot())
 	if err != nil {
 		b.Fatal(err)

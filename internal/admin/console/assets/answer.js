@@ -1,7 +1,7 @@
 // The answer to a test request.
 import { bytes, copyButton, fill, h, milliseconds, say } from '/console/dom.js';
 
-const highlightUpTo = 200_000; // characters; more would make the page slow
+const shownUpTo = 200_000; // characters; more would make the page slow
 
 const statusTexts = {
   200: 'OK', 201: 'Created', 202: 'Accepted', 204: 'No content', 400: 'Bad request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not found',
@@ -63,9 +63,11 @@ function bodyOf(answer, header, op, urls) {
   }
   if (/^image\/(png|jpeg|gif|webp)$/.test(type)) return h('div.document', h('img', { src: address(), alt: 'The image in the answer' }), h('p', save));
   if (answer.body === undefined) return h('p', `${bytes(answer.size)} of ${type || 'an unknown type'}. `, save);
-  const text = pretty(answer.body);
+  const json = pretty(answer.body);
+  const text = json ?? answer.body;
   return h('div.code-box', h('div.code-tools', copyButton(() => text), save),
-    h('pre', { tabindex: 0, 'aria-label': 'Body of the answer' }, h('code', text.length <= highlightUpTo && isJSON(answer.body) ? highlight(text) : text)));
+    text.length > shownUpTo && h('p.note', `The first ${shownUpTo.toLocaleString()} of ${text.length.toLocaleString()} characters are shown. Copy or save it to have all.`),
+    h('pre', { class: json ? null : 'wrapped', tabindex: 0, 'aria-label': 'Body of the answer' }, h('code', json && text.length <= shownUpTo ? highlight(text) : text.slice(0, shownUpTo))));
 }
 
 // safeType returns the type to give to the browser: never a type that can run scripts.
@@ -81,16 +83,14 @@ function fromBase64(text) {
   return Uint8Array.from(raw, (c) => c.charCodeAt(0));
 }
 
-function isJSON(text) {
+// pretty returns JSON with line breaks, or null for what is no JSON, or too deep to be printed.
+function pretty(text) {
   try {
-    JSON.parse(text);
-    return true;
+    return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
-    return false;
+    return null;
   }
 }
-
-const pretty = (text) => (isJSON(text) ? JSON.stringify(JSON.parse(text), null, 2) : text);
 
 // highlight marks keys, strings, numbers and literals in JSON that pretty has formatted.
 function highlight(text) {

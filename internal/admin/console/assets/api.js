@@ -31,7 +31,7 @@ async function ask(path, { headers = {}, ...options }) {
 }
 
 export const get = (path) => ask(path, { cache: 'no-store' });
-export const post = (path, body) => ask(path, { method: 'POST', headers: own, body: body === undefined ? undefined : JSON.stringify(body) });
+export const post = (path, body, signal) => ask(path, { method: 'POST', headers: own, signal, body: body === undefined ? undefined : JSON.stringify(body) });
 
 const account = (name, verb) => `/api/v1/accounts/${encodeURIComponent(name)}/${verb}`;
 
@@ -39,7 +39,7 @@ export const status = () => get('/api/v1/status');
 export const requests = (limit) => get(`/api/v1/requests?limit=${limit}`);
 export const refresh = (name) => post(account(name, 'refresh'));
 export const person = (name) => get(account(name, 'person'));
-export const test = (call) => post('/api/v1/test', call);
+export const test = (call, signal) => post('/api/v1/test', call, signal);
 
 // enter exchanges the code of a link for a session of this tab.
 export async function enter(code) {

@@ -3,6 +3,7 @@ import * as api from '/console/api.js';
 import { fill, h } from '/console/dom.js';
 
 let counter = 0;
+const mostChoices = 200; // of a list; more would make the page slow
 const nextID = (name) => `f${++counter}-${name.replace(/\W/g, '')}`;
 
 // parameterField is a labelled field for one parameter. lookup, if there is one, offers real ids:
@@ -45,8 +46,10 @@ export async function offer(button, place, lookup, take) {
       fill(place, h('p.fine', { role: 'status' }, 'There is none yet.'));
       return;
     }
-    const select = h('select', { 'aria-label': 'Choose one of these' }, h('option', { value: '' }, `${found.length} found: take one`),
-      found.map((f) => h('option', { value: f.value }, f.label)));
+    const shown = found.slice(0, mostChoices);
+    const count = shown.length < found.length ? `${shown.length} of ${found.length}` : `${found.length} found`;
+    const select = h('select', { 'aria-label': 'Choose one of these' }, h('option', { value: '' }, `${count}: take one`),
+      shown.map((f) => h('option', { value: f.value }, f.label)));
     select.addEventListener('change', () => select.value && take(select.value));
     fill(place, select);
     select.focus();
@@ -68,15 +71,26 @@ export function lookupFor(list, resolve, account) {
     });
     const answer = await api.test({ account: account(), method: 'GET', target: path, headers: { Accept: 'application/json' } });
     if (answer.status !== 200) throw new Error(`The list could not be read: ${answer.status}.`);
-    const all = list.items.split('.').filter(Boolean).reduce((v, key) => v?.[key], JSON.parse(answer.body));
-    return (Array.isArray(all) ? all : []).filter((item) => item[list.value])
+    const all = list.items.split('.').filter(Boolean).reduce((v, key) => v?.[key], parsed(answer.body));
+    return (Array.isArray(all) ? all : []).filter((item) => isText(item?.[list.value]))
       .map((item) => ({ value: item[list.value], label: labelOf(item, list) }));
   };
 }
 
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('The list could not be read: the answer is not JSON.');
+  }
+}
+
+// isText tells an id or a name from whatever else an API may send.
+const isText = (value) => (typeof value === 'string' && value !== '') || typeof value === 'number';
+
 function labelOf(item, list) {
-  const label = item[list.label] || item[list.value];
-  return item.status && typeof item.status === 'string' ? `${label}, ${item.status.replace('document.', '')}` : label;
+  const label = isText(item[list.label]) ? item[list.label] : item[list.value];
+  return isText(item.status) ? `${label}, ${String(item.status).replace('document.', '')}` : label;
 }
 
 // jsonField edits JSON and shows where it is invalid. Placeholders like {template} stand for ids that the user

@@ -7,6 +7,7 @@ import { feed } from '/console/feed.js';
 import { effectText, stateName } from '/console/words.js';
 
 const searchFrom = 6; // accounts
+const shownAtOnce = 100; // accounts; more make the page slow and long
 const askedAtOnce = 60; // accounts whose user is looked up at once
 
 const hasProblem = (a) => !['ready', 'unknown'].includes(a.state);
@@ -29,6 +30,7 @@ export function overview(root) {
     h('section', { 'aria-labelledby': 'requests-title' }, h('h2', { id: 'requests-title' }, 'Recent requests'), requests.element));
   let charted = '';
   return {
+    leave: list.leave,
     async update(status) {
       keyed(parts.problems, groups(status.accounts.filter(hasProblem)), (g) => g.key, (g) => g, problem);
       list.show(status);
@@ -107,11 +109,14 @@ function accountTable() {
   const search = h('input', { type: 'search', id: 'find-account', placeholder: 'Name, person or e-mail', autocomplete: 'off', spellcheck: 'false', value: remembered.read('find-account', '') });
   const bar = h('div.field.find-account', { hidden: true }, h('label', { for: 'find-account' }, 'Find an account'), search);
   const none = h('p.empty', { hidden: true }, 'No account matches.');
+  let most = shownAtOnce;
+  const rest = h('button', { type: 'button', hidden: true, onclick: () => { most = Infinity; render(); } });
   const table = h('table.accounts',
     h('thead', h('tr', ['Account', 'State', 'Token expires', 'Base URL', 'Actions'].map((text) => h('th', { scope: 'col' }, text)))), body);
   const people = new Map(); // account to the signed-in user, or null until that is known
   const opened = new Set(remembered.read('open-accounts', []));
   let status = null;
+  let left = false;
   const render = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const urgency = ['login-required', 'unavailable', 'degraded', 'unknown', 'ready'];
@@ -121,7 +126,9 @@ function accountTable() {
     bar.hidden = status.accounts.length < searchFrom;
     none.hidden = shown.length > 0;
     table.hidden = shown.length === 0;
-    keyed(body, shown, (a) => a.account, (a) => [a, people.get(a.account), status.listeners[0]], (a) => row(a, people.get(a.account), status.listeners[0] ?? '', opened));
+    rest.hidden = shown.length <= most;
+    rest.textContent = `Show all ${shown.length}`;
+    keyed(body, shown.slice(0, most), (a) => a.account, (a) => [a, people.get(a.account), status.listeners[0]], (a) => row(a, people.get(a.account), status.listeners[0] ?? '', opened));
   };
   search.addEventListener('input', () => {
     remembered.write('find-account', search.value);
@@ -131,6 +138,7 @@ function accountTable() {
     const unknown = status.accounts.filter((a) => usable(a) && !people.has(a.account)).slice(0, askedAtOnce);
     unknown.forEach((a) => people.set(a.account, null));
     for (const a of unknown) {
+      if (left) return;
       try {
         people.set(a.account, await api.person(a.account));
       } catch { /* the table has a problem to show, or nothing */ }
@@ -138,7 +146,8 @@ function accountTable() {
     }
   };
   return {
-    element: h('div', bar, h('div.table-box', table), none),
+    element: h('div', bar, h('div.table-box', table), rest, none),
+    leave: () => { left = true; },
     show(now) {
       for (const a of now.accounts) {
         const before = status?.accounts.find((b) => b.account === a.account);

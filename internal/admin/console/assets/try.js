@@ -106,6 +106,8 @@ function showOperation(root, op, page) {
   const form = prepare(op, page.catalogue, page.status?.accounts.map((a) => a.account) ?? []);
   const problem = h('p.field-problem', { role: 'alert' });
   const send = h('button.primary.send', { type: 'submit' }, 'Test request');
+  let waiting = new AbortController();
+  const stop = h('button', { type: 'button', hidden: true, onclick: () => waiting.abort() }, 'Stop waiting');
   page.again = () => {
     form.restore();
     refreshCopy();
@@ -115,7 +117,7 @@ function showOperation(root, op, page) {
   const copy = copyPanel(op, () => page.status?.listeners?.[0] ?? '');
   const refreshCopy = () => copy.show(withCallerHeaders(form.read(), page.status));
   const element = h('form.try-form', { novalidate: true }, form.element, problem,
-    h('div.send-row', send, op.method !== 'GET' && h('span.fine', 'You must confirm before it is sent.')));
+    h('div.send-row', send, stop, op.method !== 'GET' && h('span.fine', 'You must confirm before it is sent.')));
   const run = async () => {
     const missing = form.problem();
     problem.textContent = missing?.text ?? '';
@@ -127,8 +129,10 @@ function showOperation(root, op, page) {
     if (op.method !== 'GET' && !(await confirmSending(op, request, page.status))) return;
     send.disabled = true;
     send.textContent = 'Waiting…';
+    stop.hidden = false;
+    waiting = new AbortController();
     try {
-      const answer = await api.test(await callOf(request));
+      const answer = await api.test(await callOf(request), waiting.signal);
       const entry = { number: op.number, method: op.method, target: request.target, account: request.account, at: new Date().toISOString(), status: answer.status, state: form.state() };
       remembered.write('history', [entry, ...remembered.read('history', [])].slice(0, mostHistory));
       showHistory(page);
@@ -136,8 +140,9 @@ function showOperation(root, op, page) {
       free = showAnswer(place, answer, op, run);
       place.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
     } catch (error) {
-      problem.textContent = [error.message, error.hint].filter(Boolean).join(' ');
+      problem.textContent = waiting.signal.aborted ? stopped(op) : [error.message, error.hint].filter(Boolean).join(' ');
     } finally {
+      stop.hidden = true;
       send.disabled = false;
       send.textContent = 'Test request';
       if (document.activeElement === document.body) send.focus({ preventScroll: true }); // which it lost
@@ -158,6 +163,8 @@ function showOperation(root, op, page) {
   say(`${op.method} ${op.title}`);
   return () => free();
 }
+
+const stopped = (op) => (op.method === 'GET' ? 'You stopped waiting for the answer.' : 'You stopped waiting for the answer. Check whether the request took effect before you send it again.');
 
 // withCallerHeaders adds the headers that clients of this proxy must send. A test request does not need them.
 function withCallerHeaders({ request, values }, status) {

@@ -25,7 +25,7 @@ func chooseAccount(c *call, path string) (account, rest string, refused *problem
 	byPath, rest := cutAccount(path)
 	account, refused = agree(
 		accountClaim{c.keyAccount, "the client key"},
-		accountClaim{listenerAccount(c.req.Context()), "the listener"},
+		accountClaim{c.conn.account, "the listener"},
 		accountClaim{hostAccount(c.req.Host), "the host name"},
 		accountClaim{byPath, "the path"},
 	)
@@ -229,14 +229,10 @@ func presentedKey(h http.Header) tokens.Secret {
 	return tokens.Secret{}
 }
 
-type insideKey struct{}
-
 // Inside returns p for requests that the program itself makes: they need neither a client key nor the
 // required header. It must not be reachable from a listener without a guard of its own.
 func (p *Proxy) Inside() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), insideKey{}, true)))
+		p.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), connKey{}, &connection{inside: true})))
 	})
 }
-
-func fromInside(r *http.Request) bool { return r.Context().Value(insideKey{}) != nil }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,25 +32,26 @@ const (
 // Its fields belong to the request's goroutine.
 type call struct {
 	http.ResponseWriter
-	proxy   *Proxy
-	req     *http.Request
-	context callContext  // of the request to the API
-	spool   *spool.Spool // nil for a request without a body
+	proxy *Proxy
+	req   *http.Request
+	conn  *connection
+	spool *spool.Spool // nil for a request without a body
+	// answer is the API's. Nil as long as there is none.
+	answer *http.Response
 
 	closing sync.WaitGroup // of early answers
 
-	Exchange         // what will be told
-	path     string  // raw, without the account's prefix
-	prefix   string  // "/@acme", or empty
-	target   url.URL // at the API
-	origin   string  // of an allowed page, else empty
+	Exchange        // what will be told
+	path     string // raw, without the account's prefix
+	prefix   string // "/@acme", or empty
+	target   target
+	origin   string // of an allowed page, else empty
 
 	keyAccount string // the only one that the client's key is for, or empty
 
 	answered      bool // an answer of our own went out that is no Problem
 	closeAfter    bool // the connection takes no further request
 	wroteHeader   bool
-	trailers      bool // the API may send some
 	writeFailed   bool
 	clientLeft    bool // the client ended its connection in the middle of its body
 	writeDeadline time.Time
@@ -58,41 +59,42 @@ type call struct {
 	lengthKnown   bool     // of the API's answer, so that ReverseProxy leaves flushing to us
 }
 
-// callContext is a context that leads to its call. It is a part of the call, so that it costs no memory of its own.
-type callContext struct {
-	context.Context
-	call *call
+type connKey struct{}
+
+// connection is what all requests of a connection have in common, and the call under way, by which ReverseProxy's
+// hooks and the transport find it: a connection of HTTP/1 has one at a time. It is the one value in their contexts.
+type connection struct {
+	net.Conn        // nil if it is not known
+	account  string // of the listener; empty if it has none
+	inside   bool   // the program itself asks, see Inside
+	call     *call
 }
 
-type callKey struct{}
+// connected is http.Server.ConnContext.
+func connected(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, &connection{Conn: conn, account: listenerAccount(ctx)})
+}
 
-// Value implements context.Context.
-func (c *callContext) Value(key any) any {
-	if key == (callKey{}) {
-		return c.call
+// withConnection returns r with a connection in its context: its own where Server or Inside made one.
+func withConnection(r *http.Request) (*http.Request, *connection) {
+	if conn := connectionOf(r.Context()); conn != nil {
+		return r, conn
 	}
-	return c.Context.Value(key)
+	r = r.WithContext(connected(r.Context(), nil))
+	return r, connectionOf(r.Context())
 }
 
-// withCall lets ReverseProxy's hooks and the transport find c. It hides Upgrade, which ReverseProxy
-// hands on (golang/go#80416), and which it looks at before any hook.
-func withCall(r *http.Request, c *call) *http.Request {
-	c.context = callContext{r.Context(), c}
-	r = r.WithContext(&c.context)
-	if _, ok := r.Header["Upgrade"]; ok {
-		r.Header = maps.Clone(r.Header)
-		delete(r.Header, "Upgrade")
-	}
-	return r
+func connectionOf(ctx context.Context) *connection {
+	conn, _ := ctx.Value(connKey{}).(*connection)
+	return conn
 }
 
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
-}
+func callOf(ctx context.Context) *call { return connectionOf(ctx).call }
 
 func (p *Proxy) newCall(w http.ResponseWriter, r *http.Request) *call {
-	c := &call{ResponseWriter: w, proxy: p, req: r}
+	c := &call{ResponseWriter: w, proxy: p}
+	c.req, c.conn = withConnection(r)
+	c.conn.call = c
 	c.Start = time.Now()
 	c.Method = r.Method
 	if !methodAllowed(r.Method) {
@@ -108,6 +110,48 @@ func (p *Proxy) newCall(w http.ResponseWriter, r *http.Request) *call {
 		})
 	}
 	return c
+}
+
+// target is where a request goes at the API: what url.URL needs of a path.
+type target struct{ path, rawPath, opaque string }
+
+// setTarget finds the URL at the API. Go's url.URL re-encodes some paths that are legal on the wire;
+// Opaque carries those as they came. It cannot carry a path that begins with "//", which would turn
+// into another authority.
+func (c *call) setTarget(base string) *problem.Problem {
+	raw := base + c.path
+	if raw == "" {
+		raw = "/"
+	}
+	if isUnreserved(raw) {
+		c.target = target{path: raw}
+		return nil
+	}
+	path, err := url.PathUnescape(raw)
+	if err != nil {
+		return refusalCase(problem.BadRequest, problem.CaseEncoding)
+	}
+	c.target = target{path: path, rawPath: raw}
+	if (&url.URL{Path: path, RawPath: raw}).EscapedPath() == raw {
+		return nil
+	}
+	if strings.HasPrefix(raw, "//") {
+		return refusalCase(problem.BadRequest, problem.CaseSlashes)
+	}
+	c.target.opaque = raw
+	return nil
+}
+
+// isUnreserved reports whether path has nothing that is encoded, or that Go would encode (RFC 3986 section 2.3).
+func isUnreserved(path string) bool {
+	for i := range len(path) {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == '-', c == '.', c == '_', c == '~':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // Unwrap lets http.ResponseController find the server's own writer.
@@ -233,7 +277,7 @@ func (c *call) end(panicked any) {
 	if abort {
 		abort = c.noteAbort(panicked)
 	}
-	if c.trailers {
+	if c.answer != nil && len(c.answer.Trailer) > 0 { // HTTP/2 need not announce them
 		cleanAnswer(c.Header())
 	}
 	if abort && c.wroteHeader {
@@ -245,6 +289,7 @@ func (c *call) end(panicked any) {
 		c.finishBody(!abort)
 	}
 	c.proxy.report(c)
+	c.conn.call = nil
 	if abort {
 		c.resetUndelimited()
 		panic(http.ErrAbortHandler)
@@ -278,7 +323,7 @@ func (c *call) resetUndelimited() {
 	if c.req.ProtoAtLeast(1, 1) {
 		return
 	}
-	conn, _ := c.req.Context().Value(connKey{}).(net.Conn)
+	conn := c.conn.Conn
 	for {
 		over, ok := conn.(interface{ NetConn() net.Conn }) // TLS, or a listener's own layer
 		if !ok {

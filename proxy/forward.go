@@ -43,37 +43,25 @@ func basePath(api *url.URL) string {
 	return "/" + base
 }
 
-// setTarget builds the URL at the API. Go's url.URL re-encodes some paths that are legal on the wire;
-// Opaque carries those as they came. It cannot carry a path that begins with "//", which would turn
-// into another authority.
-func (c *call) setTarget(api *url.URL, base string) *problem.Problem {
-	raw := base + c.path
-	if raw == "" {
-		raw = "/"
+// withoutUpgrade hides Upgrade, which ReverseProxy hands on (golang/go#80416), and which it looks at before any hook.
+func withoutUpgrade(r *http.Request) *http.Request {
+	if _, ok := r.Header["Upgrade"]; ok {
+		r = r.WithContext(r.Context())
+		r.Header = maps.Clone(r.Header)
+		delete(r.Header, "Upgrade")
 	}
-	path, err := url.PathUnescape(raw)
-	if err != nil {
-		return refusalCase(problem.BadRequest, problem.CaseEncoding)
-	}
-	c.target = url.URL{
-		Scheme: api.Scheme, Host: api.Host, Path: path, RawPath: raw,
-		RawQuery: c.req.URL.RawQuery, ForceQuery: c.req.URL.ForceQuery,
-	}
-	if c.target.EscapedPath() == raw {
-		return nil
-	}
-	if strings.HasPrefix(raw, "//") {
-		return refusalCase(problem.BadRequest, problem.CaseSlashes)
-	}
-	c.target.Opaque = raw
-	return nil
+	return r
 }
 
 // rewrite makes of the client's request the one for the API, except for its token and its body: these
 // are the transport's (transport.go), which can fail and repeat.
 func rewrite(r *httputil.ProxyRequest) {
 	c := callOf(r.In.Context())
-	*r.Out.URL = c.target
+	api := c.proxy.cfg.API
+	*r.Out.URL = url.URL{
+		Scheme: api.Scheme, Host: api.Host, Path: c.target.path, RawPath: c.target.rawPath, Opaque: c.target.opaque,
+		RawQuery: c.req.URL.RawQuery, ForceQuery: c.req.URL.ForceQuery,
+	}
 	r.Out.Host = "" // the target's
 	r.Out.Trailer = nil
 	cleanRequestHeader(r.Out.Header)
@@ -111,20 +99,15 @@ func modifyResponse(res *http.Response) error {
 	if c.Reason != "" && res.StatusCode == http.StatusUnauthorized {
 		res.Header.Add("Proxy-Status", problem.Program+`; details="not-retried: `+c.Reason+`"`)
 	}
-	c.trailers = len(res.Trailer) > 0 || res.ContentLength < 0 || res.ProtoMajor > 1
+	c.answer = res
 	c.RequestID = boundedText(res.Header.Get("X-Request-Id"), maxRequestID)
-	c.takeHeader(res)
-	return nil
-}
-
-// takeHeader moves the header of the API's answer to ours. ReverseProxy would copy it value by value. It keeps that
-// of an answer of unknown length, and of an event stream, which it looks at to flush them at once.
-func (c *call) takeHeader(res *http.Response) {
 	c.lengthKnown = res.ContentLength >= 0 && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream")
 	if c.lengthKnown {
+		// ReverseProxy would copy value by value. It keeps the header of answers that it flushes at once.
 		maps.Copy(c.Header(), res.Header)
 		res.Header = nil
 	}
+	return nil
 }
 
 // errUpstreamStatus is returned for an answer whose status is not one of a final answer.
@@ -153,15 +136,15 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 // there through us. An absolute one stays absolute and a relative one relative: behind a TLS proxy only the
 // client knows the right scheme.
 func (c *call) ownLocation(location string) string {
-	rest := location
+	rest, api := location, c.proxy.cfg.API
 	switch u, err := url.Parse(location); {
 	case err != nil:
 		return location
 	case u.Host != "":
 		if u.Scheme == "" { // "//host/path"
-			u.Scheme = c.target.Scheme
+			u.Scheme = api.Scheme
 		}
-		if u.User != nil || !sameOrigin(u, &c.target) {
+		if u.User != nil || !sameOrigin(u, api) {
 			return location
 		}
 		rest = afterAuthority(location)

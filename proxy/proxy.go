@@ -130,7 +130,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer p.inFlight.Add(-1)
-	p.forward.ServeHTTP(c, withCall(r, c))
+	p.forward.ServeHTTP(c, withoutUpgrade(c.req))
 }
 
 // admit applies every rule that needs nothing but the request, and fills in where c goes.
@@ -142,7 +142,7 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 		return refused
 	}
 	c.origin = p.guard.corsOrigin(c.req)
-	if !fromInside(c.req) && !isPreflight(c.req) { // a browser sends preflights without what it asks leave for
+	if !c.conn.inside && !isPreflight(c.req) { // a browser sends preflights without what it asks leave for
 		if refused := p.callers.admit(c); refused != nil {
 			return refused
 		}
@@ -163,7 +163,7 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 	if refused := p.policy.check(c.req.Method, rest); refused != nil {
 		return refused
 	}
-	return c.setTarget(p.cfg.API, p.base)
+	return c.setTarget(p.base)
 }
 
 // errGivenUp is why GiveUp ends a request.
@@ -196,8 +196,6 @@ const (
 	maxHeaderBytes = 192 << 10
 )
 
-type connKey struct{}
-
 // Server returns a server for p, ready for Serve on any number of listeners. It has no time-out for a whole request: uploads and
 // downloads take as long as they make progress. It speaks HTTP/1 only, on TLS listeners too.
 func (p *Proxy) Server() *http.Server {
@@ -212,9 +210,7 @@ func (p *Proxy) Server() *http.Server {
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     log.New(NewLogWriter(p.log, logrus.WarnLevel), "", 0),
 		BaseContext:                  func(net.Listener) context.Context { return p.connections },
-		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, conn) // for call.resetUndelimited
-		},
+		ConnContext:                  connected,
 	}
 }
 

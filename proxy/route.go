@@ -142,7 +142,7 @@ func (rules pathRules) check(path, query string) *problem.Problem {
 
 // checkDecoded looks at one reading of a path.
 func (rules pathRules) checkDecoded(path string) *problem.Problem {
-	if strings.ContainsAny(path, "\x00\r\n") {
+	if strings.IndexByte(path, 0) >= 0 || strings.IndexByte(path, '\r') >= 0 || strings.IndexByte(path, '\n') >= 0 {
 		return refusalCase(problem.BadRequest, problem.CaseControl)
 	}
 	if hasDotSegment(path) {
@@ -203,14 +203,16 @@ func leadingSegments(path string) (segments [maxPolicySegments]string, n int) {
 // segment: servers disagree about whether path parameters belong to it, and a server that decodes a path
 // before it looks for its end finds the end there.
 func cutSegment(path string) (segment, rest string) {
-	segment = path
-	if i := strings.IndexAny(path, `/\`); i >= 0 {
-		segment, rest = path[:i], path[i+1:]
+	end := len(path) // of the segment, without what it drops
+	for i := range len(path) {
+		switch path[i] {
+		case '/', '\\':
+			return path[:min(i, end)], path[i+1:]
+		case ';', '?', '#':
+			end = min(i, end)
+		}
 	}
-	if i := strings.IndexAny(segment, ";?#"); i >= 0 {
-		segment = segment[:i]
-	}
-	return segment, rest
+	return path[:end], ""
 }
 
 // decodePercent decodes every valid percent-encoding in s once and leaves the rest as it is.

@@ -28,6 +28,7 @@ type metrics struct {
 	accounts *accountLabels
 
 	requests        *prometheus.CounterVec
+	requestCounters requestCounters
 	duration        prometheus.Histogram
 	upstream        prometheus.Histogram
 	retries         *prometheus.CounterVec
@@ -95,7 +96,7 @@ func (m *metrics) request(r proxy.Exchange) {
 	if accountExists(r) {
 		account = m.accounts.label(r.Account)
 	}
-	m.requests.WithLabelValues(account, methodLabel(r.Method), statusLabel(r.Status)).Inc()
+	m.requestCounters.of(m.requests, requestLabels{account, r.Method, r.Status}).Inc()
 	m.duration.Observe(r.Duration.Seconds())
 	if r.Upstream > 0 {
 		m.upstream.Observe(r.Upstream.Seconds())
@@ -106,6 +107,40 @@ func (m *metrics) request(r proxy.Exchange) {
 	if r.Code != "" {
 		m.refused.WithLabelValues(codeLabel(r.Code)).Inc()
 	}
+}
+
+// requestLabels are those of a request before they are brought into closed sets.
+type requestLabels struct {
+	account, method string
+	status          int
+}
+
+// requestCounters remembers the counters of ordinary requests: to find one by its labels is most of what counting
+// costs.
+type requestCounters struct {
+	mu    sync.RWMutex // guards known
+	known map[requestLabels]prometheus.Counter
+}
+
+// of returns the counter in all for l.
+func (r *requestCounters) of(all *prometheus.CounterVec, l requestLabels) prometheus.Counter {
+	r.mu.RLock()
+	counter := r.known[l]
+	r.mu.RUnlock()
+	if counter != nil {
+		return counter
+	}
+	method, status := methodLabel(l.method), statusLabel(l.status)
+	counter = all.WithLabelValues(l.account, method, status)
+	if method != otherLabel && status != otherLabel { // of others there may be any number
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.known == nil {
+			r.known = map[requestLabels]prometheus.Counter{}
+		}
+		r.known[l] = counter
+	}
+	return counter
 }
 
 // event counts what the Manager tells.

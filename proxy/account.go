@@ -113,8 +113,17 @@ type ClientKey struct {
 	Name string
 	// Key must be too long to be guessed. Required.
 	Key tokens.Secret
+	// Current gives the key as it is now, where it may be replaced. Nil means that Key stays.
+	Current func() tokens.Secret
 	// Account is the only one that the key may be used for. Empty leaves the choice to each request.
 	Account string
+}
+
+func (k ClientKey) current() tokens.Secret {
+	if k.Current == nil {
+		return k.Key
+	}
+	return k.Current()
 }
 
 // RequiredHeader is a header field that every request must have. An application that can be tricked into
@@ -191,7 +200,7 @@ func (w callers) admit(c *call) *problem.Problem {
 	}
 	presented, found := presentedKey(c.req.Header), -1
 	for i, k := range w.keys { // all of them, so that timing reveals nothing
-		if k.Key.Equal(presented) {
+		if k.current().Equal(presented) {
 			found = i
 		}
 	}

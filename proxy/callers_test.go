@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/base64"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"pandadoc-auth-proxy/tokens"
@@ -17,6 +18,32 @@ func withKeys(c *Config) {
 	c.ClientKeys = []ClientKey{
 		{Name: "reports", Key: tokens.NewSecret(anyKey)},
 		{Name: "acme", Key: tokens.NewSecret(acmeKey), Account: "acme"},
+	}
+}
+
+// A key that stands in a file was the one of the start until the next start.
+func TestAClientKeyIsReplacedWithoutARestart(t *testing.T) {
+	var key atomic.Pointer[tokens.Secret]
+	set := func(text string) {
+		s := tokens.NewSecret(text)
+		key.Store(&s)
+	}
+	set(anyKey)
+	g := newRig(t, rigOptions{configure: func(c *Config) {
+		withKeys(c)
+		c.ClientKeys[0].Current = func() tokens.Secret { return *key.Load() }
+	}})
+	status := func(key string) int {
+		res, _, _ := g.raw(get("/a", KeyHeader+": "+key))
+		return res.StatusCode
+	}
+	const next = "the-next-key-for-any-account"
+	if got := status(anyKey); got != 200 {
+		t.Errorf("the first key: %d, want 200", got)
+	}
+	set(next)
+	if old, now := status(anyKey), status(next); old != 401 || now != 200 {
+		t.Errorf("the former key: %d, the new one: %d; want 401 and 200", old, now)
 	}
 }
 

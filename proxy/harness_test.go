@@ -242,7 +242,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		g.told <- struct{}{}
 	}
 	if o.http2 {
-		cfg.Upstream.RootCAs = g.upstream.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		cfg.Upstream.Roots = trusting(g.upstream.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs)
 	}
 	if o.configure != nil {
 		o.configure(&cfg)

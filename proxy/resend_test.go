@@ -129,7 +129,7 @@ func (s *frames) finish(f *http2.Framer, bodies map[uint32]string, stream uint32
 
 func (s *frames) rig(configure ...func(*Config)) *rig {
 	return newRig(s.t, rigOptions{api: s.url, configure: func(c *Config) {
-		c.Upstream.RootCAs = s.roots
+		c.Upstream.Roots = trusting(s.roots)
 		for _, f := range configure {
 			f(c)
 		}

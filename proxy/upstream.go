@@ -23,8 +23,9 @@ const (
 	// transportLife is how long new connections are opened by one http.Transport. The next one asks the DNS
 	// again, also while connections to the old address live.
 	transportLife = 10 * time.Minute
-	// warmCheck is how often the transport is looked at: whether there is a connection to the API.
-	warmCheck = 15 * time.Second
+	// warmCheck is how often the transport is looked at: whether there is a connection to the API, and whether its
+	// roots are those of now.
+	warmCheck = 5 * time.Second
 	// warmWait bounds the wait for a connection that is opened ahead.
 	warmWait = 20 * time.Second
 	// A silent HTTP/2 connection is asked for a sign of life after the first, and given up after the second.
@@ -33,8 +34,8 @@ const (
 
 // TransportOptions are what may differ between transports to PandaDoc.
 type TransportOptions struct {
-	// RootCAs are whom to trust. Nil means the system's roots.
-	RootCAs *x509.CertPool
+	// Roots gives the authorities to trust, as they are now. Nil means the system's.
+	Roots func() *x509.CertPool
 	// HeaderTimeout is how long one waits for the header of an answer after the request has been sent.
 	// Zero means for ever.
 	HeaderTimeout time.Duration
@@ -57,15 +58,16 @@ func NewTransport(o TransportOptions) *http.Transport { return newGeneration(o).
 // generation is a transport, with what is known about its connections.
 type generation struct {
 	*http.Transport
-	open atomic.Int64 // connections
+	roots *x509.CertPool // that it trusts
+	open  atomic.Int64   // connections
 }
 
 func newGeneration(o TransportOptions) *generation {
-	g := &generation{}
+	g := &generation{roots: o.roots()}
 	g.Transport = &http.Transport{
 		Proxy:                 httpsOnly(o.Proxy),
 		DialContext:           g.dialer(o),
-		TLSClientConfig:       &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12, VerifyConnection: o.notOurs},
+		TLSClientConfig:       &tls.Config{RootCAs: g.roots, MinVersion: tls.VersionTLS12, VerifyConnection: o.notOurs},
 		TLSHandshakeTimeout:   10 * time.Second,
 		ForceAttemptHTTP2:     true, // net/http would not, with a dialer of our own
 		HTTP2:                 &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: lastWait},
@@ -85,6 +87,13 @@ func newGeneration(o TransportOptions) *generation {
 		return nil
 	}
 	return g
+}
+
+func (o TransportOptions) roots() *x509.CertPool {
+	if o.Roots == nil {
+		return nil
+	}
+	return o.Roots()
 }
 
 // errProxyRefused means that the forward proxy did not open the way to the API, as with 403 or 407.
@@ -214,7 +223,7 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 func (u *Upstream) CloseIdleConnections() { u.current.Load().CloseIdleConnections() }
 
 // Tend opens a connection to the API ahead of the first request, keeps one open, and has a new http.Transport
-// take over every ten minutes, until ctx ends. Requests on the old one finish there.
+// take over every ten minutes and for other roots, until ctx ends. Requests on the old one finish there.
 func (u *Upstream) Tend(ctx context.Context, api *url.URL) {
 	tick := time.NewTicker(warmCheck)
 	defer tick.Stop()
@@ -227,7 +236,7 @@ func (u *Upstream) Tend(ctx context.Context, api *url.URL) {
 			return
 		case <-tick.C:
 		}
-		if time.Since(begun) < transportLife {
+		if time.Since(begun) < transportLife && u.options.roots() == u.current.Load().roots {
 			continue
 		}
 		u.replace(ctx, api)

@@ -134,7 +134,7 @@ func TestBadCertificates(t *testing.T) {
 			api.StartTLS()
 			defer api.Close()
 			target := strings.Replace(api.URL, "127.0.0.1", "localhost", 1) // the test certificate names 127.0.0.1 and example.com
-			g := newRig(t, rigOptions{api: target, configure: func(c *Config) { c.Upstream.RootCAs = roots }})
+			g := newRig(t, rigOptions{api: target, configure: func(c *Config) { c.Upstream.Roots = trusting(roots) }})
 			res, body := g.do("GET", "/a", nil)
 			if got := problemIn(t, res, body); got != "upstream-unreachable" || !strings.Contains(res.Header.Get("Proxy-Status"), "tls_certificate_error") || reached != 0 {
 				t.Errorf("code %s, Proxy-Status %q, %d requests", got, res.Header.Get("Proxy-Status"), reached)

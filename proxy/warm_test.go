@@ -68,6 +68,10 @@ func tended(t *testing.T, o TransportOptions, api *url.URL) *Upstream {
 	return u
 }
 
+func trusting(pool *x509.CertPool) func() *x509.CertPool {
+	return func() *x509.CertPool { return pool }
+}
+
 func roundTrip(t *testing.T, u *Upstream, api *url.URL) string {
 	t.Helper()
 	r, _ := http.NewRequest("GET", api.String()+"/x", nil)
@@ -96,7 +100,7 @@ func TestAConnectionIsOpenBeforeTheFirstRequest(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
 			api := newCounted(t, h2, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
-			u := tended(t, TransportOptions{RootCAs: api.roots}, api.url)
+			u := tended(t, TransportOptions{Roots: trusting(api.roots)}, api.url)
 			eventually(t, "a connection", func() bool { return api.conns.Load() == 1 })
 			if n := api.requests.Load(); n != 0 {
 				t.Errorf("the API saw %d requests, want none", n)
@@ -126,7 +130,7 @@ func TestANewTransportFollowsTheDNS(t *testing.T) {
 			})
 			after := newCounted(t, h2, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "after") })
 			dns := map[string]string{}
-			u := NewUpstream(TransportOptions{RootCAs: before.roots, ConnectTo: dns})
+			u := NewUpstream(TransportOptions{Roots: trusting(before.roots), ConnectTo: dns})
 			t.Cleanup(func() { u.CloseIdleConnections() })
 			if got := roundTrip(t, u, before.url); got != "before" {
 				t.Fatalf("got %q", got)
@@ -155,6 +159,30 @@ func TestANewTransportFollowsTheDNS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The company's authority was replaced: every request failed until a restart.
+func TestOtherRootsAreTakenUpWithoutARestart(t *testing.T) {
+	t.Parallel()
+	api := newCounted(t, true, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
+	var roots atomic.Pointer[x509.CertPool]
+	roots.Store(x509.NewCertPool())
+	u := tended(t, TransportOptions{Roots: roots.Load}, api.url)
+	ask := func() error {
+		r, _ := http.NewRequest("GET", api.url.String()+"/x", nil)
+		res, err := u.RoundTrip(r)
+		if err == nil {
+			res.Body.Close()
+		}
+		return err
+	}
+	if err := ask(); err == nil {
+		t.Fatal("an API of an unknown authority was trusted")
+	}
+	roots.Store(api.roots)
+	eventually(t, "the new authority to be trusted", func() bool { return ask() == nil })
+	roots.Store(x509.NewCertPool())
+	eventually(t, "the old authority to be trusted no more", func() bool { return ask() != nil })
 }
 
 // The old address was a black hole: 45 s without an answer over HTTP/2.

@@ -42,6 +42,7 @@ package tokens
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -99,6 +100,8 @@ type Config struct {
 type Endpoint struct {
 	URL      string
 	ClientID string
+	// Roots gives the authorities that Transport trusts now. Nil leaves it its own.
+	Roots func() *x509.CertPool
 	// ClientSecret is the secret at the start; see Config.Secrets.
 	ClientSecret Secret
 	// Transport carries the call. It must neither follow redirects nor repeat requests; connections

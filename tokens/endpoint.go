@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (c *caller) send(ctx context.Context, form url.Values, secret Secret) (Pair
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "pandadoc-auth-proxy")
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.trusting().RoundTrip(req)
 	if err != nil {
 		return Pair{}, &callError{sent: c.maybeSent(&sent), err: fmt.Errorf("call the token endpoint: %w", withoutURL(err))}
 	}
@@ -132,6 +133,20 @@ func repeats(text string, form url.Values) bool {
 		}
 	}
 	return false
+}
+
+// trusting returns the transport for one call, with the roots of now.
+func (c *caller) trusting() http.RoundTripper {
+	t, ok := c.transport.(*http.Transport)
+	if !ok || c.endpoint.Roots == nil {
+		return c.transport
+	}
+	t = t.Clone() // keeps no connections; see newCaller
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	t.TLSClientConfig.RootCAs = c.endpoint.Roots()
+	return t
 }
 
 // maybeSent trusts the trace of net/http's own transport only: another may not call it.

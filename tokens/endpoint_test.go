@@ -2,8 +2,13 @@ package tokens_test
 
 import (
 	"context"
+	"crypto/x509"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +27,37 @@ func TestEveryTokenCallHasAConnectionOfItsOwn(t *testing.T) {
 			t.Errorf("%d connections for 3 calls", w.dials)
 		}
 	})
+}
+
+// The authority of the token endpoint was replaced: every refresh failed until a restart.
+func TestTokenCallsTrustTheRootsOfNow(t *testing.T) {
+	server := newAuthServer()
+	endpoint := httptest.NewUnstartedServer(server)
+	endpoint.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
+	endpoint.StartTLS()
+	defer endpoint.Close()
+	var roots atomic.Pointer[x509.CertPool]
+	roots.Store(x509.NewCertPool())
+	c := tokens.DefaultConfig()
+	c.Store, c.API = tokens.NewMemory(), apiURL
+	c.Endpoint = tokens.Endpoint{
+		URL: endpoint.URL, ClientID: "id", ClientSecret: tokens.NewSecret("secret"), Transport: &http.Transport{}, Roots: roots.Load,
+	}
+	m, err := tokens.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeNow(m)
+	server.codes["code"] = true
+	if _, err := m.SignIn(t.Context(), tokens.DefaultAccount, "code", redirectURL); err == nil || len(server.sent) > 0 {
+		t.Fatalf("SignIn = %v at an endpoint of an unknown authority", err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(endpoint.Certificate())
+	roots.Store(pool)
+	if _, err := m.SignIn(t.Context(), tokens.DefaultAccount, "code", redirectURL); err != nil {
+		t.Error("with the new authority:", err)
+	}
 }
 
 func TestRefreshTokenStaysIfTheAnswerHasNone(t *testing.T) {

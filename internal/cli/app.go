@@ -89,6 +89,7 @@ func (a *app) run(ctx context.Context) error {
 	if a.Certificate != nil {
 		a.Certificate.Changed = logCertificate(a.logger.WithField("file", a.Certificate.CertFile))
 	}
+	a.Files.Changed = logFile(a.logger)
 	r := &running{app: a, failed: make(chan error, 1), memory: boundMemory()}
 	paceCollector(a.environ, r.memory)
 	r.budget = r.newBudget()
@@ -214,7 +215,7 @@ func (r *running) closeListeners() {
 func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) tokens.Config {
 	t := c.Tokens
 	t.Store = store.Records
-	t.Endpoint.Transport = c.Upstream.Transport(0)
+	t.Endpoint.Transport, t.Endpoint.Roots = c.Upstream.Transport(0), c.Upstream.Roots
 	t.Observe = logEvents(logger)
 	t.Codec, t.StoreName = store.Keys, store.Name
 	if !store.Persistent { // the records end with the process anyway
@@ -241,11 +242,12 @@ func (r *running) adminConfig(key tokens.Secret) admin.Config {
 	}
 }
 
-// tend keeps a connection to the API open while requests are served.
+// tend keeps a connection to the API open, and secrets up to date, while requests are served.
 func (r *running) tend() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stopTending = cancel
 	r.tending.Go(func() { r.transport.Tend(ctx, r.Upstream.API) })
+	r.tending.Go(func() { r.Files.Tend(ctx) })
 }
 
 func (r *running) serve() {

@@ -178,6 +178,17 @@ func logCertificate(log *logrus.Entry) func(error) {
 	}
 }
 
+// logFile returns what a file of secrets that has changed tells the log through.
+func logFile(log *logrus.Logger) func(string, error) {
+	return func(path string, err error) {
+		if err != nil {
+			logProblem(log, logrus.WarnLevel, "the changed file "+path+" cannot be used: what it held before stays in use", err)
+			return
+		}
+		log.WithField("file", path).Info("using what the changed file holds")
+	}
+}
+
 const (
 	// shareOfLimit is the memory limit for the Go runtime, in percent of the control group's limit. The rest is
 	// for memory that the runtime does not count: stacks of threads, buffers of the system.

@@ -84,6 +84,8 @@ type Config struct {
 	Pprof                 bool
 	// Secrets are all secret values, which the log must never show.
 	Secrets []tokens.Secret
+	// Files are read again while the program runs.
+	Files *SecretFiles
 	// Warnings are problems that do not stop the program, each with its hint.
 	Warnings []error
 }
@@ -145,15 +147,15 @@ func (c *Config) AsksForAuthentication() bool {
 type checker struct {
 	*Reader
 	Config
-	errs  []error
-	files *secretFiles // see secrets
+	errs []error
 }
 
 // checker returns a checker that already has the mistakes in single settings.
 func (r *Reader) checker() *checker {
 	return &checker{
 		Reader: r, errs: r.errs,
-		Config: Config{Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(), Warnings: r.warnings},
+		Config: Config{Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(), Warnings: r.warnings,
+			Files: &SecretFiles{apiKeys: map[string]*watchedFile[tokens.Secret]{}}},
 	}
 }
 

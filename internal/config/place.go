@@ -27,7 +27,10 @@ func (c *Config) StoreOptions(environ []string, warn func(string)) stores.Option
 	o := c.storeNeeds
 	o.StateDir = func() (string, error) { return StateDir(environ) }
 	o.Getenv = func(name string) string { return Lookup(environ, name) }
-	o.Roots, o.Warn = c.Upstream.Roots, warn
+	o.Warn = warn
+	if c.Upstream.Roots != nil {
+		o.Roots = c.Upstream.Roots() // as they are now: a store keeps its connections
+	}
 	return o
 }
 

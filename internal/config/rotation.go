@@ -1,51 +1,165 @@
 package config
 
 import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
-// secretFiles are the secrets that have files of their own. They are read again when their files change, also
+// filesCheck is the time between two checks of the files.
+const filesCheck = 5 * time.Second
+
+// SecretFiles are the settings that have files of their own. They are read again when their files change, also
 // if a symbolic link in the path changes, as in Kubernetes.
-type secretFiles struct {
-	clientSecret *secretFile            // nil if it has no file
-	keys         map[string]*secretFile // API keys, by account
+type SecretFiles struct {
+	// Changed is called when a file has new content, and with an error when it cannot be used: its old content then
+	// stays in use. Nil is allowed.
+	Changed func(path string, err error)
+
+	clientSecret *watchedFile[tokens.Secret]            // nil if it has no file
+	apiKeys      map[string]*watchedFile[tokens.Secret] // by account
+	clientKeys   []*watchedFile[tokens.Secret]
+	roots        *watchedFile[*x509.CertPool] // nil without --ca-file
 }
 
-var _ tokens.SecretSource = (*secretFiles)(nil)
+var _ tokens.SecretSource = (*SecretFiles)(nil)
 
 // ClientSecret implements tokens.SecretSource.
-func (s *secretFiles) ClientSecret() tokens.Secret { return s.clientSecret.current() }
+func (s *SecretFiles) ClientSecret() tokens.Secret { return s.clientSecret.current() }
 
 // APIKey implements tokens.SecretSource.
-func (s *secretFiles) APIKey(account string) tokens.Secret { return s.keys[account].current() }
+func (s *SecretFiles) APIKey(account string) tokens.Secret { return s.apiKeys[account].current() }
 
-// secretFile is one file with one secret.
-type secretFile struct {
-	source, path string
-
-	mu    sync.Mutex // guards the fields below
-	info  os.FileInfo
-	value tokens.Secret
+// Tend checks all files every few seconds, until ctx ends.
+func (s *SecretFiles) Tend(ctx context.Context) {
+	tick := time.NewTicker(filesCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.clientSecret.current()
+		for _, f := range s.apiKeys {
+			f.current()
+		}
+		for _, f := range s.clientKeys {
+			f.current()
+		}
+		s.roots.current()
+	}
 }
 
-// current returns the current secret. If the file cannot be read, perhaps because it is just being replaced, or
-// if others can write to it, the old secret stays in use. If f is nil, the secret is empty.
-func (f *secretFile) current() tokens.Secret {
+func (s *SecretFiles) changed(path string, err error) {
+	if s.Changed != nil {
+		s.Changed(path, err)
+	}
+}
+
+// watchedFile is one file and its content.
+type watchedFile[T any] struct {
+	files *SecretFiles
+	path  string
+	read  func() (T, error)
+
+	value atomic.Pointer[T] // read without the lock: a disk that hangs must not block requests
+
+	mu      sync.Mutex // guards the fields below
+	info    os.FileInfo
+	trouble bool // was reported
+}
+
+func newWatchedFile[T any](files *SecretFiles, path string, value T, read func() (T, error)) *watchedFile[T] {
+	f := &watchedFile[T]{files: files, path: path, read: read}
+	f.value.Store(&value)
+	return f
+}
+
+// current returns the current content. If the file cannot be used, perhaps because it is just being replaced, or if
+// others can write to it, the old content stays in use. If f is nil, the content is the zero value.
+func (f *watchedFile[T]) current() T {
 	if f == nil {
-		return tokens.Secret{}
+		var nothing T
+		return nothing
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	info, err := os.Stat(f.path)
-	if err != nil || f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
-		return f.value
+	if err == nil && f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
+		f.tellLocked(false, nil)
+		return f.last()
 	}
-	again := &checker{Reader: &Reader{}}
-	if value := again.readSecret(f.source, f.path); len(again.errs) == 0 {
-		f.info, f.value = info, value
+	if err == nil {
+		var value T
+		if value, err = f.read(); err == nil {
+			isNew := f.info != nil
+			f.info = info
+			f.value.Store(&value)
+			f.tellLocked(isNew, nil)
+			return value
+		}
 	}
-	return f.value
+	f.tellLocked(false, err)
+	return f.last()
+}
+
+// last returns the content of the last check.
+func (f *watchedFile[T]) last() T { return *f.value.Load() }
+
+// tellLocked reports new content, and once each that a file cannot be used and that it can be used again.
+func (f *watchedFile[T]) tellLocked(isNew bool, err error) {
+	if isNew || f.trouble != (err != nil) {
+		f.trouble = err != nil
+		f.files.changed(f.path, err)
+	}
+}
+
+// secretFile returns a file with one secret, whose value is known already. check returns why a new value cannot be
+// used. If it is nil, every secret can.
+func (s *SecretFiles) secretFile(source, path string, value tokens.Secret, check func(tokens.Secret) error) *watchedFile[tokens.Secret] {
+	return newWatchedFile(s, path, value, func() (tokens.Secret, error) {
+		again := &checker{Reader: &Reader{}}
+		value := again.readSecret(source, path)
+		if len(again.errs) == 0 && check != nil {
+			again.errs = append(again.errs, check(value))
+		}
+		return value, errors.Join(again.errs...)
+	})
+}
+
+// clientKey adds the file of a client key, and returns a function that returns the current key.
+func (s *SecretFiles) clientKey(source, path string, value tokens.Secret) func() tokens.Secret {
+	var f *watchedFile[tokens.Secret]
+	f = s.secretFile(source, path, value, func(key tokens.Secret) error {
+		for _, other := range s.clientKeys {
+			if other != f && other.last().Equal(key) {
+				return errors.New("another client has the same key")
+			}
+		}
+		return checkClientKey(source, key)
+	})
+	s.clientKeys = append(s.clientKeys, f)
+	return f.last
+}
+
+func checkClientKey(where string, key tokens.Secret) error {
+	if len(key.Reveal()) < minClientKey {
+		return problem.Mistake(fmt.Sprintf("%s: the key is shorter than %d characters", where, minClientKey), "make one with: openssl rand -hex 32")
+	}
+	return nil
+}
+
+// authorities adds the file of --ca-file, and returns a function that returns the authorities trusted now.
+func (s *SecretFiles) authorities(path string, pool *x509.CertPool) func() *x509.CertPool {
+	s.roots = newWatchedFile(s, path, pool, func() (*x509.CertPool, error) { return readRoots(path) })
+	return s.roots.current
 }

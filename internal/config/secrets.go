@@ -31,8 +31,7 @@ const (
 // file.
 func (c *checker) secrets(s *SecretSettings) {
 	before := len(c.errs)
-	c.files = &secretFiles{keys: map[string]*secretFile{}}
-	c.Tokens.Secrets = c.files
+	c.Tokens.Secrets = c.Files
 	files := map[string]string{
 		"client-id": s.ClientIDFile, "client-secret": s.ClientSecretFile, "refresh-token": s.RefreshTokenFile,
 		"access-token": s.AccessTokenFile, "api-key": s.APIKeyFile,
@@ -67,14 +66,14 @@ func (c *checker) secret(name, path string) tokens.Secret {
 	case path != "" && pathInFile && inFile:
 		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", e.where, pathSource), "keep one of them"))
 	case path != "":
-		file := &secretFile{source: pathSource, path: path}
+		value := c.readSecret(pathSource, path)
 		switch name {
 		case "client-secret":
-			c.files.clientSecret = file
+			c.Files.clientSecret = c.Files.secretFile(pathSource, path, value, nil)
 		case "api-key":
-			c.files.keys[tokens.DefaultAccount] = file
+			c.Files.apiKeys[tokens.DefaultAccount] = c.Files.secretFile(pathSource, path, value, nil)
 		}
-		return c.readSecret(pathSource, path)
+		return value
 	case inFile:
 		return c.fromEntry(e)
 	}
@@ -155,14 +154,15 @@ func (c *checker) readAccounts(own tokens.AccountConfig) {
 			c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %w", a.where, err), "rename the account"))
 			continue
 		}
-		if e, byFile := a.keys["api-key-file"]; byFile {
-			c.files.keys[a.name] = &secretFile{source: e.where, path: e.values[0]}
-		}
-		all[a.name] = tokens.AccountConfig{
+		one := tokens.AccountConfig{
 			RefreshToken: c.within(a, "refresh-token"),
 			AccessToken:  c.within(a, "access-token"),
 			APIKey:       c.within(a, "api-key"),
 		}
+		if e, byFile := a.keys["api-key-file"]; byFile {
+			c.Files.apiKeys[a.name] = c.Files.secretFile(e.where, e.values[0], one.APIKey, nil)
+		}
+		all[a.name] = one
 	}
 	if own != (tokens.AccountConfig{}) {
 		if _, twice := all[tokens.DefaultAccount]; twice {
@@ -180,15 +180,21 @@ func (c *checker) readClientKeys() {
 	for _, e := range c.namedEntries(clientKeysKey) {
 		before := len(c.errs)
 		k := proxy.ClientKey{Name: e.name, Key: c.within(e, "key"), Account: strings.Join(e.keys["account"].values, " ")}
-		switch {
-		case len(c.errs) > before:
-		case k.Key.IsZero():
-			c.errs = append(c.errs, problem.Mistake(e.where+": no key", "write below it, indented, key-file: FILE"))
-		case len(k.Key.Reveal()) < minClientKey:
-			c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s: the key is shorter than %d characters", e.where, minClientKey), "make one with: openssl rand -hex 32"))
-		default:
-			all = append(all, k)
+		if len(c.errs) > before {
+			continue
 		}
+		if k.Key.IsZero() {
+			c.errs = append(c.errs, problem.Mistake(e.where+": no key", "write below it, indented, key-file: FILE"))
+			continue
+		}
+		if err := checkClientKey(e.where, k.Key); err != nil {
+			c.errs = append(c.errs, err)
+			continue
+		}
+		if file, byFile := e.keys["key-file"]; byFile {
+			k.Current = c.Files.clientKey(file.where, file.values[0], k.Key)
+		}
+		all = append(all, k)
 	}
 	for _, err := range problem.Each(proxy.CheckClientKeys(all)) {
 		c.errs = append(c.errs, problem.WithHint(err, "give every client its own key, and either an existing account or none"))

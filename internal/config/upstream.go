@@ -34,7 +34,8 @@ type Upstream struct {
 	API       *url.URL // scheme and host, and a base path where a gateway stands before the API
 	Authorize *url.URL
 	Token     *url.URL
-	Roots     *x509.CertPool // nil means the system's
+	// Roots returns the authorities that are trusted now. Nil means the system's.
+	Roots func() *x509.CertPool
 	// ConnectTo maps the HOST:PORT of the API to the HOST:PORT to connect to instead. Nil changes nothing.
 	ConnectTo map[string]string
 }
@@ -120,23 +121,32 @@ func (c *checker) forwardProxy() {
 
 func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" }
 
-func (c *checker) roots(path string) *x509.CertPool {
+func (c *checker) roots(path string) func() *x509.CertPool {
 	if path == "" {
 		return nil
 	}
+	pool, err := readRoots(path)
+	if err != nil {
+		c.fail("ca-file", err.Error(), problem.HintOf(err))
+		return nil
+	}
+	return c.Files.authorities(path, pool)
+}
+
+// readRoots returns the authorities of the file beside those of the system.
+func readRoots(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		c.fail("ca-file", err.Error(), "name a readable PEM file")
-		return nil
+		return nil, problem.WithHint(err, "name a readable PEM file")
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool() // a machine without system roots: only the file is used
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		c.fail("ca-file", path+" holds no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
+		return nil, problem.Mistake(path+" holds no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
 	}
-	return pool
+	return pool, nil
 }
 
 func (c *checker) login(s *LoginSettings) {
@@ -161,6 +171,6 @@ func (u Upstream) Transport(headerTimeout time.Duration) *http.Transport {
 // Options returns the options that all transports to PandaDoc's hosts share.
 func (u Upstream) Options(headerTimeout time.Duration) proxy.TransportOptions {
 	return proxy.TransportOptions{
-		HeaderTimeout: headerTimeout, RootCAs: u.Roots, Proxy: http.ProxyFromEnvironment, ConnectTo: u.ConnectTo,
+		HeaderTimeout: headerTimeout, Roots: u.Roots, Proxy: http.ProxyFromEnvironment, ConnectTo: u.ConnectTo,
 	}
 }

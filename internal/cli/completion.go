@@ -70,18 +70,19 @@ func bashCompletion(app *kong.Application) string {
 	}
 	return fmt.Sprintf(`# bash completion of %[1]s
 _pandadoc_auth_proxy() {
-	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=serve word words
-	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $word in
-		-*) ;;
-		*) command=$word; break ;;
-		esac
-	done
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=serve words
+	if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} != -* ]]; then
+		command=${COMP_WORDS[1]}
+	fi
 	case $previous in
 	%[4]s) COMPREPLY=($(compgen -f -- "$current")); return ;;
 	completion) words='bash zsh fish'; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
 	help) words='%[2]s'; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
 	esac
+	if [[ $command == run && $current != -* ]]; then
+		COMPREPLY=($(compgen -c -- "$current"))
+		return
+	fi
 	case $command in
 %[3]s	esac
 	if ((COMP_CWORD == 1)); then
@@ -116,6 +117,10 @@ func zshCompletion(app *kong.Application) string {
 		return strings.NewReplacer("'", `'\''`, "[", `\[`, "]", `\]`, ":", `\:`).Replace(text)
 	}
 	var commands, cases strings.Builder
+	var names []string
+	for _, command := range shown(app) {
+		names = append(names, command.Name)
+	}
 	for _, command := range shown(app) {
 		fmt.Fprintf(&commands, "\t\t'%s:%s'\n", command.Name, quote(oneSentence(command.Help)))
 		fmt.Fprintf(&cases, "\t\t%s)\n\t\t\t_arguments -S", command.Name)
@@ -129,6 +134,9 @@ func zshCompletion(app *kong.Application) string {
 			}
 			name, text, _ := strings.Cut(value, ":")
 			fmt.Fprintf(&cases, " \\\n\t\t\t\t'--%s%s[%s]%s'", flag.Name, name, quote(oneSentence(flag.Help)), prefixed(":", text))
+		}
+		if words := zshArguments(command.Name, names); words != "" {
+			fmt.Fprintf(&cases, " \\\n\t\t\t\t'%s'", words)
 		}
 		cases.WriteString("\n\t\t\t;;\n")
 	}
@@ -153,6 +161,19 @@ _pandadoc_auth_proxy() {
 }
 _pandadoc_auth_proxy "$@"
 `, programName, commands.String(), cases.String())
+}
+
+// zshArguments describes what a command takes besides flags.
+func zshArguments(command string, commands []string) string {
+	switch command {
+	case "completion":
+		return "1:shell:(bash zsh fish)"
+	case "help":
+		return "1:command:(" + strings.Join(commands, " ") + ")"
+	case "run":
+		return "*:::program:_normal"
+	}
+	return ""
 }
 
 // prefixed returns prefix and text, or "" if text is empty.
@@ -186,6 +207,7 @@ func fishCompletion(app *kong.Application) string {
 			fmt.Fprintf(&out, "complete -c %s -n '%s' -l %s%s -d '%s'\n", programName, condition, flag.Name, value, quote(oneSentence(flag.Help)))
 		}
 	}
+	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand --fcs-skip=2)'\n", programName)
 	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n", programName)
 	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from help' -a '%s'\n", programName, strings.Join(names, " "))
 	return out.String()

@@ -165,6 +165,12 @@ func testDrain(t *testing.T, b *builder, image string) {
 // builder builds images without a daemon, in a directory of its own.
 type builder struct{ dir string }
 
+// Where the modules and the compiled packages of this machine are in a build.
+const (
+	modules  = "/cache/modules"
+	compiled = "/cache/compiled"
+)
+
 // newBuilder makes the image that the Dockerfile builds in: this machine's Go toolchain and its
 // certificates stand in for the one of the registry, which a test cannot reach.
 func newBuilder(t *testing.T) *builder {
@@ -182,7 +188,7 @@ func newBuilder(t *testing.T) *builder {
 	})
 	container := b.run(t, "from", "scratch")
 	root := b.run(t, "mount", container)
-	for _, d := range []string{"bin", "etc/ssl/certs", "usr/local", "root", "tmp"} {
+	for _, d := range []string{"bin", "etc/ssl/certs", "usr/local", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -195,8 +201,16 @@ func newBuilder(t *testing.T) *builder {
 		}
 	}
 	run(t, "", "cp", "-L", "/etc/ssl/certs/ca-certificates.crt", filepath.Join(root, "etc/ssl/certs/"))
-	run(t, "", "cp", "-a", run(t, "", "go", "env", "GOROOT"), filepath.Join(root, "usr/local/go"))
-	b.run(t, "config", "--env", "PATH=/usr/local/go/bin:/bin", container)
+	goroot, to := run(t, "", "go", "env", "GOROOT"), filepath.Join(root, "usr/local/go")
+	if err := os.Mkdir(to, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"VERSION", "go.env", "bin", "pkg", "src"} { // what a build needs
+		run(t, "", "cp", "-a", filepath.Join(goroot, part), to)
+	}
+	// HOME is / in the build. Without these, it downloaded every module and compiled the standard library twice.
+	b.run(t, "config", "--env", "PATH=/usr/local/go/bin:/bin", "--env", "GOMODCACHE="+modules, "--env", "GOCACHE="+compiled,
+		"--env", "GOPROXY=off", container)
 	b.run(t, "commit", "--quiet", container, "docker.io/library/golang:"+goVersion(t))
 	return b
 }
@@ -229,7 +243,7 @@ func (b *builder) build(t *testing.T, tag string) (image string) {
 	t.Helper()
 	image = "localhost/pandadoc-auth-proxy:" + tag
 	b.run(t, "bud", "--isolation", "chroot", "--pull-never", "--no-cache", "--format", "docker", "--quiet", "--tag", image, "--build-arg", "VERSION=9.9.9",
-		"--volume", run(t, "", "go", "env", "GOMODCACHE")+":/root/go/pkg/mod", "--volume", run(t, "", "go", "env", "GOCACHE")+":/root/.cache/go-build", ".")
+		"--volume", run(t, "", "go", "env", "GOMODCACHE")+":"+modules, "--volume", run(t, "", "go", "env", "GOCACHE")+":"+compiled, ".")
 	return image
 }
 

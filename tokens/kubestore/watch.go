@@ -177,7 +177,12 @@ func (s *Store) followFrom(ctx context.Context, r *reporter, account string, ver
 	} else {
 		query.Set("fieldSelector", "metadata.name="+s.secretName(account))
 	}
-	if *version != "" { // without one, the watch begins with the present state
+	if *version == "" {
+		// From 0 on, a watch begins with the state that the API server has in memory. With bookmarks or without a
+		// version, the server would ask etcd how far it is, which an older etcd cannot tell.
+		query.Set("resourceVersion", "0")
+		query.Del("allowWatchBookmarks")
+	} else {
 		query.Set("resourceVersion", *version)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*watchTime) // a server that forgets to end the watch

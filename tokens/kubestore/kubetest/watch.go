@@ -58,12 +58,16 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 
 // follow serves a watch.
 func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
+	from, err := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
+	if from == 0 && r.URL.Query().Get("allowWatchBookmarks") != "" || err != nil { // as with an older etcd
+		answer(w, http.StatusInternalServerError, "", "the required storage feature RequestWatchProgress is disabled")
+		return
+	}
 	cut := make(chan struct{})
+	var first []event
 	s.mu.Lock()
 	s.watches[cut] = true
-	from, err := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
-	var first []event
-	if err != nil { // without a version: the present state, and from there on
+	if from == 0 { // the present state, and from there on
 		from = s.version
 		for name, secret := range s.secrets {
 			version, _ := strconv.Atoi(secret.metadata()["resourceVersion"].(string))

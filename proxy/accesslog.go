@@ -14,10 +14,10 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// StatusClientGone is logged for a client that went away before it had its answer. It is never sent.
+// StatusClientGone is logged if a client closed its connection before it had its answer. It is never sent.
 const StatusClientGone = 499
 
-// What became of the one repetition that a 401 of the API may cause.
+// Results of the one repetition that a 401 of the API may cause.
 const (
 	ReplaySucceeded = "replayed" // the repeated request was answered with something else than 401
 	ReplayRefused   = "refused-again"
@@ -25,7 +25,7 @@ const (
 	ReplayNone      = "not-retried" // see Exchange.Reason
 )
 
-// Why the API's 401 stands. The words are also sent, in Proxy-Status.
+// Reasons why the API's 401 goes to the client. They are also sent in Proxy-Status.
 const (
 	ReasonTokenGood         = "token-good"
 	ReasonBodyNotKept       = "body-not-kept"
@@ -33,9 +33,9 @@ const (
 	ReasonRefreshDidNotHelp = "refresh-did-not-help"
 )
 
-// Exchange is what happened to one request, for logs, metrics and people. It holds no secret, no query, and of
-// the path only what names the operation. Every field with a closed set of values may be a label. In JSON
-// it is part of the admin listener's answers.
+// Exchange is what happened to one request, for logs, metrics and people. It contains no secret and no query,
+// and of the path only the part that names the operation. A field with a fixed set of values may be a metric
+// label. The JSON form is part of the admin listener's answers.
 type Exchange struct {
 	Start     time.Time    `json:"at"`
 	RequestID string       `json:"id"`                // the API's, else ours; bounded and printable
@@ -67,7 +67,7 @@ type Exchange struct {
 	Upstream time.Duration `json:"-"` // from the first attempt to the header of the final answer; zero if nothing was sent
 }
 
-// report tells what happened to c: one line in the log, and Config.Observe.
+// report reports what happened to c: with a line in the log, and to Config.Observe.
 func (p *Proxy) report(c *call) {
 	if c.clientLeft {
 		c.Status = StatusClientGone
@@ -80,8 +80,8 @@ func (p *Proxy) report(c *call) {
 	}
 }
 
-// logAccess writes the access line. Requests that were refused before they had an account are limited:
-// they cost their sender nothing, and must not fill the disk.
+// logAccess writes the access line. The rate of lines about requests that were refused before they had an
+// account is limited: such requests cost their sender nothing, and must not fill the disk.
 func (p *Proxy) logAccess(x *Exchange) {
 	if p.cfg.AccessLog == nil {
 		return
@@ -96,20 +96,20 @@ func (p *Proxy) logAccess(x *Exchange) {
 	p.cfg.AccessLog.write(x, skipped)
 }
 
-// AccessLog writes one line for each request, in the form that logrus gives all other lines. It does so by itself
-// because through logrus a line costs a tenth of the whole request.
+// AccessLog writes one line for each request, in the same format as logrus. It does not use logrus, because
+// there a line costs a tenth of the whole request.
 type AccessLog struct {
 	// Out takes each line with one Write. It must be safe for concurrent use and must not block.
 	Out io.Writer
-	// JSON makes each line an object. Otherwise it is made of key=value.
+	// JSON makes each line a JSON object. Otherwise a line consists of key=value pairs.
 	JSON bool
-	// Redact takes secrets out of a text that somebody else may have chosen. Nil leaves it as it is.
+	// Redact removes secrets from text that a client may have chosen. Nil changes nothing.
 	Redact func(string) string
 
 	buffers sync.Pool // of *[]byte
 }
 
-// accessLine is room for an ordinary line.
+// accessLine is the usual length of a line in bytes.
 const accessLine = 512
 
 func (l *AccessLog) write(x *Exchange, skipped int) {
@@ -118,12 +118,12 @@ func (l *AccessLog) write(x *Exchange, skipped int) {
 		buf = new(make([]byte, 0, accessLine))
 	}
 	*buf = l.line((*buf)[:0], x, skipped)
-	_, _ = l.Out.Write(*buf) // there is nowhere to say that the log cannot be written
+	_, _ = l.Out.Write(*buf) // if the log cannot be written, there is no place to report it
 	l.buffers.Put(buf)
 }
 
-// line appends the line about x to b. Fields without a value are left out, and the others are sorted, as logrus
-// does it.
+// line appends the line about x to b. It leaves out fields without a value, and sorts the others, as logrus
+// does.
 func (l *AccessLog) line(b []byte, x *Exchange, skipped int) []byte {
 	f := fields{b, l.JSON}
 	end := x.Start.Add(x.Duration)
@@ -166,7 +166,7 @@ func (l *AccessLog) redact(text string) string {
 	return l.Redact(text)
 }
 
-// fields is a line in the making.
+// fields is a line that is being built.
 type fields struct {
 	b    []byte
 	json bool
@@ -224,7 +224,7 @@ func (f *fields) number(name string, value int) {
 	}
 }
 
-// milliseconds has a precision that is worth reading.
+// milliseconds appends d with a precision that is useful to a reader.
 func (f *fields) milliseconds(name string, d time.Duration) {
 	verb := byte('g')
 	if f.json {
@@ -237,7 +237,7 @@ func (p *Proxy) warnNoCopy(err error) {
 	p.log.WithError(err).Warn("no temporary file for request bodies: large requests are forwarded, but cannot be repeated after a 401; see --temp-dir")
 }
 
-// lineLimit lets through a burst of lines and then a few a second.
+// lineLimit allows a burst of lines, and then a few per second.
 type lineLimit struct {
 	mu      sync.Mutex // guards the fields below
 	tokens  float64
@@ -252,7 +252,7 @@ const (
 
 func newLineLimit() lineLimit { return lineLimit{tokens: refusalBurst} }
 
-// next reports whether a line may be written now and, if so, how many before it were skipped.
+// next reports whether a line may be written now, and how many lines were skipped before it.
 func (l *lineLimit) next(now time.Time) (ok bool, skipped int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -269,13 +269,13 @@ func (l *lineLimit) next(now time.Time) (ok bool, skipped int) {
 	return true, skipped
 }
 
-// maxLogText is how much of a line that net/http wrote is logged.
+// maxLogText is the longest part of a line from net/http that is logged, in bytes.
 const maxLogText = 200
 
-// NewLogWriter returns a writer that logs what net/http and the standard logger write, one entry a
-// write, at a limited rate: what provokes them costs a client nothing. Such lines can quote bytes from the wire ("Unsolicited response received on idle HTTP channel
-// starting with ..."), and those can hold secrets: everything from the first quote on is left out.
-// (logrus' own WriterLevel would need a goroutine.)
+// NewLogWriter returns a writer that logs what net/http and the standard logger write, one entry per write. The
+// rate is limited, because clients can cause such lines at no cost. The lines can quote bytes from the network
+// ("Unsolicited response received on idle HTTP channel starting with ..."), which can contain secrets. So
+// everything from the first quotation mark on is left out. (logrus' own WriterLevel would need a goroutine.)
 func NewLogWriter(log *logrus.Logger, level logrus.Level) io.Writer {
 	return &logWriter{log, level, newLineLimit()}
 }
@@ -308,8 +308,8 @@ func withoutPayload(line string) string {
 	return boundedText(line, maxLogText)
 }
 
-// boundedText cuts s to at most n bytes of printable text, so that nothing foreign can begin a new line
-// or move a terminal's cursor.
+// boundedText cuts s to at most n bytes of printable text, so that foreign text cannot begin a new line or move
+// a terminal's cursor.
 func boundedText(s string, n int) string {
 	if len(s) > n {
 		s = s[:n]

@@ -12,15 +12,15 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// accountClaim is one way in which a request names its account.
+// accountClaim is the account that one part of a request names.
 type accountClaim struct {
-	account string // empty: this way was not used
-	by      string // for people
+	account string // empty if this part names none
+	by      string // which part, for messages
 }
 
-// chooseAccount returns the account that c is for and what is left of path without a prefix that
-// names an account. Ways that disagree are refused: a client that believes to act as one account must
-// never act as another. No header that a caller can choose freely is a claim.
+// chooseAccount returns the account that c is for and what is left of path without a prefix that names an
+// account. A request with different claims is refused: a client must never act as another account than it
+// believes. No header that a client can choose freely is a claim.
 func chooseAccount(c *call, path string) (account, rest string, refused *problem.Problem) {
 	byPath, rest := cutAccount(path)
 	account, refused = agree(
@@ -40,8 +40,8 @@ func chooseAccount(c *call, path string) (account, rest string, refused *problem
 
 type listenerKey struct{}
 
-// WithAccount returns a context for the connections of a listener that is for one account only. It
-// belongs into http.Server.BaseContext.
+// WithAccount returns a context for the connections of a listener that is for one account only. Use it in
+// http.Server.BaseContext.
 func WithAccount(ctx context.Context, account string) context.Context {
 	return context.WithValue(ctx, listenerKey{}, account)
 }
@@ -78,7 +78,8 @@ func cutAccount(path string) (account, rest string) {
 	if end < 0 {
 		return orEmptyName(path[2:]), ""
 	}
-	// An empty name stays visible as one, so that "/@/x" is refused and not served as the default account.
+	// An empty name stays distinguishable from no name, so that "/@/x" is refused and not served as the default
+	// account.
 	return orEmptyName(path[2 : 1+end]), path[1+end:]
 }
 
@@ -102,20 +103,20 @@ func orEmptyName(name string) string {
 	return name
 }
 
-// KeyHeader is the header field that carries a client key. It is another one than Authorization, which client libraries of
-// PandaDoc fill on their own.
+// KeyHeader is the header field for a client key. It is not Authorization, because PandaDoc's client libraries
+// set that field themselves.
 const KeyHeader = "X-Proxy-Key"
 
-// ClientKey lets clients in that present it: in X-Proxy-Key, or, for programs that cannot send such a
-// header, in Authorization as Bearer or API-Key credential or as the password of Basic.
+// ClientKey allows the clients that send it, in X-Proxy-Key. Programs that cannot send this header send the key
+// in Authorization, as a Bearer or API-Key credential or as the password of Basic.
 type ClientKey struct {
-	// Name tells keys apart in logs. Required.
+	// Name identifies the key in logs. Required.
 	Name string
 	// Key must be too long to be guessed. Required.
 	Key tokens.Secret
 	// Current gives the key as it is now, where it may be replaced. Nil means that Key stays.
 	Current func() tokens.Secret
-	// Account is the only one that the key may be used for. Empty leaves the choice to each request.
+	// Account is the only account that the key is for. If it is empty, each request chooses its account.
 	Account string
 }
 
@@ -126,14 +127,15 @@ func (k ClientKey) current() tokens.Secret {
 	return k.Current()
 }
 
-// RequiredHeader is a header field that every request must have. An application that can be tricked into
-// fetching a URL of an attacker's choice (server-side request forgery) sends no such field with it.
+// RequiredHeader is a header field that every request must have. If an application is tricked into fetching a
+// URL of an attacker's choice (server-side request forgery), it does not send this field.
 type RequiredHeader struct {
 	Name  string // empty: nothing is required
 	Value tokens.Secret
 }
 
-// callers are the rules about who may send requests, besides the guard's about where they come from.
+// callers are the rules about which clients may send requests. The guard has the rules about where requests
+// come from.
 type callers struct {
 	keys     []ClientKey
 	required RequiredHeader
@@ -145,7 +147,7 @@ func newCallers(keys []ClientKey, required RequiredHeader) (callers, error) {
 	return callers{keys, required}, err
 }
 
-// CheckClientKeys returns the mistakes in keys that are used together.
+// CheckClientKeys returns the mistakes in a set of keys.
 func CheckClientKeys(keys []ClientKey) error {
 	var errs []error
 	for i, k := range keys {
@@ -166,8 +168,8 @@ func CheckClientKeys(keys []ClientKey) error {
 	return errors.Join(errs...)
 }
 
-// Check refuses names that mean something on the way: requiring them would break clients, or could be met
-// by accident.
+// Check refuses names that have a meaning in HTTP: to require them would break clients, or a request could have
+// them by accident.
 func (h RequiredHeader) Check() error {
 	switch {
 	case h.Name == "" && h.Value.IsZero():
@@ -188,7 +190,7 @@ func isHeaderRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '-' || r == '_'
 }
 
-// admit returns why c is refused, or notes the client key that it came with.
+// admit returns why c is refused, or nil. It stores the name of the client key in c.
 func (w callers) admit(c *call) *problem.Problem {
 	if name := w.required.Name; name != "" {
 		if got := c.req.Header[name]; len(got) != 1 || !w.required.Value.Equal(tokens.NewSecret(got[0])) {
@@ -212,8 +214,8 @@ func (w callers) admit(c *call) *problem.Problem {
 	return nil
 }
 
-// presentedKey returns the key that came with a request, or the zero Secret. Where X-Proxy-Key is there,
-// Authorization is a client library's own business.
+// presentedKey returns the key that came with a request, or the zero Secret. If there is an X-Proxy-Key,
+// Authorization belongs to the client library and is not looked at.
 func presentedKey(h http.Header) tokens.Secret {
 	if values, ok := h[KeyHeader]; ok {
 		if len(values) != 1 {
@@ -238,8 +240,8 @@ func presentedKey(h http.Header) tokens.Secret {
 	return tokens.Secret{}
 }
 
-// Inside returns p for requests that the program itself makes: they need neither a client key nor the
-// required header. It must not be reachable from a listener without a guard of its own.
+// Inside returns p for requests from the program itself, which need neither a client key nor the required
+// header. A listener that leads to it must have a guard of its own.
 func (p *Proxy) Inside() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), connKey{}, &connection{inside: true})))

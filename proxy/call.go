@@ -20,16 +20,16 @@ import (
 const (
 	// maxRequestID is how much of the API's request id is logged.
 	maxRequestID = 64
-	// slowReadAfter is how much of an answer may be written without a deadline: what fits into socket
-	// buffers anyway, so that short answers do not pay for it.
+	// slowReadAfter is how much of an answer is written without a deadline. That much fits into socket buffers
+	// anyway, so short answers avoid the cost of a deadline.
 	slowReadAfter = 64 << 10
 	// slowReadLimit is how long a client may stop reading its answer.
 	slowReadLimit = 5 * time.Minute
 )
 
-// call is one request on its way. It is the http.ResponseWriter of everything below ServeHTTP, so that
-// common response headers are set in one place, and the exchange can be reported at the end.
-// Its fields belong to the request's goroutine.
+// call is one request in progress. It is the http.ResponseWriter of everything below ServeHTTP, so that
+// common response headers are set in one place, and the exchange can be reported at the end. Its fields
+// belong to the request's goroutine.
 type call struct {
 	http.ResponseWriter
 	proxy *Proxy
@@ -39,18 +39,18 @@ type call struct {
 	// answer is the API's. Nil as long as there is none.
 	answer *http.Response
 
-	closing sync.WaitGroup // of early answers
+	closing sync.WaitGroup // waits for early answers
 
-	Exchange        // what will be told
+	Exchange         // for the report at the end
 	path     string // raw, without the account's prefix
 	prefix   string // "/@acme", or empty
 	target   target
 	origin   string // of an allowed page, else empty
 
-	keyAccount string // the only one that the client's key is for, or empty
+	keyAccount string // the only account that the client's key is for, or empty
 
-	answered      bool // an answer of our own went out that is no Problem
-	closeAfter    bool // the connection takes no further request
+	answered      bool // an answer of our own was sent that is no Problem
+	closeAfter    bool // the connection must not be used for another request
 	wroteHeader   bool
 	writeFailed   bool
 	clientLeft    bool // the client ended its connection in the middle of its body
@@ -102,9 +102,9 @@ func (p *Proxy) newCall(w http.ResponseWriter, r *http.Request) *call {
 	}
 	if r.ContentLength != 0 {
 		// Without full duplex the server reads up to 256 KiB of the body before it sends an answer,
-		// and waits for a stalled client without end.
+		// and waits for ever for a stalled client.
 		rc := http.NewResponseController(w)
-		_ = rc.EnableFullDuplex() // a server that cannot is always full duplex
+		_ = rc.EnableFullDuplex() // a server without this call is always full duplex
 		c.spool = spool.New(r.Body, r.ContentLength, rc, spool.Options{
 			Memory: p.cfg.ReplayMemory, Disk: p.cfg.ReplayDisk, Dir: p.cfg.TempDir, Timeout: p.cfg.BodyTimeout, Budget: p.budget,
 		})
@@ -157,11 +157,11 @@ func isUnreserved(path string) bool {
 // Unwrap lets http.ResponseController find the server's own writer.
 func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// WriteHeader sends status, with what every answer has.
+// WriteHeader sends status, with the headers that every answer has.
 func (c *call) WriteHeader(status int) {
 	if status < 200 {
-		// Not one 1xx answer of the API is relayed. net/http sends "100 Continue" itself when the transport
-		// begins to read the body, which it does after the API's; so the client sees one, however often the
+		// No 1xx answer of the API is relayed. net/http itself sends "100 Continue" when the transport begins
+		// to read the body, after the API's own "100 Continue". So the client sees one, however often the
 		// request is sent.
 		return
 	}
@@ -185,13 +185,13 @@ func (c *call) WriteHeader(status int) {
 	}
 }
 
-// mustClose reports whether the connection cannot take another request after this answer: because bytes
-// of this body may still come, or because the request was chunked. net/http hides from handlers
-// whether a Content-Length came along with that, and two readings of where a request ends are what
-// request smuggling is made of (RFC 9112 section 6.1).
+// mustClose reports whether the connection must not be used for another request after this answer: because
+// bytes of this body may still come, or because the request was chunked. net/http hides from handlers if a
+// chunked request also had a Content-Length. Then the end of the request is ambiguous, which allows request
+// smuggling (RFC 9112 section 6.1).
 //
-// In HTTP/1.0 net/http hides a Transfer-Encoding as well and reads the request without it, so a connection of
-// HTTP/1.0 takes one request.
+// In HTTP/1.0, net/http also hides a Transfer-Encoding and reads the request without it, so an HTTP/1.0
+// connection is used for one request only.
 func (c *call) mustClose() bool {
 	switch {
 	case c.closeAfter || !c.req.ProtoAtLeast(1, 1):
@@ -249,8 +249,8 @@ func (c *call) refuse(p *problem.Problem) {
 	p.Write(c)
 }
 
-// setRequestID gives an answer an id of ours if it has none of the API's, which is the better one:
-// PandaDoc's support works with it.
+// setRequestID gives an answer an id of ours if it has none from the API. The API's id is better, because
+// PandaDoc's support can use it.
 func (c *call) setRequestID(h http.Header) {
 	if c.RequestID == "" {
 		c.RequestID = newRequestID()
@@ -266,10 +266,11 @@ func newRequestID() string {
 	return string(text[:])
 }
 
-// end tells what happened and leaves the client's connection in order. panicked is what recover gave;
-// after a part of the answer it goes on as http.ErrAbortHandler, so that the client sees a cut answer as cut.
+// end reports what happened and leaves the client's connection in a clean state. panicked is the result of
+// recover. If a part of the answer was sent, end panics with http.ErrAbortHandler, so that the client sees that
+// the answer was cut.
 func (c *call) end(panicked any) {
-	if c.flusher != nil { // what follows writes and flushes by itself
+	if c.flusher != nil { // the code below writes and flushes by itself
 		c.proxy.flushers.stop(c.flusher)
 		c.flusher = nil
 	}
@@ -281,8 +282,8 @@ func (c *call) end(panicked any) {
 		cleanAnswer(c.Header())
 	}
 	if abort && c.wroteHeader {
-		// What is known goes out first. A client that sees a kept connection end without a byte takes it for
-		// an idle one that was closed, and sends the request again: then it is carried out twice.
+		// Send what we have first. If a kept connection ends without a byte, the client thinks that it was idle
+		// and was closed, and sends the request again: then the request is carried out twice.
 		_ = http.NewResponseController(c.ResponseWriter).Flush()
 	}
 	if c.spool != nil {
@@ -302,7 +303,7 @@ func (c *call) noteAbort(panicked any) bool {
 	switch {
 	case panicked != http.ErrAbortHandler:
 		c.Code = problem.Internal
-		// The value may hold anything, so only its type is told.
+		// The value may contain anything, so log only its type.
 		c.proxy.log.WithField("stack", string(debug.Stack())).Errorf("panic of type %T while serving a request", panicked)
 	case c.writeFailed || c.req.Context().Err() != nil && context.Cause(c.req.Context()) != errGivenUp:
 		c.Status = StatusClientGone
@@ -317,8 +318,8 @@ func (c *call) noteAbort(panicked any) bool {
 	return false
 }
 
-// resetUndelimited makes sure that a client notices a cut answer whose end is the end of the
-// connection (HTTP/1.0): only a reset tells it from a whole one.
+// resetUndelimited makes sure that a client notices a cut answer that ends with the connection (HTTP/1.0): only
+// a reset distinguishes it from a complete one.
 func (c *call) resetUndelimited() {
 	if c.req.ProtoAtLeast(1, 1) {
 		return
@@ -337,8 +338,8 @@ func (c *call) resetUndelimited() {
 }
 
 // finishBody is called when the answer is complete or given up. If the client still sends its body, keep
-// reading it for a while: simple clients send all before they read, and a closed connection would take the
-// answer from them.
+// reading it for a while: simple clients send everything before they read, and would lose the answer if the
+// connection were closed.
 func (c *call) finishBody(answered bool) {
 	if answered && !c.spool.Complete() {
 		_ = http.NewResponseController(c.ResponseWriter).Flush()
@@ -351,12 +352,12 @@ func (c *call) finishBody(answered bool) {
 	c.spool.Release()
 }
 
-// flushDelay is how long a part of an answer may wait for the next one, so that a short answer leaves
-// in one write. ReverseProxy flushes event streams and answers of unknown length at once.
+// flushDelay is how long a part of an answer may wait for the next one, so that a short answer is sent in one
+// write. ReverseProxy flushes event streams and answers of unknown length at once.
 const flushDelay = 10 * time.Millisecond
 
-// flusher sends what waits in an answer's buffer when the rest is late. ReverseProxy can do so too, with a timer and
-// four other allocations for each answer.
+// flusher flushes an answer's buffer if the next part is late. ReverseProxy can do that too, but with a timer
+// and four other allocations for each answer.
 type flusher struct {
 	timer *time.Timer
 
@@ -365,7 +366,7 @@ type flusher struct {
 	waiting bool                // the timer runs
 }
 
-// flushers keeps those that are not in use.
+// flushers is a pool of unused flushers.
 type flushers struct{ pool sync.Pool }
 
 // start returns a flusher for an answer whose header has been written to w.
@@ -383,8 +384,8 @@ func (p *flushers) start(w http.ResponseWriter) *flusher {
 	return f
 }
 
-// stop returns when nothing is flushed any more. A timer that has just fired then finds nothing to do, or does it a
-// little early for the next answer.
+// stop returns when f flushes nothing more. A timer that has just fired then finds nothing to do, or flushes
+// the next answer a little early.
 func (p *flushers) stop(f *flusher) {
 	f.timer.Stop()
 	f.mu.Lock()
@@ -409,6 +410,6 @@ func (f *flusher) flush() {
 	defer f.mu.Unlock()
 	if f.to != nil && f.waiting {
 		f.waiting = false
-		_ = http.NewResponseController(f.to).Flush() // the next write meets the error
+		_ = http.NewResponseController(f.to).Flush() // the next write returns the error
 	}
 }

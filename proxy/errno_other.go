@@ -4,7 +4,7 @@ package proxy
 
 import "syscall"
 
-// What the system says about connections.
+// System errors about connections.
 const (
 	errRefused       = syscall.ECONNREFUSED
 	errReset         = syscall.ECONNRESET

@@ -2,7 +2,7 @@ package proxy
 
 import "golang.org/x/sys/windows"
 
-// What the system says about connections. Package syscall has names for these on Windows too, with numbers
+// System errors about connections. Package syscall has names for these on Windows too, with numbers
 // that no call returns.
 const (
 	errRefused       = windows.WSAECONNREFUSED

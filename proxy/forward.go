@@ -34,7 +34,7 @@ func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 	}
 }
 
-// basePath returns what stands before every path at the API: empty, or "/base".
+// basePath returns the prefix of every path at the API: empty, or "/base".
 func basePath(api *url.URL) string {
 	base := strings.Trim(api.EscapedPath(), "/")
 	if base == "" {
@@ -53,8 +53,8 @@ func withoutUpgrade(r *http.Request) *http.Request {
 	return r
 }
 
-// rewrite makes of the client's request the one for the API, except for its token and its body: these
-// are the transport's (transport.go), which can fail and repeat.
+// rewrite turns the client's request into the request for the API, except for token and body. The transport
+// (transport.go) adds these, because it can fail and repeat.
 func rewrite(r *httputil.ProxyRequest) {
 	c := callOf(r.In.Context())
 	api := c.proxy.cfg.API
@@ -65,7 +65,7 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Host = "" // the target's
 	r.Out.Trailer = nil
 	cleanRequestHeader(r.Out.Header)
-	delete(r.Out.Header, c.proxy.callers.required.Name) // it was for us
+	delete(r.Out.Header, c.proxy.callers.required.Name) // it is for us only
 	if c.proxy.policy.narrows() {
 		dropOverrides(r.Out.Header)
 	}
@@ -74,17 +74,17 @@ func rewrite(r *httputil.ProxyRequest) {
 	}
 }
 
-// noUserAgent is never written to.
+// noUserAgent must not be changed.
 var noUserAgent = []string{""}
 
 // modifyResponse turns the API's answer into ours. An error makes ReverseProxy drop the answer.
 func modifyResponse(res *http.Response) error {
-	if res.StatusCode < 200 { // 101 was not asked for; below 100 is no status, and net/http would panic
+	if res.StatusCode < 200 { // 101 was not requested; below 100 is no status, and net/http would panic
 		return errUpstreamStatus
 	}
 	c := callOf(res.Request.Context())
 	cleanAnswer(res.Header)
-	cleanAnswer(res.Trailer) // those that are announced; c.end cleans what came
+	cleanAnswer(res.Trailer) // those that are announced; c.end cleans those that came
 	if len(res.Trailer) > 0 && c.req.ProtoAtLeast(1, 1) {
 		res.Header.Del("Content-Length") // HTTP/2 allows it beside trailers; HTTP/1.1 needs chunks for them
 	}
@@ -113,7 +113,7 @@ func modifyResponse(res *http.Response) error {
 // errUpstreamStatus is returned for an answer whose status is not one of a final answer.
 var errUpstreamStatus = errors.New("the API's answer has no usable status")
 
-// answerError is ReverseProxy's way to report that there is no answer of the API.
+// answerError is called by ReverseProxy if there is no answer from the API.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
 	if broken := c.bodyProblem(); broken != nil {
@@ -126,15 +126,15 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	if c.req.Context().Err() != nil {
-		// Nobody is there to read an answer, and returning would make net/http send an empty 200.
+		// Nobody will read an answer, and to return would make net/http send an empty 200.
 		panic(http.ErrAbortHandler)
 	}
 	c.refuse(c.problemOf(err))
 }
 
-// ownLocation returns location as the client must see it: where it leads to the API, it has to lead
-// there through us. An absolute one stays absolute and a relative one relative: behind a TLS proxy only the
-// client knows the right scheme.
+// ownLocation returns location for the client: if it points to the API, it must point to us instead. An
+// absolute location stays absolute and a relative one relative, because behind a TLS proxy only the client
+// knows the right scheme.
 func (c *call) ownLocation(location string) string {
 	rest, api := location, c.proxy.cfg.API
 	switch u, err := url.Parse(location); {
@@ -154,7 +154,7 @@ func (c *call) ownLocation(location string) string {
 	base := c.proxy.base
 	rest, below := strings.CutPrefix(rest, base)
 	if !below || base != "" && rest != "" && rest[0] != '/' && rest[0] != '?' && rest[0] != '#' {
-		return location // on the API's origin, but not below its base path: out of our reach
+		return location // on the API's origin, but not below its base path: cannot be reached through us
 	}
 	if c.req.Host == "" || !strings.Contains(location[:len(location)-len(rest)], "//") { // HTTP/1.0, or relative
 		return c.prefix + rest
@@ -162,7 +162,7 @@ func (c *call) ownLocation(location string) string {
 	return scheme(c.req) + "://" + c.req.Host + c.prefix + rest
 }
 
-// afterAuthority returns what follows the authority in an absolute or network-path reference.
+// afterAuthority returns the part after the authority in an absolute or network-path reference.
 func afterAuthority(ref string) string {
 	_, ref, _ = strings.Cut(ref, "//")
 	if i := strings.IndexAny(ref, "/?#"); i >= 0 {
@@ -171,7 +171,7 @@ func afterAuthority(ref string) string {
 	return ""
 }
 
-// bufferPool lends the buffers in which answers are copied.
+// bufferPool has the buffers for copying answers.
 type bufferPool struct{ pool sync.Pool }
 
 var _ httputil.BufferPool = (*bufferPool)(nil)
@@ -184,10 +184,10 @@ func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
 
 func (b *bufferPool) Put(buf []byte) { b.pool.Put((*[32 << 10]byte)(buf)) }
 
-// cleanRequestHeader removes what must not reach the API: credentials (the proxy has its own), what
-// belongs to pages and cookies of other local applications (cookies ignore ports), and what says
-// where a request came from or asks a server to take it for another one. Hop-by-hop fields are gone
-// already. No Via is added: to the API we are the client (RFC 9110 section 7.6.3 is about gateways).
+// cleanRequestHeader removes the fields that must not reach the API: credentials (the proxy has its own),
+// fields of web pages and cookies of other local applications (cookies ignore ports), and fields that tell
+// where a request came from or ask a server to treat it as another request. Hop-by-hop fields were removed
+// before. No Via is added: to the API we are the client (RFC 9110 section 7.6.3 is about gateways).
 func cleanRequestHeader(h http.Header) {
 	for name := range h {
 		if droppedFromRequest(name) || strings.Contains(name, "_") && droppedFromRequest(unfold(name)) {
@@ -207,8 +207,7 @@ func droppedFromRequest(name string) bool {
 	return strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "X-Forwarded-")
 }
 
-// unfold returns the name that a CGI-like server takes name for: there "-" and "_" are the same
-// (CVE-2025-64484).
+// unfold returns the name that a CGI-like server sees: there "-" and "_" are the same (CVE-2025-64484).
 func unfold(name string) string {
 	return http.CanonicalHeaderKey(strings.Trim(strings.ReplaceAll(name, "_", "-"), "-"))
 }
@@ -224,9 +223,9 @@ func keepFromRepeating(h http.Header) {
 	}
 }
 
-// cleanAnswer removes what the API says to a browser about its own origin (on a loopback address it would act
-// on every application of this machine), what servers in front of us act on, and what only we may say. It
-// serves headers and trailers alike.
+// cleanAnswer removes fields that control a browser for the API's origin (on a loopback address they would
+// affect every application of this machine), fields that control servers in front of us, and fields that only
+// we may send. It is for headers and trailers.
 func cleanAnswer(h http.Header) {
 	for name, values := range h {
 		if droppedFromAnswer(strings.TrimPrefix(name, http.TrailerPrefix)) || name == "Proxy-Status" && speaksForUs(values) {
@@ -250,19 +249,19 @@ func speaksForUs(values []string) bool {
 	return strings.Contains(strings.ToLower(strings.Join(values, ",")), problem.Program)
 }
 
-// What all answers have. The slices are shared by all of them and never written to.
+// Header values of all answers. All answers share these slices, so they must not be changed.
 var (
 	noSniff = []string{"nosniff"}
-	// Browsers that send no Sec-Fetch-Site yet still obey this one.
+	// Older browsers that send no Sec-Fetch-Site obey this one.
 	sameOriginOnly = []string{"same-origin"}
 	sandboxOnly    = []string{sandboxed}
 )
 
-// sandboxed keeps an answer that is opened in a browser from running as this origin. Chromium shows PDFs all the
-// same.
+// sandboxed prevents an answer that is opened in a browser from running scripts as this origin. Chromium still
+// shows PDFs.
 const sandboxed = "sandbox; frame-ancestors 'none'"
 
-// setCommon sets what all answers have, those of the API and our own.
+// setCommon sets the header fields of all answers: those of the API and our own.
 func setCommon(h http.Header) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http would guess one, and a browser would act on the guess
@@ -276,8 +275,8 @@ func setCommon(h http.Header) {
 	}
 }
 
-// bodyProblem returns how the client broke its own body, or nil. It comes before the question what the
-// transport made of that: the API is not to blame for it.
+// bodyProblem returns what is wrong with the client's body, or nil. It is checked before the transport's error,
+// because then the API is not the cause.
 func (c *call) bodyProblem() *problem.Problem {
 	if c.spool == nil {
 		return nil
@@ -290,15 +289,15 @@ func (c *call) bodyProblem() *problem.Problem {
 	case errors.Is(err, spool.ErrStalled):
 		return refusal(problem.RequestTimeout)
 	case errors.As(err, &broken):
-		return nil // the connection went, not the body's form
+		return nil // the connection broke; the form of the body is correct
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		c.clientLeft = true // nearly always; if it only closed its side, it still gets the answer
+		c.clientLeft = true // most likely; if it closed only its sending side, it still gets the answer
 	}
 	return refusal(problem.BadRequest)
 }
 
-// problemOf turns an error on the way to the API into an answer. Errors themselves are not shown:
-// they name addresses.
+// problemOf turns an error of the request to the API into an answer. The error text is not shown, because it
+// names addresses.
 func (c *call) problemOf(err error) *problem.Problem {
 	if code, ok := TokenCode(err); ok {
 		return tokenProblem(c.Account, code, err)
@@ -326,7 +325,7 @@ func TokenCode(err error) (code problem.Code, ok bool) {
 	return "", false
 }
 
-// tokenProblem returns what clients are told when there is no token.
+// tokenProblem returns the answer for a client when there is no token.
 func tokenProblem(account string, code problem.Code, err error) *problem.Problem {
 	p := problem.Of(code, "account", account, "login", problem.LoginCommand(account))
 	var cause *tokens.CauseError
@@ -341,7 +340,7 @@ func tokenProblem(account string, code problem.Code, err error) *problem.Problem
 	return &p
 }
 
-// upstreamProblem classifies what http.Transport says.
+// upstreamProblem classifies an error of http.Transport.
 func upstreamProblem(err error) *problem.Problem {
 	code, name := upstreamCase(err)
 	return refusalCase(code, name)

@@ -15,24 +15,24 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// GuardConfig widens what a Guard lets in. The zero value lets in programs on this machine only.
+// GuardConfig lists what a Guard also allows. The zero value allows only programs on this machine.
 type GuardConfig struct {
-	// AllowHosts are further hosts that requests may name, as "name", "address" or either with
-	// ":port". Without a port every port is allowed. Nil adds none.
+	// AllowHosts are more hosts that requests may name, as "name", "address" or either with ":port". Without a
+	// port, every port is allowed. Nil adds none.
 	AllowHosts []string
 	// AllowOrigins are the web origins whose pages may send requests, as "https://app.example".
-	// Nothing but the exact origin matches. Nil adds none.
+	// Only the exact origin matches. Nil adds none.
 	AllowOrigins []string
-	// ClientKeys reports that every request needs a client key besides. Then browsers on plain http are let
-	// in, because a page of another site cannot send a key.
+	// ClientKeys means that every request also needs a client key. Then browsers on plain http are allowed,
+	// because a page of another site cannot send a key.
 	ClientKeys bool
-	// NavigatePaths are paths to which a page elsewhere may lead the browser (a link or a redirect, by
-	// GET), as the end of a login does. Nil means none.
+	// NavigatePaths are paths to which a page of another site may lead the browser by a link or a redirect
+	// (GET), as at the end of a login. Nil means none.
 	NavigatePaths []string
 }
 
-// Guard tells programs that are meant to use a loopback listener from web pages that are not. It is
-// safe for concurrent use.
+// Guard allows programs to use a loopback listener, but refuses web pages. It is safe for
+// concurrent use.
 type Guard struct {
 	hosts    hostRule
 	origins  map[string]bool
@@ -40,7 +40,7 @@ type Guard struct {
 	keyed    bool
 }
 
-// NewGuard returns a Guard. The error joins every entry that cannot match anything.
+// NewGuard returns a Guard. The error joins one error for every entry that cannot match anything.
 func NewGuard(cfg GuardConfig) (*Guard, error) {
 	g := &Guard{
 		hosts:    hostRule{allowed: make(map[string]bool, len(cfg.AllowHosts))},
@@ -61,7 +61,8 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 	return g, errors.Join(errs...)
 }
 
-// allowHostKey returns what cutHost or the lower-cased Host will be compared with.
+// allowHostKey returns the form of an allowed host that is compared with cutHost's result or the lower-case
+// Host.
 func allowHostKey(host string) (string, error) {
 	name, ok := cutHost(host)
 	if !ok && strings.Count(host, ":") > 1 { // an IPv6 address that somebody wrote without brackets
@@ -85,7 +86,7 @@ func checkOrigin(origin string) error {
 	return nil
 }
 
-// Check returns what is wrong with where r comes from, or nil.
+// Check returns a problem if r comes from a place that is not allowed, or nil.
 func (g *Guard) Check(r *http.Request) *problem.Problem {
 	if refused := g.checkHost(r); refused != nil {
 		return refused
@@ -93,7 +94,7 @@ func (g *Guard) Check(r *http.Request) *problem.Problem {
 	return g.checkBrowser(r)
 }
 
-// Wrap returns a handler that passes on to next what g lets in and answers the rest.
+// Wrap returns a handler that passes allowed requests to next and answers the others.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refused := g.Check(r); refused != nil {
@@ -107,7 +108,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 func (g *Guard) checkHost(r *http.Request) *problem.Problem {
 	if r.Host == "" {
 		if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
-			return nil // clients of HTTP/1.0 need not send one; no browser is among them
+			return nil // HTTP/1.0 clients may leave it out; browsers never use HTTP/1.0
 		}
 		return refusalCase(problem.BadRequest, problem.CaseNoHost)
 	}
@@ -117,9 +118,9 @@ func (g *Guard) checkHost(r *http.Request) *problem.Problem {
 	return refusal(problem.HostNotAllowed, "host", boundedText(r.Host, maxShown))
 }
 
-// checkBrowser refuses what a page elsewhere has a browser send, whatever the method: here even a GET
-// returns private documents. Programs send neither header. http.CrossOriginProtection is laxer by
-// design: it lets safe methods through.
+// checkBrowser refuses requests that a browser sends for a page of another site, with every method, because
+// here even a GET returns private documents. Programs send neither header. http.CrossOriginProtection is less
+// strict by design: it allows safe methods.
 func (g *Guard) checkBrowser(r *http.Request) *problem.Problem {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) == 0 && len(sites) == 0 {
@@ -140,18 +141,18 @@ func (g *Guard) checkBrowser(r *http.Request) *problem.Problem {
 	return nil
 }
 
-// isUnsignedBrowser reports whether r comes from a browser that does not say which page sent it: browsers
-// leave out Sec-Fetch-Site, and Origin of a GET, where the address is not trustworthy (Secure Contexts,
-// section 3.1), which plain http under a name other than a loopback one is not. PowerShell and WinHTTP send
-// a Mozilla User-Agent too, but no Accept-Language.
+// isUnsignedBrowser reports whether r comes from a browser that does not tell which page sent it. Browsers
+// leave out Sec-Fetch-Site, and Origin in a GET, if the address is not trustworthy (Secure Contexts, section
+// 3.1). Plain http under a name that is not a loopback name is not trustworthy. PowerShell and WinHTTP send a
+// Mozilla User-Agent too, but no Accept-Language.
 func isUnsignedBrowser(r *http.Request) bool {
 	return r.TLS == nil && strings.Contains(r.Header.Get("User-Agent"), "Mozilla/5.0") && r.Header["Accept-Language"] != nil &&
 		!isTrustworthy(r.Host)
 }
 
-// isTrustworthy reports whether browsers take host, as it was sent, for this machine and so say where requests
-// come from. That is stricter than what the Host rule lets in: Chromium says nothing at [::ffff:127.0.0.1], and
-// not every browser knows localhost with the root's dot.
+// isTrustworthy reports whether browsers treat host, as it was sent, as this machine, and so tell where
+// requests come from. This is stricter than the Host rule: Chromium does not tell it at [::ffff:127.0.0.1], and
+// not every browser knows "localhost." with the final dot.
 func isTrustworthy(host string) bool {
 	name, ok := cutHost(host)
 	if !ok {
@@ -164,26 +165,26 @@ func isTrustworthy(host string) bool {
 	return !strings.HasSuffix(bare, ".") && (name == "localhost" || strings.HasSuffix(name, ".localhost"))
 }
 
-// isOwnSite reads Sec-Fetch-Site: a page of ours, or the person at the address bar. A page from
-// another port of this machine is "same-site" and foreign.
+// isOwnSite reports whether Sec-Fetch-Site means a page of ours, or the user at the address bar. A page from
+// another port of this machine is "same-site", and is foreign.
 func isOwnSite(site string) bool { return site == "same-origin" || site == "none" }
 
-// isNavigation reports whether a browser was led here in its address bar, and not in a frame, to a path
-// that allows it.
+// isNavigation reports whether a browser navigates here in its main window, not in a frame, to one of
+// NavigatePaths.
 func (g *Guard) isNavigation(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
 		(dest == "" || dest == "document") && slices.Contains(g.navigate, r.URL.Path)
 }
 
-// isOwnOrigin reports whether origin is where r itself went. The Host rule has been passed by then, so a
+// isOwnOrigin reports whether origin is the address that r was sent to. The Host rule was checked before, so a
 // page from there is ours.
 func isOwnOrigin(r *http.Request, origin string) bool {
 	own, ok := strings.CutPrefix(strings.ToLower(origin), scheme(r)+"://")
 	return ok && r.Host != "" && withoutDefaultPort(own, scheme(r)) == withoutDefaultPort(strings.ToLower(r.Host), scheme(r))
 }
 
-// withoutDefaultPort makes "localhost:80" the origin's "localhost" (RFC 6454 section 6.2).
+// withoutDefaultPort turns "localhost:80" into "localhost", as in an origin (RFC 6454 section 6.2).
 func withoutDefaultPort(host, scheme string) string {
 	if scheme == "https" {
 		return strings.TrimSuffix(host, ":443")
@@ -202,10 +203,10 @@ func foreignOrigin(r *http.Request) *problem.Problem {
 	}
 }
 
-// maxShown is how much of a name that a client sent is shown to it and in the log.
+// maxShown is the longest part of a client's text that answers and the log show, in bytes.
 const maxShown = 200
 
-// refusal returns the row of the table for code as a reason to refuse a request.
+// refusal returns the problem for code, as the answer to a refused request.
 func refusal(code problem.Code, values ...string) *problem.Problem {
 	return refusalCase(code, "", values...)
 }
@@ -216,7 +217,7 @@ func refusalCase(code problem.Code, name string, values ...string) *problem.Prob
 	return &p
 }
 
-// scheme returns the scheme that r came by.
+// scheme returns the scheme that r was sent with.
 func scheme(r *http.Request) string {
 	if r.TLS != nil {
 		return "https"
@@ -227,15 +228,14 @@ func scheme(r *http.Request) string {
 func validLabel(label string) bool { return tokens.ValidAccount(label) }
 
 // hostRule decides about the Host of a request. A web page can make a browser resolve any name to a
-// loopback address (DNS rebinding), so the name that the browser believes to talk to must be one that
-// no stranger can own.
+// loopback address (DNS rebinding), so the Host must be a name that nobody else can own.
 type hostRule struct {
 	allowed map[string]bool // lower case; with a port only where the operator gave one
 }
 
-// allows reports whether host, which came on a connection to local, is one of ours: a loopback name or
-// address, the very address that the client connected to, or one that the operator allowed. Ports are
-// not compared: a container's published port or a port forwarder makes the client's differ from ours.
+// allows reports whether host, which came on a connection to local, is one of ours: a loopback name or address,
+// the very address that the client connected to, or one that the operator allowed. Ports are not compared: with
+// a container's published port or a port forwarder, the client's port is not ours.
 func (h hostRule) allows(host string, local net.Addr) bool {
 	name, ok := cutHost(host)
 	if !ok {
@@ -248,8 +248,8 @@ func (h hostRule) allows(host string, local net.Addr) bool {
 	return err == nil && (ip.IsLoopback() || ip == localIP(local))
 }
 
-// cutHost returns the name or address in host, in lower case and without port, brackets and the
-// root's dot. It is not ok if host is not exactly a name or address with an optional port.
+// cutHost returns the name or address in host, in lower case and without port, brackets and the final dot. ok
+// is false if host is not exactly a name or address with an optional port.
 func cutHost(host string) (name string, ok bool) {
 	name = host
 	if colon := strings.LastIndexByte(host, ':'); colon >= 0 && !strings.HasSuffix(host, "]") {
@@ -273,8 +273,8 @@ func isPort(s string) bool {
 	return err == nil && s[0] != '+'
 }
 
-// isLoopbackName knows the names of this machine, and those below localhost that choose an account (account.go).
-// Browsers and resolvers keep both on this machine (RFC 6761 section 6.3).
+// isLoopbackName reports whether name is localhost, or a name below it, which chooses an account (account.go).
+// Browsers and resolvers resolve both to this machine (RFC 6761 section 6.3).
 func isLoopbackName(name string) bool {
 	label, below := strings.CutSuffix(name, ".localhost")
 	if below {
@@ -287,8 +287,8 @@ func isLoopbackName(name string) bool {
 	return false
 }
 
-// cutBrackets returns the IPv6 address in "[...]" in its one spelling, as IPv4 if it is that. Zones are
-// refused: they name an interface of one machine and have no place in a Host header.
+// cutBrackets returns the IPv6 address in "[...]" in its canonical form, as IPv4 if it is IPv4-mapped. Zones
+// are refused: they name an interface of one machine and do not belong in a Host header.
 func cutBrackets(s string) (name string, ok bool) {
 	inner, closed := strings.CutSuffix(s[1:], "]")
 	ip, err := netip.ParseAddr(inner)
@@ -315,8 +315,8 @@ func localAddr(r *http.Request) net.Addr {
 	return addr
 }
 
-// corsOrigin returns the origin of the page behind r if the operator allowed it, else "". The guard
-// has let r in already.
+// corsOrigin returns the origin of the page that sent r if the operator allowed it, else "". The guard has
+// already allowed r.
 func (g *Guard) corsOrigin(r *http.Request) string {
 	origin := r.Header["Origin"]
 	if len(origin) != 1 || !g.origins[strings.ToLower(origin[0])] {
@@ -325,8 +325,8 @@ func (g *Guard) corsOrigin(r *http.Request) string {
 	return origin[0]
 }
 
-// allowOrigin lets the page at origin read the answer. Credentials of the browser are never allowed:
-// the proxy has its own.
+// allowOrigin allows the page at origin to read the answer. Credentials of the browser are never allowed: the
+// proxy has its own.
 func allowOrigin(h http.Header, origin string) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", "*")
@@ -339,8 +339,8 @@ func isPreflight(r *http.Request) bool {
 		r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// answerOptions answers those OPTIONS requests that are about this proxy and not about the API:
-// preflights, "OPTIONS *", and those that may not travel further (RFC 9110 section 7.6.2).
+// answerOptions answers the OPTIONS requests that are for this proxy and not for the API: preflights, "OPTIONS
+// *", and those that must not be forwarded (RFC 9110 section 7.6.2).
 func answerOptions(c *call) bool {
 	r := c.req
 	if r.Method != http.MethodOptions {

@@ -1,37 +1,33 @@
-// Package proxy is the traffic side: an HTTP handler that forwards what it is asked to PandaDoc's
-// API, signed in.
+// Package proxy handles the traffic: an HTTP handler that adds a token to each request and forwards it to
+// PandaDoc's API.
 //
 //	p, err := proxy.New(cfg)
 //	srv := p.Server()
 //	srv.Serve(listener)
 //
-// A request passes, in this order:
+// A request passes these steps, in this order:
 //
-//   - the guard (guard.go, route.go): a port that adds a year-long credential to whatever reaches it
-//     is a confused deputy, so foreign hosts, web pages and ambiguous targets are refused before
-//     anything else looks at them;
+//   - the guard (guard.go, route.go): because the port adds a credential to every request (a "confused deputy"), it refuses foreign hosts, web pages and ambiguous targets before anything else;
 //   - the choice of the account (account.go);
 //   - httputil.ReverseProxy (forward.go), which carries path, query and body byte for byte;
-//   - authTransport (transport.go), which adds the token and, after a 401, has the token renewed and
-//     repeats the request once.
+//   - authTransport (transport.go), which adds the token. After a 401 it gets a new token and repeats the request once.
 //
 // # Bodies
 //
-// A request can only be repeated if its body can. While the body streams to the API a copy is kept
-// (package spool), within limits for one request and for the process. Over a limit the copy is dropped
-// and the body streams on; a 401 is then passed through.
+// A request can be repeated only if its body can be sent again. So while the body streams to the API, a copy is
+// kept (package spool), within limits for one request and for the process. Over a limit, the copy is dropped
+// and the body streams on; a 401 then goes to the client.
 //
 // # Answers of our own
 //
-// Whatever this package answers itself is a problem.Problem and says so in Proxy-Status.
-// Everything else is the API's.
+// An answer of this package itself is a problem.Problem, with a Proxy-Status header. All other answers come
+// from the API.
 //
 // # Limits
 //
-// Nothing here is sent twice but the one request after a 401, and what the API did not process
-// (resend.go). net/http itself repeats a GET, HEAD or OPTIONS without a body if the kept-alive
-// connection it was written to turns out to have been closed by the API (RFC 9110 section 9.2.2), or
-// if the API did not process it.
+// A request is sent twice only after a 401, or if the API did not process it (resend.go). net/http itself
+// repeats a GET, HEAD or OPTIONS without a body if the kept-alive connection it was written to turns out to
+// have been closed by the API (RFC 9110 section 9.2.2), or if the API did not process it.
 package proxy
 
 import (
@@ -62,7 +58,7 @@ type Proxy struct {
 	callers     callers
 	paths       pathRules
 	policy      policy
-	base        string // of paths at the API
+	base        string // prefix of paths at the API
 	log         *logrus.Logger
 	forward     *httputil.ReverseProxy
 	transport   http.RoundTripper
@@ -71,7 +67,7 @@ type Proxy struct {
 	refusals    lineLimit
 	flushers    flushers
 	inFlight    atomic.Int64
-	connections context.Context // parent of those of all connections of Server
+	connections context.Context // parent of the contexts of all connections of Server
 	giveUp      context.CancelCauseFunc
 	ownsConns   func() // closes idle connections of a transport that New made; nil otherwise
 	closeOnce   sync.Once
@@ -79,7 +75,7 @@ type Proxy struct {
 
 var _ http.Handler = (*Proxy)(nil)
 
-// New returns a Proxy that is ready to serve. The error joins every mistake in cfg.
+// New returns a Proxy that is ready to serve. The error joins all mistakes in cfg.
 func New(cfg Config) (*Proxy, error) {
 	guard, errGuard := NewGuard(GuardConfig{AllowHosts: cfg.AllowHosts, AllowOrigins: cfg.AllowOrigins, ClientKeys: len(cfg.ClientKeys) > 0})
 	callers, errCallers := newCallers(cfg.ClientKeys, cfg.RequireHeader)
@@ -112,7 +108,7 @@ func New(cfg Config) (*Proxy, error) {
 	return p, nil
 }
 
-// ServeHTTP answers one request, as Package proxy describes.
+// ServeHTTP answers one request, as the package comment describes.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := p.newCall(w, r)
 	defer func() { c.end(recover()) }()
@@ -133,7 +129,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.forward.ServeHTTP(c, withoutUpgrade(c.req))
 }
 
-// admit applies every rule that needs nothing but the request, and fills in where c goes.
+// admit applies all rules that need only the request, and fills in the target of c.
 func (p *Proxy) admit(c *call) *problem.Problem {
 	if refused := p.guard.checkForm(c.req); refused != nil {
 		return refused
@@ -166,19 +162,19 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 	return c.setTarget(p.base)
 }
 
-// errGivenUp is why GiveUp ends a request.
+// errGivenUp is the reason with which GiveUp ends a request.
 var errGivenUp = errors.New("the proxy is shutting down")
 
-// GiveUp ends all requests of Server that are under way. Clients that have seen nothing yet get an answer which says
-// that the outcome is not known: at a connection that ends without one, some send a POST again.
+// GiveUp ends all running requests of Server. A client that has seen nothing yet gets an answer that says that
+// the result is unknown. Without an answer, some clients send a POST again.
 func (p *Proxy) GiveUp() { p.giveUp(errGivenUp) }
 
 // InFlight returns how many requests are being forwarded now.
 func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
 
-// Close waits for background renewals until ctx ends, then cancels them and waits for their end, and
-// closes idle connections to the API. The server must have been shut down before. It returns ctx's error
-// if something had to be cancelled, and may be called twice.
+// Close waits for background renewals until ctx ends, then cancels them and waits for their end, and closes
+// idle connections to the API. The server must have been shut down before. It returns ctx's error if something
+// was cancelled. It may be called twice.
 func (p *Proxy) Close(ctx context.Context) error {
 	err := p.renewals.stop(ctx)
 	p.closeOnce.Do(func() {
@@ -191,8 +187,8 @@ func (p *Proxy) Close(ctx context.Context) error {
 
 const (
 	idleTimeout = 3 * time.Minute // longer than clients keep connections, so that they close first
-	// maxHeaderBytes is where net/http gives up with a plain 431. It lies above maxTarget and
-	// maxHeader, so that nearly everything that is too large gets an answer of ours.
+	// maxHeaderBytes is the size at which net/http answers a plain 431. It is above maxTarget and maxHeader, so
+	// that nearly every request that is too large gets an answer of ours.
 	maxHeaderBytes = 192 << 10
 )
 
@@ -217,65 +213,66 @@ func (p *Proxy) Server() *http.Server {
 // ReplayBytes returns how many bytes of request bodies are kept now so that they can be sent again.
 func (p *Proxy) ReplayBytes() (inMemory, onDisk int64) { return p.budget.Held() }
 
-// Config is what a Proxy is made of. DefaultConfig gives the values that the command line documents.
+// Config is the configuration of a Proxy. DefaultConfig returns the defaults that the command line documents.
 type Config struct {
-	// API is where requests go: scheme, host and, for an API behind a gateway, a base path. Required.
+	// API is the URL that requests go to: scheme, host and, for an API behind a gateway, a base path. Required.
 	API *url.URL
-	// TokenURL is the token endpoint. If it lies on the API's origin its path is never forwarded.
-	// Nil adds nothing to what is always refused: /oauth2 and all below it.
+	// TokenURL is the token endpoint. If it is on the API's origin, requests for its path are refused. Requests
+	// for /oauth2 and all paths below it are always refused.
 	TokenURL *url.URL
-	// Tokens signs requests in. Required.
+	// Tokens gives the tokens for requests. Required.
 	Tokens TokenSource
 
-	// AllowHosts and AllowOrigins widen the guard, see GuardConfig. Nil adds nothing.
+	// AllowHosts and AllowOrigins are allowed by the guard, see GuardConfig. Nil adds nothing.
 	AllowHosts   []string
 	AllowOrigins []string
 
-	// ClientKeys, if there are any, are asked for: a request without one of them is refused. Nil asks for none.
+	// ClientKeys are the keys of clients. If there are any, a request without one of them is refused. Nil
+	// requires none.
 	ClientKeys []ClientKey
-	// RequireHeader must come with every request. The zero value asks for none.
+	// RequireHeader must be in every request. The zero value requires none.
 	RequireHeader RequiredHeader
 
-	// AllowRoutes are all that is forwarded. Nil allows every route.
+	// AllowRoutes are the only routes that are forwarded. Nil allows every route.
 	AllowRoutes []Route
-	// ReadOnly refuses every method but GET, HEAD and OPTIONS.
+	// ReadOnly refuses every method except GET, HEAD and OPTIONS.
 	ReadOnly bool
 
 	// ReplayMemory is how much of one request's body is kept in memory, in bytes. Zero keeps it all on disk.
 	ReplayMemory int64
-	// ReplayDisk is the longest body that is kept with the help of a temporary file, in bytes. Zero
-	// means that nothing is written to disk; with ReplayMemory zero as well no body is kept, and a
+	// ReplayDisk is the longest body that is kept, with a temporary file for what is over ReplayMemory, in
+	// bytes. Zero means that nothing is written to disk; with ReplayMemory zero as well no body is kept, and a
 	// request with a body is never repeated.
 	ReplayDisk int64
-	// ReplayTotal bounds the copies of all requests together, in bytes. Zero means that no body is kept.
+	// ReplayTotal limits the copies of all requests together, in bytes. Zero means that no body is kept.
 	ReplayTotal int64
-	// TempDir takes the temporary files. Empty means the system's directory.
+	// TempDir is the directory for temporary files. Empty means the system's.
 	TempDir string
 
 	// MaxInFlight is how many requests are forwarded at once. It must be at least one.
 	MaxInFlight int
-	// HeaderTimeout is how long a client may take to send the header of a request, and to open TLS. It
-	// must be more than zero.
+	// HeaderTimeout is how long a client may take to send the header of a request, and for the TLS handshake.
+	// It must be more than zero.
 	HeaderTimeout time.Duration
-	// BodyTimeout is how long one waits for a client's body to make progress. It must be more than zero.
+	// BodyTimeout is how long to wait for progress in a client's body. It must be more than zero.
 	BodyTimeout time.Duration
 
-	// Transport carries requests to the API. It must neither follow redirects nor unpack bodies. Nil
-	// means NewUpstream(Upstream).
+	// Transport carries requests to the API. It must neither follow redirects nor decompress bodies. Nil means
+	// NewUpstream(Upstream).
 	Transport http.RoundTripper
-	// Upstream configures the transport that New makes. It is not looked at if Transport is set.
+	// Upstream configures the transport that New makes. It is ignored if Transport is set.
 	Upstream TransportOptions
 
-	// AccessLog takes a line for each request. Nil means none.
+	// AccessLog gets a line for each request. Nil means none.
 	AccessLog *AccessLog
-	// Log takes everything else. Nil means no log.
+	// Log gets all other log lines. Nil means no log.
 	Log *logrus.Logger
-	// Observe is told of every finished exchange, in the request's own goroutine: it must not block
-	// and must be safe for concurrent use. Nil is allowed.
+	// Observe is called for every finished exchange, in the request's own goroutine. It must not block and must
+	// be safe for concurrent use. Nil is allowed.
 	Observe func(Exchange)
 }
 
-// DefaultConfig returns the documented defaults; API and Tokens are still to be set.
+// DefaultConfig returns the documented defaults; API and Tokens must still be set.
 func DefaultConfig() Config {
 	return Config{
 		ReplayMemory:  64 << 10,
@@ -288,7 +285,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// check reports every mistake in plain values. What is compiled is checked by New.
+// check returns all mistakes in plain values. New checks the values that it compiles.
 func (c Config) check() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("proxy: "+format, args...)) }
@@ -330,19 +327,19 @@ func checkAPI(u *url.URL) error {
 	return nil
 }
 
-// TokenSource is what the traffic side needs of tokens. *tokens.Manager is one.
+// TokenSource is the part of package tokens that the traffic side needs. *tokens.Manager implements it.
 type TokenSource interface {
 	// Token returns the current token of account. It does not block on the network while a usable
 	// token is known.
 	Token(ctx context.Context, account string) (tokens.Token, error)
-	// Renew reports that the API refused a request. It returns a different token, or an error that
-	// says why there is none: tokens.ErrTokenGood, ErrAPIKey and ErrRefreshDidNotHelp mean that
-	// the API's 401 stands.
+	// Renew reports that the API refused a request. It returns a different token, or an error that says why
+	// there is none: tokens.ErrTokenGood, ErrAPIKey and ErrRefreshDidNotHelp mean that the client gets the
+	// API's 401.
 	Renew(ctx context.Context, account string, refusal tokens.Refusal) (tokens.Token, error)
-	// Accepted reports that the API answered a request with token by anything but a 401. It must be
-	// called before that answer is passed on; it is cheap unless the token was renewed after a 401.
+	// Accepted reports that the API answered a request with token, and not with a 401. It must be called before
+	// that answer is passed on. It is cheap unless the token was renewed after a 401.
 	Accepted(ctx context.Context, account string, token tokens.Token)
-	// RefusedAgain reports that the request which was repeated with a token from Renew was refused as
-	// well. It returns tokens.ErrRefreshDidNotHelp if that token came from a refresh, else nil.
+	// RefusedAgain reports that the request which was repeated with a token from Renew was refused too. It
+	// returns tokens.ErrRefreshDidNotHelp if that token came from a refresh, else nil.
 	RefusedAgain(ctx context.Context, account string, refusal tokens.Refusal) error
 }

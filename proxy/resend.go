@@ -14,19 +14,20 @@ import (
 	"time"
 )
 
-// notProcessedError says that the API has not acted on a request and never will, so that it may be sent
-// again, whatever its method is.
+// notProcessedError means that the API has not processed a request and never will, so it may be sent again,
+// with any method.
 type notProcessedError struct{ error }
 
 func (e notProcessedError) Unwrap() error { return e.error }
 
-// errGaveUp ends a request for which net/http has tried several connections in vain.
+// errGaveUp ends a request for which net/http has tried several connections without success.
 var errGaveUp = errors.New("no connection to the API took the request")
 
 // roundTrip sends a request. The error is a notProcessedError if the request may be sent again.
 //
 // Over HTTP/2 net/http would send one without a body again by itself, for half a minute, and after a
-// PROTOCOL_ERROR too (golang/go#47635), although the API may have acted on it. Only safe methods are left to it.
+// PROTOCOL_ERROR too (golang/go#47635), although the API may have processed it. So net/http may do that only
+// for safe methods.
 func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil && isRead(r.Method) {
 		return g.Transport.RoundTrip(r)
@@ -57,10 +58,10 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// lastWord is how long the answer on a connection that has died may take to come through net/http.
+// lastWord is how long to wait for net/http to return an answer that arrived before the connection died.
 const lastWord = 250 * time.Millisecond
 
-// errConnectionDied ends a request whose connection has died while the client pauses in its body.
+// errConnectionDied ends a request whose connection has died while the client pauses in sending its body.
 var errConnectionDied = fmt.Errorf("the connection died: %w", io.ErrUnexpectedEOF)
 
 // sendBody is RoundTrip for a request with a body. net/http does not return while it waits for more of the body,
@@ -87,7 +88,7 @@ func (g *generation) sendBody(w *watch) (*http.Response, error) {
 		case <-died:
 			died, late = nil, time.After(lastWord)
 		case <-late:
-			go func() { // net/http returns when the client's body is given up
+			go func() { // net/http returns when we stop reading the client's body
 				if o := <-done; o.err == nil {
 					o.res.Body.Close()
 				}
@@ -101,7 +102,7 @@ func (g *generation) sendBody(w *watch) (*http.Response, error) {
 type watch struct {
 	request *http.Request
 	cancel  context.CancelCauseFunc
-	conns   int // that it was given to
+	conns   int // number of connections that it was given to
 	http2   bool
 	conn    *upstreamConn
 	before  int64              // bytes written to conn by then
@@ -110,7 +111,8 @@ type watch struct {
 	mu sync.Mutex // orders the change of request.Body before net/http's next look at it
 }
 
-// gotConn is called before the request is written to a connection. What is cancelled here is not written.
+// gotConn is called before the request is written to a connection. If it cancels the request, nothing is
+// written.
 func (w *watch) gotConn(info httptrace.GotConnInfo) {
 	if w.conns++; w.conns > 1+maxResends {
 		w.cancel(errGaveUp)
@@ -129,8 +131,8 @@ func (w *watch) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// writing gives a request without a body one, when nobody will send it any more: its header is being encoded, as
-// that of a request without a body. Otherwise net/http would take it for a request that it may send again itself.
+// writing adds a body to a request without one, when its header is already being encoded, so that this body is
+// never sent. Without it, net/http would treat the request as one that it may send again itself.
 func (w *watch) writing(string, []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -162,15 +164,16 @@ func (w *watch) unprocessed(err error) bool {
 	return saysUnprocessed(err)
 }
 
-// saysUnprocessed recognises what HTTP/2 promises (RFC 9113 sections 6.8 and 8.7): a stream that was refused,
-// or lies above the last one that a GOAWAY names. net/http has no types for these errors.
+// saysUnprocessed recognises the cases in which HTTP/2 guarantees that a request was not processed (RFC 9113
+// sections 6.8 and 8.7): its stream was refused, or is above the last one that a GOAWAY names. net/http has no
+// types for these errors.
 func saysUnprocessed(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "; REFUSED_STREAM; received from peer") ||
 		strings.Contains(text, "http2: Transport received Server's graceful shutdown GOAWAY") ||
 		strings.Contains(text, "http2: Transport received GOAWAY from server ErrCode:") ||
 		strings.Contains(text, "http2: client conn could not be established") ||
-		// The connection was going away before the request was given to it; a body was closed, and not read.
+		// The connection was closing before it got the request; a body was closed, but not read.
 		text == "net/http: cannot rewind body after connection loss"
 }
 

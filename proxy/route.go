@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// maxTarget and maxHeader are ours; net/http's own limit lies above them (server.go), so that
+	// maxTarget and maxHeader are our limits. net/http's own limit is above them (maxHeaderBytes), so that
 	// clients get an answer that they can read.
 	maxTarget = 16 << 10
 	maxHeader = 32 << 10
-	// maxHeaderLines bounds what a request costs in memory: every line costs much more than its bytes.
+	// maxHeaderLines limits the memory of a request: every line takes much more memory than its bytes.
 	maxHeaderLines = 100
 
 	allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 )
 
-// checkForm looks at the outer form of r: its size, its method and the form of its target.
+// checkForm checks the size of r, its method and the form of its target.
 func (g *Guard) checkForm(r *http.Request) *problem.Problem {
 	switch {
 	case r.Method == "PRI" || r.ProtoMajor > 1 && r.TLS == nil:
@@ -57,9 +57,9 @@ func isHeaderTooLarge(r *http.Request) bool {
 	return size > maxHeader || lines > maxHeaderLines
 }
 
-// checkTargetForm lets through origin-form, "OPTIONS *", and absolute-form of ourselves (RFC 9112
-// section 3.2). The API's authority is fixed, so an absolute-form target for anywhere else is a
-// client that mistakes us for a forward proxy, or an attempt to have us send the token elsewhere.
+// checkTargetForm allows origin-form, "OPTIONS *", and absolute-form with our own name (RFC 9112 section 3.2).
+// Any other absolute-form target comes from a client that uses us as a forward proxy, or is an attempt to send
+// the token elsewhere.
 func (g *Guard) checkTargetForm(r *http.Request) *problem.Problem {
 	switch {
 	case strings.Contains(r.RequestURI, "#"):
@@ -93,22 +93,22 @@ func rawPath(r *http.Request) string {
 }
 
 const (
-	// maxEncodings is how often a path may be percent-encoded. Nobody needs more than twice; looking
-	// without an end would let a long path cost quadratic time.
+	// maxEncodings is how often a path may be percent-encoded. Nobody needs more than twice; without a limit, a
+	// long path could cost quadratic time.
 	maxEncodings = 8
-	// maxPolicySegments is how many leading segments of a path can decide about it.
+	// maxPolicySegments is how many leading segments of a path the rules look at.
 	maxPolicySegments = 8
 )
 
-// pathRules decide about paths. They look at what a path can come to mean behind us - decoded any
-// number of times, with either slash, with and without parameters - while the path itself is
-// forwarded as it came; what could mean a refused path is refused.
+// pathRules refuse paths. They check everything that a path can mean to a server behind us: decoded any number
+// of times, with both kinds of slash, with and without parameters. If one reading is a refused path, the
+// request is refused. The path itself is forwarded unchanged.
 type pathRules struct {
 	refused [][]string // leading segments, lower case
 }
 
-// newPathRules refuses the token endpoint: it lies on the API's own host, and its answers hold the
-// tokens that clients must not see.
+// newPathRules returns rules that refuse the token endpoint: it is on the API's own host, and its answers
+// contain tokens that clients must not see.
 func newPathRules(api, tokenURL *url.URL) pathRules {
 	rules := pathRules{refused: [][]string{{"oauth2"}}}
 	if tokenURL == nil || !sameOrigin(api, tokenURL) {
@@ -140,7 +140,7 @@ func (rules pathRules) check(path, query string) *problem.Problem {
 	return refusalCase(problem.BadRequest, problem.CaseEncoding)
 }
 
-// checkDecoded looks at one reading of a path.
+// checkDecoded checks one reading of a path.
 func (rules pathRules) checkDecoded(path string) *problem.Problem {
 	if strings.IndexByte(path, 0) >= 0 || strings.IndexByte(path, '\r') >= 0 || strings.IndexByte(path, '\n') >= 0 {
 		return refusalCase(problem.BadRequest, problem.CaseControl)
@@ -176,7 +176,7 @@ func hasPrefixFold(segments, prefix []string) bool {
 	return true
 }
 
-// hasDotSegment reports whether a segment is "." or "..", also with parameters behind it ("..;x=1").
+// hasDotSegment reports whether a segment is "." or "..", also with parameters after it ("..;x=1").
 func hasDotSegment(path string) bool {
 	for path != "" {
 		var segment string
@@ -199,9 +199,9 @@ func leadingSegments(path string) (segments [maxPolicySegments]string, n int) {
 	return segments, n
 }
 
-// cutSegment splits path at its first slash of either kind, and drops what follows a ';', '?' or '#' in the
-// segment: servers disagree about whether path parameters belong to it, and a server that decodes a path
-// before it looks for its end finds the end there.
+// cutSegment splits path at its first slash of either kind, and drops the part of the segment from a ';', '?'
+// or '#' on. Servers disagree about path parameters, and if a server decodes a path before it looks for the
+// end, the path ends at an encoded '?' or '#'.
 func cutSegment(path string) (segment, rest string) {
 	end := len(path) // of the segment, without what it drops
 	for i := range len(path) {
@@ -244,8 +244,8 @@ func fromHex(c byte) byte {
 	return c&^0x20 - 'A' + 10
 }
 
-// hasAccessToken reports whether query carries a credential of its own (RFC 6750 section 2.3). It reads
-// both separators and every encoding that some server reads.
+// hasAccessToken reports whether query contains a credential (RFC 6750 section 2.3). It considers both
+// separators and every encoding that some server accepts.
 func hasAccessToken(query string) bool {
 	for query != "" {
 		pair := query
@@ -277,7 +277,7 @@ func portOf(u *url.URL) string {
 	return "80"
 }
 
-// policy narrows what may be asked of the API. The zero value allows everything.
+// policy limits the requests to the API. The zero value allows everything.
 type policy struct {
 	readOnly bool
 	routes   []Route // none: all
@@ -294,8 +294,7 @@ type Route struct {
 func (r Route) String() string { return r.text }
 
 // ParseRoute reads "GET /public/v1/documents*". Several methods are separated by commas, and * stands for
-// all of them. In the path, * stands for the rest at the end and elsewhere for what lies between two
-// slashes.
+// all of them. In the path, a * at the end matches anything, and elsewhere it matches one segment.
 func ParseRoute(text string) (Route, error) {
 	methods, path, _ := strings.Cut(strings.TrimSpace(text), " ")
 	path = strings.TrimSpace(path)
@@ -323,11 +322,11 @@ func ParseRoute(text string) (Route, error) {
 	return rule, nil
 }
 
-// narrows reports whether anything is refused at all.
+// narrows reports whether p refuses anything.
 func (p policy) narrows() bool { return p.readOnly || len(p.routes) > 0 }
 
-// check decides about what path means once it is decoded, however often that is done behind us. The path
-// itself is forwarded as it came.
+// check applies the policy to path after every possible number of decodings. The path itself is forwarded
+// unchanged.
 func (p policy) check(method, path string) *problem.Problem {
 	if p.readOnly && !isRead(method) {
 		return refusalCase(problem.RouteNotAllowed, problem.CaseReadOnly, "method", method)
@@ -350,8 +349,8 @@ func (p policy) check(method, path string) *problem.Problem {
 	}
 }
 
-// cutEnd returns path up to the first "?" or "#". In a decoded path these were encoded; a server that decodes
-// before it looks for the end of the path takes them for it.
+// cutEnd returns path up to the first "?" or "#". In a decoded path these were encoded. If a server decodes a
+// path before it looks for the end, the path ends there.
 func cutEnd(path string) string {
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		return path[:i]
@@ -369,8 +368,8 @@ func isRead(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// dropOverrides removes the headers by which some servers take a request for one of another method: a
-// policy about methods would be none.
+// dropOverrides removes the headers with which some servers change the method of a request, because they would
+// bypass a policy about methods.
 func dropOverrides(h http.Header) {
 	for name := range h {
 		switch unfold(name) {
@@ -380,12 +379,11 @@ func dropOverrides(h http.Header) {
 	}
 }
 
-// maxRouteSegments bounds what a route shows; the API's own paths have at most seven segments.
+// maxRouteSegments limits the segments of a route; the API's own paths have at most seven.
 const maxRouteSegments = 8
 
-// routeOf returns path with everything replaced that is not a word of PandaDoc's API: what remains names
-// the operation, and ids of documents and people stay out of logs and metrics. There are so few words
-// that routes may be labels of metrics only together with a method that has been checked.
+// routeOf returns path with every segment replaced by * that is not a word of PandaDoc's API. The rest names
+// the operation, and ids of documents and people stay out of logs and metrics.
 func routeOf(path string) string {
 	if path == "" || path == "/" || isRoute(path) {
 		return path
@@ -405,7 +403,8 @@ func routeOf(path string) string {
 	return b.String()
 }
 
-// isRoute reports whether routeOf has nothing to replace in path, which is most often so and then costs nothing.
+// isRoute reports whether routeOf has nothing to replace in path. This is the most frequent case, and needs no
+// allocation.
 func isRoute(path string) bool {
 	if path[0] != '/' || strings.HasSuffix(path, "/") || strings.Count(path, "/") > maxRouteSegments {
 		return false

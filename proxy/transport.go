@@ -14,10 +14,10 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// authTransport signs requests in and repeats one that the API answers with 401, once, if there is a
-// better token and the whole body can be sent again. It does so here and not in ReverseProxy's
-// Rewrite, because a transport can fail and can repeat, and because nothing that a client says in
-// Connection can take away what is set after it.
+// authTransport adds the token to requests. If the API answers 401, it repeats the request once, provided that
+// there is a better token and the whole body can be sent again. This is not done in ReverseProxy's Rewrite,
+// because only a transport can fail and repeat, and because a client cannot remove a field that is set after
+// its Connection header was processed.
 type authTransport struct {
 	tokens   TokenSource
 	api      *url.URL
@@ -27,12 +27,12 @@ type authTransport struct {
 
 var _ http.RoundTripper = (*authTransport)(nil)
 
-// errForeignOrigin cannot happen: every target is built from the API's URL. It stands between a
-// mistake elsewhere and a token at the wrong address.
+// errForeignOrigin cannot happen: every target is built from the API's URL. If another part of the program has
+// a bug, it prevents that a token goes to a wrong address.
 var errForeignOrigin = errors.New("a request for another origin than the API's")
 
-// RoundTrip sends req, which is ReverseProxy's, for the call that travels in its context. Its body is
-// not read: attempts read the call's spool.
+// RoundTrip sends req, made by ReverseProxy, for the call in its context. It does not read the body of req:
+// attempts read the call's spool.
 func (t *authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
@@ -64,8 +64,8 @@ func (t *authTransport) send(req *http.Request, c *call, token tokens.Token) (*h
 	return t.afterRefusal(req, c, token, first, res)
 }
 
-// attempt sends req, signed in with token, and sends it again if the API did not process it and all of its body
-// is kept. It returns the body of the last sending.
+// attempt sends req with token, and sends it again if the API did not process it and the whole body is kept. It
+// returns the body of the last try.
 func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token) (*http.Response, *spool.Cursor, error) {
 	for resent := 0; ; resent++ {
 		body := c.cursor()
@@ -86,10 +86,10 @@ func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token) 
 	}
 }
 
-// maxResends is how often a request is sent again that the API did not process.
+// maxResends is how often a request that the API did not process is sent again.
 const maxResends = 2
 
-// resendPause is the time before the second of them: a server that has just been restarted needs some.
+// resendPause is the pause before the second time: a server that was just restarted needs it.
 const resendPause = 200 * time.Millisecond
 
 // waitToResend waits before a request is sent again, for the nth time from zero. It reports false if ctx ends.
@@ -107,9 +107,9 @@ func waitToResend(ctx context.Context, n int) bool {
 	}
 }
 
-// sendOnce sends req once, with the body that cursor reads. The first time that is req itself, which ReverseProxy has
-// made for this and does not look at again; its header needs no further copy. Later it is a copy, because the
-// transport may still be busy with the first.
+// sendOnce sends req once, with the body that cursor reads. The first time it sends req itself, because
+// ReverseProxy does not use req again, so its header needs no copy. Later it sends a copy, because the
+// transport may still use the first.
 func (t *authTransport) sendOnce(req *http.Request, c *call, token tokens.Token, body *spool.Cursor) (*http.Response, error) {
 	if c.Attempts > 0 {
 		req = new(*req)
@@ -129,10 +129,10 @@ func (t *authTransport) sendOnce(req *http.Request, c *call, token tokens.Token,
 	return res, err
 }
 
-// earlyAnswer is the body of an answer that came before the upload had ended. net/http's HTTP/2
-// transport does not return from closing it while it still reads the request's body, which may take as
-// long as the client likes. So it is closed beside the request, and the call waits for that when nobody
-// reads the client any more.
+// earlyAnswer is the body of an answer that came before the upload had ended. In net/http's HTTP/2 transport,
+// Close does not return while the transport still reads the request's body, which may take as long as the
+// client likes. So it is closed in another goroutine, and the call waits for that when nothing reads from the
+// client any more.
 type earlyAnswer struct {
 	io.ReadCloser
 	call *call
@@ -143,8 +143,8 @@ func (b *earlyAnswer) Close() error {
 	return nil
 }
 
-// afterRefusal decides what a 401 means. The refused answer stays open until then, and the attempt
-// that got it stands still: if it is passed through, its upload goes on.
+// afterRefusal decides what to do about a 401. Until then the 401 answer stays open and its attempt is paused:
+// if the answer is passed through, its upload continues.
 func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.Token, first *spool.Cursor, res *http.Response) (*http.Response, error) {
 	first.Hold()
 	c.RefusedGeneration = refused.Generation
@@ -168,8 +168,8 @@ func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.
 	return t.repeat(req, c, fresh)
 }
 
-// repeat sends the request again. Whatever comes of it is final; after another 401 the token source is
-// told, so that it can hold back from refreshing once more for nothing.
+// repeat sends the request again. Its result is final. After another 401 it tells the token source, which then
+// delays the next refresh.
 func (t *authTransport) repeat(req *http.Request, c *call, fresh tokens.Token) (*http.Response, error) {
 	res, second, err := t.attempt(req, c, fresh)
 	if err != nil {
@@ -187,7 +187,7 @@ func (t *authTransport) repeat(req *http.Request, c *call, fresh tokens.Token) (
 	return res, nil
 }
 
-// passThrough lets the API's 401 stand for reason.
+// passThrough passes the API's 401 to the client, because of reason.
 func (c *call) passThrough(res *http.Response, reason string) *http.Response {
 	c.Replay, c.Reason = ReplayNone, reason
 	return res
@@ -204,7 +204,7 @@ func (c *call) cursor() *spool.Cursor {
 	return c.spool.Cursor()
 }
 
-// reasonFor returns why the API's 401 stands although Renew was asked, or "".
+// reasonFor returns why the client gets the API's 401 although Renew was called, or "".
 func reasonFor(err error) string {
 	switch {
 	case err == nil:
@@ -219,7 +219,7 @@ func reasonFor(err error) string {
 	return ""
 }
 
-// renewals are the token renewals that no request waits for. The zero value must be started.
+// renewals are the token renewals that no request waits for. Call start before use.
 type renewals struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -235,7 +235,7 @@ func (r *renewals) start() {
 }
 
 // inBackground renews a refused token although its request cannot be repeated, so that the client's own
-// next try works. One renewal for an account at a time is enough: its token is for all.
+// next try works. One renewal per account at a time is enough, because all requests share its token.
 func (r *renewals) inBackground(source TokenSource, account string, refusal tokens.Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -245,7 +245,7 @@ func (r *renewals) inBackground(source TokenSource, account string, refusal toke
 	r.running[account] = true
 	r.wg.Go(func() {
 		defer r.finished(account)
-		// Nobody waits for the token, and the token source tells its own story of errors.
+		// Nobody waits for the token, and the token source reports its errors itself.
 		_, _ = source.Renew(r.ctx, account, refusal)
 	})
 }
@@ -256,7 +256,7 @@ func (r *renewals) finished(account string) {
 	delete(r.running, account)
 }
 
-// stop lets nothing new begin and waits for what runs; when ctx ends first, it cancels that.
+// stop prevents new renewals and waits for the running ones. If ctx ends first, it cancels them.
 func (r *renewals) stop(ctx context.Context) error {
 	r.mu.Lock()
 	r.stopped = true

@@ -15,44 +15,45 @@ import (
 	"time"
 )
 
-// ErrLoop is returned for a request whose connection leads back to this process: the API's name, perhaps by
-// the hosts file, stands for one of our own listeners. Nothing has been sent then.
+// ErrLoop is returned for a request whose connection leads back to this process: the API's name resolves,
+// perhaps by the hosts file, to one of our own listeners. Then nothing has been sent.
 var ErrLoop = errors.New("the API's name leads back to this proxy")
 
 const (
-	// transportLife is how long new connections are opened by one http.Transport. The next one asks the DNS
-	// again, also while connections to the old address live.
+	// transportLife is how long one http.Transport opens new connections. The next one resolves the API's name
+	// again, even while connections to the old address are open.
 	transportLife = 10 * time.Minute
 	// warmCheck is how often the transport is looked at: whether there is a connection to the API, and whether its
 	// roots are those of now.
 	warmCheck = 5 * time.Second
-	// warmWait bounds the wait for a connection that is opened ahead.
+	// warmWait limits the wait for a connection that is opened in advance.
 	warmWait = 20 * time.Second
-	// A silent HTTP/2 connection is asked for a sign of life after the first, and given up after the second.
+	// A silent HTTP/2 connection gets a ping after silence, and is closed lastWait later.
 	silence, lastWait = 5 * time.Second, 5 * time.Second
 )
 
-// TransportOptions are what may differ between transports to PandaDoc.
+// TransportOptions are the options of a transport to PandaDoc.
 type TransportOptions struct {
 	// Roots gives the authorities to trust, as they are now. Nil means the system's.
 	Roots func() *x509.CertPool
-	// HeaderTimeout is how long one waits for the header of an answer after the request has been sent.
-	// Zero means for ever.
+	// HeaderTimeout is how long to wait for the header of an answer after the request was sent. Zero means for
+	// ever.
 	HeaderTimeout time.Duration
-	// Proxy returns the forward proxy for an https request, as http.ProxyFromEnvironment does. It is
-	// not asked about http, which would show the token to that proxy. Nil means none.
+	// Proxy returns the forward proxy for an https request, as http.ProxyFromEnvironment does. It is not called
+	// for http, because that proxy could read the token. Nil means none.
 	Proxy func(*http.Request) (*url.URL, error)
-	// ConnectTo holds for a HOST:PORT of requests the HOST:PORT to which a connection is opened instead.
-	// Names in requests and certificates stay. Nil changes nothing.
+	// ConnectTo maps a HOST:PORT of requests to the HOST:PORT to connect to instead. The names in requests and
+	// certificates stay the same. Nil changes nothing.
 	ConnectTo map[string]string
-	// Own reports whether a connection has been opened to a listener of this process. Nil means that none is.
+	// Own reports whether a connection leads to a listener of this process. Nil means never.
 	Own func(net.Conn) bool
-	// OwnCertificate returns the certificate that this process serves, or nil. Nil means that it serves none.
+	// OwnCertificate returns the certificate that this process serves, or nil. If it is nil, the process serves
+	// none.
 	OwnCertificate func() *x509.Certificate
 }
 
-// NewTransport returns a transport for PandaDoc's hosts. It keeps connections, offers HTTP/2, unpacks
-// nothing and follows no redirect. It also serves the token endpoint and probes.
+// NewTransport returns a transport for PandaDoc's hosts. It keeps connections, offers HTTP/2, decompresses
+// nothing and follows no redirect. It is also used for the token endpoint and probes.
 func NewTransport(o TransportOptions) *http.Transport { return newGeneration(o).Transport }
 
 // generation is a transport, with what is known about its connections.
@@ -69,13 +70,13 @@ func newGeneration(o TransportOptions) *generation {
 		DialContext:           g.dialer(o),
 		TLSClientConfig:       &tls.Config{RootCAs: g.roots, MinVersion: tls.VersionTLS12, VerifyConnection: o.notOurs},
 		TLSHandshakeTimeout:   10 * time.Second,
-		ForceAttemptHTTP2:     true, // net/http would not, with a dialer of our own
+		ForceAttemptHTTP2:     true, // by default net/http does not, with a custom dialer
 		HTTP2:                 &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: lastWait},
-		DisableCompression:    true, // bodies go through as they are
+		DisableCompression:    true, // bodies go through unchanged
 		ExpectContinueTimeout: time.Second,
 		ResponseHeaderTimeout: o.HeaderTimeout,
-		// Below what load balancers usually grant, so that it is us who close an idle connection and
-		// not they, just as we send a POST on it.
+		// Shorter than the usual limit of load balancers, so that we close an idle connection, and not they
+		// just when we send a POST on it.
 		IdleConnTimeout:        50 * time.Second,
 		MaxIdleConnsPerHost:    1024,
 		MaxResponseHeaderBytes: 1 << 20,
@@ -96,7 +97,7 @@ func (o TransportOptions) roots() *x509.CertPool {
 	return o.Roots()
 }
 
-// errProxyRefused means that the forward proxy did not open the way to the API, as with 403 or 407.
+// errProxyRefused means that the forward proxy did not connect us to the API, as with 403 or 407.
 var errProxyRefused = errors.New("the forward proxy refused the connection")
 
 func httpsOnly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
@@ -134,8 +135,8 @@ func (g *generation) dialer(o TransportOptions) func(context.Context, string, st
 	}
 }
 
-// notOurs is tls.Config.VerifyConnection. Behind a router that leads the API's name back to us the address
-// is another one, but the certificate is ours.
+// notOurs is a tls.Config.VerifyConnection. If a router leads the API's name back to us, the address is not
+// ours, but the certificate is.
 func (o TransportOptions) notOurs(s tls.ConnectionState) error {
 	if len(s.PeerCertificates) > 0 && o.isOurs(s.PeerCertificates[0]) {
 		return ErrLoop
@@ -153,10 +154,10 @@ func (o TransportOptions) isOurs(c *x509.Certificate) bool {
 
 // upstreamConn is a connection to PandaDoc, below TLS.
 //
-// It pretends that writes succeed after the other side has closed. A server that answers early and closes
-// (413 in the middle of an upload) makes our next write fail; http.Transport would report that instead of
-// reading the answer which is waiting. Reading goes on and meets either the answer or the real error. This
-// must be below TLS, whose writes fail for good after one failure.
+// It pretends that writes succeed after the other side has closed. If a server answers early and closes (413 in
+// the middle of an upload), our next write fails, and http.Transport would report that instead of reading the
+// answer that is waiting. With the pretence, reading continues and finds either the answer or the real error.
+// This must be below TLS, whose writes fail for good after one failure.
 type upstreamConn struct {
 	net.Conn
 	generation *generation
@@ -166,7 +167,7 @@ type upstreamConn struct {
 	dying      sync.Once
 }
 
-// Read notes the end of the connection: net/http reads all the time.
+// Read detects the end of the connection: net/http reads all the time.
 func (c *upstreamConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
@@ -192,8 +193,8 @@ func (c *upstreamConn) Close() error {
 	return c.Conn.Close()
 }
 
-// Upstream carries requests to the API. It follows changes in the DNS, and keeps a connection open so that
-// no request waits for one. It is safe for concurrent use.
+// Upstream carries requests to the API. It follows DNS changes, and keeps a connection open so that no request
+// waits for one. It is safe for concurrent use.
 type Upstream struct {
 	options TransportOptions
 	current atomic.Pointer[generation]
@@ -244,7 +245,7 @@ func (u *Upstream) Tend(ctx context.Context, api *url.URL) {
 	}
 }
 
-// replace has a new transport take over, once it has a connection to the API.
+// replace switches to a new transport as soon as that has a connection to the API.
 func (u *Upstream) replace(ctx context.Context, api *url.URL) {
 	next := newGeneration(u.options)
 	next.warm(ctx, api)
@@ -253,14 +254,14 @@ func (u *Upstream) replace(ctx context.Context, api *url.URL) {
 
 type warmKey struct{}
 
-// warm opens a connection to api and sends nothing on it. net/http has no call for that, but finishes a dial
-// whose request has been cancelled meanwhile, and keeps the connection for the next request.
+// warm opens a connection to api and sends nothing on it. net/http has no call for that. But if a request is
+// cancelled during the dial, net/http finishes the dial and keeps the connection for the next request.
 func (g *generation) warm(ctx context.Context, api *url.URL) {
 	ctx, cancel := context.WithTimeout(ctx, warmWait)
 	defer cancel()
 	done := make(chan struct{}, 1)
 	request, leave := context.WithCancel(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:          func(httptrace.GotConnInfo) { cancel() }, // there was one: nothing to do
+		GotConn:          func(httptrace.GotConnInfo) { cancel() }, // there was already one: nothing to do
 		TLSHandshakeDone: func(tls.ConnectionState, error) { done <- struct{}{} },
 	}))
 	defer leave()

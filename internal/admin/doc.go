@@ -14,7 +14,7 @@
 // proxied port: where that asks for authentication, everything that acts or shows traffic needs the admin key, or
 // a session that began with a one-time link from the command line. Requests must carry a host name of ours
 // (with another only /livez answers, with ok), must not come from a foreign page, and must carry RequestHeader
-// where they change something, which no page elsewhere can send without asking first. A connection that arrives
+// where a browser changes something, which no page elsewhere can send without asking first. A connection that arrives
 // on an address beyond loopback gets /livez, /readyz and /metrics and nothing else.
 //
 // # Answers

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy"
@@ -65,14 +66,14 @@ func harden(header http.Header) {
 // isProbe reports whether path is for kubelets and scrapers, which use the address of the pod.
 func isProbe(path string) bool { return path == "/livez" || path == "/readyz" || path == "/metrics" }
 
-// refusal returns why a request is not served: what changes something must be meant, and beyond loopback
-// there is nothing but probes.
+// refusal returns why a request is not served: what a browser changes must be meant, and beyond loopback there is
+// nothing but probes.
 func refusal(r *http.Request) (problem.Problem, bool) {
 	switch {
 	case isProbe(r.URL.Path):
 	case !arrivedOnLoopback(r):
 		return problem.Of(problem.LoopbackOnly), true
-	case changes(r.Method) && len(r.Header.Values(RequestHeader)) == 0:
+	case changes(r.Method) && mayBeBrowser(r) && len(r.Header.Values(RequestHeader)) == 0:
 		return problem.Of(problem.AdminHeaderRequired, "header", RequestHeader), true
 	}
 	return problem.Problem{}, false
@@ -87,6 +88,17 @@ func arrivedOnLoopback(r *http.Request) bool {
 	}
 	tcp, ok := addr.(*net.TCPAddr)
 	return !ok || tcp.IP.IsLoopback()
+}
+
+// mayBeBrowser reports whether r has a header that every browser sends with a POST, however old the browser is.
+// Programs such as curl send none of them.
+func mayBeBrowser(r *http.Request) bool {
+	for _, name := range []string{"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Referer", "Cookie", "Accept-Language"} {
+		if len(r.Header.Values(name)) > 0 {
+			return true
+		}
+	}
+	return strings.Contains(r.UserAgent(), "Mozilla/")
 }
 
 func changes(method string) bool {

@@ -25,15 +25,33 @@ func TestEveryAnswerIsHardened(t *testing.T) {
 	}
 }
 
-func TestChangesNeedTheHeader(t *testing.T) {
+func TestChangesOfBrowsersNeedTheHeader(t *testing.T) {
 	x := newTester(t, account("default", tokens.Ready, ""))
 	for _, verb := range []string{"refresh", "logout", "login", "code"} {
 		target := "/api/v1/accounts/default/" + verb
-		r := x.send(http.MethodPost, target, "{}")
-		check(t, verb, r.status, http.StatusForbidden)
-		check(t, verb, r.code(t), "admin-header-required")
+		for _, browser := range [][]string{
+			{"Sec-Fetch-Site", "same-origin"},
+			{"Referer", ""},
+			{"Cookie", "a=b"},
+			{"Accept-Language", "en"},
+			{"User-Agent", "Mozilla/4.0 (compatible; MSIE 6.0)"},
+		} {
+			r := x.send(http.MethodPost, target, "{}", browser...)
+			check(t, verb+" "+browser[0], r.status, http.StatusForbidden)
+			check(t, verb+" "+browser[0], r.code(t), "admin-header-required")
+		}
 	}
 	check(t, "calls", x.accounts.calls, nil)
+}
+
+// curl -X POST localhost:8081/api/v1/accounts/default/refresh is what people type.
+func TestChangesOfProgramsNeedNoHeader(t *testing.T) {
+	x := newTester(t, account("default", tokens.Ready, ""))
+	for _, agent := range []string{"", "curl/8.5.0", "python-requests/2.31"} {
+		r := x.send(http.MethodPost, "/api/v1/accounts/default/refresh", "", "User-Agent", agent)
+		check(t, agent, r.status, http.StatusOK)
+	}
+	check(t, "calls", len(x.accounts.calls), 3)
 }
 
 func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {

@@ -157,7 +157,7 @@ func TestTestCallRefusesWhatCannotBeSent(t *testing.T) {
 		r := x.send(http.MethodPost, "/api/v1/test", body, RequestHeader, "1")
 		check(t, body, r.code(t), "invalid-input")
 	}
-	check(t, "without the header", x.send(http.MethodPost, "/api/v1/test", `{"method":"GET","target":"/x"}`).code(t), "admin-header-required")
+	check(t, "without the header", x.send(http.MethodPost, "/api/v1/test", `{"method":"GET","target":"/x"}`, "User-Agent", "Mozilla/5.0").code(t), "admin-header-required")
 	check(t, "by GET", x.send(http.MethodGet, "/api/v1/test", "").status, http.StatusMethodNotAllowed)
 	check(t, "arrived", *got, arrived{})
 }

@@ -121,7 +121,7 @@ func TestAHostileAPIHarmsNothing(t *testing.T) {
 				b.unharmed(row.button)
 			}
 			for _, row := range []struct{ q, status, shows string }{
-				{"big", "200 OK", "This is not all"},
+				{"big", "200 OK", "This is only a part"},
 				{"one line", "200 OK", "characters are shown"},
 				{"deep", "200 OK", ""},
 				{"markup", "200 OK", "<img src=x"},

@@ -189,7 +189,7 @@ func TestAPersonCancelsADocumentByMouse(t *testing.T) {
 	p.write("p")
 	p.press("unknown-account")
 	p.see("There is no account salse.")
-	p.see("It was not sent to PandaDoc")
+	p.see("The request was not sent to PandaDoc")
 	p.spent("find why a request failed", 3, 3)
 	p.arrived(proxy)
 }

@@ -55,12 +55,16 @@ export function searchField(operations, chosen) {
   });
   const visible = () => [...found.querySelectorAll('a')].filter((a) => a.offsetParent !== null);
   input.addEventListener('keydown', (event) => {
-    if (event.key === 'ArrowDown') visible()[0]?.focus();
-    else if (event.key === 'Enter') {
-      chosen();
-      visible()[0]?.click();
-    } else return;
+    if (event.key !== 'ArrowDown') return;
+    visible()[0]?.focus();
     event.preventDefault();
+  });
+  // Enter submits. Acting when the key goes down would be too early: the form that opens would get the rest of it.
+  const form = h('form.search', { role: 'search' }, h('label', { for: 'search' }, 'Find an operation'), input, count);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    chosen();
+    visible()[0]?.click();
   });
   found.addEventListener('keydown', (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -70,5 +74,5 @@ export function searchField(operations, chosen) {
     event.preventDefault();
   });
   update();
-  return [h('div.search', h('label', { for: 'search' }, 'Find an operation'), input, count), found];
+  return [form, found];
 }

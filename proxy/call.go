@@ -41,7 +41,7 @@ type call struct {
 
 	closing sync.WaitGroup // waits for early answers
 
-	Exchange         // for the report at the end
+	Exchange        // for the report at the end
 	path     string // raw, without the account's prefix
 	prefix   string // "/@acme", or empty
 	target   target

@@ -23,8 +23,8 @@ const (
 	// transportLife is how long one http.Transport opens new connections. The next one resolves the API's name
 	// again, even while connections to the old address are open.
 	transportLife = 10 * time.Minute
-	// warmCheck is how often the transport is looked at: whether there is a connection to the API, and whether its
-	// roots are those of now.
+	// warmCheck is how often to check that there is a connection to the API and that the transport uses the
+	// current roots.
 	warmCheck = 5 * time.Second
 	// warmWait limits the wait for a connection that is opened in advance.
 	warmWait = 20 * time.Second
@@ -223,8 +223,9 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 // CloseIdleConnections closes connections that no request uses.
 func (u *Upstream) CloseIdleConnections() { u.current.Load().CloseIdleConnections() }
 
-// Tend opens a connection to the API ahead of the first request, keeps one open, and has a new http.Transport
-// take over every ten minutes and for other roots, until ctx ends. Requests on the old one finish there.
+// Tend opens a connection to the API before the first request, keeps one open, and switches to a new
+// http.Transport every ten minutes and when the roots change, until ctx ends. Running requests finish on the
+// old one.
 func (u *Upstream) Tend(ctx context.Context, api *url.URL) {
 	tick := time.NewTicker(warmCheck)
 	defer tick.Stop()

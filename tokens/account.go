@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// lookInterval bounds how often the store is asked for the sake of requests that cannot be served.
+// lookInterval limits how often the store is read for requests for which there is no token.
 const lookInterval = time.Second
 
 var (
 	errClosed  = errors.New("the program is shutting down")
-	errTooLong = errors.New("the refresh takes longer than --refresh-timeout; it goes on")
+	errTooLong = errors.New("the refresh takes longer than --refresh-timeout; it continues")
 )
 
-// DefaultAccount serves requests that choose no account.
+// DefaultAccount is the account of requests that choose none.
 const DefaultAccount = "default"
 
 // ValidAccount reports whether name can be the name of an account: a DNS label in lower case, so that
@@ -33,7 +33,7 @@ func ValidAccount(name string) bool {
 	return name != "" && len(name) <= 63
 }
 
-// CheckAccount returns an error that tells a person what a name must look like.
+// CheckAccount returns an error that describes valid names, or nil if name is valid.
 func CheckAccount(name string) error {
 	if ValidAccount(name) {
 		return nil
@@ -46,31 +46,31 @@ type account struct {
 	m      *Manager
 	name   string
 	config AccountConfig
-	// owner names this value in markers. An account that was evicted and came back is another value with
-	// another owner, so that the two never take each other's marker for their own.
+	// owner identifies this value in markers. An account that was evicted and loaded again is another value
+	// with another owner, so that neither treats the other's marker as its own.
 	owner string
-	keyed bool // the account signs in with an API key
+	keyed bool // the account uses an API key
 
 	current atomic.Pointer[current] // all that the hot path reads; never nil
-	touched atomic.Int64            // unix second of the last use that the cache was told of
+	touched atomic.Int64            // unix second of the last use that the cache knows
 
 	holdMu sync.Mutex // serialises changes of the hold; taken before mu
 
 	mu     sync.Mutex // guards the fields below
-	flight *flight    // nil if none is under way
-	logins int        // logins and logouts under way
-	asked  bool       // somebody wanted a token, or signed in
-	listed bool       // the store has a record, as far as was seen
+	flight *flight    // nil if none is running
+	logins int        // running logins and logouts
+	asked  bool       // a token was requested, or a login happened
+	listed bool       // the store has a record, as far as we know
 
 	rec      Record    // as last seen in the store, or newer while unsaved
 	unsaved  *unsaved  // a pair that is not in the store yet; nil if there is none
 	lookedAt time.Time // when the store last answered or failed
 	lookErr  error     // why it failed; ErrNotFound is an answer
 
-	// What is known of the pair in rec; another pair begins afresh.
-	refused   bool      // the API refused the access token, and no probe found it good
-	good      goodUses  // what a probe found not to be about the token
-	unhelpful bool      // requests met a 401 while a hold stands
+	// What is known about the pair in rec; reset for another pair.
+	refused   bool      // the API refused the access token, and no probe showed that it works
+	good      goodUses  // refusals that were not about the token, according to a probe
+	unhelpful bool      // requests got a 401 during a hold
 	holdEnded time.Time // Since of a hold that an accepted request ended
 	cool      coolDown
 	doubt     doubt
@@ -87,12 +87,12 @@ type account struct {
 	told      Status // as last told to the observer
 }
 
-// current is what the hot path needs of an account.
+// current is the part of an account that the hot path needs.
 type current struct {
 	token   Token
 	expires time.Time // zero means unknown
 	dead    bool      // refused by the API
-	news    bool      // an accepted request would change something
+	news    bool      // an accepted request changes the state
 }
 
 func newAccount(m *Manager, name, owner string) *account {
@@ -104,8 +104,8 @@ func newAccount(m *Manager, name, owner string) *account {
 	return a
 }
 
-// usable returns the current token if requests can be signed in with it. It compares wall clocks:
-// a machine that slept has aged.
+// usable returns the current token if requests can use it. It compares wall-clock times, which also advance
+// while the machine sleeps.
 func (a *account) usable(now time.Time) (Token, bool) {
 	c := a.current.Load()
 	if c.dead || c.token.Access.IsZero() {
@@ -114,8 +114,8 @@ func (a *account) usable(now time.Time) (Token, bool) {
 	return c.token, c.expires.IsZero() || now.Round(0).Before(c.expires)
 }
 
-// lastResort returns a token that expired less than a minute ago. The API's clock may differ from
-// ours, and this is better than nothing.
+// lastResort returns a token that expired less than a minute ago. The API's clock may differ from ours, so the
+// token may still work.
 func (a *account) lastResort(now time.Time) (Token, bool) {
 	c := a.current.Load()
 	if c.dead || c.token.Access.IsZero() {
@@ -124,13 +124,13 @@ func (a *account) lastResort(now time.Time) (Token, bool) {
 	return c.token, now.Round(0).Before(c.expires.Add(grace))
 }
 
-// works reports whether the current access token is neither refused nor expired, as far as is known.
+// works reports whether the current access token is neither refused nor expired, as far as we know.
 func (a *account) works(now time.Time) bool {
 	_, ok := a.usable(now)
 	return ok
 }
 
-// publishLocked shows the record to the hot path. A token that belongs to another API is not shown.
+// publishLocked makes the record available to the hot path, except for a token that belongs to another API.
 func (a *account) publishLocked() {
 	if a.keyed {
 		a.current.Store(&current{token: Token{Account: a.name, Scheme: APIKey, Access: a.key}, news: a.keyRefusals > 0})
@@ -144,7 +144,8 @@ func (a *account) publishLocked() {
 	}
 	switch {
 	case a.rec.Generation == 0 && a.lookErr != nil && !errors.Is(a.lookErr, ErrNotFound):
-		// The store was away from the start: an access token of the configuration is served, and not stored.
+		// The store has not been available since the start: use an access token of the configuration, without
+		// storing it.
 		c.token.Access = a.config.AccessToken
 	case a.rec.Issuer.matchesAPI(a.m.issuer):
 		c.token.Access = a.rec.AccessToken
@@ -152,7 +153,7 @@ func (a *account) publishLocked() {
 	a.current.Store(c)
 }
 
-// change runs f under the lock, shows the result to the hot path, and reports the state if it has changed.
+// change runs f under the lock, publishes the result to the hot path, and reports the state if it has changed.
 func (a *account) change(f func()) {
 	a.mu.Lock()
 	f()
@@ -168,22 +169,22 @@ func (a *account) record() Record {
 	return a.rec.Clone()
 }
 
-// isUnsaved reports whether our pair is in memory only.
+// isUnsaved reports whether our pair is not in the store.
 func (a *account) isUnsaved() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.unsaved != nil
 }
 
-// flight is one piece of work on an account. There is at most one at a time; it belongs to the Manager,
-// so that a caller who leaves never cancels it.
+// flight is one task for an account. There is at most one at a time. It belongs to the Manager, so a caller
+// that stops waiting does not cancel it.
 type flight struct {
 	done   chan struct{}
 	urgent atomic.Bool // a caller waits for it
 	err    error       // why the work was not done; read after done
 }
 
-// wait waits for the end of the flight, not for its success.
+// wait waits until the flight ends, with or without success.
 func (f *flight) wait(ctx context.Context) error {
 	select {
 	case <-f.done:
@@ -193,14 +194,14 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// join returns the flight under way, or starts one that does work and reports that it is the caller's.
+// join returns the running flight, or starts one that does work. mine reports whether it started one.
 func (a *account) join(work func(*flight) error) (f *flight, mine bool) {
 	f, mine = a.start(work)
 	f.urgent.Store(true)
 	return f, mine
 }
 
-// start is join for work that nobody waits for.
+// start is join for work that no request waits for.
 func (a *account) start(work func(*flight) error) (f *flight, mine bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -224,8 +225,8 @@ func (a *account) fly(f *flight, work func(*flight) error) {
 	a.m.wake()
 }
 
-// wait waits for the end of f and returns what a caller is told that cannot wait so long. That callers give
-// up shows in the account's state.
+// wait waits until f ends, and returns the error for a caller that cannot wait so long. The account's state
+// shows that callers gave up.
 func (a *account) wait(ctx context.Context, f *flight) error {
 	err := f.wait(ctx)
 	if err == nil {
@@ -241,7 +242,8 @@ func (a *account) wait(ctx context.Context, f *flight) error {
 	return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err, RetryAfter: time.Second}
 }
 
-// noTokenLocked returns why there is no token and why it is too early to look again; nil if looking is worth it.
+// noTokenLocked returns the reason why there is no token if it is too early to look again, or nil if it is time
+// to look.
 func (a *account) noTokenLocked(now time.Time) error {
 	switch {
 	case a.lookedAt.IsZero() || now.Sub(a.lookedAt) >= lookInterval:
@@ -255,17 +257,17 @@ func (a *account) noTokenLocked(now time.Time) error {
 	return a.cool.err(now)
 }
 
-// expected reports whether the account exists even if the store has never heard of it.
+// expected reports whether the account exists even if the store has no record of it.
 func (a *account) expected() bool {
 	_, configured := a.m.config.Accounts[a.name]
 	return configured || a.name == DefaultAccount
 }
 
-// look asks the store for the record, lets the configured seeds act on it, and adopts what is newer than
-// what we hold. It returns the record as we hold it now. ErrNotFound means that nobody ever signed in.
+// look reads the record from the store, applies the configured seeds to it, and adopts it if it is newer than
+// ours. It returns our record after that. ErrNotFound means that nobody ever signed in.
 func (a *account) look() (Record, error) {
 	a.mu.Lock()
-	a.stale = false // what changes from here on is reported again
+	a.stale = false // later changes are reported again
 	a.mu.Unlock()
 	found, err := a.m.load(a.name)
 	missing := errors.Is(err, ErrNotFound)
@@ -293,14 +295,14 @@ func (a *account) look() (Record, error) {
 	return rec, err
 }
 
-// reread is the work of a flight that only looks.
+// reread is a flight that only reads the store.
 func (a *account) reread(*flight) error {
 	_, err := a.look()
 	return err
 }
 
-// settle brings the stored record to what it should be, and returns what the store holds then. If that
-// could not be written, it is what the store held before.
+// settle corrects the stored record if necessary, and returns the stored record. If the correction could not be
+// written, this is the old one.
 func (a *account) settle(found Record, err error) (Record, error) {
 	for {
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -331,15 +333,15 @@ func (a *account) settle(found Record, err error) (Record, error) {
 	}
 }
 
-// leftover is what counts as stored where the store holds nothing: no pair, but the seeds that were used
-// before it lost the record stay used.
+// leftover is used as the stored record if the store has none. It has no pair, but keeps the seeds that were
+// used before the store lost the record.
 func (a *account) leftover() Record {
 	held := a.record()
 	return Record{Lineage: held.Lineage, Seeds: held.Seeds}
 }
 
-// wanted returns what the store should hold instead of found, and the event that tells of it, if one does.
-// The store is the truth and memory a cache, but a pair in our hands that is newer goes back.
+// wanted returns the record that should be in the store instead of found, and the event for it, if any. The
+// store is authoritative and memory is a cache, but if our pair is newer, it goes back to the store.
 func (a *account) wanted(found Record, missing bool) (want Record, e Event, changed bool) {
 	a.mu.Lock()
 	held, unsaved, holdEnded := a.rec.Clone(), a.unsaved != nil, a.holdEnded
@@ -347,12 +349,12 @@ func (a *account) wanted(found Record, missing bool) (want Record, e Event, chan
 	spent := held.Generation == 0 || held.IsRejected()
 	switch {
 	case unsaved:
-		return found, Event{}, false // whoever saves it decides
+		return found, Event{}, false // the caller that saves it decides
 	case missing && !spent && held.HasTokens():
 		return held.restored(wallClock()), Event{Kind: EventRestored, Detail: "the store had lost the record"}, true
 	case !missing && !spent && held.Compare(found) > 0:
 		if held.HasTokens() {
-			// In doubt as well: with three processes, the one that has seen the newest pair may come last.
+			// This is in doubt too: with three processes, the one with the newest pair may come last.
 			held = held.restored(wallClock())
 		}
 		return held.rebased(found), Event{Kind: EventRestored, Detail: "the store held an older record"}, true
@@ -374,21 +376,21 @@ func (a *account) wanted(found Record, missing bool) (want Record, e Event, chan
 	return seeded, e, changed || ok
 }
 
-// takeLocked makes rec, just seen in the store, what we hold, unless our own is newer.
+// takeLocked makes rec, just read from the store, our record, unless ours is newer.
 func (a *account) takeLocked(rec Record) {
 	order := rec.Compare(a.rec)
 	switch {
 	case a.unsaved != nil && order <= 0:
 		return
 	case order < 0 && a.rec.Generation > 0 && !a.rec.IsRejected():
-		// It goes back to the store, which may not take it now. Nor must a logout whose record is lost be undone
-		// by who has not seen it.
+		// Ours goes back to the store, even if the store cannot save it now. This also prevents that a logout
+		// whose record is lost is undone by a process that does not know it.
 		return
 	}
 	a.setLocked(rec)
 }
 
-// setLocked makes rec what we hold.
+// setLocked makes rec our record.
 func (a *account) setLocked(rec Record) {
 	if rec.Compare(a.rec) != 0 || !rec.AccessToken.Equal(a.rec.AccessToken) {
 		a.refused, a.unhelpful, a.good, a.holdEnded = false, false, goodUses{}, time.Time{}
@@ -402,6 +404,5 @@ func (a *account) setLocked(rec Record) {
 	a.scheduled = false
 }
 
-// wallClock is the time that goes into records: without a monotonic reading, which means nothing to
-// another process.
+// wallClock returns the time for records: without a monotonic reading, which other processes cannot use.
 func wallClock() time.Time { return time.Now().UTC().Round(0) }

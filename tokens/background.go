@@ -13,23 +13,23 @@ import (
 const (
 	rereadMax  = 29 * time.Second // a logout or login elsewhere is seen within this time
 	rereadMin  = 20 * time.Second
-	refusedMin = 5 * time.Second       // until a store is asked again that reports changes and refused a look
-	surveyTime = 30 * time.Second      // between two looks at the store as a whole
+	refusedMin = 5 * time.Second       // until a store is read again that reports changes and refused a look
+	surveyTime = 30 * time.Second      // between two surveys of the whole store
 	surveySoon = time.Second           // the same, doubling, of one that reports changes and refuses
-	keyTime    = 5 * time.Second       // between two looks at an API key
+	keyTime    = 5 * time.Second       // between two reads of an API key
 	wakeMin    = 20 * time.Millisecond // thousands of due accounts are served in groups
 	wakeMax    = time.Second
-	startSoon  = 2 * time.Second // over which refreshes are spread that are overdue
-	loaders    = 8               // accounts that are read at a time after the start
+	startSoon  = 2 * time.Second // the time over which overdue refreshes are spread
+	loaders    = 8               // accounts that are read at the same time after the start
 	maxParked  = 1000            // accounts that are not in memory and read in one round
 )
 
-// Checker is a Store that can tell whether records can be saved, without saving one.
+// Checker is a Store that can check if records can be saved, without saving one.
 type Checker interface {
 	Check(ctx context.Context) error
 }
 
-// runBackground starts what is due: one goroutine over all accounts, not one each.
+// runBackground starts the flights that are due, in one goroutine for all accounts.
 func (m *Manager) runBackground() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -44,8 +44,9 @@ func (m *Manager) runBackground() {
 	}
 }
 
-// startDue starts the flights that are due and returns the time to the next one. It never waits longer
-// than a re-read takes to come up: a timer does not see the wall clock step or the machine sleep.
+// startDue starts the flights that are due and returns the time to the next one. It never returns more than the
+// time between two re-reads, because a timer does not notice that the wall clock was set or that the machine
+// slept.
 func (m *Manager) startDue(now time.Time) time.Duration {
 	next := rereadMin
 	m.accounts.Range(func(_, v any) bool {
@@ -66,7 +67,7 @@ func (m *Manager) startDue(now time.Time) time.Duration {
 	return next
 }
 
-// readKey takes up an API key that was replaced.
+// readKey reads an API key that was replaced.
 func (a *account) readKey() {
 	if a.m.config.Secrets == nil {
 		return
@@ -80,7 +81,7 @@ func (a *account) readKey() {
 	}
 }
 
-// due returns what the account needs now, or in how long it will need something.
+// due returns the work that is due for the account now, or the time until the next.
 func (a *account) due(now time.Time) (work func(*flight) error, left time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -102,14 +103,14 @@ func (a *account) due(now time.Time) (work func(*flight) error, left time.Durati
 		}
 		left = min(left, refresh)
 	}
-	// Re-reads that are nearly due come along, so that thousands of accounts cost a few wake-ups a second.
+	// Re-reads that are nearly due run too, so that thousands of accounts need only a few wake-ups per second.
 	if a.rereadAt.Sub(now) < wakeMax {
 		return a.reread, 0
 	}
 	return nil, max(left, 0)
 }
 
-// refreshDue refreshes the pair whose time has come, unless another process was quicker.
+// refreshDue refreshes a pair that is due, unless another process was faster.
 func (a *account) refreshDue(f *flight, due Record) error {
 	rec, err := a.look()
 	if err != nil {
@@ -121,7 +122,7 @@ func (a *account) refreshDue(f *flight, due Record) error {
 	return a.refresh(f, rec, forExpiry)
 }
 
-// scheduleLocked sets when the account is looked at next.
+// scheduleLocked sets the next times for the account.
 func (a *account) scheduleLocked(now time.Time) {
 	a.scheduled = true
 	a.rereadAt = time.Time{}
@@ -133,15 +134,15 @@ func (a *account) scheduleLocked(now time.Time) {
 	case a.stale:
 		a.rereadAt = now
 	case refused && a.m.watch.connected.Load():
-		// The store reports changes and yet refused the last look, as one does that has just come back. It will
-		// not report that it answers again.
+		// The store reports changes, but the last read failed, as when it has just come back. It will not
+		// report that it answers again.
 		a.rereadAt = a.lookedAt.Add(refusedMin + rand.N(refusedMin))
 	}
 	a.refreshAt = a.nextRefreshLocked(now)
 }
 
-// nextRefreshLocked returns the moment of the next background refresh; zero means never. It is drawn once a
-// generation, and moves only when an attempt has failed.
+// nextRefreshLocked returns the moment of the next background refresh; zero means never. It is chosen once per
+// generation, and changes only when an attempt has failed.
 func (a *account) nextRefreshLocked(now time.Time) time.Time {
 	works, wall := a.works(now), now.Round(0)
 	start, over := a.uncertainLocked(a.rec)
@@ -152,7 +153,7 @@ func (a *account) nextRefreshLocked(now time.Time) time.Time {
 		return time.Time{}
 	case works && !start.IsZero() && !over: // in doubt, wait
 		return a.rec.ExpiresAt
-	case a.cool.failures > 0 && works: // not given up until it expires, and then tried again as for a request
+	case a.cool.failures > 0 && works: // retried until it expires, and then tried again as for a request
 		return wall.Add(max(startSoon, min(a.cool.retryAt.Sub(now), a.rec.ExpiresAt.Sub(wall))))
 	case a.cool.failures > 0: // on our own clock, whatever the wall clock does
 		return wall.Add(max(a.cool.until.Sub(now)+wakeMin, startSoon))
@@ -164,13 +165,13 @@ func (a *account) nextRefreshLocked(now time.Time) time.Time {
 	return a.refreshAt
 }
 
-// drawLocked picks a moment in the first half of the window before expiry, so that replicas and accounts
-// with the same expiry do not all come at once.
+// drawLocked chooses a random moment in the first half of the window before expiry, so that replicas and
+// accounts with the same expiry do not all refresh at once.
 func (a *account) drawLocked(now time.Time) time.Time {
 	window := min(a.m.config.RefreshBefore, a.rec.ExpiresAt.Sub(a.rec.ObtainedAt)/10)
 	start := a.rec.ExpiresAt.Add(-window)
 	if a.rec.ExpiresAt.IsZero() || window <= 0 {
-		return now // nothing usable is there at all
+		return now // there is no usable token
 	}
 	if start.Before(now) {
 		start = now
@@ -179,10 +180,10 @@ func (a *account) drawLocked(now time.Time) time.Time {
 	return start.Add(rand.N(window/2 + 1))
 }
 
-// survey looks at the store as a whole, again and again: which accounts there are, and whether records can
-// be saved. The accounts that it finds are read, several at once. It closes read when all are read for
-// the first time. A store that reports changes is looked at when the connection to it has changed, and again soon if
-// it refuses then, as one does that has just come back.
+// survey checks the whole store at intervals: which accounts there are, and if records can be saved. The
+// accounts that it finds are read, several at once. It closes read when all are read for the first time. A
+// store that reports changes is looked at when the connection to it has changed, and again soon if it refuses
+// then, as one does that has just come back.
 func (m *Manager) survey(read chan<- struct{}) {
 	soon := surveySoon
 	for first := true; ; first = false {
@@ -210,7 +211,7 @@ func (m *Manager) survey(read chan<- struct{}) {
 	}
 }
 
-// list notes the accounts that the store has. An error shows when they are read.
+// list adds the accounts in the store. An error appears when they are read.
 func (m *Manager) list() {
 	if m.lister == nil {
 		return
@@ -300,7 +301,7 @@ func (a *account) isNew() bool {
 	return a.lookedAt.IsZero() && !a.keyed
 }
 
-// check tries whether the store takes records, and shows in every account's state if it does not.
+// check checks if the store can save records. If it cannot, every account's state shows that.
 func (m *Manager) check() {
 	if m.checker == nil {
 		return

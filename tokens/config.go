@@ -1,5 +1,6 @@
-// Package tokens keeps PandaDoc access tokens fresh. It stands between a proxy that wants "the token of
-// this account, now" and an OAuth 2.0 token endpoint that gives out pairs, each of which may be used once:
+// Package tokens keeps PandaDoc access tokens fresh. It is between a proxy that wants "the token of this
+// account, now" and an OAuth 2.0 token endpoint. The endpoint gives pairs of an access token and a refresh
+// token; each refresh token can be used once:
 //
 //	m, err := tokens.New(config)      // a Store, an Endpoint, the accounts of the configuration
 //	err = m.Start(ctx)
@@ -9,35 +10,35 @@
 //
 // # The life of a pair
 //
-// A refresh replaces both tokens and kills the old ones at once, so an answer that is lost costs a
-// person a login. A refresh is therefore written down before it is sent: the record of the account
-// gets a marker ([Pending]) by compare-and-swap, and whoever wins that write is the only one to call
-// the token endpoint, among all processes that share the store. The new pair is saved before it is
-// used. The marker is at once lock and crash evidence: a process that finds the marker of a dead
-// owner knows that the refresh token may be spent, and treats it accordingly (refresh.go, exchange.go).
+// A refresh replaces both tokens, and the old ones stop working at once. If the answer is lost, a person must
+// log in again. So a refresh is noted in the store before it is sent: a compare-and-swap writes a marker
+// ([Pending]) into the account's record. Of all processes that share the store, only the one that wins this
+// write calls the token endpoint. It saves the new pair before it uses it. The marker is a lock and also the
+// evidence of a crash: a process that finds the marker of a dead owner knows that the refresh token may be
+// spent (refresh.go, exchange.go).
 //
 // # Which record counts
 //
-// The store is the truth and memory is a cache. [Record.Compare] is the one order of records: every login,
-// logout and seed begins a lineage, the younger lineage is newer, and within a lineage the higher
-// generation. What is newer in the store is adopted, what is older there is replaced by ours.
+// The store is authoritative and memory is a cache. [Record.Compare] defines which record is newer: every
+// login, logout and seed begins a lineage; the record with the younger lineage is newer, and within a lineage
+// the one with the higher generation. A newer record in the store is adopted; an older one is replaced by ours.
 //
 // # Where tokens may go
 //
-// A record tells its [Issuer]. The access token goes to that API only, the refresh token to that token
-// endpoint on behalf of that client only, whatever is configured now.
+// A record contains its [Issuer]. The access token is sent only to that API. The refresh token is sent only to
+// that token endpoint, with that client id. The current configuration does not change this.
 //
-// # What failure does
+// # Failures
 //
-// A failure only adds information: it never deletes or blanks a token. While the old access token works it
-// keeps being used; once it is known dead, Token fails at once, without asking the token endpoint more
-// often than the cool-down allows. A 401 that a refresh did not help against holds the next refresh
-// back, in all processes ([Hold]). A pair that the store does not take goes to an emergency file before
-// it is used.
+// A failure only adds information: it never deletes or blanks a token. While the old access token works, it is
+// used. Once it is known not to work, Token fails at once, without calling the token endpoint more often than
+// the cool-down allows. If a refresh did not help against a 401, all processes delay the next refresh ([Hold]).
+// A pair that the store cannot save goes to an emergency file before it is used.
 //
 // # Secrets
 //
-// Tokens are of type [Secret], which cannot be printed. Errors and events carry no body of any answer.
+// Tokens have the type [Secret], which prints as "[redacted]". Errors and events never contain the body of an
+// answer.
 package tokens
 
 import (
@@ -53,46 +54,46 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// Config is what a Manager is made of. DefaultConfig gives the values that the command line documents.
+// Config is the configuration of a Manager. DefaultConfig returns the defaults that the command line documents.
 type Config struct {
 	// Store keeps the records. Required.
 	Store Store
-	// StoreName names the store in emergency files, which only processes with the same store adopt. It
-	// holds no password.
+	// StoreName names the store in emergency files, which only processes with the same store adopt. It contains
+	// no password.
 	StoreName string
-	// Codec writes and reads emergency files, as it does the records of the store. Nil keeps tokens in clear.
+	// Codec encrypts and decrypts emergency files, like the records of the store. Nil means no encryption.
 	Codec *Codec
-	// EmergencyDirs are the places for pairs that the store did not take, the best one first. They may be
-	// directories that other users write to. Without any, such a pair is in memory only.
+	// EmergencyDirs are the directories for pairs that the store could not save, the best one first. Other
+	// users may be able to write to them. If there is none, such a pair is in memory only.
 	EmergencyDirs []string
 
 	// API is the URL of the API. Access tokens are bound to its origin. Empty matches every origin.
 	API string
-	// Endpoint is the token endpoint and who we are to it. Without a client id nothing can be
-	// refreshed, and an account whose token ends answers ErrClientNotConfigured.
+	// Endpoint is the token endpoint, with our credentials for it. Without a client id nothing can be
+	// refreshed, and an account whose token expires returns ErrClientNotConfigured.
 	Endpoint Endpoint
-	// Accounts are the accounts that configuration knows. Others exist if the store has a record of
-	// them. DefaultAccount can always be signed in to.
+	// Accounts are the accounts of the configuration. Others exist if the store has a record of them. A login
+	// to DefaultAccount is always possible.
 	Accounts map[string]AccountConfig
-	// Secrets gives the secrets that may be replaced while the program runs. Nil means that those above
-	// stay as they are.
+	// Secrets returns the secrets that may change while the program runs. Nil means that the secrets above
+	// never change.
 	Secrets SecretSource
 
 	// RefreshBefore is how long before its expiry a token is refreshed in the background, but never
 	// more than a tenth of its life. Zero turns the background refresh off.
 	RefreshBefore time.Duration
-	// RefreshTimeout bounds how long one caller waits for a refresh. It does not bound the refresh.
+	// RefreshTimeout limits how long one caller waits for a refresh. It does not limit the refresh itself.
 	RefreshTimeout time.Duration
-	// Probe asks the API whether it still accepts t: true only for an answer that proves it. Nil
-	// turns the probe off. It may be called concurrently for different accounts.
+	// Probe asks the API if it still accepts t. It returns true only if the answer proves that. Nil turns the
+	// probe off. It may be called concurrently for different accounts.
 	Probe func(ctx context.Context, t Token) bool
-	// MaxAccounts bounds the accounts kept in memory. An evicted one is loaded again when it is asked for.
+	// MaxAccounts limits the accounts kept in memory. An evicted one is loaded again when it is asked for.
 	MaxAccounts int
-	// Observe is told what happens to accounts, for logs and metrics. It must not block and may be
+	// Observe is called with the events of accounts, for logs and metrics. It must not block and may be
 	// called concurrently. Nil is allowed.
 	Observe func(Event)
-	// StoreFailed is called with "load" or "save" when the store could not do that. It must not block and may
-	// be called concurrently. Nil is allowed.
+	// StoreFailed is called with "load" or "save" if this operation of the store failed. It must not block and
+	// may be called concurrently. Nil is allowed.
 	StoreFailed func(op string)
 }
 
@@ -102,23 +103,23 @@ type Endpoint struct {
 	ClientID string
 	// Roots gives the authorities that Transport trusts now. Nil leaves it its own.
 	Roots func() *x509.CertPool
-	// ClientSecret is the secret at the start; see Config.Secrets.
+	// ClientSecret is the initial client secret; see Config.Secrets.
 	ClientSecret Secret
-	// Transport carries the call. It must neither follow redirects nor repeat requests; connections
-	// are not reused. Nil means one with the system's roots and the environment's proxy.
+	// Transport sends the calls. It must neither follow redirects nor repeat requests; connections are not
+	// reused. Nil means a transport with the system's roots and the proxy from the environment.
 	Transport http.RoundTripper
 }
 
-// AccountConfig is what configuration knows of one account. An API key excludes the rest.
+// AccountConfig is the configuration of one account: either an API key, or tokens.
 type AccountConfig struct {
 	RefreshToken Secret // a seed: used at most once ever
 	AccessToken  Secret // a seed
 	APIKey       Secret // never stored, never refreshed; see Config.Secrets
 }
 
-// SecretSource gives secrets that stand in files as they are now. What cannot be read stays as it was; the
-// empty secret means that the one of the configuration counts. The methods may read a file, must not
-// block for long, and may be called concurrently.
+// SecretSource returns the current secrets from files. If a file cannot be read, the old secret is returned.
+// The empty secret means that the one in the configuration is used. The methods may read a file, must not block
+// for long, and may be called concurrently.
 type SecretSource interface {
 	// ClientSecret is called before each token call, and again when the token endpoint has refused the client.
 	ClientSecret() Secret
@@ -126,7 +127,7 @@ type SecretSource interface {
 	APIKey(account string) Secret
 }
 
-// clientSecret returns the secret as it is now.
+// clientSecret returns the current secret.
 func (c Config) clientSecret() Secret {
 	if c.Secrets != nil {
 		if s := c.Secrets.ClientSecret(); !s.IsZero() {
@@ -136,7 +137,7 @@ func (c Config) clientSecret() Secret {
 	return c.Endpoint.ClientSecret
 }
 
-// DefaultConfig returns the documented defaults; Store and Endpoint are still to be set.
+// DefaultConfig returns the documented defaults; Store and Endpoint must still be set.
 func DefaultConfig() Config {
 	return Config{
 		RefreshBefore:  24 * time.Hour,
@@ -145,7 +146,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate reports every mistake at once.
+// Validate returns all mistakes together.
 func (c Config) Validate() error {
 	var errs []error
 	for mistake, made := range map[string]bool{

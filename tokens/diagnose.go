@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// token serves Manager.Token when there is no usable token at hand.
+// token implements Manager.Token if there is no usable token in memory.
 func (a *account) token(ctx context.Context) (Token, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.m.config.RefreshTimeout, errTooLong)
 	defer cancel()
@@ -27,7 +27,7 @@ func (a *account) token(ctx context.Context) (Token, error) {
 				continue
 			}
 		}
-		// A pair that is born expired is used all the same: another would be no older.
+		// A pair that is expired from the start is used all the same: another one would be expired too.
 		if t, ok := a.lastResort(time.Now()); ok {
 			return t, nil
 		}
@@ -37,7 +37,7 @@ func (a *account) token(ctx context.Context) (Token, error) {
 	}
 }
 
-// force serves Manager.Refresh: it waits for a refresh that was started for its sake.
+// force implements Manager.Refresh: it waits for a refresh that it started itself.
 func (a *account) force(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.m.config.RefreshTimeout, errTooLong)
 	defer cancel()
@@ -67,10 +67,10 @@ func (a *account) load(ctx context.Context) {
 		return
 	}
 	f, _ := a.join(a.reread)
-	_ = f.wait(ctx) // what went wrong is in the status
+	_ = f.wait(ctx) // the status has the error
 }
 
-// obtain gets a usable token, from the store if it holds one.
+// obtain gets a usable token, from the store if it has one.
 func (a *account) obtain(f *flight) error {
 	rec, err := a.look()
 	switch {
@@ -89,7 +89,7 @@ func (a *account) noToken(now time.Time) error {
 }
 
 const (
-	goodTime     = 5 * time.Second  // how long a probe's answer is believed
+	goodTime     = 5 * time.Second  // how long a probe's answer is valid
 	maxGoodUses  = 64               // methods and paths that an account remembers
 	probeTimeout = 10 * time.Second // of one probe
 	maxRefusals  = 3                // of an API key in a row before the account counts as degraded
@@ -97,14 +97,14 @@ const (
 
 // Refusal is a 401 of the API.
 type Refusal struct {
-	Token  Token // that the request was signed in with
+	Token  Token // that the request was sent with
 	Method string
 	Path   string // as it was sent to the API, without the query
 }
 
-// Renew reports that the API refused a request, and diagnoses why before it spends a refresh token:
-// another token may be known or stored already, or the refusal may not be about the token at all
-// (ErrTokenGood, ErrRefreshDidNotHelp, ErrAPIKey: the API's answer stands). Its other errors are those
+// Renew reports that the API refused a request. Before it uses a refresh token, it finds out the reason:
+// another token may already be in memory or in the store, or the refusal may not be about the token
+// (ErrTokenGood, ErrRefreshDidNotHelp, ErrAPIKey: the client gets the API's answer). Its other errors are those
 // of Token.
 func (m *Manager) Renew(ctx context.Context, name string, refusal Refusal) (Token, error) {
 	if !ValidAccount(name) {
@@ -118,8 +118,8 @@ func (m *Manager) Renew(ctx context.Context, name string, refusal Refusal) (Toke
 	return a.renew(ctx, refusal)
 }
 
-// Accepted reports that the API answered a request with t by anything but a 401. It must be called before
-// that answer is passed on: a refusal that comes later is then known to be a new one.
+// Accepted reports that the API answered a request with t, and not with a 401. It must be called before that
+// answer is passed on. So a refusal that comes later is known to be a new one.
 func (m *Manager) Accepted(_ context.Context, name string, t Token) {
 	v, ok := m.accounts.Load(name)
 	if !ok {
@@ -131,8 +131,8 @@ func (m *Manager) Accepted(_ context.Context, name string, t Token) {
 	}
 }
 
-// RefusedAgain reports that a request which was repeated with a token from Renew was refused as well.
-// It returns ErrRefreshDidNotHelp if that token came from a refresh because of a 401.
+// RefusedAgain reports that a request which was repeated with a token from Renew was refused too. It returns
+// ErrRefreshDidNotHelp if that token came from a refresh because of a 401.
 func (m *Manager) RefusedAgain(_ context.Context, name string, refusal Refusal) error {
 	v, ok := m.accounts.Load(name)
 	if !ok {
@@ -150,8 +150,8 @@ func (m *Manager) RefusedAgain(_ context.Context, name string, refusal Refusal) 
 	return ErrRefreshDidNotHelp
 }
 
-// accepted ends the hold. One whose request was refused again stands for its first 30 s all the same: with a
-// route that always answers 401 among others that work, each request would rotate the tokens.
+// accepted ends the hold. But if the repeated request was refused too, the hold lasts at least 30 s. Otherwise,
+// if one route always answers 401 and others work, each request would rotate the tokens.
 func (a *account) accepted() {
 	a.change(func() { a.keyRefusals = 0 })
 	a.editHold(func(h *Hold) *Hold {
@@ -162,8 +162,8 @@ func (a *account) accepted() {
 	})
 }
 
-// editHold changes the hold of the current pair, in the store and in memory. If the store does not take the
-// change, memory keeps it, and the next look at the store brings it there.
+// editHold changes the hold of the current pair, in the store and in memory. If the store cannot save the
+// change, it stays in memory, and the next look at the store saves it.
 func (a *account) editHold(edit func(*Hold) *Hold) {
 	a.holdMu.Lock()
 	defer a.holdMu.Unlock()
@@ -211,7 +211,7 @@ func (a *account) keepHoldLocked(hold *Hold, since time.Time) {
 	}
 }
 
-// renew serves Manager.Renew.
+// renew implements Manager.Renew.
 func (a *account) renew(ctx context.Context, r Refusal) (Token, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.m.config.RefreshTimeout, errTooLong)
 	defer cancel()
@@ -226,7 +226,7 @@ func (a *account) renew(ctx context.Context, r Refusal) (Token, error) {
 			return Token{}, err
 		}
 		if mine {
-			// One flight of our own is all that a refusal is worth: what it has brought is known by now.
+			// Start only one flight for a refusal: its result is known now.
 			if f.err != nil {
 				return Token{}, f.err
 			}
@@ -235,21 +235,21 @@ func (a *account) renew(ctx context.Context, r Refusal) (Token, error) {
 	}
 }
 
-// answer returns what is known about a refusal without asking anybody; known is false if it takes a
-// flight to find out. reported is when the refusal was reported.
+// answer returns what is known about a refusal from memory. known is false if a flight must find out. reported
+// is when the refusal was reported.
 func (a *account) answer(r Refusal, reported time.Time) (t Token, err error, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
 	t, ok := a.usable(now)
 	switch {
-	case ok && !t.Same(r.Token): // a newer token is at hand
+	case ok && !t.Same(r.Token): // there is a newer token
 		return t, nil, true
 	case !ok:
 		err := a.noTokenLocked(now)
 		return Token{}, err, err != nil
 	case a.holdsLocked(now):
-		// The store comes before the hold: another process may hold a newer pair. It is asked once a second.
+		// Check the store before the hold: another process may have a newer pair. It is read once a second.
 		return Token{}, ErrRefreshDidNotHelp, now.Sub(a.lookedAt) < lookInterval
 	case a.good.covers(r, reported, now):
 		return Token{}, ErrTokenGood, true
@@ -257,8 +257,8 @@ func (a *account) answer(r Refusal, reported time.Time) (t Token, err error, kno
 	return Token{}, nil, false
 }
 
-// outcome returns what a flight that reported no error has brought for a refusal. A logout that came in between
-// leaves no token.
+// outcome returns the result for a refusal of a flight that ended without error. After a logout in between
+// there is no token.
 func (a *account) outcome(r Refusal) (Token, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -276,8 +276,8 @@ func (a *account) holdsLocked(now time.Time) bool {
 	return a.rec.holds(now.Round(0)) && !a.rec.Hold.Since.Equal(a.holdEnded)
 }
 
-// diagnose finds out why the API refused a token, from the cheapest answer to the dearest: another
-// process may have stored a newer token; the token may be good elsewhere; else it is refreshed.
+// diagnose finds out why the API refused a token, with the cheapest check first: another process may have
+// stored a newer token; the token may work for other requests; otherwise it is refreshed.
 func (a *account) diagnose(f *flight, r Refusal) error {
 	rec, lookErr := a.look()
 	current := rec.AccessToken.Equal(r.Token.Access)
@@ -305,13 +305,14 @@ func (a *account) diagnose(f *flight, r Refusal) error {
 	switch {
 	case lookErr != nil:
 		return a.storeError(lookErr)
-	case !current: // another token, which has expired
+	case !current: // there is another token, but it has expired
 		return a.refresh(f, rec, forExpiry)
 	}
 	return a.refresh(f, rec, forRefusal)
 }
 
-// probe asks the API whether the token is good. No answer, and every answer but a clear yes, prove nothing.
+// probe asks the API if the token works. Only a clear yes proves that; any other answer, or none, proves
+// nothing.
 func (a *account) probe(t Token) bool {
 	if a.m.config.Probe == nil {
 		return false
@@ -327,16 +328,17 @@ func (a *account) probe(t Token) bool {
 	return good
 }
 
-// goodUses remembers for which methods and paths a refusal was not about the token. It is bounded.
+// goodUses stores for which methods and paths a refusal was not about the token. Its size is limited.
 type goodUses struct {
 	until  map[[sha256.Size]byte]time.Time
-	probed time.Time // when the last probe began that found the token good
+	probed time.Time // when the last probe began that showed that the token works
 }
 
 func useOf(r Refusal) [sha256.Size]byte { return sha256.Sum256([]byte(r.Method + "\x00" + r.Path)) }
 
 // covers reports whether the refusal is known not to be about the token. A probe that began after the refusal
-// speaks for it, whatever its path; otherwise each path asks anew, because the token may have died since.
+// counts for every path. Otherwise each path needs a new probe, because the token may have become invalid
+// since.
 func (g *goodUses) covers(r Refusal, reported, now time.Time) bool {
 	if !g.probed.Before(reported) {
 		g.note(r, g.probed, now)
@@ -345,10 +347,10 @@ func (g *goodUses) covers(r Refusal, reported, now time.Time) bool {
 	return now.Before(g.until[useOf(r)])
 }
 
-// note remembers what a probe that began then has found by now.
+// note stores the result of a probe that began at began.
 func (g *goodUses) note(r Refusal, began, now time.Time) {
 	if g.until == nil || len(g.until) >= maxGoodUses {
-		g.until = map[[sha256.Size]byte]time.Time{} // the worst that comes of it is another probe
+		g.until = map[[sha256.Size]byte]time.Time{} // this costs another probe at most
 	}
 	g.probed = began
 	g.until[useOf(r)] = now.Add(goodTime)

@@ -16,19 +16,19 @@ import (
 const (
 	emergencyPrefix = "pandadoc-auth-proxy-emergency-"
 	maxEmergency    = 4 << 20 // bytes of a file; a record is far smaller
-	// listTime is how long a list of files is good for. It must be far less than quietTime: who takes over from a
-	// process that died after it had written a file waits that long, and must see the file.
+	// listTime is how long a list of files is used. It must be much less than quietTime: a process that takes
+	// over from one that died after it had written a file waits for quietTime, and must see the file.
 	listTime = 5 * time.Second
 	// hangTime is how long a pair waits for its store before it is kept in a file as well. A container may be killed
 	// before the store's time has run out.
 	hangTime = time.Second
 )
 
-// errNoPlace is returned for a pair that no directory took.
-var errNoPlace = errors.New("no directory takes an emergency file; name one with --temp-dir")
+// errNoPlace is returned for a pair that could not be written to any directory.
+var errNoPlace = errors.New("no emergency file can be written to any directory; name one with --temp-dir")
 
-// emergencyDirs keeps emergency files in directories that may be everybody's. The names of files cannot be
-// guessed, and a file counts only if it is private, the user's own, and of the same store and account.
+// emergencyDirs keeps emergency files in directories that all users may write to. The names of files cannot be
+// guessed. A file is used only if it is private, belongs to this user, and is for the same store and account.
 type emergencyDirs struct {
 	dirs  []string
 	store string
@@ -37,12 +37,12 @@ type emergencyDirs struct {
 	mu sync.Mutex // serialises writing and discarding
 
 	listMu sync.Mutex // guards the fields below
-	paths  []string   // of the files that lie there, whoever's they are
+	paths  []string   // of the files there, of all owners
 	listed time.Time  // when they were listed; zero means not since something changed
 }
 
-// emergencyFile is the form of a file. Store, account, lineage and generation are for people: what counts
-// stands in the record, which may be encrypted.
+// emergencyFile is the format of a file. Store, account, lineage and generation are for people to read. The
+// program uses the record, which may be encrypted.
 type emergencyFile struct {
 	Store      string          `json:"store"`
 	Account    string          `json:"account"`
@@ -51,7 +51,7 @@ type emergencyFile struct {
 	Record     json.RawMessage `json:"record"`
 }
 
-// write implements emergencyFiles. A record that is kept already is not kept twice.
+// write implements emergencyFiles. If a file with the record exists already, it writes no second one.
 func (d *emergencyDirs) write(account string, rec Record) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -95,7 +95,7 @@ func (d *emergencyDirs) guard(account string, rec Record) (release func()) {
 	}
 }
 
-// writeNew makes a private file that did not exist before. The directory is made if it is missing.
+// writeNew creates a private file that did not exist before, and the directory if it is missing.
 func writeNew(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -110,7 +110,7 @@ func writeNew(path string, data []byte) error {
 		return err
 	}
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = dir.Sync() // not every system can; the file itself is there
+		_ = dir.Sync() // not every system can do this; the file itself is written
 		_ = dir.Close()
 	}
 	return nil
@@ -138,8 +138,8 @@ func (d *emergencyDirs) discard(account string, rec Record) {
 	}
 }
 
-// files returns the records of account in files of ours, by path. What cannot be read is not there: anybody
-// may have put it there.
+// files returns the records of account in our files, by path. It ignores files that cannot be read, because
+// anybody may have put them there.
 func (d *emergencyDirs) files(account string) map[string]Record {
 	found := map[string]Record{}
 	for _, path := range d.list() {
@@ -159,7 +159,7 @@ func (d *emergencyDirs) list() []string {
 	}
 	d.paths, d.listed = nil, time.Now()
 	for _, dir := range d.dirs {
-		entries, _ := os.ReadDir(dir) // one that cannot be read holds nothing for us
+		entries, _ := os.ReadDir(dir) // a directory that cannot be read has no file for us
 		for _, e := range entries {
 			if strings.HasPrefix(e.Name(), emergencyPrefix) {
 				d.paths = append(d.paths, filepath.Join(dir, e.Name()))
@@ -169,7 +169,7 @@ func (d *emergencyDirs) list() []string {
 	return d.paths
 }
 
-// forget has the directories listed anew.
+// forget makes the next call list the directories again.
 func (d *emergencyDirs) forget() {
 	d.listMu.Lock()
 	defer d.listMu.Unlock()

@@ -34,13 +34,12 @@ func (e *callError) Unwrap() error { return e.err }
 // caller calls one token endpoint. It is the tokenEndpoint of a Manager.
 type caller struct {
 	endpoint  Endpoint
-	secret    func() Secret // of the client, as it is now
+	secret    func() Secret // returns the current client secret
 	transport http.RoundTripper
 }
 
-// newCaller makes every call use a connection of its own: an idle connection that the server has
-// just closed would make an unsent request look like a lost answer, and closing the connection
-// is the only way to end a request for sure.
+// newCaller makes every call use a new connection. With an idle connection that the server has just closed, an
+// unsent request would look like a lost answer. And only closing the connection ends a request reliably.
 func newCaller(e Endpoint, secret func() Secret) *caller {
 	base := e.Transport
 	if base == nil {
@@ -60,8 +59,7 @@ func newCaller(e Endpoint, secret func() Secret) *caller {
 }
 
 func (c *caller) refresh(ctx context.Context, refreshToken Secret) (Pair, error) {
-	// No scope: it is optional here, and PandaDoc's "read+write" means two things in a form
-	// depending on how the plus is written.
+	// No scope: it is optional here, and the plus in PandaDoc's "read+write" is ambiguous in a form.
 	return c.call(ctx, url.Values{
 		"grant_type":    {"refresh_token"},
 		"refresh_token": {refreshToken.Reveal()},
@@ -76,8 +74,8 @@ func (c *caller) exchange(ctx context.Context, code, redirectURL string) (Pair, 
 	})
 }
 
-// call makes one token call. If the client is refused and its secret has been replaced since, the call is
-// made again: the refusal was not about the token.
+// call makes one token call. If the endpoint refuses the client and the client secret has changed since, call
+// makes the call again, because the refusal was not about the token.
 func (c *caller) call(ctx context.Context, form url.Values) (Pair, error) {
 	secret := c.secret()
 	p, err := c.send(ctx, form, secret)
@@ -114,7 +112,7 @@ func (c *caller) send(ctx context.Context, form url.Values, secret Secret) (Pair
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	p, err := readAnswer(resp, body, readErr)
 	var refusal *EndpointError
-	if errors.As(err, &refusal) && repeats(string(body), form) { // the body, because texts are cut
+	if errors.As(err, &refusal) && repeats(string(body), form) { // check the whole body, because texts are cut
 		refusal.Description = redacted
 		if repeats(refusal.Code, form) {
 			refusal.Code = redacted
@@ -123,8 +121,8 @@ func (c *caller) send(ctx context.Context, form url.Values, secret Secret) (Pair
 	return p, err
 }
 
-// repeats reports whether text of an answer holds a secret of the request: what a server tells of an error is
-// shown to people, and some servers answer "no such token: ...".
+// repeats reports whether the text of an answer contains a secret of the request. A server's error text is
+// shown to users, and some servers answer "no such token: ...".
 func repeats(text string, form url.Values) bool {
 	for _, name := range []string{"client_secret", "refresh_token", "code"} {
 		value := form.Get(name)
@@ -149,7 +147,7 @@ func (c *caller) trusting() http.RoundTripper {
 	return t
 }
 
-// maybeSent trusts the trace of net/http's own transport only: another may not call it.
+// maybeSent trusts the trace only with net/http's own transport, because others may not call it.
 func (c *caller) maybeSent(sent *atomic.Bool) bool {
 	_, traced := c.transport.(*http.Transport)
 	return sent.Load() || !traced
@@ -167,7 +165,7 @@ func readAnswer(resp *http.Response, body []byte, readErr error) (Pair, error) {
 	return Pair{}, e
 }
 
-// retryAfter reads both forms of RFC 9110 section 10.2.3. What makes no sense is zero.
+// retryAfter reads both forms of RFC 9110 section 10.2.3. An invalid value is zero.
 func retryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -178,7 +176,7 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// withoutURL unwraps url.Error, whose text repeats the URL with all that may stand in it.
+// withoutURL unwraps a url.Error, whose text contains the whole URL.
 func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -193,27 +191,27 @@ const (
 	maxErrorText = 200                        // bytes kept of error and error_description
 )
 
-// Pair is what the token endpoint gives.
+// Pair is the pair of tokens in an answer of the token endpoint.
 type Pair struct {
 	AccessToken Secret
 	// RefreshToken is empty if the answer had none: the old one stays valid (RFC 6749 section 6).
 	RefreshToken Secret
 	TokenType    string
 	Scope        string
-	// ExpiresIn is the life of the access token. Zero means unknown.
+	// ExpiresIn is the lifetime of the access token. Zero means unknown.
 	ExpiresIn time.Duration
 }
 
 var (
-	errNoToken    = errors.New("the answer of the token endpoint holds no usable access token")
+	errNoToken    = errors.New("the answer of the token endpoint contains no usable access token")
 	errIncomplete = errors.New("the answer of the token endpoint is cut off")
 )
 
-// readPair takes a pair out of a 2xx answer, whatever its Content-Type, and even if it is damaged
-// behind the tokens: the server has committed the rotation, and the old pair is dead. That is why
-// this is not golang.org/x/oauth2, which drops the pair when, say, expires_in is 31535999.0. Only of a
-// complete answer is it believed that it holds no refresh token. If the access token alone is missing, the
-// pair has none: the refresh token is good for another try.
+// readPair takes a pair out of a 2xx answer, whatever its Content-Type, and even if it is damaged behind the
+// tokens: the server has committed the rotation, and the old pair is dead. That is why this is not
+// golang.org/x/oauth2, which drops the pair when, say, expires_in is 31535999.0. An answer counts as one
+// without a refresh token only if it is complete. If only the access token is missing, the pair has no access
+// token: the refresh token can be used for another try.
 func readPair(status int, body []byte, readErr error) (Pair, error) {
 	f := readFields(body)
 	complete := f.complete && readErr == nil
@@ -249,8 +247,8 @@ type fields struct {
 	complete bool // the object was read to its end
 }
 
-// readFields reads the members of the JSON object in body one by one, so that damage behind a member
-// does not cost the ones before it. It never fails: what cannot be read is not there.
+// readFields reads the members of the JSON object in body one by one, so that the members before a damaged part
+// are not lost. It never fails: it leaves out what cannot be read.
 func readFields(body []byte) fields {
 	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(unpack(body), []byte("\xef\xbb\xbf"))))
 	d.UseNumber()
@@ -276,7 +274,8 @@ func readFields(body []byte) fields {
 	return f
 }
 
-// unpack undoes gzip, which some servers send unasked. Of a body cut short it returns what there is.
+// unpack decompresses gzip, which some servers send without being asked. If the body is cut short, it returns
+// the part that is there.
 func unpack(body []byte) []byte {
 	if !bytes.HasPrefix(body, []byte("\x1f\x8b")) {
 		return body
@@ -294,7 +293,7 @@ func text(v any) string {
 	return s
 }
 
-// lifetime reads expires_in as integer, float or string. What makes no sense is unknown (zero).
+// lifetime reads expires_in as integer, float or string. An invalid value means unknown (zero).
 func lifetime(v any) time.Duration {
 	var s string
 	switch v := v.(type) {
@@ -313,8 +312,8 @@ func lifetime(v any) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// isHeaderSafe reports whether s may stand in an Authorization header: visible ASCII (RFC 6750 section 2.1
-// allows less; a server that uses more of it must still be served).
+// isHeaderSafe reports whether s may be used in an Authorization header: visible ASCII only. (RFC 6750 section
+// 2.1 allows less, but tokens of servers that use more must work too.)
 func isHeaderSafe(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
@@ -324,8 +323,8 @@ func isHeaderSafe(s string) bool {
 	return s != ""
 }
 
-// readError takes the error code out of an answer that is no pair (RFC 6749 section 5.2). HTML, an
-// empty body and the rest give an error without a code.
+// readError reads the error code from an answer without a pair (RFC 6749 section 5.2). HTML, an empty body and
+// so on give an error without a code.
 func readError(status int, values map[string]any) *EndpointError {
 	return &EndpointError{
 		Status:      status,
@@ -334,7 +333,7 @@ func readError(status int, values map[string]any) *EndpointError {
 	}
 }
 
-// errorText makes a foreign text safe to show: one line, bounded, printable.
+// errorText makes a foreign text safe to show: one line, limited in length, printable.
 func errorText(s string) string {
 	if len(s) > maxErrorText {
 		s = s[:maxErrorText]

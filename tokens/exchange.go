@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// claim is the right to send the refresh token of one pair: our marker stands in the store, and
-// if the store has a refresh lock, we hold it.
+// claim is the right to send the refresh token of one pair: our marker is in the store, and if the store has a
+// refresh lock, we hold it.
 type claim struct {
 	a    *account
-	rec  Record // as it stands in the store, with our marker
+	rec  Record // as it is in the store, with our marker
 	from Record // the pair that is being replaced
 	why  reason
 	lock refreshLock
-	// fresh is when the marker was last written, taken before the write: from here our lease runs.
+	// fresh is the time just before the marker was last written: the start of our lease.
 	fresh time.Time
 	// lost means that another owner or another pair has replaced our marker.
 	lost bool
-	// doubtful means that an earlier request with this refresh token was never accounted for.
+	// doubtful means that the result of an earlier request with this refresh token is unknown.
 	doubtful bool
 }
 
-// claim writes our marker over rec. ErrConflict means that the record has changed meanwhile.
-// The marker is what makes a refresh safe: no marker, no refresh.
+// claim writes our marker into rec. ErrConflict means that the record has changed in the meantime. The marker
+// makes a refresh safe: without the marker there is no refresh.
 func (a *account) claim(rec Record, why reason) (*claim, error) {
 	c := &claim{a: a, from: rec, why: why, fresh: time.Now()}
 	next := rec.Clone()
@@ -31,7 +31,8 @@ func (a *account) claim(rec Record, why reason) (*claim, error) {
 	if takeover {
 		next.Takeovers++
 	}
-	// In the same swap: whoever reads the record from now on knows that the token may be spent.
+	// Do this in the same swap: every process that reads the record from now on knows that the token may be
+	// spent.
 	a.mu.Lock()
 	next.UnconfirmedSince, next.Answered = a.uncertainLocked(rec)
 	a.mu.Unlock()
@@ -53,9 +54,10 @@ func (a *account) marker(started, now time.Time) *Pending {
 	return &Pending{Owner: a.owner, StartedAt: started, Until: now.Add(lease)}
 }
 
-// renew writes the marker anew, with what is known by now. A conflict does not mean that the marker is gone:
-// somebody may have noted a seed, or our own last write may have reported an error after it was done. Once
-// it is gone it stays lost. started is when our request began, or will at the earliest.
+// renew writes the marker again, with what is known now. A conflict does not mean that the marker is gone:
+// another process may have added a seed, or our own last write may have reported an error although it was done.
+// If the marker is gone, the claim is lost for good. started is when our request began, or the earliest time
+// when it will begin.
 func (c *claim) renew(started time.Time) error {
 	for !c.lost {
 		began := time.Now()
@@ -83,7 +85,7 @@ func (c *claim) renew(started time.Time) error {
 	return ErrConflict
 }
 
-// learnt returns found with what this flight knows besides.
+// learnt returns found with what this flight has learnt.
 func (c *claim) learnt(found Record) Record {
 	next := found.Clone()
 	if c.rec.UnconfirmedSince.After(next.UnconfirmedSince) {
@@ -92,12 +94,12 @@ func (c *claim) learnt(found Record) Record {
 	return next
 }
 
-// isFresh reports whether the marker still tells the truth: that our request starts just now. If we were
-// stopped since it was written, the lease may have run out, and whoever finds the marker after our
-// death would count the quiet time from too early a start.
+// isFresh reports whether the marker is recent enough that its time is the start of our request. If this
+// process was suspended since the marker was written, the lease may have ended; and if this process then dies,
+// another process would count the quiet time from a start that is too early.
 func (c *claim) isFresh() bool { return !c.lost && time.Since(c.fresh) < time.Second }
 
-// run makes the token call and ends the flight with a save, whatever comes.
+// run makes the token call, and always ends the flight with a save.
 func (c *claim) run() error {
 	defer c.lock.Unlock()
 	start := time.Now()
@@ -108,8 +110,8 @@ func (c *claim) run() error {
 	return c.succeed(pair, time.Since(start))
 }
 
-// call sends the refresh token until there is an answer to build on. Only what never reached the server,
-// and a complete 5xx or 429, is tried again.
+// call sends the refresh token until there is a final answer. It tries again only if the request never reached
+// the server, or after a complete 5xx or 429.
 func (c *claim) call() (Pair, error) {
 	pauses := []time.Duration{500 * time.Millisecond, 2 * time.Second}
 	for {
@@ -130,8 +132,8 @@ func (c *claim) call() (Pair, error) {
 	}
 }
 
-// retryPause reports whether a failed call is tried again in this flight, and after which pause. A server
-// that asks for more than 5 s of peace gets it from the cool-down.
+// retryPause reports whether a failed call is tried again in this flight, and after which pause. If a server
+// asks for more than 5 s, the cool-down provides that.
 func retryPause(err error, pauses []time.Duration) (time.Duration, bool) {
 	const longest = 5 * time.Second
 	var answer *EndpointError
@@ -149,9 +151,9 @@ func retryPause(err error, pauses []time.Duration) (time.Duration, bool) {
 	return max(pauses[0], answer.RetryAfter), answer.Status >= 500
 }
 
-// listen sends one token request and listens for its answer, for two minutes of our own running
-// time: after the machine slept, an answer that waits in the socket must still be read. It renews
-// the lease meanwhile. What becomes of the request is noted in the record that c will save.
+// listen sends one token request and waits for its answer, for two minutes of running time, without the time
+// that the machine sleeps: an answer that waits in the socket must still be read. It renews the lease in the
+// meantime. The result of the request goes into the record that c will save.
 func (c *claim) listen() (Pair, error) {
 	ctx, cancel := context.WithCancel(c.a.m.ctx)
 	defer cancel()
@@ -180,21 +182,21 @@ func (c *claim) listen() (Pair, error) {
 			ticks++
 		}
 		if ticks == patience {
-			cancel() // closes the connection; the goroutine then answers at once
+			cancel() // closes the connection; the goroutine then returns at once
 		}
 		c.keepAlive()
 	}
 }
 
-// keepAlive renews the lease when a third of it has passed. A failure is no reason to stop listening.
+// keepAlive renews the lease when a third of it has passed. If that fails, listen still waits for the answer.
 func (c *claim) keepAlive() {
 	if c.a.m.locker == nil && !c.lost && time.Since(c.fresh) >= lease/3 {
 		_ = c.renew(c.rec.Pending.StartedAt)
 	}
 }
 
-// note remembers that the request which began then, or started by the wall clock, may have spent the
-// refresh token.
+// note records that a request may have spent the refresh token. began and started are its start, on the
+// monotonic clock and on the wall clock.
 func (c *claim) note(began, started time.Time, err error) {
 	var answer *EndpointError
 	var broken *callError
@@ -205,15 +207,15 @@ func (c *claim) note(began, started time.Time, err error) {
 	c.rec.UnconfirmedSince, c.rec.Answered = started, answered
 	c.a.change(func() {
 		if c.a.rec.Compare(c.from) != 0 {
-			return // a login came in between; its pair is beyond doubt
+			return // there was a login in between; its pair is not in doubt
 		}
 		c.a.doubt.own, c.a.doubt.over = started, answered
 		c.a.doubt.sent = countdown{start: started, known: began, ours: true}
 	})
 }
 
-// fail ends a flight that brought no pair: it notes in the record what is known, frees the marker, and
-// returns what callers are told.
+// fail ends a flight without a new pair: it saves what is known in the record, removes the marker, and returns
+// the error for callers.
 func (c *claim) fail(err error, took time.Duration) error {
 	sentinel, atLeast := ErrRefreshUnavailable, time.Duration(0)
 	var answer *EndpointError
@@ -227,14 +229,14 @@ func (c *claim) fail(err error, took time.Duration) error {
 		atLeast = answer.RetryAfter
 	}
 	if found, ok := c.release(nil); ok && found.Compare(c.from) > 0 {
-		return nil // somebody else's pair is there
+		return nil // there is a pair of another process
 	}
 	c.a.m.report(c.a, Event{Kind: EventFailed, Generation: c.from.Generation, Duration: took, Err: err, Detail: err.Error()})
 	return c.a.failed(sentinel, err, min(atLeast, time.Hour))
 }
 
-// refused marks the generation rejected. If an earlier request with the same token is not accounted for,
-// its owner may be about to save the pair that it got: the store is watched for one more lease first.
+// refused marks the generation as rejected. If the result of an earlier request with the same token is unknown,
+// its owner may be about to save its new pair, so refused first watches the store for one more lease.
 func (c *claim) refused(err error, code string, took time.Duration) error {
 	cause := CauseRevokedOrSpent
 	if c.doubtful || !c.rec.UnconfirmedSince.IsZero() {
@@ -248,13 +250,13 @@ func (c *claim) refused(err error, code string, took time.Duration) error {
 		return nil
 	}
 	c.a.m.report(c.a, Event{Kind: EventFailed, Generation: c.from.Generation, Duration: took, Err: err, Detail: err.Error()})
-	if !ok { // the store did not take the mark; without it we would ask again for every request
+	if !ok { // the store could not save the mark; without it we would ask again for every request
 		return c.a.failed(ErrLoginRequired, &CauseError{Code: cause}, 0)
 	}
 	return c.a.loginRequired(found, cause)
 }
 
-// watchStore looks at the store for a lease and reports whether another pair has come.
+// watchStore watches the store for a lease and reports whether another pair has appeared.
 func (c *claim) watchStore() bool {
 	for end := time.Now().Add(lease); time.Now().Before(end); {
 		if !sleep(c.a.m.ctx.Done(), pollMax) {
@@ -268,9 +270,9 @@ func (c *claim) watchStore() bool {
 	return false
 }
 
-// release takes our marker away and leaves in the record what this flight has learnt. It returns what
-// the store holds then; ok is false if the store did not answer. A record that another owner has
-// marked, or that has another pair, is left alone: that owner has set unconfirmed_since itself.
+// release removes our marker and saves what this flight has learnt in the record. It returns the stored record;
+// ok is false if the store did not answer. It does not change a record with another owner's marker or with
+// another pair: that owner has set unconfirmed_since itself.
 func (c *claim) release(rejected *Rejected) (Record, bool) {
 	next := c.rec.Clone()
 	for {
@@ -290,7 +292,7 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return Record{}, false
 		}
-		if found.Compare(c.from) < 0 { // lost meanwhile: ours goes back now, others wait only so long for who knows more
+		if found.Compare(c.from) < 0 { // it was lost: ours goes back now, others wait only so long for who knows more
 			rec, err := c.a.look()
 			return rec, err == nil && rejected == nil
 		}
@@ -298,13 +300,13 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 			c.a.change(func() { c.a.takeLocked(found) })
 			return found, true
 		}
-		// Another owner may have come and gone since: what it left in the record stays.
+		// Another owner may have used the record since: keep what it left there.
 		next = c.learnt(found)
 	}
 }
 
-// succeed saves the new pair before it is used. If the save fails the pair is used all the same, and a
-// saver goes on trying: the old pair is dead, so this one is all there is.
+// succeed saves the new pair before it is used. If the save fails, the pair is used all the same, and a
+// goroutine retries the save: the old pair no longer works, so this is the only one.
 func (c *claim) succeed(p Pair, took time.Duration) error {
 	if p.RefreshToken.IsZero() {
 		p.RefreshToken = c.rec.RefreshToken
@@ -334,18 +336,18 @@ func (c *claim) succeed(p Pair, took time.Duration) error {
 		c.a.keepUnsaved(&unsaved{rec: next, lock: c.lock.move(), err: err})
 	}
 	c.a.m.report(c.a, Event{Kind: EventRefreshed, Generation: next.Generation, Duration: took})
-	if p.AccessToken.IsZero() { // the answer was cut behind the refresh token, which is good for another try
+	if p.AccessToken.IsZero() { // the answer was cut after the refresh token, which is valid for another try
 		return c.a.failed(ErrRefreshUnavailable, errNoToken, 0)
 	}
 	return nil
 }
 
-// unclear reports whether the answer leaves open what the server did before it gave it, as a server error and a
-// redirection do. A 2xx that is an EndpointError holds a clear refusal.
+// unclear reports whether the answer leaves it open what the server has done, as a server error or a
+// redirection does. A 2xx that is an EndpointError is a clear refusal.
 func (e *EndpointError) unclear() bool { return e.Status/100 != 2 && e.Status/100 != 4 }
 
 // refusesToken reports whether the answer means that the refresh token is spent, revoked or not the client's.
-// Some servers have words of their own for that, and some give them with status 200.
+// Some servers use codes of their own for that, and some send them with status 200.
 func refusesToken(e *EndpointError) bool {
 	switch e.Code {
 	case "invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked":
@@ -365,17 +367,17 @@ const (
 	saveAgainMax = 10 * time.Second
 )
 
-// unsaved is a pair that the server has given and the store has not taken.
+// unsaved is a pair from the server that the store has not saved.
 type unsaved struct {
 	rec  Record
 	lock refreshLock // kept until the pair is saved
 	err  error       // of the last save
-	path string      // of the emergency file; empty if no place took it
+	path string      // of the emergency file; empty if there is none
 }
 
-// store writes next, whatever version stands in the store. A late save never does harm: if the store holds
-// nothing, or something older, next is the newest truth, whoever's marker stands there; otherwise that
-// is adopted and next is dropped. It returns what the store holds then.
+// store writes next, independent of the version in the store. A late save never does harm: if the store has no
+// record, or an older one, it is replaced by next, even if there is a marker. Otherwise the stored record is
+// adopted and next is dropped. store returns the stored record.
 func (a *account) store(next Record) (Record, error) {
 	for {
 		saved, err := a.m.save(a.name, next)
@@ -395,8 +397,8 @@ func (a *account) store(next Record) (Record, error) {
 	}
 }
 
-// keepUnsaved makes u.rec the current pair although the store has not taken it. It goes to the emergency
-// file first: a process can be killed at any time.
+// keepUnsaved makes u.rec the current pair although the store has not saved it. The pair goes to the emergency
+// file first, because a process can be killed at any time.
 func (a *account) keepUnsaved(u *unsaved) {
 	var fileErr error
 	u.path, fileErr = a.m.emergency.write(a.name, u.rec)
@@ -415,7 +417,7 @@ func (a *account) keepUnsaved(u *unsaved) {
 // keepSaving tries to save the unsaved pair until that succeeds or the Manager must end. Then its emergency
 // file keeps it for the next start.
 func (a *account) keepSaving(u *unsaved) {
-	defer u.lock.Unlock() // after the save, or with the process
+	defer u.lock.Unlock() // after the save, or when the process ends
 	for pause, goOn := saveAgainMin, true; goOn; pause = min(2*pause, saveAgainMax) {
 		goOn = sleep(a.m.ctx.Done(), pause)
 		a.mu.Lock()
@@ -424,7 +426,7 @@ func (a *account) keepSaving(u *unsaved) {
 		saved, err := a.store(next)
 		if err == nil {
 			a.change(func() {
-				if a.unsaved == u { // and not a login that came since
+				if a.unsaved == u { // and there was no login since
 					a.unsaved, a.lookErr = nil, nil
 				}
 				a.takeLocked(saved)

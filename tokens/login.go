@@ -8,10 +8,10 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// SignIn trades an authorization code for a pair (RFC 6749 section 4.1.3) and makes that the account's, as Login does.
-// redirectURL is the one that the authorization request carried. The code can be used once, so it is never sent
-// again, and its answer is listened to for two minutes even if ctx ends before. It is one piece of work: a Manager
-// that is closed in the middle of it still saves the pair.
+// SignIn exchanges an authorization code for a pair (RFC 6749 section 4.1.3) and makes it the account's pair,
+// as Login does. redirectURL must be that of the authorization request. The code can be used once, so it is
+// never sent again, and SignIn waits two minutes for the answer even if ctx ends before. If the Manager is
+// closed in the meantime, the pair is still saved.
 func (m *Manager) SignIn(ctx context.Context, name, code, redirectURL string) (Status, error) {
 	return m.within(name, func(a *account) error {
 		p, err := m.exchange(code, redirectURL)
@@ -33,9 +33,9 @@ func (m *Manager) exchange(code, redirectURL string) (Pair, error) {
 	return p, err
 }
 
-// Login makes p the account's pair, as a new lineage: nothing that is known of the ones before counts any
-// more. A running Manager uses it at once. If the store does not take it, it is kept as an unsaved
-// rotation, and the error is the store's.
+// Login makes p the account's pair, as a new lineage: everything known about earlier pairs is dropped. A
+// running Manager uses it at once. If the store cannot save it, it is kept as an unsaved rotation, and Login
+// returns the store's error.
 func (m *Manager) Login(ctx context.Context, name string, p Pair) (Status, error) {
 	return m.replace(name, EventLogin, m.loggedIn(p))
 }
@@ -44,14 +44,13 @@ func (m *Manager) loggedIn(p Pair) func(Record, time.Time) Record {
 	return func(rec Record, now time.Time) Record { return rec.replaced(p, m.issuer, now) }
 }
 
-// Logout makes the account forget its tokens, for good: what stays is a tombstone, which no refresh that
-// is under way, no old seed and no emergency file can undo. The access token stays valid at PandaDoc, which has
-// no way to revoke it.
+// Logout deletes the tokens of the account. A tombstone remains, which no running refresh, old seed or
+// emergency file can undo. The access token stays valid at PandaDoc, which has no way to revoke it.
 func (m *Manager) Logout(ctx context.Context, name string) (Status, error) {
 	return m.replace(name, EventLogout, func(rec Record, now time.Time) Record { return rec.replaced(Pair{}, m.issuer, now) })
 }
 
-// Forget is Logout for an account that is not wanted any more: it is no longer listed.
+// Forget is Logout for an account that is no longer needed: it is not listed any more.
 func (m *Manager) Forget(ctx context.Context, name string) (Status, error) {
 	return m.replace(name, EventLogout, func(rec Record, now time.Time) Record {
 		rec = rec.replaced(Pair{}, m.issuer, now)
@@ -81,13 +80,13 @@ func (m *Manager) within(name string, f func(*account) error) (status Status, er
 		err = &UnavailableError{Err: ErrStoreUnavailable, Cause: errClosed}
 	}
 	if a.exists() {
-		m.know(name) // it may have left memory just before it was signed in to
+		m.know(name) // it may have been evicted just before the login
 	}
 	return a.status(time.Now()), err
 }
 
 func (a *account) replace(kind EventKind, next func(Record, time.Time) Record) error {
-	a.change(func() { a.logins++ }) // it must not leave memory now
+	a.change(func() { a.logins++ }) // it must not be evicted now
 	defer a.change(func() { a.logins-- })
 	rec, err := a.overwrite(next)
 	switch {
@@ -108,7 +107,7 @@ func (a *account) replace(kind EventKind, next func(Record, time.Time) Record) e
 	return err
 }
 
-// overwrite saves what next makes of the stored record, again and again until no one comes between. On
+// overwrite saves the record that next makes from the stored one, and tries again after every conflict. On
 // another error it returns the record that could not be saved.
 func (a *account) overwrite(next func(Record, time.Time) Record) (Record, error) {
 	for {
@@ -141,7 +140,7 @@ func (a *account) overwrite(next func(Record, time.Time) Record) (Record, error)
 
 var (
 	errRefusedSource = problem.Mistake("the refresh token was refused before: it is spent or revoked", "sign in instead: run pandadoc-auth-proxy login")
-	errBusySource    = problem.Mistake("a refresh of these tokens is under way",
+	errBusySource    = problem.Mistake("a refresh of these tokens is in progress",
 		"stop the proxy that uses them, and try again; what a crash has left behind is over within 3 minutes")
 	errNoImport = problem.Mistake("there is no access token and no refresh token in it",
 		`paste the whole answer of the token endpoint, like {"access_token": "…", "refresh_token": "…"}`)
@@ -153,11 +152,11 @@ func errSpentSource(account string) error {
 		"leave it at that; to go back to the old ones on purpose, first run: "+problem.AccountCommand("logout", account))
 }
 
-// ReadAnswer takes a pair out of a stored answer of a token endpoint (RFC 6749 section 5.1).
+// ReadAnswer reads a pair from a stored answer of a token endpoint (RFC 6749 section 5.1).
 func ReadAnswer(body []byte) (Pair, error) {
 	p, err := readPair(200, body, nil)
 	if err != nil {
-		return Pair{}, errNoImport // the error would speak of a call
+		return Pair{}, errNoImport // the original error would mention a call
 	}
 	return p, nil
 }
@@ -166,8 +165,8 @@ func ReadAnswer(body []byte) (Pair, error) {
 const busyTime = patience*time.Second + lease
 
 // Import makes the tokens of another store's record the account's own, as a new lineage. The refresh token is
-// not spent. A record without an issuer is taken to be of the configured one. Tokens that the account has already
-// change nothing, and those that it had before its present ones are refused: they are spent.
+// not spent. A record without an issuer gets the configured one. Tokens that the account has already change
+// nothing, and those that it had before its present ones are refused: they are spent.
 func (m *Manager) Import(ctx context.Context, name string, from Record) (Status, error) {
 	switch age := time.Since(startOf(from.Pending)); {
 	case !from.HasTokens():

@@ -26,32 +26,32 @@ const (
 // Manager keeps the tokens of many accounts fresh. All its methods may be called concurrently.
 type Manager struct {
 	config    Config
-	issuer    Issuer // that the configuration names
-	owner     string // names this process in markers; new at every start
+	issuer    Issuer // of the configuration
+	owner     string // identifies this process in markers; new at every start
 	endpoint  tokenEndpoint
 	emergency emergencyFiles
 	slots     *slots
 
-	// What the store can do besides. Nil if it cannot.
+	// The optional abilities of the store. Nil if it does not have them.
 	locker  Locker
 	lister  Lister
 	checker Checker
 	watch   *watching
 
-	// report tells the observer what happened to an account; of EventState, only if the state has changed.
+	// report calls the observer with an event of an account; with EventState only if the state has changed.
 	report func(*account, Event)
 
 	accounts sync.Map // name → *account; read without a shared lock on every request
 
 	mu     sync.Mutex                   // guards the fields below; taken before an account's
-	lru    *lru.Cache[string, *account] // decides who leaves accounts
-	parked map[string]parked            // accounts that exist and are not in memory
-	made   uint64                       // accounts so far
+	lru    *lru.Cache[string, *account] // decides which accounts are evicted
+	parked map[string]parked            // accounts that exist but are not in memory
+	made   uint64                       // number of accounts created so far
 
 	life     sync.Mutex     // guards the fields below; taken after an account's
 	closed   bool           // nothing new starts
 	work     sync.WaitGroup // flights and savers; nothing is added once closed
-	storeErr error          // why the store cannot be written to, as far as was tried
+	storeErr error          // why the last attempt to write to the store failed
 
 	ctx    context.Context // ends when flights must stop
 	cancel context.CancelFunc
@@ -62,7 +62,7 @@ type Manager struct {
 	poke    chan struct{} // wakes the background goroutine
 }
 
-// parked is what is kept of an account that is not in memory.
+// parked is the part of an account that is kept when it is evicted from memory.
 type parked struct {
 	status Status
 	cool   coolDown
@@ -70,27 +70,27 @@ type parked struct {
 	readAt time.Time // when the store was last asked about it; zero means never
 }
 
-// tokenEndpoint is what the life cycle needs of RFC 6749. The error is an *EndpointError for a complete answer
-// that is no pair, else a *callError.
+// tokenEndpoint is the part of RFC 6749 that the life cycle needs. The error is an *EndpointError for a
+// complete answer without a pair, else a *callError.
 type tokenEndpoint interface {
 	refresh(ctx context.Context, refreshToken Secret) (Pair, error)
 	exchange(ctx context.Context, code, redirectURL string) (Pair, error)
 }
 
-// emergencyFiles keeps pairs that the store did not take.
+// emergencyFiles keeps pairs that the store could not save.
 type emergencyFiles interface {
 	// write keeps rec in a new file and returns its path.
 	write(account string, rec Record) (path string, err error)
 	// guard writes rec as well, unless release is called soon: a store that hangs does not fail. release waits for
 	// a write that has begun.
 	guard(account string, rec Record) (release func())
-	// newest returns the newest record of account, by the order of records.
+	// newest returns the newest record of account.
 	newest(account string) (Record, bool)
 	// discard removes the files of account that are not newer than rec.
 	discard(account string, rec Record)
 }
 
-// New returns a Manager that has not touched the store yet.
+// New returns a Manager. It does not use the store yet.
 func New(c Config) (*Manager, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func New(c Config) (*Manager, error) {
 	return m, nil
 }
 
-// newOwner is readable for the person who looks into a record, and unique for everybody else.
+// newOwner returns a unique name that a person can recognise in a record.
 func newOwner() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -125,8 +125,7 @@ func newOwner() string {
 }
 
 // Start reads the accounts of the configuration and of the store in the background, and keeps them fresh from
-// now on. It gives a store that answers at once the time to do so, and does not wait for a slow one. Start must be
-// called at most once.
+// then on. It waits a moment for a fast store, but not for a slow one. Start must be called at most once.
 func (m *Manager) Start(ctx context.Context) error {
 	m.account(DefaultAccount)
 	for name := range m.config.Accounts {
@@ -146,11 +145,11 @@ func (m *Manager) Start(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Token returns the current token of the account. While a usable one is known it neither blocks nor touches
-// the network or the store. Otherwise it waits for a refresh, at most Config.RefreshTimeout.
+// Token returns the current token of the account. While a usable one is known, it neither blocks nor uses the
+// network or the store. Otherwise it waits for a refresh, at most Config.RefreshTimeout.
 //
 // ErrUnknownAccount, ErrLoginRequired, ErrClientNotConfigured, ErrClientRefused, ErrRefreshUnavailable and
-// ErrStoreUnavailable are why there is none; an *UnavailableError tells when to ask again.
+// ErrStoreUnavailable are the reasons why there is none; an *UnavailableError has the time to ask again.
 func (m *Manager) Token(ctx context.Context, name string) (Token, error) {
 	now := time.Now()
 	if v, ok := m.accounts.Load(name); ok {
@@ -166,8 +165,8 @@ func (m *Manager) Token(ctx context.Context, name string) (Token, error) {
 	return m.account(name).token(ctx)
 }
 
-// Refresh obtains a new pair now, whatever the age of the current one. It returns when ctx or the refresh
-// time-out ends; the exchange goes on, and Close waits for it.
+// Refresh obtains a new pair now, however old the current one is. It returns when ctx or the refresh time-out
+// ends. The exchange then continues, and Close waits for it.
 func (m *Manager) Refresh(ctx context.Context, name string) (Status, error) {
 	if !ValidAccount(name) {
 		return Status{}, ErrUnknownAccount
@@ -180,7 +179,7 @@ func (m *Manager) Refresh(ctx context.Context, name string) (Status, error) {
 	return a.status(time.Now()), err
 }
 
-// AccountStatus returns how one account stands and loads it if need be.
+// AccountStatus returns the status of one account. It loads the account if necessary.
 func (m *Manager) AccountStatus(ctx context.Context, name string) (Status, error) {
 	if !ValidAccount(name) {
 		return Status{}, ErrUnknownAccount
@@ -193,7 +192,7 @@ func (m *Manager) AccountStatus(ctx context.Context, name string) (Status, error
 	return a.status(time.Now()), nil
 }
 
-// account returns the account of that name, and makes it if there is none. The name is valid.
+// account returns the account with that name, and creates it if there is none. The name must be valid.
 func (m *Manager) account(name string) *account {
 	if v, ok := m.accounts.Load(name); ok {
 		return v.(*account)
@@ -219,7 +218,7 @@ func (m *Manager) makeLocked(name string) *account {
 	return newAccount(m, name, fmt.Sprintf("%s-%d", m.owner, m.made))
 }
 
-// know notes that an account exists. It is in memory if there is room for it.
+// know records that an account exists, and loads it into memory if there is room.
 func (m *Manager) know(name string) {
 	m.mu.Lock()
 	_, known := m.parked[name]
@@ -248,14 +247,14 @@ func (m *Manager) begin(f func()) bool {
 	return true
 }
 
-// evictLocked lets the accounts go that were not used for longest. One with a flight or an unsaved rotation
-// stays: it may be the only holder of a token.
+// evictLocked removes the least recently used accounts from memory. An account with a flight or an unsaved
+// rotation stays, because it may have the only copy of a token.
 func (m *Manager) evictLocked() {
 	for tries := m.lru.Len(); m.lru.Len() > m.config.MaxAccounts && tries > 0; tries-- {
 		name, a, _ := m.lru.GetOldest()
 		p, ok := a.park()
 		if !ok {
-			m.lru.Get(name) // moves it to the young end
+			m.lru.Get(name) // makes it the most recently used
 			continue
 		}
 		m.lru.Remove(name)
@@ -266,8 +265,8 @@ func (m *Manager) evictLocked() {
 	}
 }
 
-// park returns what is kept of the account when it leaves memory; ok is false if it must stay, because it
-// may be the only holder of a token.
+// park returns the part of the account that is kept when it is evicted. ok is false if it must stay, because it
+// may have the only copy of a token.
 func (a *account) park() (p parked, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -277,7 +276,7 @@ func (a *account) park() (p parked, ok bool) {
 	return parked{status: a.told, cool: a.cool, gone: !a.existsLocked(), readAt: a.lookedAt}, true
 }
 
-// resume takes up what was kept. Nobody else knows the account yet.
+// resume restores what park kept. No other goroutine knows the account yet.
 func (a *account) resume(p parked) { a.told, a.cool, a.listed = p.status, p.cool, true }
 
 // exists reports whether the account is configured, stored or used.
@@ -294,14 +293,14 @@ func (a *account) existsLocked() bool {
 	return configured || stored || unread || a.asked && a.name == DefaultAccount
 }
 
-// nowListed notes that the account is configured, or that the store has a record of it.
+// nowListed records that the account is configured, or that the store has a record of it.
 func (a *account) nowListed() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.listed = true
 }
 
-// touch tells the cache that a was used, at most once a second.
+// touch marks a as recently used, at most once a second.
 func (m *Manager) touch(a *account, now time.Time) {
 	second := now.Unix()
 	if last := a.touched.Load(); last == second || !a.touched.CompareAndSwap(last, second) {
@@ -312,7 +311,7 @@ func (m *Manager) touch(a *account, now time.Time) {
 	m.lru.Get(a.name)
 }
 
-// wake lets the background goroutine look at the schedules anew.
+// wake makes the background goroutine check the schedules again.
 func (m *Manager) wake() {
 	select {
 	case m.poke <- struct{}{}:
@@ -320,7 +319,7 @@ func (m *Manager) wake() {
 	}
 }
 
-// load reads the record of an account in bounded time.
+// load reads the record of an account, with a time-out.
 func (m *Manager) load(account string) (Record, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), storeTimeout)
 	defer cancel()
@@ -329,27 +328,27 @@ func (m *Manager) load(account string) (Record, error) {
 	return rec, err
 }
 
-// countStoreError reports what a store may not answer: that there is no record, and that it was changed by
-// another, are ordinary answers.
+// countStoreError counts an error of the store. ErrNotFound and ErrConflict are normal answers and do not
+// count.
 func (m *Manager) countStoreError(op string, err error) {
 	if err != nil && m.config.StoreFailed != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrConflict) {
 		m.config.StoreFailed(op)
 	}
 }
 
-// save writes the record of an account in bounded time.
+// save writes the record of an account, with a time-out.
 func (m *Manager) save(account string, rec Record) (Record, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), storeTimeout)
 	defer cancel()
 	saved, err := m.config.Store.Save(ctx, account, rec)
 	m.countStoreError("save", err)
 	if err == nil {
-		m.checked(nil) // sooner than the next check
+		m.checked(nil) // known before the next check
 	}
 	return saved, err
 }
 
-// checked notes whether the store takes records, and shows a change in the state of every account.
+// checked records if the store can save records. If that changes, the state of every account shows it.
 func (m *Manager) checked(err error) {
 	m.life.Lock()
 	changed := (err == nil) != (m.storeErr == nil)
@@ -375,9 +374,9 @@ func sleep(end <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// Close stops the background refresh and waits for token calls under way and for unsaved pairs, until
-// ctx ends. Then calls are cut off; a pair that is still unsaved is in its emergency file. Close may be
-// called more than once.
+// Close stops the background refresh and waits for running token calls and for unsaved pairs, until ctx ends.
+// Then it cancels the calls; a pair that is still unsaved is in its emergency file. Close may be called more
+// than once.
 func (m *Manager) Close(ctx context.Context) error {
 	m.life.Lock()
 	if !m.closed {
@@ -400,7 +399,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	return m.unsavedError()
 }
 
-// unsavedError names the accounts whose newest pair did not reach the store.
+// unsavedError returns an error that names the accounts whose newest pair is not in the store.
 func (m *Manager) unsavedError() error {
 	var errs []error
 	m.accounts.Range(func(_, v any) bool {
@@ -412,7 +411,7 @@ func (m *Manager) unsavedError() error {
 		case a.unsaved.path == "":
 			errs = append(errs, fmt.Errorf("the newest tokens of %q could not be saved anywhere: %w", a.name, a.unsaved.err))
 		default:
-			errs = append(errs, fmt.Errorf("the newest tokens of %q are in %s, because the store did not take them; they are read from there at the next start: %w", a.name, a.unsaved.path, a.unsaved.err))
+			errs = append(errs, fmt.Errorf("the newest tokens of %q are in %s, because the store could not save them; they are read from there at the next start: %w", a.name, a.unsaved.path, a.unsaved.err))
 		}
 		return true
 	})

@@ -13,25 +13,25 @@ import (
 	"time"
 )
 
-// Schema is the version of the stored form that this package writes. Records of schema 1 knew neither lineage
-// nor issuer; they are read, and upgraded by the next write.
+// Schema is the version of the stored form that this package writes. Records of schema 1 have neither lineage
+// nor issuer; they can be read, and the next write upgrades them.
 const Schema = 2
 
 // ErrNewerSchema is returned by DecodeRecord for a record that a newer version wrote. It must not be
-// overwritten: what this version does not understand would be lost.
+// overwritten, because the parts that this version does not understand would be lost.
 var ErrNewerSchema = errors.New("the record was written by a newer version of this program")
 
-// Record is everything that is kept about one account: data, lock and crash evidence in one, so that
-// one compare-and-swap moves all of it. It never prints its secrets; EncodeRecord gives the stored form.
+// Record is everything that is kept about one account: data, lock and crash evidence together, so that one
+// compare-and-swap changes all of it. It never prints its secrets; EncodeRecord returns the stored form.
 type Record struct {
-	// Version is the store's own mark of this state of the record. Empty means not stored yet.
+	// Version is the store's identifier of this state of the record. Empty means not stored yet.
 	Version string
-	// Lineage is the login, logout, seed or import that the pair descends from. Zero is the oldest: a build
+	// Lineage is the login, logout, seed or import that the pair comes from. Zero is the oldest: a build
 	// without lineages wrote the record.
 	Lineage Lineage
 	// Generation counts the pairs of the account. It only grows within a lineage.
 	Generation uint64
-	// Issuer is whom the pair was obtained from, and whom its tokens may be sent to. Zero means not known.
+	// Issuer is where the pair was obtained from, and where its tokens may be sent to. Zero means unknown.
 	Issuer Issuer
 
 	AccessToken  Secret
@@ -43,20 +43,20 @@ type Record struct {
 
 	// Seeds are the fingerprints of the seeds that were used, or were present at a login.
 	Seeds []string
-	// Pending is the marker of a refresh under way. Nil means that nobody refreshes.
+	// Pending is the marker of a running refresh. Nil means that there is none.
 	Pending *Pending
-	// UnconfirmedSince is when the last token request started whose outcome is not known. Zero means
+	// UnconfirmedSince is when the last token request with an unknown result started. Zero means
 	// that there is none. Only a new pair, a login or a logout clears it.
 	UnconfirmedSince time.Time
-	// Answered means that the request of UnconfirmedSince was answered by a server error: it is over, and
-	// only what the server did before it failed is not known.
+	// Answered means that the request of UnconfirmedSince got a server error: it is over, but it is unknown
+	// what the server did before it failed.
 	Answered bool
-	// RestoredAt is when a process last put this record back after it had vanished from the store. Other
-	// processes may hold a newer one, and need time to put that back. Zero means never.
+	// RestoredAt is when a process last put this record back after the store had lost it. Other processes may
+	// have a newer one, and need time to put that back. Zero means never.
 	RestoredAt time.Time
 	// Rejected means that the token endpoint refused the refresh token of a generation. Nil means no.
 	Rejected *Rejected
-	// Hold keeps all processes from refreshing because of a 401. Nil means that none stands.
+	// Hold prevents all processes from refreshing because of a 401. Nil means that there is none.
 	Hold *Hold
 	// Forgotten means that the account is no longer listed. Only a record without tokens has it.
 	Forgotten bool
@@ -69,19 +69,20 @@ type Record struct {
 
 	// extra holds the fields that this version does not know, so that they survive a rewrite.
 	extra map[string]json.RawMessage
-	// keyID names the key that the stored tokens are encrypted under. Empty means none.
+	// keyID is the id of the key that the stored tokens are encrypted with. Empty means none.
 	keyID string
 }
 
-// KeyID names the key that the tokens of a loaded record are encrypted under. Empty means that they are
-// stored in clear.
+// KeyID is the id of the key that the tokens of a loaded record are encrypted with. Empty means that they are
+// not encrypted.
 func (r Record) KeyID() string { return r.keyID }
 
-// Lineage is the identity of a login, a logout, a seed or an import, and orders them.
+// Lineage identifies a login, a logout, a seed or an import, and defines their order.
 type Lineage struct {
-	// BornAt is when it began, or just after the lineage that it replaced if a clock was wrong.
+	// BornAt is when it began. It is always later than the BornAt of the lineage that it replaced, even if a
+	// clock was wrong.
 	BornAt time.Time `json:"born_at"`
-	// Random tells two lineages apart that began at the same time.
+	// Random distinguishes two lineages that began at the same time.
 	Random string `json:"random"`
 }
 
@@ -100,16 +101,16 @@ func (l Lineage) compare(o Lineage) int {
 	return cmp.Or(l.BornAt.Compare(o.BornAt), cmp.Compare(l.Random, o.Random))
 }
 
-// Issuer is what a pair is bound to. The access token goes to the API only, the refresh token to the token
-// endpoint only, and on behalf of the client only. The fields are normalised; see NewIssuer.
+// Issuer is what a pair belongs to. The access token is sent only to the API. The refresh token is sent only to
+// the token endpoint, and only with the client id. The fields are normalised; see NewIssuer.
 type Issuer struct {
 	API      string `json:"api,omitempty"`       // origin, such as https://api.pandadoc.com
 	TokenURL string `json:"token_url,omitempty"` // token endpoint
 	ClientID string `json:"client_id,omitempty"` // empty matches every client
 }
 
-// NewIssuer returns the issuer for the URLs of the API and of the token endpoint. Both are brought to one
-// form: lower-case host, no default port, no trailing slash; of the API only the origin counts.
+// NewIssuer returns the issuer for the URLs of the API and of the token endpoint. Both are normalised:
+// lower-case host, no default port, no trailing slash. Only the origin of the API is used.
 func NewIssuer(apiURL, tokenURL, clientID string) Issuer {
 	api, _ := normalURL(apiURL)
 	endpoint, path := normalURL(tokenURL)
@@ -129,7 +130,7 @@ func normalURL(text string) (origin, path string) {
 	return scheme + "://" + host, strings.TrimRight(u.EscapedPath(), "/")
 }
 
-// matchesAPI reports whether a token of i may be sent to the API of o. What is not known matches.
+// matchesAPI reports whether a token of i may be sent to the API of o. An unknown value matches.
 func (i Issuer) matchesAPI(o Issuer) bool { return i.API == "" || o.API == "" || i.API == o.API }
 
 // matchesEndpoint reports whether a refresh token of i may be sent to the token endpoint of o by its client.
@@ -140,12 +141,12 @@ func (i Issuer) matchesEndpoint(o Issuer) bool {
 
 func (i Issuer) matches(o Issuer) bool { return i.matchesAPI(o) && i.matchesEndpoint(o) }
 
-// completed returns i with what it does not know taken from o.
+// completed returns i with its unknown fields taken from o.
 func (i Issuer) completed(o Issuer) Issuer {
 	return Issuer{API: cmp.Or(i.API, o.API), TokenURL: cmp.Or(i.TokenURL, o.TokenURL), ClientID: cmp.Or(i.ClientID, o.ClientID)}
 }
 
-// String names the issuer for people.
+// String returns the issuer in a readable form.
 func (i Issuer) String() string {
 	text := i.API
 	if endpoint, _ := normalURL(i.TokenURL); endpoint != i.API {
@@ -157,31 +158,33 @@ func (i Issuer) String() string {
 	return text
 }
 
-// Hold is why a 401 of the API is passed through although it could be the token's fault: a refresh
-// because of a 401 was tried just now.
+// Hold is a period after a refresh because of a 401. During it, another 401 is passed through without a
+// refresh.
 type Hold struct {
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
-	// Failures counts the holds before this one that no accepted request ended. Each doubles the next.
+	// Failures counts the holds before this one that no accepted request ended. Each doubles the length of the
+	// next.
 	Failures int `json:"failures"`
-	// Refused means that the repeated request was seen to be refused as well.
+	// Refused means that the repeated request was refused too.
 	Refused bool `json:"refused,omitempty"`
 }
 
-// Compare orders records of one account: it is negative if r is older than o, and zero if both hold the
-// same pair. The younger lineage is newer, and within one lineage the higher generation. A missing
-// record is the zero Record, and older than every other.
+// Compare orders records of one account: it is negative if r is older than o, and zero if both have the same
+// pair. The younger lineage is newer, and within one lineage the higher generation. A missing record is the
+// zero Record, and older than every other.
 func (r Record) Compare(o Record) int {
 	return cmp.Or(r.Lineage.compare(o.Lineage), cmp.Compare(r.Generation, o.Generation))
 }
 
-// Pending marks a refresh under way.
+// Pending marks a running refresh.
 type Pending struct {
 	// Owner is the process that refreshes.
 	Owner string `json:"owner"`
 	// StartedAt is when its token request may first have been sent.
 	StartedAt time.Time `json:"started_at"`
-	// Until is the end of its lease, for people to read: nobody decides by another machine's clock.
+	// Until is the end of its lease, for people to read. No process uses it, because the clocks of machines
+	// differ.
 	Until time.Time `json:"until"`
 }
 
@@ -195,7 +198,7 @@ type Rejected struct {
 	Code string `json:"code,omitempty"`
 }
 
-// Previous describes a former pair well enough to recognise it, and not well enough to use it.
+// Previous describes the pair before, so that it can be recognised but not used.
 type Previous struct {
 	Generation         uint64    `json:"generation"`
 	ObtainedAt         time.Time `json:"obtained_at,omitzero"`
@@ -204,7 +207,7 @@ type Previous struct {
 	RefreshFingerprint string    `json:"refresh_fingerprint,omitempty"`
 }
 
-// HasTokens reports whether the record holds anything to sign in with. A record without tokens that has
+// HasTokens reports whether the record has an access token or a refresh token. A record without tokens that has
 // been stored is a tombstone: somebody logged out.
 func (r Record) HasTokens() bool { return !r.AccessToken.IsZero() || !r.RefreshToken.IsZero() }
 
@@ -230,7 +233,7 @@ func (r Record) hasSpent(o Record, i Issuer) bool {
 		r.Previous != nil && r.Previous.RefreshFingerprint == o.RefreshToken.Fingerprint(seedRefresh)
 }
 
-// Clone returns a copy that shares nothing that can be changed.
+// Clone returns a copy that shares no mutable data.
 func (r Record) Clone() Record {
 	r.Seeds = slices.Clone(r.Seeds)
 	r.Pending = clonePointer(r.Pending)
@@ -248,15 +251,15 @@ func clonePointer[T any](p *T) *T {
 	return &c
 }
 
-// Format serves every verb of fmt.
+// Format implements fmt.Formatter for every verb.
 func (r Record) Format(f fmt.State, _ rune) { io.WriteString(f, r.String()) }
 
-// String names the record without showing its secrets.
+// String describes the record without its secrets.
 func (r Record) String() string {
 	return fmt.Sprintf("record of generation %d (version %s, expires %s)", r.Generation, r.Version, r.ExpiresAt)
 }
 
-// rotated returns the record that follows rec when its refresh token gave a new pair.
+// rotated returns the next record after a refresh gave the new pair p.
 func (r Record) rotated(p Pair, now time.Time) Record {
 	next := r.Clone()
 	if r.HasTokens() {
@@ -278,16 +281,16 @@ func (r Record) rotated(p Pair, now time.Time) Record {
 	return next
 }
 
-// replaced returns the record that follows r when something else than a refresh gave p: a login, a seed or,
-// with an empty p, a logout. It begins a lineage, so that nothing that descends from r can undo it.
+// replaced returns the next record after a login, a seed or (with an empty p) a logout. It begins a lineage, so
+// that no record of r's lineage can undo it.
 func (r Record) replaced(p Pair, i Issuer, now time.Time) Record {
 	next := r.rotated(p, now)
 	next.Lineage, next.Issuer, next.Forgotten = r.Lineage.successor(now), i, false
 	return next
 }
 
-// rebased returns r as it can be written over found: the store's own fields are found's, and no seed that
-// was ever used is forgotten.
+// rebased returns r in a form that can replace found: the store's own fields come from found, and the used
+// seeds of both are kept.
 func (r Record) rebased(found Record) Record {
 	r.Version, r.extra = found.Version, found.extra
 	r.Seeds = slices.Clone(r.Seeds)
@@ -300,7 +303,8 @@ func (r Record) rebased(found Record) Record {
 	return r
 }
 
-// restored returns r as it is put back into a store that has lost it. Another process may hold a newer pair.
+// restored returns r in the form in which it is put back into a store that has lost it. Another process may
+// have a newer pair.
 func (r Record) restored(now time.Time) Record {
 	r = r.Clone()
 	r.Version, r.Pending = "", nil
@@ -313,8 +317,8 @@ const (
 	holdMax = 10 * time.Minute
 )
 
-// holdAfter returns the hold that goes with a pair which was obtained because of a 401. Each hold that was
-// not ended doubles the next one, unless the API has been calm since.
+// holdAfter returns the hold for a pair that was obtained because of a 401. If the last hold was not ended by
+// an accepted request, the next one is twice as long, unless holdMax has passed since.
 func (r Record) holdAfter(now time.Time) *Hold {
 	h := &Hold{Since: now}
 	if r.Hold != nil && now.Before(r.Hold.Until.Add(holdMax)) {
@@ -324,14 +328,14 @@ func (r Record) holdAfter(now time.Time) *Hold {
 	return h
 }
 
-// holds reports whether a hold stands. One that seems to last longer than any can is of a clock that is
-// wrong.
+// holds reports whether a hold is active. If it would last longer than the maximum, a clock was wrong, and it
+// does not count.
 func (r Record) holds(now time.Time) bool {
 	return r.Hold != nil && now.Before(r.Hold.Until) && r.Hold.Until.Sub(now) <= holdMax
 }
 
-// seed is a token that configuration gives. It is used at most once ever: after its first use
-// the record holds a newer pair, and after a restart the configuration still shows the spent one.
+// seed is a token in the configuration. It is used at most once: after its first use the record has a newer
+// pair, but after a restart the configuration still has the used one.
 type seed struct {
 	kind  string
 	value Secret
@@ -342,9 +346,9 @@ const (
 	seedAccess  = "access_token"
 )
 
-// fingerprints returns what a record that has seen the seed under issuer i may have noted: the issuer is part
-// of it, so that a first start with the wrong region does not use the seed up. Builds before 0.1.0
-// noted the token alone.
+// fingerprints returns the fingerprints under which a record may have stored the seed for issuer i. The issuer
+// is part of the fingerprint, so that a first start with the wrong region does not use the seed up. Builds
+// before 0.1.0 used only the token.
 func (s seed) fingerprints(i Issuer) (now, old string) {
 	return s.value.Fingerprint(s.kind + "\x00" + i.API + "\x00" + i.TokenURL + "\x00" + i.ClientID), s.value.Fingerprint(s.kind)
 }
@@ -364,9 +368,9 @@ func (c AccountConfig) seeds() []seed {
 	return seeds
 }
 
-// Fresh returns the seeds of c that rec has not seen under issuer i, and that would begin a new lineage.
-// Seeds that the record's own issuer has taken belong to that issuer: a start with another region
-// must not send them there.
+// Fresh returns the seeds of c that rec has not seen under issuer i, and that would begin a new lineage. Seeds
+// that were used with the record's own issuer belong to that issuer: a start with another region must not send
+// them to the other.
 func (c AccountConfig) Fresh(rec Record, i Issuer) AccountConfig {
 	untried := rec.HasTokens() && rec.RefreshToken.Equal(c.RefreshToken) && (rec.IsRejected() || rec.AccessToken.IsZero())
 	fresh := AccountConfig{}
@@ -382,7 +386,7 @@ func (c AccountConfig) Fresh(rec Record, i Issuer) AccountConfig {
 		}
 	}
 	if rec.HasTokens() && len(rec.Seeds) == 0 && rec.Issuer.matches(i) {
-		return AccountConfig{} // a login made the record, and is the newer truth
+		return AccountConfig{} // the record comes from a login, which is newer
 	}
 	return fresh
 }
@@ -398,7 +402,7 @@ func (r Record) noting(c AccountConfig, i Issuer) Record {
 	return r
 }
 
-// seeded returns r as the seeds of c change it, and whether they do.
+// seeded returns r with the changes by the seeds of c, and reports whether there are any.
 func (r Record) seeded(c AccountConfig, i Issuer, now time.Time) (Record, bool) {
 	fresh := c.Fresh(r, i)
 	if len(fresh.seeds()) > 0 {
@@ -409,7 +413,7 @@ func (r Record) seeded(c AccountConfig, i Issuer, now time.Time) (Record, bool) 
 		return r.noting(c, i).replaced(pair, i, now), true
 	}
 	if r.Generation == 0 || r.HasTokens() && !r.Issuer.matches(i) {
-		return r, false // nothing to note, or the record stays as it is
+		return r, false // nothing to add, or the record stays as it is
 	}
 	noted := r.noting(c, i)
 	return noted, len(noted.Seeds) > len(r.Seeds)

@@ -21,17 +21,17 @@ const (
 	maxCalls = 8 // token calls of one process at a time
 )
 
-// reason is what a refresh is for. It decides about the hold of the new pair.
+// reason is the reason for a refresh. It determines the hold of the new pair.
 type reason int
 
 const (
 	forExpiry  reason = iota // the access token has expired, or will soon: ends a hold
 	forRefusal               // the API refused the access token: begins a hold
-	forPerson                // somebody asked for it: leaves a hold as it is
+	forPerson                // a person requested it: leaves a hold as it is
 )
 
-// refresh obtains a pair that is newer than from, whoever refreshes: it returns nil as soon as the account
-// holds one. While another owner is at work, or may be, it watches the store.
+// refresh obtains a pair that is newer than from, by its own refresh or that of another process. It returns nil
+// as soon as the account has one. While another owner is, or may be, refreshing, it watches the store.
 func (a *account) refresh(f *flight, from Record, why reason) error {
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		wait, err := a.attempt(f, from, why)
@@ -56,7 +56,7 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 		return 0, a.failed(ErrStoreUnavailable, err, 0)
 	}
 	defer lock.Unlock()
-	// The lock comes first and the look second: what a former owner has saved is seen.
+	// Take the lock first and then read the store, to see what the last owner has saved.
 	rec, err := a.look()
 	switch {
 	case err != nil:
@@ -90,8 +90,8 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	return 0, c.run()
 }
 
-// announced waits until everybody who holds a newer pair than ours, or has our refresh token under way, had
-// the time to say so. It is nil if our marker still stands; errOvertaken if it does not.
+// announced gives the other processes time to answer, if they have a newer pair than ours, or have sent our
+// refresh token. It returns nil if our marker is still in the store, else errOvertaken.
 func (c *claim) announced() error {
 	if c.a.m.watch.settle == 0 {
 		return nil
@@ -110,8 +110,8 @@ func (c *claim) announced() error {
 	return nil
 }
 
-// withdraw ends a refresh that was announced and not begun. It returns what callers are told; nil means that the
-// store is to be looked at again.
+// withdraw ends a refresh that was announced but not begun. It returns the error for callers; nil means that
+// the store must be read again.
 func (c *claim) withdraw(err error) error {
 	if errors.Is(err, errOvertaken) {
 		return nil
@@ -123,8 +123,8 @@ func (c *claim) withdraw(err error) error {
 	return c.a.failed(ErrStoreUnavailable, err, 0)
 }
 
-// answer tells a process that is about to send the refresh token which we have sent: it writes our
-// marker anew. It also replaces a marker that the engine has lost.
+// answer warns a process that is about to send the same refresh token as we have: it writes our marker again.
+// It also restores a marker that the store has lost.
 func (c *claim) answer() {
 	if c.a.m.watch.settle == 0 {
 		return
@@ -135,11 +135,11 @@ func (c *claim) answer() {
 	}
 	started := c.rec.Pending.StartedAt
 	c.rec, c.lost = c.learnt(found), false
-	_ = c.renew(started) // if it fails, the store has more to say, or cannot be asked by the other one either
+	_ = c.renew(started) // if it fails, the store has changed, or cannot be reached by the other one either
 }
 
-// mayStart reports whether the refresh token in rec may be sent now: if not, it returns how long to wait, or
-// why not at all. free means that no other owner of the store's refresh lock lives.
+// mayStart reports whether the refresh token in rec may be sent now. If not, it returns how long to wait, or
+// why it can never be sent. free means that no other living process holds the store's refresh lock.
 func (a *account) mayStart(rec Record, free bool) (wait time.Duration, err error) {
 	inDoubt := false
 	a.mu.Lock()
@@ -167,7 +167,7 @@ func (a *account) mayStart(rec Record, free bool) (wait time.Duration, err error
 	return wait, err
 }
 
-// hopeless returns why the record cannot give a new pair, ever; nil if it can.
+// hopeless returns why a new pair can never be obtained with the record, or nil if it can.
 func (a *account) hopeless(rec Record) error {
 	switch cause := a.loginCause(rec); {
 	case cause == "":
@@ -187,7 +187,7 @@ func (a *account) loginRequired(rec Record, cause string) error {
 	return &UnavailableError{Err: ErrLoginRequired, Cause: e}
 }
 
-// loginCause names what only a login can mend; empty if nothing is.
+// loginCause returns the cause of a problem that only a login fixes, or "" if there is none.
 func (a *account) loginCause(rec Record) string {
 	switch {
 	case rec.Generation == 0:
@@ -204,7 +204,7 @@ func (a *account) loginCause(rec Record) string {
 	return ""
 }
 
-// storeError turns an error of the store into what the caller is told.
+// storeError turns an error of the store into the error for the caller.
 func (a *account) storeError(err error) error {
 	switch {
 	case !errors.Is(err, ErrNotFound):
@@ -215,13 +215,15 @@ func (a *account) storeError(err error) error {
 	return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
 }
 
-// refreshLock is the store's refresh lock of one account. Whoever has the value has the lock; move hands it on.
+// refreshLock is the store's refresh lock of one account. The owner of the value has the lock; move passes it
+// on.
 type refreshLock struct {
-	held   bool // by us; always true of a store that has no such lock
+	held   bool // by us; always true for a store that has no such lock
 	unlock func()
 }
 
-// lock takes the store's refresh lock if it has one. A lock that another holds is not held and no error.
+// lock takes the store's refresh lock, if the store has one. If another process has the lock, held is false and
+// there is no error.
 func (a *account) lock() (refreshLock, error) {
 	if a.m.locker == nil {
 		return refreshLock{held: true}, nil
@@ -238,14 +240,14 @@ func (l *refreshLock) Unlock() {
 	*l = refreshLock{}
 }
 
-// move returns the lock, which l does not have any more.
+// move returns the lock, and l no longer has it.
 func (l *refreshLock) move() refreshLock {
 	moved := *l
 	*l = refreshLock{}
 	return moved
 }
 
-// slots bounds the token calls of a process. Flights that a request waits for go first.
+// slots limits the number of concurrent token calls of a process. Flights that a request waits for go first.
 type slots struct {
 	mu     sync.Mutex // guards the fields below
 	free   int
@@ -257,8 +259,8 @@ type ticket struct {
 	ready chan struct{} // closed when the slot is the ticket's
 }
 
-// take waits for a slot, at most for patience, and reports whether it has one.
-func (s *slots) take(f *flight, patience time.Duration) bool {
+// take waits for a slot, at most for limit, and reports whether it got one.
+func (s *slots) take(f *flight, limit time.Duration) bool {
 	s.mu.Lock()
 	if s.free > 0 {
 		s.free--
@@ -268,7 +270,7 @@ func (s *slots) take(f *flight, patience time.Duration) bool {
 	t := &ticket{f, make(chan struct{})}
 	s.queued = append(s.queued, t)
 	s.mu.Unlock()
-	if sleep(t.ready, patience) { // nobody has called us
+	if sleep(t.ready, limit) { // no slot became free
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if i := slices.Index(s.queued, t); i >= 0 {
@@ -279,7 +281,7 @@ func (s *slots) take(f *flight, patience time.Duration) bool {
 	return true
 }
 
-// release hands the slot on.
+// release passes the slot to the next flight that waits.
 func (s *slots) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -292,24 +294,24 @@ func (s *slots) release() {
 	s.queued = slices.Delete(s.queued, i, i+1)
 }
 
-// doubt is what is known about token requests whose outcome is not. A refresh token that may be spent
-// must not be sent again while the request that may have spent it can still be under way, nor as long
-// as the old access token works: some servers answer a second use by killing the whole grant.
+// doubt is what is known about token requests with an unknown result. A refresh token that may be spent must
+// not be sent again while the request that may have spent it can still be in progress, nor as long as the old
+// access token works, because some servers end the whole grant at a second use.
 type doubt struct {
-	// pending is the marker of another owner, since when we have seen it unchanged, on our own
-	// monotonic clock.
+	// pending is the marker of another owner, and since when we have seen it unchanged, on our own monotonic
+	// clock.
 	pending Pending
 	since   time.Time
-	// own is the start of our last uncertain request, by the wall clock as the record tells it (if it could
-	// be told). over means that it was answered, by a server error.
+	// own is the start of our last request with an unknown result, as a wall-clock time like that in the
+	// record. over means that it was answered with a server error.
 	own  time.Time
 	over bool
 	// sent and restored time the two waits.
 	sent, restored countdown
 }
 
-// countdown tells how much is left of a time that began at a moment which a record tells. The moment may be
-// of another machine's clock, so the time also ends that long after we first knew of it.
+// countdown measures a period that began at a time in a record. The time may come from another machine's clock,
+// so the period also ends when its length has passed since we first saw it.
 type countdown struct {
 	start time.Time
 	known time.Time // on our own monotonic clock
@@ -324,7 +326,7 @@ func (c *countdown) left(start time.Time, length time.Duration, now time.Time) t
 		*c = countdown{start: start, known: now}
 	}
 	left := c.known.Add(length).Sub(now)
-	if !c.ours { // of our own moments we need not believe the wall clock, which may be set meanwhile
+	if !c.ours { // for our own times we do not use the wall clock, which may be set meanwhile
 		left = min(left, start.Add(length).Sub(now.Round(0)))
 	}
 	return max(0, left)
@@ -340,18 +342,18 @@ func (d *doubt) watch(p *Pending) {
 	}
 }
 
-// lapsed reports whether the marker stood unchanged for a whole lease: a living owner would have renewed it.
+// lapsed reports whether the marker was unchanged for a whole lease: a living owner would have renewed it.
 func (d *doubt) lapsed(now time.Time) bool {
 	return !d.since.IsZero() && now.Sub(d.since) >= lease
 }
 
-// foreign reports whether another owner's marker stands in rec.
+// foreign reports whether rec has another owner's marker.
 func (a *account) foreign(rec Record) bool {
 	return rec.Pending != nil && rec.Pending.Owner != a.owner
 }
 
-// uncertainLocked returns when the last request started whose outcome rec leaves open; zero if there is none.
-// over means that it was answered, by a server error: it is not under way any more, and may be repeated.
+// uncertainLocked returns the start of the last request with an unknown result; zero if there is none. over
+// means that it was answered with a server error: it has ended, and may be repeated.
 func (a *account) uncertainLocked(rec Record) (start time.Time, over bool) {
 	start, over = rec.UnconfirmedSince, rec.Answered
 	if a.foreign(rec) && rec.Pending.StartedAt.After(start) {
@@ -363,8 +365,8 @@ func (a *account) uncertainLocked(rec Record) (start time.Time, over bool) {
 	return start, over
 }
 
-// inDoubt reports whether a refresh seems to have been cut off. A marker that is younger than a lease is
-// just somebody at work.
+// inDoubt reports whether a refresh seems to have been interrupted. A marker that is younger than a lease only
+// means that a refresh is running.
 func (a *account) inDoubt(rec Record, now time.Time) bool {
 	return !rec.UnconfirmedSince.IsZero() && !rec.Answered || (a.foreign(rec) && now.Sub(rec.Pending.StartedAt) > lease)
 }
@@ -376,17 +378,17 @@ const (
 	retryMax = time.Hour
 )
 
-// coolDown keeps an account from asking the token endpoint again too soon after a failure.
+// coolDown prevents an account from calling the token endpoint again too soon after a failure.
 type coolDown struct {
 	failures int
-	until    time.Time // before, nobody asks
+	until    time.Time // no call before this time
 	retryAt  time.Time // when the background tries again while the access token works
-	sentinel error     // what callers are told
-	cause    error     // what lay behind it
+	sentinel error     // the error for callers
+	cause    error     // the reason for it
 }
 
-// fail notes a failure: 1 s doubling to 60 s (in the background 5 s to an hour), a fifth of it by chance,
-// and at least atLeast.
+// fail records a failure. The pause is 1 s, doubling to 60 s (in the background 5 s to an hour), with a random
+// part of a fifth, and at least atLeast.
 func (c *coolDown) fail(sentinel, cause error, now time.Time, atLeast time.Duration) {
 	doubled := func(first, most time.Duration) time.Duration {
 		pause := min(first<<min(c.failures, 16), most)
@@ -397,7 +399,7 @@ func (c *coolDown) fail(sentinel, cause error, now time.Time, atLeast time.Durat
 	c.sentinel, c.cause = sentinel, cause
 }
 
-// err returns why no refresh is started now; nil once the account has cooled down.
+// err returns why no refresh may start now, or nil when the cool-down is over.
 func (c *coolDown) err(now time.Time) error {
 	if c.failures == 0 || !now.Before(c.until) {
 		return nil
@@ -405,7 +407,7 @@ func (c *coolDown) err(now time.Time) error {
 	return &UnavailableError{Err: c.sentinel, Cause: c.cause, RetryAfter: c.until.Sub(now)}
 }
 
-// failed starts a cool-down and returns what callers are told.
+// failed starts a cool-down and returns the error for callers.
 func (a *account) failed(sentinel, cause error, atLeast time.Duration) error {
 	now := time.Now()
 	var err error

@@ -21,7 +21,7 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// stored is the record on disk. It is the one place where secrets become plain strings.
+// stored is the stored form of a record. It is the only place where secrets become plain strings.
 type stored struct {
 	Schema           int       `json:"schema"`
 	Version          string    `json:"version"`
@@ -53,7 +53,7 @@ var storedFields = []string{
 	"rejected", "hold", "forgotten", "previous", "proven_at", "takeovers",
 }
 
-// EncodeRecord returns the stored form of rec: JSON, with its secrets in clear. It is for stores only.
+// EncodeRecord returns the stored form of rec: JSON, with unencrypted secrets. It is for stores only.
 func EncodeRecord(rec Record) ([]byte, error) {
 	known, err := json.Marshal(stored{
 		Schema: Schema, Version: rec.Version, Lineage: rec.Lineage, Generation: rec.Generation, Issuer: rec.Issuer,
@@ -77,11 +77,11 @@ func EncodeRecord(rec Record) ([]byte, error) {
 	return slices.Concat(known[:len(known)-1], []byte(","), unknown[1:]), nil
 }
 
-// DecodeRecord reads the stored form. It returns ErrNewerSchema for a record of a newer version, and
-// an error that shows nothing of the data for one that is damaged.
+// DecodeRecord reads the stored form. It returns ErrNewerSchema for a record of a newer version. For a damaged
+// record, the error shows nothing of the data.
 func DecodeRecord(data []byte) (Record, error) {
 	var s stored
-	// The decoder's own errors can quote the data; only their place is told.
+	// The decoder's own errors can quote the data, so use only their position.
 	if err := json.Unmarshal(data, &s); err != nil {
 		return Record{}, fmt.Errorf("not a valid record%s", placeOf(err))
 	}
@@ -95,10 +95,11 @@ func DecodeRecord(data []byte) (Record, error) {
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&extra); err != nil {
 		return Record{}, fmt.Errorf("not a valid record%s", placeOf(err))
 	}
-	if extra[sealedField] != nil { // the tokens would seem to be missing
+	if extra[sealedField] != nil { // without this check the tokens would seem to be missing
 		return Record{}, ErrSealed
 	}
-	// encoding/json takes a known name in any case: a stray "GENERATION" kept beside ours would win the next time.
+	// encoding/json accepts a known name in any case: if a stray "GENERATION" were kept, it would override ours
+	// the next time.
 	maps.DeleteFunc(extra, func(name string, _ json.RawMessage) bool {
 		return slices.ContainsFunc(storedFields, func(known string) bool { return strings.EqualFold(known, name) })
 	})
@@ -129,8 +130,8 @@ var (
 	// ErrSealed is returned by Codec.Decode for a record whose tokens are encrypted, if the codec has no keys.
 	ErrSealed = problem.Mistake("the tokens of the record are encrypted, and no key is configured",
 		"name the file with the key: --store-key-file FILE")
-	// ErrNoKey is returned by Codec.Decode for a record whose tokens are encrypted under none of the keys.
-	ErrNoKey = problem.Mistake("the tokens of the record are encrypted under a key that is not configured",
+	// ErrNoKey is returned by Codec.Decode for a record whose tokens are encrypted with none of the keys.
+	ErrNoKey = problem.Mistake("the tokens of the record are encrypted with a key that is not configured",
 		"add the key as another line to the file of --store-key-file; the first line stays the key that writes")
 	// ErrSealBroken is returned by Codec.Decode for encrypted tokens that were damaged or changed, or that
 	// belong to another account.
@@ -138,17 +139,17 @@ var (
 		"restore the record from a backup, or remove it and sign in again; it is left as it is")
 )
 
-// minKey is how many bytes a key has at least. What people can remember is too short to be one.
+// minKey is the minimum length of a key in bytes. A text that people can remember is too short.
 const minKey = 32
 
-// Codec turns records into what stores and emergency files keep, and back. Only the tokens are
-// encrypted: versions, generations and dates stay readable, for people and for the order of records.
+// Codec converts records to the form in stores and emergency files, and back. Only the tokens are encrypted.
+// Versions, generations and dates stay readable, for people and for the order of records.
 //
-// The encryption is AES-256-GCM with a random nonce. The account and the schema are associated data, so
-// that nobody can move the tokens of one account to another by writing to the store.
+// The encryption is AES-256-GCM with a random nonce. The account and the schema are associated data, so that
+// somebody who can write to the store cannot move tokens from one account to another.
 //
-// A nil Codec keeps tokens in clear, and refuses records that are encrypted. One with keys also reads
-// records in clear, so that encryption can be turned on; they are encrypted when they are next written.
+// A nil Codec does not encrypt, and refuses encrypted records. A Codec with keys also reads unencrypted
+// records, so that encryption can be turned on; they are encrypted when they are next written.
 type Codec struct {
 	keys []storeKey // the first one writes
 }
@@ -172,9 +173,9 @@ type sealedTokens struct {
 
 const sealedField = "sealed"
 
-// ParseKeys returns the codec for the keys in text, one a line: at least 32 bytes each, in base64. The
-// first key encrypts and all of them decrypt. Empty lines and lines that begin with # are skipped.
-// Errors name the line and never show what stands in it.
+// ParseKeys returns the codec for the keys in text, one per line: at least 32 bytes each, in base64. The first
+// key encrypts and all keys decrypt. Empty lines and lines that begin with # are skipped. Errors name the line,
+// but never show its content.
 func ParseKeys(text []byte) (*Codec, error) {
 	c := &Codec{}
 	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
@@ -192,7 +193,7 @@ func ParseKeys(text []byte) (*Codec, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(c.keys, func(k storeKey) bool { return k.id == key.id }) {
-			return nil, fmt.Errorf("line %d holds a key that is listed before", n)
+			return nil, fmt.Errorf("line %d has the same key as an earlier line", n)
 		}
 		c.keys = append(c.keys, key)
 	}
@@ -200,13 +201,13 @@ func ParseKeys(text []byte) (*Codec, error) {
 		return nil, fmt.Errorf("not a list of keys: %w", err)
 	}
 	if len(c.keys) == 0 {
-		return nil, errors.New("there is no key in it")
+		return nil, errors.New("it contains no key")
 	}
 	return c, nil
 }
 
 func newStoreKey(secret []byte) (storeKey, error) {
-	// Both come from the secret by different labels, so that the id reveals nothing of the key.
+	// Both are derived from the secret with different labels, so that the id reveals nothing about the key.
 	encrypt, err := hkdf.Key(sha256.New, secret, nil, "pandadoc-auth-proxy store key", 32)
 	if err != nil {
 		return storeKey{}, fmt.Errorf("derive the store key: %w", err)
@@ -226,7 +227,7 @@ func newStoreKey(secret []byte) (storeKey, error) {
 	return storeKey{hex.EncodeToString(id), aead}, nil
 }
 
-// KeyID names the key that encrypts, for people. Empty if nothing is encrypted.
+// KeyID returns the id of the key that encrypts. Empty if nothing is encrypted.
 func (c *Codec) KeyID() string {
 	if c == nil {
 		return ""
@@ -258,9 +259,10 @@ func (c *Codec) Encode(account string, rec Record) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// EncodeNew is Encode for a store that is about to save rec: it gives the record a new version, at random, and
-// returns it also as Load will read it. What Load would refuse must not replace something better, and is an error.
-// A counted version would come twice where a backup is restored, or where a failover takes a save back.
+// EncodeNew is Encode for a store that is about to save rec: it gives the record a new random version, and also
+// returns the record in the form that Load will return. If Load would refuse it, that is an error, because it
+// must not replace a good record. The version is random and not a counter, because a counter could repeat after
+// a restored backup or a failover that loses a save.
 func (c *Codec) EncodeNew(account string, rec Record) (data []byte, written Record, err error) {
 	rec.Version = rand.Text()
 	if data, err = c.Encode(account, rec); err != nil {
@@ -276,7 +278,7 @@ func (c *Codec) EncodeNew(account string, rec Record) (data []byte, written Reco
 // ErrSealed, ErrNoKey or ErrSealBroken.
 func (c *Codec) Decode(account string, data []byte) (Record, error) {
 	fields := map[string]json.RawMessage{}
-	// What is no JSON object, or of a newer schema, is for DecodeRecord to explain.
+	// DecodeRecord returns the error for data that is no JSON object or has a newer schema.
 	newer := json.Unmarshal(data, &fields) == nil && schemaOf(fields) > Schema
 	if newer || fields[sealedField] == nil {
 		return DecodeRecord(data)
@@ -303,7 +305,7 @@ func (c *Codec) Decode(account string, data []byte) (Record, error) {
 }
 
 func (c *Codec) open(account string, seal sealed, fields map[string]json.RawMessage) (found sealedTokens, err error) {
-	name := seal.Key[:min(len(seal.Key), 16)] // whatever stands there
+	name := seal.Key[:min(len(seal.Key), 16)] // it may contain anything
 	if c == nil {
 		return found, fmt.Errorf("%w (key %q)", ErrSealed, name)
 	}
@@ -318,7 +320,7 @@ func (c *Codec) open(account string, seal sealed, fields map[string]json.RawMess
 	return found, nil
 }
 
-// associated is what the encrypted tokens are bound to.
+// associated returns the associated data of the encrypted tokens.
 func associated(account string, fields map[string]json.RawMessage) []byte {
 	return fmt.Appendf(nil, "pandadoc-auth-proxy record\x00%s\x00%d", account, schemaOf(fields))
 }

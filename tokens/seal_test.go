@@ -146,7 +146,7 @@ func TestMistakesInKeyFiles(t *testing.T) {
 		{"comments only", "# nothing\n\n", "no key"},
 		{"a password", keyLine("a") + "hunter2\n", "line 2 is not a key"},
 		{"too short", "c2hvcnQ=\n", "line 1 is not a key"},
-		{"twice the same", keyLine("a") + "# again\n" + keyLine("a"), "line 3 holds a key that is listed before"},
+		{"twice the same", keyLine("a") + "# again\n" + keyLine("a"), "line 3 has the same key as an earlier line"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, err := tokens.ParseKeys([]byte(row.text))

@@ -10,13 +10,13 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// State is how an account stands. The words are the same in logs, metrics, answers and commands.
+// State is the state of an account. Logs, metrics, answers and commands use the same words.
 type State string
 
 const (
-	// Ready means that requests are signed in and nothing is wrong.
+	// Ready means that requests get a token and there is no problem.
 	Ready State = "ready"
-	// Degraded means that requests are signed in now, but a refresh or a save is failing.
+	// Degraded means that requests get a token now, but a refresh or a save is failing.
 	Degraded State = "degraded"
 	// Unavailable means that there is no usable token now, and that the account may recover by itself.
 	Unavailable State = "unavailable"
@@ -26,7 +26,7 @@ const (
 	Unknown State = "unknown"
 )
 
-// Causes are why an account is not Ready. They are codes of package problem, which has the texts.
+// Causes are the reasons why an account is not Ready. They are codes of package problem, which has the texts.
 const (
 	CauseNotSignedIn         = string(problem.NotSignedIn)         // nobody ever signed in
 	CauseLoggedOut           = string(problem.LoggedOut)           // somebody logged out
@@ -45,7 +45,7 @@ const (
 	CauseAPIKeyRefused       = string(problem.APIKeyRefused)       // the API refuses the API key
 )
 
-// Status is how one account stands, for people and probes.
+// Status is the state of one account, for people and probes.
 type Status struct {
 	Account string `json:"account"`
 	State   State  `json:"state"`

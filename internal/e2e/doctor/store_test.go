@@ -47,7 +47,7 @@ func storeFaults() []fault {
 				p.Kill()
 				w.env["STORE_KEY_FILE"] = w.fileIn("other.key", "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWY=")
 			},
-			check: "record", seen: "under a key that is not configured", fix: "--store-key-file", exit: 1,
+			check: "record", seen: "with a key that is not configured", fix: "--store-key-file", exit: 1,
 		},
 		{
 			name:  "a damaged record",

@@ -49,9 +49,6 @@ var pictures = []struct {
 		b.sendUntilReady()
 		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".answer").scrollIntoView()`))
 	}, white: image.Pt(800, 700)},
-	{name: "console-narrow.png", width: 360, height: 780, scheme: "light", where: "#/try/3", show: func(b *page) {
-		b.until(`document.querySelector("textarea")`)
-	}},
 }
 
 // TestPictures takes them with -update. Without, they must be there and be pictures.

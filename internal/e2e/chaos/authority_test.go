@@ -47,7 +47,8 @@ type authority struct {
 	useless bool              // the API refuses every token, and no refresh helps
 	life    time.Duration
 	next    func() plan
-	open    int // connections to the token endpoint; each carries one call
+	open    int                      // connections to the token endpoint; each carries one call
+	running map[*http.Request]string // calls that no plan loses, with their refresh tokens
 	count   counts
 }
 
@@ -80,6 +81,7 @@ type counts struct {
 func newAuthority(t *testing.T) *authority {
 	a := &authority{t: t, grant: newGrant(tokens.DefaultAccount), life: time.Hour}
 	a.grants = map[string]*grant{tokens.DefaultAccount: a.grant}
+	a.running = map[*http.Request]string{}
 	a.next = func() plan { return plan{} }
 	a.api = &http.Server{Handler: http.HandlerFunc(a.serveAPI)}
 	a.token = a.tokenServer()
@@ -182,7 +184,8 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	refresh := r.PostFormValue("refresh_token")
-	p := a.begin(refresh)
+	p := a.begin(r, refresh)
+	defer a.ended(r)
 	run(p.before)
 	if p.cutBefore || (p.mindful && r.Context().Err() != nil) {
 		panic(http.ErrAbortHandler)
@@ -237,7 +240,7 @@ func run(f func()) {
 }
 
 // begin counts a call and draws its plan.
-func (a *authority) begin(refresh string) plan {
+func (a *authority) begin(r *http.Request, refresh string) plan {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.count.calls++
@@ -249,8 +252,16 @@ func (a *authority) begin(refresh string) plan {
 	g.arrivals[pair]++
 	if p.cutBefore || p.cutAfter || p.lost || p.status >= 500 || p.foreign != nil {
 		g.excuses[pair]++
+	} else {
+		a.running[r] = refresh
 	}
 	return p
+}
+
+func (a *authority) ended(r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.running, r)
 }
 
 // exchange rotates, or ends the grant because the token was spent before.
@@ -371,8 +382,17 @@ func (a *authority) wantNoReuse() {
 	}
 }
 
-// shut makes the token endpoint refuse connections until reopen.
-func (a *authority) shut() { _ = a.token.Close() }
+// shut makes the token endpoint refuse connections until reopen. Calls under way are lost.
+func (a *authority) shut() {
+	_ = a.token.Close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, refresh := range a.running {
+		if g, pair := a.grantLocked(refresh); g != nil {
+			g.excuses[pair]++
+		}
+	}
+}
 
 // reopen listens again where the endpoint listened before.
 func (a *authority) reopen() {

@@ -1,0 +1,120 @@
+package delivery
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+// composition is what deploy/compose.yaml may say, in the words of the Compose specification.
+type composition struct {
+	Services map[string]composedService
+	Volumes  map[string]any
+	Configs  map[string]struct{ Content string }
+}
+
+type composedService struct {
+	Build, Image, Restart string
+	Command               []string
+	ReadOnly              bool     `yaml:"read_only"`
+	CapDrop               []string `yaml:"cap_drop"`
+	SecurityOpt           []string `yaml:"security_opt"`
+	Tmpfs                 []string
+	StopGracePeriod       string `yaml:"stop_grace_period"`
+	Ports, Volumes        []string
+	Configs               []struct{ Source, Target string }
+}
+
+// There is no Docker here: the file is read strictly, what it names must be there, and the program is run as it says.
+func TestTheCompositionAsksForAKey(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(top(t), "deploy/compose.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file composition
+	if err := yaml.UnmarshalWithOptions(text, &file, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	s, ok := file.Services["proxy"]
+	if !ok || len(file.Services) != 1 || len(s.Configs) != 1 {
+		t.Fatalf("got the services %v, want proxy with one config", file.Services)
+	}
+	if _, err := os.Stat(filepath.Join(top(t), "deploy", s.Build, "Dockerfile")); err != nil {
+		t.Error(err)
+	}
+	if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+		t.Errorf("the container may do more than it needs: %+v", s)
+	}
+	config, ok := file.Configs[s.Configs[0].Source]
+	if !ok || !slices.Contains(s.Command, "--config="+s.Configs[0].Target) {
+		t.Errorf("the command %q does not read the config %+v", s.Command, s.Configs[0])
+	}
+	mounted := map[string]bool{}
+	for _, v := range s.Volumes {
+		parts := strings.Split(v, ":")
+		mounted[parts[1]] = true
+		if _, declared := file.Volumes[parts[0]]; !declared && !strings.HasPrefix(parts[0], ".") {
+			t.Errorf("the volume %q is not declared", v)
+		}
+	}
+	if !mounted["/state"] { // where the image keeps tokens
+		t.Error("the tokens end with the container")
+	}
+
+	e := program.Emulate(t)
+	dir, key, port := shortDir(t), "0123456789abcdef0123456789abcdef", freePort(t)
+	for name, value := range map[string]string{"client-id": e.Info["client_id"], "client-secret": e.Info["client_secret"], "reports-key": key} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !mounted["/secrets"] || !strings.Contains(config.Content, "/secrets/reports-key") {
+		t.Errorf("the secrets are not where the config looks for them:\n%s", config.Content)
+	}
+	settings := strings.ReplaceAll(config.Content, "/secrets/", dir+"/")
+	inside := regexp.MustCompile(`listen: \[0\.0\.0\.0:(\d+)\]`).FindStringSubmatch(settings)
+	if inside == nil || !slices.Equal(s.Ports, []string{fmt.Sprintf("127.0.0.1:8080:%s", inside[1])}) {
+		t.Fatalf("the ports %q do not lead to where the proxy listens:\n%s", s.Ports, settings)
+	}
+	settings = strings.Replace(settings, ":"+inside[1]+"]", ":"+port+"]", 1)
+	at := filepath.Join(dir, "pandadoc.yaml")
+	if err := os.WriteFile(at, []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var args []string
+	for _, a := range s.Command {
+		args = append(args, strings.ReplaceAll(a, s.Configs[0].Target, at))
+	}
+	program.StartAs(t, func(c *exec.Cmd) {
+		c.Env = []string{
+			"PANDADOC_STORE=file:" + filepath.Join(dir, "state"), "PANDADOC_ADMIN_LISTEN=localhost:" + freePort(t), "TMPDIR=" + dir,
+			"PANDADOC_API_URL=" + e.Info["api"], "PANDADOC_TOKEN_URL=" + e.Info["token_url"], "PANDADOC_AUTHORIZE_URL=" + e.Info["authorize_url"],
+			"PANDADOC_REFRESH_TOKEN=" + e.Info["refresh_token"], // in place of a login
+		}
+	}, nil, args...)
+	for given, want := range map[string]int{key: http.StatusOK, "": http.StatusUnauthorized, key + "x": http.StatusUnauthorized} {
+		r, err := http.NewRequest("GET", "http://127.0.0.1:"+port+"/public/v1/members/current", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Proxy-Key", given)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("with the key %q: got %d, want %d", given, answer.StatusCode, want)
+		}
+	}
+}

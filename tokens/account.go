@@ -344,7 +344,7 @@ func (a *account) leftover() Record {
 // store is authoritative and memory is a cache, but if our pair is newer, it goes back to the store.
 func (a *account) wanted(found Record, missing bool) (want Record, e Event, changed bool) {
 	a.mu.Lock()
-	held, unsaved, holdEnded := a.rec.Clone(), a.unsaved != nil, a.holdEnded
+	held, unsaved, holdEnded, doubt := a.rec.Clone(), a.unsaved != nil, a.holdEnded, a.doubt
 	a.mu.Unlock()
 	spent := held.Generation == 0 || held.IsRejected()
 	switch {
@@ -358,11 +358,20 @@ func (a *account) wanted(found Record, missing bool) (want Record, e Event, chan
 			held = held.restored(wallClock())
 		}
 		return held.rebased(found), Event{Kind: EventRestored, Detail: "the store held an older record"}, true
+	case !missing && !spent && held.HasTokens() && !held.RefreshToken.Equal(found.RefreshToken) && held.hasSpent(found, a.m.issuer):
+		// The store had lost everything, and another process began again with a seed that ours came from.
+		held = held.restored(wallClock())
+		held.Lineage = found.Lineage.successor(wallClock())
+		return held.rebased(found), Event{Kind: EventRestored, Detail: "the store held tokens that were replaced before"}, true
 	}
 	if kept, ok := a.m.emergency.newest(a.name); ok && kept.Compare(found) > 0 && kept.Compare(held) > 0 {
 		return kept.rebased(found), Event{Kind: EventEmergency, Detail: "the newest tokens were in an emergency file"}, true
 	}
 	want = found.Clone()
+	if !missing && found.Compare(held) == 0 && doubt.own.After(found.UnconfirmedSince) {
+		// A store that loses saves lost this one, or never took it. Others must not send our refresh token yet.
+		want.UnconfirmedSince, want.Answered, changed = doubt.own, doubt.over, true
+	}
 	if full := found.Issuer.completed(a.m.issuer); found.HasTokens() && full != found.Issuer && found.Issuer.matches(a.m.issuer) {
 		want.Issuer, changed = full, true
 		if found.Issuer == (Issuer{}) {

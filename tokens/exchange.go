@@ -370,9 +370,10 @@ const (
 // unsaved is a pair from the server that the store has not saved.
 type unsaved struct {
 	rec  Record
-	lock refreshLock // kept until the pair is saved
-	err  error       // of the last save
-	path string      // of the emergency file; empty if there is none
+	lock refreshLock   // kept until the pair is saved
+	err  error         // of the last save
+	news chan struct{} // tells the saver that the store has changed or is back; holds at most one
+	path string        // of the emergency file; empty if there is none
 }
 
 // store writes next, independent of the version in the store. A late save never does harm: if the store has no
@@ -400,6 +401,7 @@ func (a *account) store(next Record) (Record, error) {
 // keepUnsaved makes u.rec the current pair although the store has not saved it. The pair goes to the emergency
 // file first, because a process can be killed at any time.
 func (a *account) keepUnsaved(u *unsaved) {
+	u.news = make(chan struct{}, 1)
 	var fileErr error
 	u.path, fileErr = a.m.emergency.write(a.name, u.rec)
 	a.change(func() {
@@ -419,7 +421,12 @@ func (a *account) keepUnsaved(u *unsaved) {
 func (a *account) keepSaving(u *unsaved) {
 	defer u.lock.Unlock() // after the save, or when the process ends
 	for pause, goOn := saveAgainMin, true; goOn; pause = min(2*pause, saveAgainMax) {
-		goOn = sleep(a.m.ctx.Done(), pause)
+		select {
+		case <-a.m.ctx.Done():
+			goOn = false
+		case <-u.news: // perhaps an announcement: whoever made it waits for an answer
+		case <-time.After(pause):
+		}
 		a.mu.Lock()
 		next := u.rec.Clone()
 		a.mu.Unlock()

@@ -105,6 +105,10 @@ func (c *claim) announced() error {
 		return err
 	case found.Compare(c.rec) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
 		return errOvertaken
+	case found.UnconfirmedSince.After(c.rec.UnconfirmedSince): // somebody may have spent the token, and has just said so
+		c.rec = found
+		c.release(nil)
+		return errOvertaken
 	}
 	c.rec = found
 	return nil
@@ -130,8 +134,11 @@ func (c *claim) answer() {
 		return
 	}
 	found, err := c.a.m.load(c.a.name)
-	if err != nil || found.Compare(c.rec) != 0 || found.Pending != nil && found.Pending.Owner == c.a.owner {
+	switch order := found.Compare(c.rec); {
+	case err != nil && !errors.Is(err, ErrNotFound), order > 0, found.Pending != nil && found.Pending.Owner == c.a.owner:
 		return
+	case order < 0:
+		found = c.rec.rebased(found) // the store has lost the pair as well
 	}
 	started := c.rec.Pending.StartedAt
 	c.rec, c.lost = c.learnt(found), false

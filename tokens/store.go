@@ -183,12 +183,7 @@ func newWatching(s Store) *watching {
 	return w
 }
 
-func (w *watching) turn() {
-	select {
-	case w.turned <- struct{}{}:
-	default:
-	}
-}
+func (w *watching) turn() { tell(w.turned) }
 
 // trouble reports why changes may be missed; empty if they are not.
 func (w *watching) trouble() string {
@@ -283,8 +278,15 @@ func (a *account) mayHaveChanged(d time.Duration) {
 		return // it needs no record, or will be read at its first use
 	}
 	a.stale, a.rereadAt = true, time.Now().Add(rand.N(d+1))
+	tell(a.heard)
+	if a.unsaved != nil {
+		tell(a.unsaved.news)
+	}
+}
+
+func tell(c chan<- struct{}) {
 	select {
-	case a.heard <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

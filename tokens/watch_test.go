@@ -251,71 +251,6 @@ func TestAfterAReconnectALostPairIsPutBack(t *testing.T) {
 	})
 }
 
-// A pod that starts after a failover finds the old pair. It must not send its refresh token, which is spent,
-// while another process holds the new pair: the marker is an announcement, and that process answers.
-func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		e := lossy{newEngine()}
-		survivor := w.signedIn(on(e))
-		old := e.holds(t)
-		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait() // it has read what it has saved
-		e.lose(t, old)  // nobody hears of it
-		newcomer := w.manager(on(e))
-		stale := token(t, newcomer)
-		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(stale))
-		if err != nil || !w.server.accepts(t.Context(), fresh) {
-			t.Errorf("Renew = %v, %v", fresh, err)
-		}
-		w.wantCalls(1, 1, 0)
-	})
-}
-
-// The same while the token call of the survivor is still under way: its marker was lost with the failover.
-func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		e := lossy{newEngine()}
-		survivor := w.signedIn(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
-		old := e.holds(t)
-		stale := token(t, survivor)
-		w.server.kill(stale)
-		w.server.next(takes(20 * time.Second))
-		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
-		time.Sleep(5 * time.Second) // announced, and sent
-		e.lose(t, old)
-		newcomer := w.manager(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
-		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
-		if err != nil || !w.server.accepts(t.Context(), fresh) {
-			t.Errorf("Renew = %v, %v", fresh, err)
-		}
-		w.wantCalls(1, 1, 0)
-	})
-}
-
-// Nobody answers where nobody holds anything newer.
-func TestAnAnnouncedRefreshGoesOn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		e := lossy{newEngine()}
-		one := w.signedIn(on(e))
-		two := w.manager(on(e))
-		token(t, two)
-		begin := time.Now()
-		if _, err := one.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(begin); took < 2*time.Second || took > 5*time.Second {
-			t.Errorf("it took %v, want the two seconds of the announcement", took)
-		}
-		synctest.Wait()
-		if got := token(t, two); !w.server.accepts(t.Context(), got) {
-			t.Error("the other process does not use the new pair")
-		}
-		w.wantCalls(1, 1, 0)
-	})
-}
-
 func TestAnEngineThatIsAwayStopsRefreshesAndNothingElse(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		e := lossy{newEngine()}
@@ -390,22 +325,6 @@ func TestAnEngineThatRefusesWhenItComesBackIsAskedAgainSoon(t *testing.T) {
 		if n := e.surveys() - before; n > 60 {
 			t.Errorf("%d looks in ten minutes at a store that stays unusable", n)
 		}
-	})
-}
-
-func TestAShutdownDuringAnAnnouncementSendsNothing(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		e := lossy{newEngine()}
-		m := w.signedIn(on(e))
-		go m.Refresh(t.Context(), tokens.DefaultAccount)
-		time.Sleep(time.Second)
-		if err := m.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if rec := e.holds(t); rec.Pending != nil || !rec.UnconfirmedSince.IsZero() {
-			t.Errorf("a marker is left: %+v", rec.Pending)
-		}
-		w.wantCalls(0, 0, 0)
 	})
 }
 

@@ -1,0 +1,208 @@
+package tokens_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pandadoc-auth-proxy/tokens"
+)
+
+// A pod that starts after a failover finds the old pair. It must not send its refresh token, which is spent,
+// while another process holds the new pair: the marker is an announcement, and that process answers.
+func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e))
+		old := e.holds(t)
+		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // it has read what it has saved
+		e.lose(t, old)  // nobody hears of it
+		newcomer := w.manager(on(e))
+		stale := token(t, newcomer)
+		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(stale))
+		if err != nil || !w.server.accepts(t.Context(), fresh) {
+			t.Errorf("Renew = %v, %v", fresh, err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+// The same while the token call of the survivor is still under way: its marker was lost with the failover.
+func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
+		old := e.holds(t)
+		stale := token(t, survivor)
+		w.server.kill(stale)
+		w.server.next(takes(20 * time.Second))
+		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(5 * time.Second) // announced, and sent
+		e.lose(t, old)
+		newcomer := w.manager(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
+		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
+		if err != nil || !w.server.accepts(t.Context(), fresh) {
+			t.Errorf("Renew = %v, %v", fresh, err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+// The same while the survivor is refreshing again: the failover took back its marker and the pair before.
+func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		patient := func(c *tokens.Config) { c.RefreshTimeout = time.Hour }
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e), patient)
+		old := e.holds(t)
+		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		w.server.next(takes(20 * time.Second))
+		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(5 * time.Second) // announced, and sent
+		e.lose(t, old)
+		newcomer := w.manager(on(e), patient)
+		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
+		if err != nil || !w.server.accepts(t.Context(), fresh) {
+			t.Errorf("Renew = %v, %v", fresh, err)
+		}
+		time.Sleep(time.Minute)
+		if got := token(t, newcomer); !w.server.accepts(t.Context(), got) {
+			t.Error("the newcomer does not use the newest pair")
+		}
+		w.wantCalls(2, 2, 0)
+	})
+}
+
+// The survivor holds the new pair in memory only, because the engine did not take it. It has been trying for a
+// while, at growing pauses; whoever announces now is answered at once.
+func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e))
+		old := e.holds(t)
+		w.server.next(takes(5 * time.Second))
+		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(4 * time.Second) // announced, and sent
+		e.refuse(errors.New("read only"))
+		time.Sleep(time.Minute + time.Second)
+		e.refuse(nil)
+		e.lose(t, old)
+		newcomer := w.manager(on(e))
+		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
+		if err != nil || !w.server.accepts(t.Context(), fresh) {
+			t.Errorf("Renew = %v, %v", fresh, err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+// The survivor's request was cut, so that the token may be spent or may still be under way; the failover took back the
+// record that said so. The newcomer is told, and waits as everybody does in doubt.
+func TestANewcomerIsToldOfARequestWithoutAnAnswer(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		patient := func(c *tokens.Config) { c.RefreshTimeout = time.Hour }
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e), patient)
+		old := e.holds(t)
+		stale := token(t, survivor)
+		w.server.kill(stale)
+		w.server.next(losesAnswer)
+		_, _ = survivor.Renew(t.Context(), tokens.DefaultAccount, refused(stale)) // nobody knows what became of it
+		e.lose(t, old)
+		began := time.Now()
+		_, err := w.manager(on(e), patient).Renew(t.Context(), tokens.DefaultAccount, refused(stale))
+		var cause *tokens.CauseError
+		if !errors.As(err, &cause) || cause.Code != tokens.CauseLostInTransit {
+			t.Errorf("Renew = %v, want it lost in transit", err)
+		}
+		if took := time.Since(began); took < 25*time.Second {
+			t.Errorf("it took %v, want the quiet time after the other's request", took)
+		}
+		w.wantCalls(2, 1, 1)
+	})
+}
+
+// The store has lost everything, as a Secret that is reset or a Redis without a disk does, and a process starts with
+// the seed of its manifest, which was spent long ago. The pair that came from it goes back.
+func TestASpentSeedDoesNotReplaceThePairThatCameFromIt(t *testing.T) {
+	for name, s := range map[string]func(*engine) tokens.Store{
+		"a store that is watched":     func(e *engine) tokens.Store { return e },
+		"a store that may lose saves": func(e *engine) tokens.Store { return lossy{e} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				e := newEngine()
+				pair := w.server.pair()
+				seeded := func(c *tokens.Config) {
+					c.Store = s(e)
+					c.Accounts = map[string]tokens.AccountConfig{tokens.DefaultAccount: {AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken}}
+				}
+				survivor := w.manager(seeded)
+				token(t, survivor)
+				if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+					t.Fatal(err)
+				}
+				live := token(t, survivor)
+				e.forget()
+				newcomer := w.manager(seeded)
+				stale := token(t, newcomer)
+				synctest.Wait()
+				if !stale.Access.Equal(live.Access) { // the survivor was not quicker
+					fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(stale))
+					if err != nil || !fresh.Access.Equal(live.Access) {
+						t.Errorf("Renew = %v, %v, want the pair that the survivor holds", fresh, err)
+					}
+				}
+				time.Sleep(time.Minute)
+				if got := token(t, survivor); !got.Access.Equal(live.Access) || !e.holds(t).AccessToken.Equal(live.Access) {
+					t.Error("the survivor's pair was replaced")
+				}
+				w.wantCalls(1, 1, 0)
+			})
+		})
+	}
+}
+
+// Nobody answers where nobody holds anything newer.
+func TestAnAnnouncedRefreshGoesOn(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		one := w.signedIn(on(e))
+		two := w.manager(on(e))
+		token(t, two)
+		begin := time.Now()
+		if _, err := one.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); took < 2*time.Second || took > 5*time.Second {
+			t.Errorf("it took %v, want the two seconds of the announcement", took)
+		}
+		synctest.Wait()
+		if got := token(t, two); !w.server.accepts(t.Context(), got) {
+			t.Error("the other process does not use the new pair")
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
+func TestAShutdownDuringAnAnnouncementSendsNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		m := w.signedIn(on(e))
+		go m.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(time.Second)
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if rec := e.holds(t); rec.Pending != nil || !rec.UnconfirmedSince.IsZero() {
+			t.Errorf("a marker is left: %+v", rec.Pending)
+		}
+		w.wantCalls(0, 0, 0)
+	})
+}

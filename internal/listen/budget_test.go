@@ -152,16 +152,34 @@ func (d *door) await(what string, ok func(b *Budget) bool) {
 	}
 }
 
+// begin sends an unfinished header, or handshake, on a new connection, and waits until all of it has been counted:
+// only then is the connection younger than those before it.
+func (d *door) begin(text string, lines int) *client {
+	d.Helper()
+	d.budget.mu.Lock()
+	before := d.budget.turn
+	d.budget.mu.Unlock()
+	c := d.dial()
+	io.WriteString(c, text)
+	d.await("the header", func(b *Budget) bool {
+		last := b.begun[Proxied].last
+		return last != nil && last.turn > before && last.cost == int64(len(text)+lineCost*lines)
+	})
+	return c
+}
+
 func TestTheConnectionThatIsIdleLongestMakesRoom(t *testing.T) {
+	bothIdle := func(b *Budget) bool { return b.waiting[Proxied].first != nil && b.waiting[Proxied].first.next != nil }
 	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{2, 1}}, Proxied)
 	first, second := d.dial(), d.dial()
 	first.send("/a")
 	d.want(first, "first", "/a")
 	second.send("/b")
 	d.want(second, "second", "/b")
+	d.await("both to be idle", bothIdle)
 	first.send("/c") // now the second is idle longest
 	d.want(first, "first", "/c")
-	d.await("both to be idle", func(b *Budget) bool { return b.waiting[Proxied].first != nil && b.waiting[Proxied].first.next != nil })
+	d.await("both to be idle", bothIdle)
 	third := d.dial()
 	third.send("/d")
 	d.want(third, "third", "/d")
@@ -196,11 +214,7 @@ func TestUnfinishedHeadersShareOneBudget(t *testing.T) {
 			d := open(t, Limits{Bytes: 600_000, Connections: [2]int{100, 1}}, Proxied)
 			attackers := make([]*client, 20)
 			for i := range attackers {
-				attackers[i] = d.dial()
-				io.WriteString(attackers[i], row.piece)
-				d.await("the header", func(b *Budget) bool {
-					return b.bytes[Proxied] > 0 && b.begun[Proxied].last.cost >= int64(len(row.piece))
-				})
+				attackers[i] = d.begin(row.piece, strings.Count(row.piece, "\n"))
 			}
 			d.await("the budget", func(b *Budget) bool { return b.bytes[Proxied] <= b.limits.Bytes })
 			d.want(attackers[0], "the oldest", "closed")
@@ -249,16 +263,12 @@ func TestTheOtherSidePaysForNoHeader(t *testing.T) {
 	probe := admin.dial()
 	io.WriteString(probe, "GET /probe HTTP/1.1\r\n")
 	d.await("the probe", func(b *Budget) bool { return b.begun[Admin].first != nil })
-	flood := func(size int) {
-		io.WriteString(d.dial(), "GET / HTTP/1.1\r\nA: "+strings.Repeat("a", size))
-		d.await("the header", func(b *Budget) bool { return b.begun[Proxied].last != nil && b.begun[Proxied].last.cost >= int64(size) })
-	}
 	for range 5 {
-		flood(60_000)
+		d.begin("GET / HTTP/1.1\r\nA: "+strings.Repeat("a", 60_000), 1)
 	}
 	io.WriteString(probe, "Host: localhost\r\n\r\n")
 	d.want(probe, "the probe", "/probe")
-	flood(38_000) // 500 bytes are left
+	d.begin("GET / HTTP/1.1\r\nA: "+strings.Repeat("a", 38_500), 1) // less is left than a probe costs
 	late := admin.dial()
 	late.send("/late")
 	d.want(late, "a probe when all is taken", "/late")
@@ -267,14 +277,10 @@ func TestTheOtherSidePaysForNoHeader(t *testing.T) {
 // A handshake that never ends takes memory before a byte of a header has come.
 func TestUnfinishedHandshakesShareTheBudget(t *testing.T) {
 	d := openTLS(t, Limits{Bytes: 200_000, Connections: [2]int{100, 1}})
-	hello := []byte{22, 3, 1, 0x40, 0, 1, 0, 0xff, 0xfc, 3, 3} // a record of 16 KiB that begins a ClientHello of 64 KiB
+	hello := "\x16\x03\x01\x40\x00\x01\x00\xff\xfc\x03\x03" // a record of 16 KiB that begins a ClientHello of 64 KiB
 	attackers := make([]*client, 20)
 	for i := range attackers {
-		attackers[i] = d.dial()
-		attackers[i].Write(append(hello, make([]byte, 16<<10-6)...))
-		d.await("the handshake", func(b *Budget) bool {
-			return b.begun[Proxied].last != nil && b.begun[Proxied].last.cost > 16<<10
-		})
+		attackers[i] = d.begin(hello+strings.Repeat("h", 16<<10-6), 0)
 	}
 	d.want(attackers[0], "the oldest", "closed")
 }

@@ -10,7 +10,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Liveness is the answer of /livez under a host of ours. Under any other it is "ok".
+// Liveness is the answer of /livez under a host name of ours. Under any other name the answer is "ok".
 type Liveness struct {
 	State   string `json:"state"`   // always "alive"
 	Program string `json:"program"` // always "pandadoc-auth-proxy"
@@ -27,7 +27,7 @@ type Readiness struct {
 	Accounts []AccountHealth `json:"accounts"` // sorted by name
 }
 
-// AccountHealth is what a probe may know of an account.
+// AccountHealth is the part of an account that probes may see.
 type AccountHealth struct {
 	Account string       `json:"account"`
 	State   tokens.State `json:"state"`
@@ -38,18 +38,18 @@ type AccountHealth struct {
 // Overview is the answer of /api/v1/status.
 type Overview struct {
 	Info
-	// Environment is what stands behind Upstream: one of the Environment constants, or "" without a proxy.
+	// Environment tells which API Upstream is: one of the Environment constants, or "" without a proxy.
 	Environment string       `json:"environment,omitempty"`
 	State       tokens.State `json:"state"` // as in Readiness
 	Accounts    []Account    `json:"accounts"`
-	// RedirectURL is what must be registered at PandaDoc.
+	// RedirectURL is the URL that must be registered at PandaDoc.
 	RedirectURL string `json:"redirect_url"`
-	// HasClientID is false if no login can begin.
+	// HasClientID is false if there is no client id, so that no login is possible.
 	HasClientID bool `json:"has_client_id"`
 }
 
-// Account is the state of one account, with what it means and the next thing to try. The words are those of package
-// problem, and empty for an account that is in order.
+// Account is the state of one account, with an explanation and a hint. The texts come from package problem, and
+// are empty if there is no problem.
 type Account struct {
 	tokens.Status
 	Title string `json:"title,omitempty"` // the cause in a few words
@@ -57,13 +57,13 @@ type Account struct {
 	Hint  string `json:"hint,omitempty"`
 }
 
-// livez asks nobody: a process that answers is alive, and killing it would not repair the rest.
+// livez checks nothing: a process that answers is alive, and a restart would not fix other problems.
 func (h *Handler) livez(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, Liveness{State: "alive", Program: problem.Program})
 }
 
-// readyz looks at memory only. Whether PandaDoc is up does not matter: taking the proxy out of service
-// would repair nothing.
+// readyz uses only what is in memory. It does not matter if PandaDoc is available: to take the proxy out of
+// service would fix nothing.
 func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 	all := relevant(h.config.Manager.Status())
 	answer := Readiness{State: h.overall(all), Accounts: []AccountHealth{}}
@@ -77,8 +77,8 @@ func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, status, answer)
 }
 
-// relevant leaves out the account "default" where nobody ever signed it in and others are in use: it
-// always exists, and must not make an installation look broken that does without it.
+// relevant leaves out the account "default" if nobody ever signed in to it and other accounts are in use. This
+// account always exists, and must not make an installation that does not need it look broken.
 func relevant(all []tokens.Status) []tokens.Status {
 	var kept []tokens.Status
 	for _, s := range all {
@@ -92,8 +92,8 @@ func relevant(all []tokens.Status) []tokens.Status {
 	return kept
 }
 
-// overall sums up: ready if every account is usable, degraded if at least one is, else unavailable if one may
-// recover by itself, else login-required.
+// overall returns the state of all accounts together: ready if every account is usable, degraded if at least
+// one is, else unavailable if one may recover by itself, else login-required.
 func (h *Handler) overall(all []tokens.Status) tokens.State {
 	usable, troubled, recovering := false, false, false
 	for _, s := range all {
@@ -144,8 +144,8 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 	h.act(w, r, h.config.Manager.Refresh)
 }
 
-// logout refuses an account that does not exist: what a misspelled name would leave in the store, an
-// account that needs a login, would stay there for good.
+// logout refuses an account that does not exist. Otherwise a misspelled name would create a record in the
+// store, and an account that needs a login would stay there for ever.
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	h.act(w, r, func(ctx context.Context, account string) (tokens.Status, error) {
 		if s, err := h.config.Manager.AccountStatus(ctx, account); err != nil {
@@ -155,7 +155,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// forget is logout for an account that is not wanted any more: it is no longer listed.
+// forget is logout for an account that is no longer needed: it is not listed any more.
 func (h *Handler) forget(w http.ResponseWriter, r *http.Request) {
 	h.act(w, r, func(ctx context.Context, account string) (tokens.Status, error) {
 		if s, err := h.config.Manager.AccountStatus(ctx, account); err != nil {
@@ -165,7 +165,7 @@ func (h *Handler) forget(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// act does something with the account that the path names, and answers with its state afterwards.
+// act runs do for the account in the path, and answers with its new state.
 func (h *Handler) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string) (tokens.Status, error)) {
 	account := mux.Vars(r)["account"]
 	status, err := do(r.Context(), account)

@@ -21,56 +21,56 @@ import (
 // another origin cannot send it without a preflight, which is never allowed.
 const RequestHeader = "Pandadoc-Auth-Proxy"
 
-// Manager knows the accounts and changes them. *tokens.Manager is one.
+// Manager reads and changes the accounts. *tokens.Manager implements it.
 type Manager interface {
 	// Status returns the accounts in memory, sorted by name, without I/O.
 	Status() []tokens.Status
-	// AccountStatus loads the account if need be.
+	// AccountStatus loads the account if necessary.
 	AccountStatus(ctx context.Context, account string) (tokens.Status, error)
 	Refresh(ctx context.Context, account string) (tokens.Status, error)
 	Logout(ctx context.Context, account string) (tokens.Status, error)
 	Forget(ctx context.Context, account string) (tokens.Status, error)
-	// SignIn turns the code of one consent into a pair of tokens, and stores it as the account's newest. It goes on
-	// when ctx ends: the code is used up by then.
+	// SignIn exchanges an authorization code for a pair of tokens, and stores it as the account's newest. It
+	// continues when ctx ends, because the code is used up by then.
 	SignIn(ctx context.Context, account, code, redirectURL string) (tokens.Status, error)
 }
 
-// Proxy is the proxied port. *proxy.Proxy is one.
+// Proxy is the proxied port. *proxy.Proxy implements it.
 type Proxy interface {
 	http.Handler
 	// InFlight returns how many requests are being forwarded now.
 	InFlight() int64
-	// ReplayBytes returns how many bytes of request bodies are kept now for a repetition.
+	// ReplayBytes returns how many bytes of request bodies are kept now so that they can be sent again.
 	ReplayBytes() (inMemory, onDisk int64)
 }
 
-// Config is what a Handler is made of. Manager and Login.RedirectURL are required.
+// Config is the configuration of a Handler. Manager and Login.RedirectURL are required.
 type Config struct {
 	Manager Manager
 	Login   LoginConfig
-	// AllowHosts are host names that requests may have besides the loopback names, the address on which they
-	// arrive, and the host of the redirect URL. Nil adds none.
+	// AllowHosts are the host names that requests may have in addition to the loopback names, the address on
+	// which they arrive, and the host of the redirect URL. Nil adds none.
 	AllowHosts []string
-	// Key is asked for before anything that acts or shows traffic. Zero asks for none, which is right only where
-	// the proxied port asks for nothing either.
+	// Key is required for everything that changes something or shows traffic. Zero means no key, which is
+	// correct only if the proxied port requires no authentication either.
 	Key tokens.Secret
-	// Address is where a browser on this machine reaches the handler. Nil for nowhere.
+	// Address is the URL of the handler for a browser on this machine. Nil if a browser cannot reach it.
 	Address *url.URL
-	// Proxy is the proxied port. It is watched, and test requests go to it. Nil for a Handler without one:
-	// then there is no console and nothing is tested.
+	// Proxy is the proxied port, for metrics and for test requests. If it is nil, there is no console and there
+	// are no test requests.
 	Proxy Proxy
 	// Pprof serves profiles of the program, which show its code and its load, and no tokens.
 	Pprof bool
 	// Info is shown by /api/v1/status.
 	Info Info
-	// Environment returns what stands behind the API: one of the Environment constants. It may block for a moment.
-	// Nil leaves it out.
+	// Environment returns which API is used: one of the Environment constants. It may block for a moment. If it
+	// is nil, the field is left out.
 	Environment func() string
-	// DroppedLogLines returns how many lines of the log nobody took. Nil leaves the metric out.
+	// DroppedLogLines returns how many log lines were dropped. If it is nil, the metric is left out.
 	DroppedLogLines func() uint64
 }
 
-// What stands behind the proxy.
+// The APIs that a proxy can use.
 const (
 	EnvironmentGlobal   = "global"
 	EnvironmentEU       = "eu"
@@ -78,14 +78,14 @@ const (
 	EnvironmentOther    = "other"
 )
 
-// Info describes what runs here.
+// Info describes this program and its settings.
 type Info struct {
 	Version   string   `json:"version"`
 	Listeners []string `json:"listeners"`
 	Upstream  string   `json:"upstream"`
 	Store     string   `json:"store"`
-	// CallerHeaders are the header fields that clients of the proxied port must send besides what the API
-	// asks for: a client key, and what the operator requires.
+	// CallerHeaders are the header fields that clients must send to the proxied port in addition to those of
+	// the API: a client key, and the required header.
 	CallerHeaders []string  `json:"caller_headers,omitempty"`
 	StartedAt     time.Time `json:"started_at,omitzero"`
 }
@@ -94,9 +94,9 @@ type Info struct {
 type LoginConfig struct {
 	ClientID     string
 	AuthorizeURL string
-	// RedirectURL is the one registered at PandaDoc. Its path is where the callback is served.
+	// RedirectURL is the redirect URL registered at PandaDoc. Its path is the path of the callback.
 	RedirectURL *url.URL
-	// Scope is sent as it is. "read+write" asks for read and write, as PandaDoc's own examples do.
+	// Scope is sent unchanged. "read+write" requests read and write, as in PandaDoc's own examples.
 	Scope string
 }
 
@@ -116,11 +116,11 @@ type Handler struct {
 	guard    *proxy.Guard
 	logins   *logins
 	links    credentials // each works once
-	sessions credentials // of browsers that came by a link
+	sessions credentials // of browsers that were opened with a link
 	people   people
 	requests requestLog
 	metrics  *metrics
-	tests    chan struct{} // holds one for each test request under way
+	tests    chan struct{} // holds one value for each running test request
 	handler  http.Handler
 	socket   http.Handler
 	stopping atomic.Bool
@@ -147,23 +147,23 @@ func New(c Config) (*Handler, error) {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
 
-// Socket returns the handler for those who need no key: what comes through a socket that only this user can
-// connect to, and requests of this process itself.
+// Socket returns the handler for requests that need no key: those from a socket that only this user can connect
+// to, and those of this process itself.
 func (h *Handler) Socket() http.Handler { return h.socket }
 
 // Stopping makes /readyz answer 503 from now on, so that no new work is sent here.
 func (h *Handler) Stopping() { h.stopping.Store(true) }
 
-// ObserveRequest takes what happened to a request on the proxied port, for metrics and for people.
+// ObserveRequest records a request on the proxied port, for metrics and for the list of recent requests.
 func (h *Handler) ObserveRequest(r proxy.Exchange) {
 	h.requests.add(r)
 	h.metrics.request(r)
 }
 
-// ObserveStoreError counts that the store could not "load" or "save" a record.
+// ObserveStoreError counts a failed "load" or "save" of the store.
 func (h *Handler) ObserveStoreError(op string) { h.metrics.storeErrors.WithLabelValues(op).Inc() }
 
-// ObserveEvent takes what happened to an account, for metrics.
+// ObserveEvent records an event of an account, for metrics.
 func (h *Handler) ObserveEvent(e tokens.Event) {
 	h.metrics.event(e)
 	switch e.Kind {
@@ -232,7 +232,8 @@ func profiles(r *mux.Router) {
 	} {
 		route(r, http.MethodGet, "/debug/pprof/"+name, serve)
 	}
-	// The command line is left out: it is nobody's business. Index serves the list and every named profile.
+	// The profile "cmdline" is left out, because the command line is private. Index serves the list and every
+	// named profile.
 	for _, name := range []string{"", "allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
 		route(r, http.MethodGet, "/debug/pprof/"+name, pprof.Index)
 	}

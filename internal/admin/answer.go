@@ -26,8 +26,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Write(append(data, '\n'))
 }
 
-// troubleOf returns what people are told about an account that is not as it should be. It is zero if there is nothing
-// to tell.
+// troubleOf returns the problem of an account, or the zero Problem if it has none.
 func troubleOf(s tokens.Status) problem.Problem {
 	code := problem.Code(s.Cause)
 	switch {
@@ -44,13 +43,13 @@ func troubleOf(s tokens.Status) problem.Problem {
 	return problem.Of(code, values...)
 }
 
-// accountOf adds to a state what it means for people.
+// accountOf adds the texts for users to a state.
 func accountOf(s tokens.Status) Account {
 	p := troubleOf(s)
 	return Account{Status: s, Title: p.Title, Why: p.Detail, Hint: p.Hint}
 }
 
-// about returns the values that the texts about an account may name.
+// about returns the values for the placeholders in texts about an account.
 func about(account string) []string {
 	return append(aboutAccount(account), "stored", "another API, token endpoint or client id", "configured", "this one")
 }
@@ -86,7 +85,8 @@ func problemOf(account string, err error) problem.Problem {
 	return p
 }
 
-// withCause makes the detail of a problem more exact. A cause with a row of its own is told in its words.
+// withCause adds the cause to the detail of a problem. If the cause has a row in the table, the text of that
+// row is used.
 func withCause(detail, account string, cause error) string {
 	var other *tokens.CauseError
 	switch {
@@ -100,7 +100,7 @@ func withCause(detail, account string, cause error) string {
 	return detail + " " + sentence(cause)
 }
 
-// sentence makes a sentence of an error.
+// sentence turns an error into a sentence.
 func sentence(err error) string {
 	text := problem.Line(err.Error())
 	if text == "" {
@@ -109,15 +109,15 @@ func sentence(err error) string {
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
-// page is what people see in the browser: three lines, and nothing from anywhere else.
+// page is a simple page for the browser: three lines, without content from other sites.
 type page struct {
 	Title string
 	Text  string
 	Hint  string // the next thing to try; may be empty
-	Ways  []link // the first is the one that most people want
+	Ways  []link // the most useful one first
 }
 
-// link leads on.
+// link is a link on a page.
 type link struct{ To, Text string }
 
 const pageStyle = `:root{color-scheme:light dark}` +

@@ -10,8 +10,8 @@ import (
 	"pandadoc-auth-proxy/proxy"
 )
 
-// newGuard returns the guard of the proxied port, for this listener: a page elsewhere may lead the browser to
-// the console, and PandaDoc's consent page leads it to the end of a login.
+// newGuard returns a guard like that of the proxied port for this listener. Pages of other sites may lead the
+// browser to the console, and PandaDoc's consent page leads it to the callback.
 func newGuard(c Config) (*proxy.Guard, error) {
 	return proxy.NewGuard(proxy.GuardConfig{
 		AllowHosts:    append([]string{c.Login.RedirectURL.Hostname()}, c.AllowHosts...),
@@ -19,13 +19,13 @@ func newGuard(c Config) (*proxy.Guard, error) {
 	})
 }
 
-// guarded stands around the whole router.
+// guarded wraps the whole router.
 func (h *Handler) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w.Header())
 		if refused := h.guard.Check(r); refused != nil {
 			if r.URL.Path == "/livez" {
-				// Probes may use any name. The answer is of no use to a page that had its name point here.
+				// Probes may use any name. The answer is useless for a page that uses DNS rebinding.
 				io.WriteString(w, "ok\n")
 				return
 			}
@@ -44,7 +44,7 @@ func (h *Handler) guarded(next http.Handler) http.Handler {
 	})
 }
 
-// trusted stands around the router where only this user can come from.
+// trusted wraps the router for connections that only this user can make.
 func (h *Handler) trusted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w.Header())
@@ -52,8 +52,8 @@ func (h *Handler) trusted(next http.Handler) http.Handler {
 	})
 }
 
-// harden sets what every answer carries. No answer is kept by a cache, shown in a frame, read by a page
-// of another origin, or taken for another type than it has.
+// harden sets the header fields of every answer: no caching, no frames, no access for pages of other origins,
+// no guessing of the type.
 func harden(header http.Header) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
@@ -66,8 +66,8 @@ func harden(header http.Header) {
 // isProbe reports whether path is for kubelets and scrapers, which use the address of the pod.
 func isProbe(path string) bool { return path == "/livez" || path == "/readyz" || path == "/metrics" }
 
-// refusal returns why a request is not served: what a browser changes must be meant, and beyond loopback there is
-// nothing but probes.
+// refusal returns why a request is not served: a browser's request that changes something needs RequestHeader,
+// and beyond loopback there are only probes.
 func refusal(r *http.Request) (problem.Problem, bool) {
 	switch {
 	case isProbe(r.URL.Path):
@@ -79,8 +79,8 @@ func refusal(r *http.Request) (problem.Problem, bool) {
 	return problem.Problem{}, false
 }
 
-// arrivedOnLoopback reports whether the connection came in on a loopback address or a unix socket. A
-// request without a connection was made inside of this process.
+// arrivedOnLoopback reports whether the connection came in on a loopback address or a unix socket. A request
+// without a connection comes from this process.
 func arrivedOnLoopback(r *http.Request) bool {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {

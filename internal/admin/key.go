@@ -24,7 +24,7 @@ import (
 const (
 	linkLifetime    = 10 * time.Minute
 	sessionLifetime = 12 * time.Hour
-	// maxCredentials bounds links and sessions; the oldest makes room.
+	// maxCredentials limits links and sessions; a new one replaces the oldest.
 	maxCredentials = 100
 	maxKeyFile     = 4 << 10
 )
@@ -36,7 +36,7 @@ func NewKey() tokens.Secret {
 	return tokens.NewSecret(base64.RawURLEncoding.EncodeToString(key[:]))
 }
 
-// KeyFile returns the admin key in the file at path, which it makes if there is none.
+// KeyFile returns the admin key in the file at path. It creates the file if there is none.
 func KeyFile(path string) (tokens.Secret, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -78,8 +78,8 @@ func ReadKey(path string) (tokens.Secret, error) {
 	return tokens.NewSecret(text), nil
 }
 
-// Link is the answer to POST /api/v1/links: an address for a browser. Where the admin key is asked for it works
-// once.
+// Link is the answer to POST /api/v1/links: an address for a browser. If the admin key is required, the address
+// works once.
 type Link struct {
 	URL string `json:"url"`
 }
@@ -95,12 +95,12 @@ type OpenedLink struct {
 	Code string `json:"code"`
 }
 
-// Session is the answer to it. It is sent as a bearer token.
+// Session is the answer to it. The browser sends it as a bearer token.
 type Session struct {
 	Session string `json:"session"`
 }
 
-// credentials are codes that were handed out: of links, or of sessions. Only their hashes are kept.
+// credentials are the issued codes of links or of sessions. Only their hashes are kept.
 type credentials struct {
 	lifetime time.Duration
 
@@ -110,7 +110,7 @@ type credentials struct {
 
 type credential struct {
 	hash    [sha256.Size]byte
-	purpose string // what it is good for
+	purpose string // what it is valid for
 	made    time.Time
 }
 
@@ -125,8 +125,8 @@ func (c *credentials) issue(purpose string) string {
 	return code
 }
 
-// findLocked returns the index of a code that is good for purpose, or -1. Its time does not depend on how
-// much of a code was right: hashes are compared.
+// findLocked returns the index of a code that is valid for purpose, or -1. It compares hashes, so that its time
+// does not reveal how much of a code was right.
 func (c *credentials) findLocked(code, purpose string) int {
 	hash := sha256.Sum256([]byte(code))
 	for i, k := range c.known {
@@ -143,7 +143,7 @@ func (c *credentials) valid(code, purpose string) bool {
 	return c.findLocked(code, purpose) >= 0
 }
 
-// spend reports whether code was good for purpose, which it is no longer.
+// spend reports whether code was valid for purpose, and makes it invalid.
 func (c *credentials) spend(code, purpose string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,16 +154,16 @@ func (c *credentials) spend(code, purpose string) bool {
 	return i >= 0
 }
 
-// What links and sessions are good for. A sign-in link names its account after forLogin.
+// The purposes of links and sessions. A sign-in link has its account after forLogin.
 const (
 	forConsole = "console"
 	forLogin   = "login "
 )
 
-// locked reports whether the admin key is asked for.
+// locked reports whether the admin key is required.
 func (h *Handler) locked() bool { return !h.config.Key.IsZero() }
 
-// hasKey reports whether r carries the admin key, or a session that began with a link.
+// hasKey reports whether r has the admin key, or a session that began with a link.
 func (h *Handler) hasKey(r *http.Request) bool {
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || given == "" {
@@ -173,8 +173,8 @@ func (h *Handler) hasKey(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 || h.sessions.valid(given, forConsole)
 }
 
-// needsKey reports whether r acts or shows traffic. What else there is: probes, the files of the console, which
-// show nothing by themselves, and what has guards of its own: a link, and the end of a login.
+// needsKey reports whether r changes something or shows traffic. Other requests are probes, the files of the
+// console (which show no data), and requests with a protection of their own: a link, and the callback.
 func (h *Handler) needsKey(r *http.Request) bool {
 	path := r.URL.Path
 	switch {
@@ -216,7 +216,7 @@ func (h *Handler) makeLink(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, Link{u.String()})
 }
 
-// linkToConsole puts the code into the fragment, which browsers send nowhere.
+// linkToConsole puts the code into the fragment, which browsers do not send.
 func (h *Handler) linkToConsole(w http.ResponseWriter) {
 	at := h.config.Address
 	if at == nil || h.config.Proxy == nil {
@@ -225,7 +225,7 @@ func (h *Handler) linkToConsole(w http.ResponseWriter) {
 	}
 	u := url.URL{Scheme: at.Scheme, Host: at.Host, Path: "/"}
 	if redirect := h.config.Login.RedirectURL; listen.IsLoopbackHost(redirect.Hostname()) && redirect.Scheme == at.Scheme && listen.PortOf(redirect) == listen.PortOf(at) {
-		u.Host = redirect.Host // a login that begins there comes back there
+		u.Host = redirect.Host // the same host as that of the callback
 	}
 	if h.locked() {
 		u.Fragment = "/enter/" + h.links.issue(forConsole)
@@ -233,7 +233,7 @@ func (h *Handler) linkToConsole(w http.ResponseWriter) {
 	writeJSON(w, http.StatusOK, Link{u.String()})
 }
 
-// openLink begins a session for who has a link to the console.
+// openLink exchanges the code of a link to the console for a session.
 func (h *Handler) openLink(w http.ResponseWriter, r *http.Request) {
 	var opened OpenedLink
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&opened); err != nil || !h.links.spend(opened.Code, forConsole) {

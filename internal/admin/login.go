@@ -26,21 +26,21 @@ const (
 	loginCookie  = "pandadoc_auth_proxy_login_" // and what follows from the state
 	maxErrorText = 200                          // of a page's refusal
 
-	loginLifetime = 10 * time.Minute // PandaDoc's codes live no longer either
-	loginMemory   = time.Hour        // how long an ended login is remembered, to answer questions about it
-	maxLogins     = 100              // remembered at once; the oldest makes room
+	loginLifetime = 10 * time.Minute // the same as PandaDoc's codes
+	loginMemory   = time.Hour        // how long an ended login is kept, to answer questions about it
+	maxLogins     = 100              // kept at the same time; a new one replaces the oldest
 )
 
 // BegunLogin is the answer to POST /api/v1/accounts/{account}/login.
 type BegunLogin struct {
-	// AuthorizeURL is to be opened in any browser.
+	// AuthorizeURL can be opened in any browser.
 	AuthorizeURL string `json:"authorize_url"`
-	// State comes back in the address that the browser ends up at.
+	// State comes back in the last address of the browser.
 	State string `json:"state"`
 }
 
-// EndLogin is the body of POST /api/v1/accounts/{account}/code: what came back from PandaDoc. It has
-// either a code or an error.
+// EndLogin is the body of POST /api/v1/accounts/{account}/code: the answer from PandaDoc. It has either a code
+// or an error.
 type EndLogin struct {
 	State string `json:"state"`
 	Code  string `json:"code,omitempty"`
@@ -49,15 +49,15 @@ type EndLogin struct {
 
 // authorizeURL returns the address of the consent page.
 //
-// There is no PKCE in it: PandaDoc documents none, a server that does not know it ignores the challenge,
-// and every code is already bound to our client secret. The binding to the browser is the state's.
+// It does not use PKCE: PandaDoc does not document it, a server without it ignores the challenge, and every
+// code is already bound to our client secret. The state binds the login to the browser.
 func (h *Handler) authorizeURL(state string) string {
 	c := h.config.Login
 	return (&oauth2.Config{
 		ClientID:    c.ClientID,
 		Endpoint:    oauth2.Endpoint{AuthURL: c.AuthorizeURL},
 		RedirectURL: c.RedirectURL.String(),
-		// "read+write" in a query is read and write: the plus is a space there.
+		// In a query, "read+write" means read and write: the plus is a space there.
 		Scopes: strings.Split(c.Scope, "+"),
 	}).AuthCodeURL(state)
 }
@@ -76,7 +76,7 @@ func (h *Handler) loginProblem(ctx context.Context, account string) (problem.Pro
 	return problem.Problem{}, false
 }
 
-// problemPage shows a problem to a person, with the ways on that there are.
+// problemPage shows a problem as a page, with links to what the user can do next.
 func (h *Handler) problemPage(w http.ResponseWriter, p problem.Problem, ways ...link) {
 	if h.config.Proxy != nil {
 		ways = append(ways, link{To: "/#/setup", Text: "Go to the console"})
@@ -84,7 +84,7 @@ func (h *Handler) problemPage(w http.ResponseWriter, p problem.Problem, ways ...
 	h.page(w, p.Status, page{Title: p.Title, Text: p.Detail, Hint: p.Hint, Ways: ways})
 }
 
-// again begins a login anew, where that needs no link from the command line.
+// again returns a link to begin the login again, if that needs no link from the command line.
 func (h *Handler) again(ctx context.Context, account string) (ways []link) {
 	if _, refused := h.loginProblem(ctx, account); !refused && !h.locked() {
 		ways = append(ways, link{To: "/connect/" + account, Text: "Try again"})
@@ -109,7 +109,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 		h.moveToRedirectHost(w, r, account)
 		return
 	}
-	if h.locked() && !h.links.spend(code, forLogin+account) { // somebody else was quicker
+	if h.locked() && !h.links.spend(code, forLogin+account) { // another request was faster
 		h.refuseLink(w, account)
 		return
 	}
@@ -117,7 +117,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieOf(a.state), Value: a.cookie, Path: redirect.Path, MaxAge: int(loginLifetime / time.Second),
 		HttpOnly: true, Secure: redirect.Scheme == "https",
-		SameSite: http.SameSiteLaxMode, // Strict would not be sent on the way back from PandaDoc
+		SameSite: http.SameSiteLaxMode, // a Strict cookie would not be sent when PandaDoc redirects here
 	})
 	w.Header().Set("Location", h.authorizeURL(a.state))
 	w.WriteHeader(http.StatusFound)
@@ -137,9 +137,9 @@ func (h *Handler) refuseLink(w http.ResponseWriter, account string) {
 	h.problemPage(w, problem.Of(problem.LinkRefused, "command", problem.LoginCommand(account)))
 }
 
-// moveToRedirectHost repeats the request at the host to which PandaDoc will send the browser: a cookie
-// set for 127.0.0.1 would not come back to localhost. It does so once, because a front-end may show
-// us another host name than the browser uses.
+// moveToRedirectHost redirects the request to the host of the redirect URL, because a browser does not send a
+// cookie of 127.0.0.1 to localhost. It does so only once, because behind a front-end we may see another host
+// name than the browser.
 func (h *Handler) moveToRedirectHost(w http.ResponseWriter, r *http.Request, account string) {
 	redirect := h.config.Login.RedirectURL
 	if r.URL.Query().Has("moved") {
@@ -156,7 +156,7 @@ func (h *Handler) moveToRedirectHost(w http.ResponseWriter, r *http.Request, acc
 	w.WriteHeader(http.StatusFound)
 }
 
-// callback is where PandaDoc sends the browser back to.
+// callback serves the redirect URL, to which PandaDoc sends the browser.
 func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.WriteHeader(http.StatusOK) // a HEAD must not use the code up
@@ -184,7 +184,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	h.page(w, http.StatusOK, done)
 }
 
-// beginLogin begins a login whose result a person carries over by hand.
+// beginLogin begins a login whose result a person will paste.
 func (h *Handler) beginLogin(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
 	if p, refused := h.loginProblem(r.Context(), account); refused {
@@ -195,7 +195,7 @@ func (h *Handler) beginLogin(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, BegunLogin{AuthorizeURL: h.authorizeURL(a.state), State: a.state})
 }
 
-// endLogin takes what came back from PandaDoc from a person's hand.
+// endLogin ends a login with the answer from PandaDoc that a person has pasted.
 func (h *Handler) endLogin(w http.ResponseWriter, r *http.Request) {
 	var body EndLogin
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10)).Decode(&body); err != nil {
@@ -215,8 +215,8 @@ func (h *Handler) endLogin(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, accountOf(status))
 }
 
-// loginRefused returns how a login failed: by a state that does not fit, by a word of PandaDoc's page, or by
-// an error of the Manager.
+// loginRefused returns the problem of a failed login: a wrong state, a refusal from PandaDoc's page, or an
+// error of the Manager.
 func loginRefused(account string, err error) problem.Problem {
 	p := problemOf(account, err)
 	if p.Code == problem.Internal { // the token endpoint, or PandaDoc's page, refused
@@ -226,7 +226,7 @@ func loginRefused(account string, err error) problem.Problem {
 	return p
 }
 
-// loginResult is also for those who wait for a login that cannot begin.
+// loginResult returns the result of a login, also if it could not begin.
 func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
 	if p, refused := h.loginProblem(r.Context(), account); refused {
@@ -236,7 +236,7 @@ func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, LastLogin{h.logins.result(account)})
 }
 
-// finish trades the code of a claimed login for tokens and stores them.
+// finish exchanges the code of a claimed login for tokens and stores them.
 func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (tokens.Status, error) {
 	switch {
 	case refusal != "":
@@ -257,9 +257,9 @@ func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (
 	return status, nil
 }
 
-// Why a callback ends no login. None of them changes anything: the login that was meant goes on.
+// Reasons why a callback ends no login. They change nothing: the right login continues.
 var (
-	errUnknownLogin = errors.New("this login is not known here: the state in the address matches none that was begun")
+	errUnknownLogin = errors.New("this login is not known here: the state in the address does not match any login that was begun")
 	errUsedLogin    = errors.New("this login has ended already: each can be used once")
 	errExpiredLogin = errors.New("this login has expired: it must be finished within 10 minutes")
 	errOtherBrowser = errors.New("this login was begun in another browser")
@@ -269,20 +269,20 @@ var (
 // attempt is one login from the redirect to PandaDoc until the browser comes back.
 type attempt struct {
 	account string
-	state   string // goes through PandaDoc and comes back in the address
-	cookie  string // stays in the browser; empty if the code comes back by hand
+	state   string // PandaDoc sends it back in the address
+	cookie  string // stays in the browser; empty if a person pastes the code
 	begun   time.Time
 	ended   bool
 }
 
-// LastLogin is the answer of /api/v1/accounts/{account}/login-result. It is given for accounts that do
-// not exist yet as well.
+// LastLogin is the answer of /api/v1/accounts/{account}/login-result. It also works for accounts that do not
+// exist yet.
 type LastLogin struct {
-	// LastLogin is how the last login through this listener ended. Nil if there was none.
+	// LastLogin is the result of the last login through this listener. Nil if there was none.
 	LastLogin *LoginResult `json:"last_login"`
 }
 
-// LoginResult is how a login ended.
+// LoginResult is the result of a login.
 type LoginResult struct {
 	At     time.Time `json:"at"`
 	Result string    `json:"result"`           // "signed-in", "denied" or "failed"
@@ -296,7 +296,7 @@ const (
 	LoginFailed = "failed"
 )
 
-// logins are the attempts of this process. They need no store: after a restart a person begins anew.
+// logins are the login attempts of this process. They are not stored: after a restart, a person begins again.
 type logins struct {
 	mu       sync.Mutex // guards the fields below
 	attempts []*attempt // oldest first
@@ -305,7 +305,7 @@ type logins struct {
 
 func newLogins() *logins { return &logins{results: map[string]LoginResult{}} }
 
-// begin starts a login of account, bound to a browser by a cookie or not bound at all.
+// begin starts a login of account. If inBrowser is set, a cookie binds it to a browser.
 func (l *logins) begin(account string, inBrowser bool) attempt {
 	a := &attempt{account: account, state: rand.Text(), begun: time.Now()} // 130 bits
 	if inBrowser {
@@ -321,9 +321,9 @@ func (l *logins) begin(account string, inBrowser bool) attempt {
 	return *a
 }
 
-// claim ends the login that has this state, so that nobody else can, and returns it. A login of a
-// browser is given only to that browser, one without only to a caller without. The browser of a login that
-// cannot be ended any more learns its account, to begin another.
+// claim ends the login with this state, so that nobody else can, and returns it. A login that is bound to a
+// browser is returned only to that browser; a login without a browser only to a caller without one. If the
+// login can no longer be ended, its browser learns the account, to begin another login.
 func (l *logins) claim(state, cookie string, inBrowser bool) (attempt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -349,7 +349,8 @@ func (l *logins) claim(state, cookie string, inBrowser bool) (attempt, error) {
 	return *a, nil
 }
 
-// find compares with every attempt in a time that does not tell how much of a state was right.
+// find compares state with every attempt, in constant time, so that timing does not reveal how much of it was
+// right.
 func (l *logins) find(state string) *attempt {
 	var found *attempt
 	for _, a := range l.attempts {
@@ -362,12 +363,12 @@ func (l *logins) find(state string) *attempt {
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// ended notes how the login of an account came out.
+// ended records the result of an account's login.
 func (l *logins) ended(account, result, detail string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, known := l.results[account]; !known && len(l.results) >= maxLogins {
-		clear(l.results) // only for people who look right after a login
+		clear(l.results) // results are only needed right after a login
 	}
 	l.results[account] = LoginResult{At: time.Now().UTC(), Result: result, Detail: detail}
 }

@@ -17,11 +17,10 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// metricsPrefix begins the name of every metric of ours. Names and labels are part of the contract with
-// those who watch.
+// metricsPrefix is the prefix of our metrics. Names and labels are part of the public interface.
 const metricsPrefix = "pandadoc_proxy_"
 
-// metrics counts what the proxy does. Every label has a closed set of values: accounts that exist, the
+// metrics are the counters of the proxy. Every label has a fixed set of values: accounts that exist, the
 // API's methods, statuses that HTTP knows, our own codes, results that are listed here.
 type metrics struct {
 	registry *prometheus.Registry
@@ -38,8 +37,8 @@ type metrics struct {
 	storeErrors     *prometheus.CounterVec
 }
 
-// The classes of durations, in seconds. A request may wait for a refresh, a slow search or a long
-// download; a token call is listened to for two minutes.
+// The buckets of durations, in seconds. A request may wait for a refresh, a slow search or a long download; a
+// token call may take two minutes.
 var (
 	requestBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
 	refreshBuckets = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60, 120}
@@ -143,7 +142,7 @@ func (r *requestCounters) of(all *prometheus.CounterVec, l requestLabels) promet
 	return counter
 }
 
-// event counts what the Manager tells.
+// event counts an event of the Manager.
 func (m *metrics) event(e tokens.Event) {
 	switch e.Kind {
 	case tokens.EventRefreshed, tokens.EventFailed:
@@ -152,8 +151,8 @@ func (m *metrics) event(e tokens.Event) {
 	}
 }
 
-// accountExists reports whether the account that r names is one, and not a name that somebody made up: a
-// token was found for it, or the lack of one is about it.
+// accountExists reports whether the account of r exists, and is not a name that a client invented: there was a
+// token for it, or the answer says why it has none.
 func accountExists(r proxy.Exchange) bool {
 	switch r.Code {
 	case problem.LoginRequired, problem.ClientNotConfigured, problem.ClientRefused, problem.RefreshUnavailable:
@@ -162,7 +161,7 @@ func accountExists(r proxy.Exchange) bool {
 	return r.Attempts > 0
 }
 
-// otherLabel stands for all values that have no label of their own. No account can have this name.
+// otherLabel is the label for all values without a label of their own. It is not a valid account name.
 const otherLabel = "_other"
 
 func methodLabel(method string) string {

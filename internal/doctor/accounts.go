@@ -21,11 +21,11 @@ type account struct {
 	config tokens.AccountConfig
 	record tokens.Record
 	err    error  // of reading the record; nil also if nobody ever signed in
-	unseen string // why it is not known what the record holds
+	unseen string // why the content of the record is unknown
 }
 
-// accounts are those of the store and of the configuration, with their records as they are now. The records
-// are read and not acted on, as a Manager would do.
+// accounts returns the accounts of the store and of the configuration, with their current records. It only
+// reads the records; unlike a Manager, it changes nothing.
 func (x *examination) accounts(ctx context.Context) []account {
 	if x.known == nil {
 		for _, name := range x.accountNames(ctx) {
@@ -54,7 +54,7 @@ func (x *examination) load(ctx context.Context, name string) account {
 	return a
 }
 
-// accountNames leaves out the account "default" where others are in use and nobody has it.
+// accountNames returns the names of the accounts, without "default" if it is not used and others are.
 func (x *examination) accountNames(ctx context.Context) []string {
 	if x.in.Account != "" {
 		return []string{x.in.Account}
@@ -71,10 +71,10 @@ func (x *examination) accountNames(ctx context.Context) []string {
 	return slices.Compact(names)
 }
 
-// manyAccounts is how many accounts are listed although they are in order, and asked about at the API.
+// manyAccounts is how many accounts without a problem are listed, and how many are checked at the API.
 const manyAccounts = 20
 
-// each makes a finding about every account. Where there are many, those in order are only counted.
+// each makes a finding about every account. If there are many, the accounts without a problem are only counted.
 func (x *examination) each(ctx context.Context, find func(account) Finding) (found []Finding) {
 	all := x.accounts(ctx)
 	counted := 0
@@ -92,7 +92,7 @@ func (x *examination) each(ctx context.Context, find func(account) Finding) (fou
 	return found
 }
 
-// records reports whether each can be understood.
+// records reports whether each record can be read.
 func (x *examination) records(ctx context.Context) (found []Finding) {
 	if x.store.Records == nil {
 		return []Finding{skipped("the store cannot be opened")}
@@ -115,7 +115,7 @@ func (x *examination) records(ctx context.Context) (found []Finding) {
 	return []Finding{fine(fmt.Sprintf("records that are stored and understood: %d", read))}
 }
 
-// oldKey warns of tokens that are not encrypted under the key that writes.
+// oldKey warns about tokens that are not encrypted with the first key.
 func (x *examination) oldKey(account, key string) Finding {
 	text := fmt.Sprintf("the tokens of %q are stored in clear, from before there was a key", account)
 	if key != "" {
@@ -125,7 +125,7 @@ func (x *examination) oldKey(account, key string) Finding {
 		problem.Program, account, x.store.Name))
 }
 
-// refresh gets new tokens, because that was asked for.
+// refresh gets new tokens, if --refresh was given.
 func (x *examination) refresh(ctx context.Context) (found []Finding) {
 	switch {
 	case x.in.Refresh == nil:
@@ -138,7 +138,7 @@ func (x *examination) refresh(ctx context.Context) (found []Finding) {
 			found = append(found, x.refreshed(ctx, a.name))
 		}
 	}
-	x.known = nil // the records are others now
+	x.known = nil // the records have changed
 	if len(found) == 0 {
 		return []Finding{fine("there are API keys only: nothing is refreshed")}
 	}
@@ -156,13 +156,13 @@ func (x *examination) refreshed(ctx context.Context, name string) Finding {
 	return f
 }
 
-// tokens looks at what is stored or configured, and asks nobody.
+// tokens checks the stored and configured tokens, without any request.
 func (x *examination) tokens(ctx context.Context) []Finding {
 	here := x.issuer()
 	return x.each(ctx, func(a account) Finding { return a.state(here, time.Now()) })
 }
 
-// issuer is the one that the configuration names.
+// issuer returns the issuer of the configuration.
 func (x *examination) issuer() tokens.Issuer {
 	return tokens.NewIssuer(x.config.Upstream.API.String(), x.config.Upstream.Token.String(), x.config.Tokens.Endpoint.ClientID)
 }
@@ -170,7 +170,7 @@ func (x *examination) issuer() tokens.Issuer {
 // refreshFix is for an account without an access token that works.
 const refreshFix = "nothing, if a refresh works: the next request makes one, and \"" + problem.Program + " doctor --refresh\" tries it now"
 
-// state is what the record says of an account, by the wall clock.
+// state returns a finding about an account from its record, by the wall clock.
 func (a account) state(here tokens.Issuer, now time.Time) Finding {
 	name := "account " + a.name + ": "
 	switch expires := a.record.ExpiresAt; {
@@ -208,7 +208,7 @@ func (a account) problem(code problem.Code, values ...string) problem.Problem {
 	return problem.Of(code, append([]string{"account", a.name, "login", problem.LoginCommand(a.name)}, values...)...)
 }
 
-// needsLogin is a failure by the words of a cause, with more about it.
+// needsLogin returns a failure with the text of a cause, and more about it.
 func (a account) needsLogin(code problem.Code, more string) Finding {
 	p := a.problem(code)
 	seen := a.says(p)
@@ -218,7 +218,7 @@ func (a account) needsLogin(code problem.Code, more string) Finding {
 	return needsLogin(seen, p.Hint)
 }
 
-// says is the detail of a problem, with the account's name.
+// says returns the detail of a problem, with the account's name.
 func (a account) says(p problem.Problem) string {
 	if text := sentence(p.Detail); strings.Contains(text, "account "+a.name) {
 		return text
@@ -226,7 +226,7 @@ func (a account) says(p problem.Problem) string {
 	return "account " + a.name + ": " + sentence(p.Detail)
 }
 
-// sentence is a sentence of the table as a part of a longer one.
+// sentence turns a sentence of the table into a part of a longer one.
 func sentence(detail string) string {
 	detail = strings.TrimSuffix(detail, ".")
 	first, _, _ := strings.Cut(detail, " ")
@@ -236,7 +236,7 @@ func sentence(detail string) string {
 	return detail
 }
 
-// otherIssuer names where the tokens may go to, if that is not where the configuration would send them.
+// otherIssuer returns the issuer of the tokens, if it is not that of the configuration.
 func (a account) otherIssuer(here tokens.Issuer) string {
 	is := a.record.Issuer
 	if is == (tokens.Issuer{}) || is.API == here.API && is.TokenURL == here.TokenURL &&

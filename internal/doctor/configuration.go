@@ -18,7 +18,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// configuration repeats every mistake, each with its fix.
+// configuration returns every mistake in the settings, each with its fix.
 func (x *examination) configuration(context.Context) (found []Finding) {
 	for _, err := range x.in.Mistakes {
 		found = append(found, failingAs(err, "see \""+problem.Program+" serve --help\""))
@@ -35,8 +35,7 @@ func (x *examination) configuration(context.Context) (found []Finding) {
 	return []Finding{fine("flags and environment are in order; there is no file")}
 }
 
-// clientCredentials finds out who we are to the token endpoint. Whether they are right shows only when a
-// token is spent.
+// clientCredentials checks that there are a client id and secret. Only a refresh can show if they are right.
 func (x *examination) clientCredentials(context.Context) []Finding {
 	id, secret := x.config.Tokens.Endpoint.ClientID, x.config.Tokens.Endpoint.ClientSecret
 	switch {
@@ -62,7 +61,7 @@ func (x *examination) keysOnly() bool {
 	return len(x.config.Tokens.Accounts) > 0
 }
 
-// role is what a host of PandaDoc serves, and where.
+// role is the region of a PandaDoc host, and what it serves.
 type role struct{ region, serves string }
 
 func knownHosts() map[string]role {
@@ -77,7 +76,7 @@ func knownHosts() map[string]role {
 	return all
 }
 
-// region finds URLs that do not belong together: a token of one region is worth nothing in the other.
+// region finds URLs that do not belong together: a token of one region does not work in the other.
 func (x *examination) region(context.Context) (found []Finding) {
 	hosts, seen := knownHosts(), map[string]bool{}
 	for _, u := range x.endpoints() {
@@ -140,7 +139,7 @@ func (x *examination) placesText(hosts map[string]role) string {
 	return strings.Join(parts, ", ")
 }
 
-// redirect is where PandaDoc sends browsers back to.
+// redirect returns the URL to which PandaDoc sends browsers.
 func (x *examination) redirect() *url.URL {
 	return x.config.Login.Redirect(x.config.AdminPort())
 }
@@ -165,7 +164,7 @@ func (x *examination) redirectURL(context.Context) []Finding {
 	return []Finding{fine(register)}
 }
 
-// runningProxy compares a proxy that runs with what is looked at here.
+// runningProxy compares a running proxy with these settings.
 func (x *examination) runningProxy(context.Context) []Finding {
 	at := x.config.Admin
 	switch {
@@ -190,7 +189,7 @@ func (x *examination) runningProxy(context.Context) []Finding {
 	return append(found, x.troubles()...)
 }
 
-// troubles are what the running proxy reports of its accounts.
+// troubles returns the problems that the running proxy reports about its accounts.
 func (x *examination) troubles() (found []Finding) {
 	for _, a := range x.overview.Accounts {
 		if x.in.Account != "" && a.Account != x.in.Account {
@@ -209,7 +208,7 @@ func (x *examination) troubles() (found []Finding) {
 	return found
 }
 
-// adminKey reports whether the admin listener has its key, or can make one. Nothing is made here.
+// adminKey reports whether the admin listener has its key, or can create one. It creates nothing itself.
 func (x *examination) adminKey(context.Context) []Finding {
 	if !x.config.AsksForAuthentication() {
 		return []Finding{fine("none is asked for: the proxied port asks for no authentication either")}
@@ -233,13 +232,14 @@ func (x *examination) adminKey(context.Context) []Finding {
 	return []Finding{failingAs(fmt.Errorf("the proxy cannot start with this admin key: %w", err), "name another file with --admin-key-file")}
 }
 
-// passingKey is found where a proxy starts all the same, with a key that ends with it.
+// passingKey returns the finding for a proxy that can start, but with a key that is valid for one run only.
 func passingKey(err error) Finding {
 	return warning("the admin key cannot be kept: "+err.Error()+"; each start of the proxy makes another one",
 		"name a file that this user can write with --admin-key-file, if programs need the key")
 }
 
-// canMake reports why no admin key can be made at path. The state directory is made with it, others are not.
+// canMake returns why no admin key can be created at path. The proxy creates the state directory, but no other
+// directory.
 func (x *examination) canMake(path string) error {
 	dir := filepath.Dir(path)
 	for x.config.AdminKeyFile == "" {

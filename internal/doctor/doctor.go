@@ -1,10 +1,10 @@
-// Package doctor examines everything that a proxy with given settings needs, and names what is wrong with the
-// fix. It goes on after a failure. It writes no record and spends no refresh token, unless it is asked to.
+// Package doctor checks everything that a proxy with given settings needs, and reports each problem with its
+// fix. It continues after a failure. It writes no record and uses no refresh token, unless that is requested.
 //
 //	report := doctor.Run(ctx, doctor.Input{Config: c, Mistakes: problem.Each(err), Environ: os.Environ()})
 //	report.Print(os.Stdout)
 //
-// A check is one line of the table in this file. What it finds does not depend on the other checks.
+// A check is one line of the table in this file. Its result does not depend on the other checks.
 package doctor
 
 import (
@@ -19,25 +19,25 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// checkTimeout bounds one check: somebody is waiting for it.
+// checkTimeout limits one check, because a person is waiting.
 const checkTimeout = 20 * time.Second
 
-// Input is what is examined, and with what.
+// Input is what to check, with the means for it.
 type Input struct {
-	// Config is that of serve, as far as it could be read, and Mistakes are what is wrong with it.
+	// Config is the configuration of serve, as far as it could be read, and Mistakes are the errors in it.
 	Config   *config.Config
 	Mistakes []error
 	// File is the configuration file. Empty for none.
 	File string
 	// Environ is the environment, as os.Environ gives it.
 	Environ []string
-	// Account is the only one to look at. Empty means all.
+	// Account is the only account to check. Empty means all.
 	Account string
-	// Proxy is the running proxy. Nil if none could be reached; ProxyErr then says why, or is nil if nothing
-	// listens on the admin address.
+	// Proxy is the running proxy. It is nil if none could be reached; then ProxyErr is the reason, or nil if
+	// nothing listens on the admin address.
 	Proxy    Asker
 	ProxyErr error
-	// Refresh gets new tokens for an account. Nil spends no token.
+	// Refresh gets new tokens for an account. If it is nil, no refresh token is used.
 	Refresh func(ctx context.Context, account string) (admin.Account, error)
 }
 
@@ -46,10 +46,10 @@ type Asker interface {
 	Do(ctx context.Context, method, path string, in, out any) (status int, err error)
 }
 
-// check is one thing that is looked at.
+// check is one check.
 type check struct {
 	name  string
-	about string // what it looks at, for docs/doctor.md
+	about string // what it checks, for docs/doctor.md
 	run   func(*examination, context.Context) []Finding
 }
 
@@ -78,7 +78,7 @@ func checks() []check {
 	}
 }
 
-// Checks returns the names of the checks and what each looks at, in their order.
+// Checks returns the name and the description of each check, in their order.
 func Checks() (rows [][2]string) {
 	for _, c := range checks() {
 		rows = append(rows, [2]string{c.name, c.about})
@@ -86,7 +86,7 @@ func Checks() (rows [][2]string) {
 	return rows
 }
 
-// examination is what the checks work with.
+// examination is the shared state of the checks.
 type examination struct {
 	in     Input
 	config *config.Config
@@ -102,7 +102,8 @@ type examination struct {
 	reached []*reached // what answered at PandaDoc's addresses; see reach
 }
 
-// errNotConfigured stands where a setting is needed that cannot be read. The configuration check names it.
+// errNotConfigured replaces the result of a check that needs a setting which cannot be read. The check
+// "configuration" names that setting.
 var errNotConfigured = errors.New("the setting is wrong: see configuration")
 
 // Run makes all checks, until ctx ends.
@@ -139,7 +140,7 @@ func (x *examination) close() {
 	}
 }
 
-// secrets are what no finding may show: those of the configuration, and those of the store.
+// secrets returns the secrets that no finding may show: those of the configuration and those of the store.
 func (x *examination) secrets(ctx context.Context) []tokens.Secret {
 	all := slices.Clone(x.config.Secrets)
 	for _, a := range x.accounts(ctx) {

@@ -16,10 +16,10 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// maxMember bounds the answers that are read. Real ones have a kilobyte.
+// maxMember is the longest answer that is read, in bytes. Real ones have a kilobyte.
 const maxMember = 64 << 10
 
-// member is what GET /public/v1/members/current says.
+// member is the answer of GET /public/v1/members/current.
 type member struct {
 	Email         string `json:"email"`
 	FirstName     string `json:"first_name"`
@@ -42,7 +42,8 @@ func (m member) String() string {
 // MemberPath is the cheapest call of the API, and changes nothing.
 const MemberPath = "/public/v1/members/current"
 
-// MemberName reads an answer of MemberPath, for people. It returns "" for what is no such answer.
+// MemberName returns the name in an answer of MemberPath, for messages. It returns "" if body is no such
+// answer.
 func MemberName(body []byte) string {
 	var m member
 	if json.Unmarshal(body, &m) != nil || m == (member{}) {
@@ -61,7 +62,7 @@ func AskMember(ctx context.Context, u config.Upstream, t tokens.Token) string {
 	return m.String()
 }
 
-// members asks the API who each account is.
+// members asks the API for the user of each account.
 func (x *examination) members(ctx context.Context) (found []Finding) {
 	all := x.accounts(ctx)
 	for _, a := range all[:min(len(all), manyAccounts)] {
@@ -100,8 +101,8 @@ func (x *examination) member(ctx context.Context, a account) Finding {
 	return failing(fmt.Sprintf("account %s: the API answers HTTP %d", a.name, status), "check --api-url; try again later if it is right")
 }
 
-// unauthorized finds out whether the credential was given as what it is: a token and an API key look the
-// same. It is shown to nobody who has not just seen it.
+// unauthorized finds out if an API key was given as a token, or the reverse: they look the same. It sends the
+// credential only to the API that has just refused it.
 func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Token) Finding {
 	other := t
 	other.Scheme = map[string]string{tokens.Bearer: tokens.APIKey, tokens.APIKey: tokens.Bearer}[t.Scheme]
@@ -131,8 +132,8 @@ func credentialName(t tokens.Token) string {
 	return "access token"
 }
 
-// token is what the account signs requests in with now, or an error that says why there is nothing to ask with.
-// A token that belongs to another API is not sent here.
+// token returns the account's current token or API key, or an error if there is none. A token of another API is
+// not sent here.
 func (x *examination) token(a account, now time.Time) (tokens.Token, error) {
 	t := tokens.Token{Account: a.name, Scheme: tokens.Bearer, ExpiresAt: a.record.ExpiresAt}
 	here := x.issuer()
@@ -177,8 +178,8 @@ func (x *examination) ask(ctx context.Context, t tokens.Token, path string, into
 	return answer.StatusCode, json.NewDecoder(io.LimitReader(answer.Body, maxMember)).Decode(into)
 }
 
-// sandboxKeys reports whose API key is one for trying things out, by the mark that PandaDoc puts in front
-// of the names of its documents.
+// sandboxKeys reports which accounts have a sandbox key, by the prefix that PandaDoc adds to the names of
+// documents.
 func (x *examination) sandboxKeys(ctx context.Context) (found []Finding) {
 	keys := 0
 	for _, a := range x.accounts(ctx) {

@@ -24,7 +24,7 @@ const (
 	skewTooMuch = 5 * time.Minute
 )
 
-// reached is what was met at the origin of one of PandaDoc's URLs.
+// reached is the result of a request to the origin of one of PandaDoc's URLs.
 type reached struct {
 	*url.URL
 	via    *url.URL // the forward proxy; nil for none
@@ -98,7 +98,7 @@ func (x *examination) forwardProxy(ctx context.Context) (found []Finding) {
 	return found
 }
 
-// proxyURL reports whether net/http can use u as a forward proxy. It takes many texts for URLs.
+// proxyURL reports whether net/http can use u as a forward proxy. Many wrong texts can be parsed as URLs.
 func proxyURL(u *url.URL) bool {
 	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) && u.Hostname() != ""
 }
@@ -154,7 +154,7 @@ func (x *examination) isOurs(address, port string) bool {
 	return slices.ContainsFunc(x.config.Addresses(), func(a listen.Address) bool { return a.Port != 0 && a.Reaches(address, port) })
 }
 
-// connections reports whether there is an answer at all.
+// connections reports whether each host answers.
 func (x *examination) connections(ctx context.Context) (found []Finding) {
 	for _, r := range x.reach(ctx) {
 		found = append(found, connection(r))
@@ -162,7 +162,7 @@ func (x *examination) connections(ctx context.Context) (found []Finding) {
 	return orNoURL(found)
 }
 
-// connection leaves to other checks what they tell better.
+// connection reports on one host, and leaves some errors to checks that explain them better.
 func connection(r *reached) Finding {
 	call, name := (*net.OpError)(nil), (*net.DNSError)(nil)
 	isCall := errors.As(r.err, &call)
@@ -212,7 +212,7 @@ func certificateError(err error) bool {
 	return errors.As(err, &e)
 }
 
-// rootCause is the error that has no other inside.
+// rootCause returns the innermost error.
 func rootCause(err error) error {
 	for errors.Unwrap(err) != nil {
 		err = errors.Unwrap(err)
@@ -231,7 +231,7 @@ func certificateFix(err error) string {
 	return "if a proxy of your company stands in between, give its certificate authority with --ca-file; else do not trust this network"
 }
 
-// clock compares ours with PandaDoc's: expiry is judged by it, and certificates are.
+// clock compares our clock with PandaDoc's, because the expiry of tokens and certificates depends on it.
 func (x *examination) clock(ctx context.Context) []Finding {
 	for _, r := range x.reach(ctx) {
 		if r.date.IsZero() {

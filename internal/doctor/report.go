@@ -11,7 +11,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Result is how a check came out.
+// Result is the result of a check.
 type Result string
 
 const (
@@ -21,7 +21,7 @@ const (
 	Skipped Result = "skip" // could not be looked at, for a reason that is given
 )
 
-// Finding is what a check has seen.
+// Finding is what a check has found.
 type Finding struct {
 	Check  string `json:"check"`
 	Result Result `json:"result"`
@@ -37,17 +37,17 @@ func skipped(why string) Finding       { return Finding{Result: Skipped, Seen: w
 func warning(seen, fix string) Finding { return Finding{Result: Warning, Seen: seen, Fix: fix} }
 func failing(seen, fix string) Finding { return Finding{Result: Failure, Seen: seen, Fix: fix} }
 
-// needsLogin is a failure that only a login of the account corrects.
+// needsLogin returns a failure that only a login fixes.
 func needsLogin(seen, fix string) Finding {
 	return Finding{Result: Failure, Seen: seen, Fix: fix, Login: true}
 }
 
-// failingAs makes a failure of an error, with its hint as the fix.
+// failingAs turns an error into a failure, with its hint as the fix.
 func failingAs(err error, otherwise string) Finding {
 	return failing(err.Error(), cmp.Or(problem.HintOf(err), otherwise))
 }
 
-// warningAs makes a warning of an error that has a hint.
+// warningAs turns an error with a hint into a warning.
 func warningAs(err error) Finding { return warning(err.Error(), problem.HintOf(err)) }
 
 // Report is everything that was found.
@@ -59,7 +59,7 @@ type Report struct {
 	Checks   []Finding `json:"checks"`
 }
 
-// newReport sums up. What is secret is taken out of texts that others wrote.
+// newReport summarises the findings. It removes secrets from texts of other programs.
 func newReport(all []Finding, secrets []tokens.Secret) Report {
 	r := Report{Result: OK, Checks: all}
 	for i, f := range all {
@@ -76,7 +76,7 @@ func newReport(all []Finding, secrets []tokens.Secret) Report {
 	return r
 }
 
-// hide takes secrets out of text. Shorter ones are words of the language, and no real secret.
+// hide removes secrets from text. It ignores short ones, which may be ordinary words and are no real secrets.
 func hide(text string, secrets []tokens.Secret) string {
 	for _, s := range secrets {
 		if value := s.Reveal(); len(value) >= 8 {

@@ -35,7 +35,7 @@ func (x *examination) tokenStore(context.Context) (found []Finding) {
 	return append(found, fine(x.store.Name+can))
 }
 
-// files tries the directories that a proxy writes to besides the store.
+// files tests the directories, other than the store, that a proxy writes to.
 func (x *examination) files(context.Context) (found []Finding) {
 	dir, what := cmp.Or(x.config.Proxy.TempDir, x.store.ScratchDir, os.TempDir()), "kept request bodies go to "
 	if err := tryWrite(dir); err != nil {
@@ -47,7 +47,7 @@ func (x *examination) files(context.Context) (found []Finding) {
 	return append(found, x.emergency())
 }
 
-// emergency looks for a place for tokens that the store does not take.
+// emergency looks for a directory for tokens that the store cannot save.
 func (x *examination) emergency() Finding {
 	if !x.store.Persistent {
 		return skipped("no store outlives the proxy, so there is no place for tokens that it does not take")

@@ -4,7 +4,7 @@
 //	a, err := listen.Parse("localhost:8080")
 //	open, err := a.Open(ctx) // one listener for each loopback family
 //
-// It knows nothing of what is served.
+// It does not depend on what is served.
 package listen
 
 import (
@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// Address is where a listener is wanted.
+// Address is the address of a listener to open.
 type Address struct {
 	Path string // of a unix socket; then the rest is empty
 	Host string // "localhost", an IP address, another name, or "" for all addresses
@@ -51,7 +51,8 @@ func Parse(text string) (Address, error) {
 	return Address{Host: strings.ToLower(host), Port: uint16(port)}, nil
 }
 
-// maxSocketPath is what fits into the system's socket address, with a zero byte at its end.
+// maxSocketPath returns the longest path that fits into the system's socket address, with a zero byte at its
+// end.
 func maxSocketPath() int {
 	if runtime.GOOS == "linux" || runtime.GOOS == "windows" {
 		return 107
@@ -66,7 +67,7 @@ func (a Address) String() string {
 	return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
 }
 
-// Origin is what requests to the address name as their host.
+// Origin returns the host that requests to the address have.
 func (a Address) Origin() string {
 	if a.Loopback() && a.Path == "" {
 		return "http://" + a.String()
@@ -74,8 +75,8 @@ func (a Address) Origin() string {
 	return "http://localhost"
 }
 
-// Loopback reports whether only processes of this machine can reach the address. A name other than
-// localhost may point anywhere, tomorrow if not today.
+// Loopback reports whether only processes of this machine can reach the address. A name other than localhost
+// may resolve to any address, now or later.
 func (a Address) Loopback() bool { return a.Path != "" || IsLoopbackHost(a.Host) }
 
 // IsLoopbackHost reports whether host is localhost or a loopback address, without asking the DNS.
@@ -87,8 +88,8 @@ func IsLoopbackHost(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// Reaches reports whether a connection to host and port would arrive at a. It looks at names and
-// numbers only; what the DNS says is not asked.
+// Reaches reports whether a connection to host and port would arrive at a. It compares names and numbers only,
+// and does not use DNS.
 func (a Address) Reaches(host, port string) bool {
 	if a.Path != "" || strconv.Itoa(int(a.Port)) != port {
 		return false

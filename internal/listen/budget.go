@@ -13,27 +13,28 @@ import (
 )
 
 const (
-	// mostBytes is what unfinished headers may cost where more memory is there.
+	// mostBytes is the most memory for unfinished headers, however much memory there is.
 	mostBytes = 32 << 20
-	// shareOfMemory is the part of the memory limit that they may take, if that is less: one part of eight.
+	// shareOfMemory limits them to one part in eight of the memory limit, if that is less.
 	shareOfMemory = 8
 	// connectionCost is what a connection takes in memory: two buffers and the stacks of two goroutines.
 	connectionCost = 16 << 10
-	// lineCost is what net/http's form of a header line takes besides its bytes. A thousand connections
-	// with 29 MiB of lines like "a:" together took 490 MiB.
+	// lineCost is the memory that net/http needs for a header line in addition to its bytes. A thousand
+	// connections with 29 MiB of lines like "a:" together took 490 MiB.
 	lineCost = 400
 
-	// adminConnections belong to the admin listener, whatever happens on the proxied port.
+	// adminConnections are reserved for the admin listener.
 	adminConnections = 32
-	// reservedFiles are kept for what is not a client's: the store and its locks, the token endpoint, logs.
-	// A proxy that cannot save a rotated token loses a login.
+	// reservedFiles are reserved for everything except clients: the store and its locks, the token endpoint,
+	// logs. A proxy that cannot save a new pair of tokens loses a login.
 	reservedFiles = 96
-	// filesPerConnection of the proxied port: its own, one to the API, and a temporary file for the body.
+	// filesPerConnection of the proxied port: the connection, one to the API, and a temporary file for the
+	// body.
 	filesPerConnection = 3
 	leastConnections   = 8
 )
 
-// Class tells the two sides apart, so that neither can take the other's connections.
+// Class distinguishes the two ports, so that neither can use up the other's connections.
 type Class int
 
 // The proxied port, and the admin listener.
@@ -42,7 +43,7 @@ const (
 	Admin
 )
 
-// Limits are what connections may take, of all listeners together.
+// Limits are the limits for the connections of all listeners together.
 type Limits struct {
 	Bytes       int64  // of unfinished headers
 	Connections [2]int // by Class
@@ -65,15 +66,15 @@ func Fit(wanted int, files uint64, memory int64) Limits {
 	return l
 }
 
-// Budget bounds what connections cost before anybody has been asked for a key. A connection waits from when
+// Budget limits the memory of connections before the client is authenticated. A connection waits from when
 // it is accepted, or its last answer has ended, until the whole header of its next request has come. Where a
-// limit is reached, the connection that has waited longest is closed; if all are at work, accepting waits.
-// A Budget is safe for concurrent use.
+// limit is reached, the connection that has waited longest is closed; if all are at work, accepting waits. A
+// Budget is safe for concurrent use.
 type Budget struct {
 	limits Limits
 
 	mu      sync.Mutex // guards the fields below, and those of connections that say so
-	room    sync.Cond  // is told when a connection ends or begins to wait
+	room    sync.Cond  // signalled when a connection ends or begins to wait
 	bytes   [2]int64   // that unfinished headers cost now, by Class
 	open    [2]int
 	waiting [2]queue // without a byte of the next header, the longest first
@@ -102,7 +103,7 @@ type budgeted struct {
 	closed bool // guarded by budget.mu
 }
 
-// Accept waits while as many connections are at work as the class may have.
+// Accept waits while the maximum number of connections of the class is busy.
 func (l *budgeted) Accept() (net.Conn, error) {
 	raw, err := l.Listener.Accept()
 	if err != nil {
@@ -146,7 +147,7 @@ func (b *Budget) admit(c *conn, l *budgeted) bool {
 	return true
 }
 
-// Watch makes a server tell b what its connections do. It must be called before the server is used.
+// Watch makes a server report the states of its connections to b. It must be called before the server is used.
 func (b *Budget) Watch(s *http.Server) {
 	connContext, connState, handler := s.ConnContext, s.ConnState, s.Handler
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -204,7 +205,7 @@ func (b *Budget) waitLocked(c *conn, q *queue) {
 	c.counting.Store(true)
 }
 
-// leaveLocked takes c out of its queue and gives back what its header cost.
+// leaveLocked removes c from its queue and releases the cost of its header.
 func (b *Budget) leaveLocked(c *conn) {
 	if c.in != nil {
 		c.in.remove(c)
@@ -237,7 +238,7 @@ func (b *Budget) arrived(c *conn, bytes, lines int) {
 	}
 }
 
-// evictLocked closes c, at once and without a farewell: TLS would wait for the peer to take one.
+// evictLocked closes c at once, without a TLS close message, which would wait for the peer.
 func (b *Budget) evictLocked(c *conn) {
 	b.endLocked(c)
 	if over, ok := c.Conn.(*tls.Conn); ok {
@@ -268,7 +269,7 @@ type conn struct {
 	bytesBelow bool // bytes are counted by the wire below TLS
 
 	// Guarded by budget.mu:
-	in         *queue // nil while it is at work
+	in         *queue // nil while it is busy
 	prev, next *conn  // in that queue
 	turn       uint64
 	cost       int64 // of its unfinished header
@@ -341,7 +342,7 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// answerPlainHTTP tells a client that it must use https, as net/http does where it makes the handshake.
+// answerPlainHTTP tells a client that it must use https, as net/http does when it makes the handshake itself.
 func answerPlainHTTP(err error) {
 	var record tls.RecordHeaderError
 	if !errors.As(err, &record) || record.Conn == nil {
@@ -362,7 +363,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// queue is a list of connections through their own fields, so that a request costs no memory here.
+// queue is a linked list that uses fields of the connections, so that a request needs no allocation here.
 type queue struct{ first, last *conn }
 
 func (q *queue) push(c *conn) {
@@ -389,7 +390,7 @@ func (q *queue) remove(c *conn) {
 	c.in, c.prev, c.next = nil, nil, nil
 }
 
-// older returns the one that has waited longer. Nil has not waited.
+// older returns the connection that has waited longer. Nil counts as not waiting.
 func older(a, b *conn) *conn {
 	if a == nil || b != nil && b.turn < a.turn {
 		return b

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// certificateCheck is how often at most the files of a certificate are looked at.
+// certificateCheck is the shortest time between two checks of a certificate's files.
 const certificateCheck = time.Second
 
 // Certificate is the proxied port's own, which is read again when its files change. It is safe for
 // concurrent use.
 type Certificate struct {
 	CertFile, KeyFile string
-	// Changed is told that the files have changed, with the reason why the former pair stays in use, or nil.
-	// Nil is allowed.
+	// Changed is called when the files have changed, with nil or the reason why the old pair stays in use.
+	// Changed may be nil.
 	Changed func(err error)
 
 	mu      sync.Mutex // guards the fields below
@@ -26,7 +26,7 @@ type Certificate struct {
 	checked time.Time
 }
 
-// stamp is what tells one version of a file from another.
+// stamp distinguishes versions of a file.
 type stamp struct {
 	changed time.Time
 	size    int64
@@ -49,7 +49,7 @@ func (c *Certificate) readLocked() error {
 	return nil
 }
 
-// look returns the versions of both files. A file that is not there has none.
+// look returns the versions of both files. For a missing file it is zero.
 func (c *Certificate) look() (now [2]stamp) {
 	for i, name := range []string{c.CertFile, c.KeyFile} {
 		if info, err := os.Stat(name); err == nil {
@@ -59,8 +59,8 @@ func (c *Certificate) look() (now [2]stamp) {
 	return now
 }
 
-// current is tls.Config.GetCertificate. A pair that cannot be read, half replaced perhaps, leaves the
-// former one in use.
+// current is tls.Config.GetCertificate. If the pair cannot be read, perhaps because it is just being replaced,
+// the old one stays in use.
 func (c *Certificate) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +74,7 @@ func (c *Certificate) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
-// Leaf returns the certificate that is served now, or nil if c is nil: then none is.
+// Leaf returns the certificate that is served now, or nil if c is nil.
 func (c *Certificate) Leaf() *x509.Certificate {
 	if c == nil {
 		return nil
@@ -91,8 +91,8 @@ func (c *Certificate) renewLocked() {
 	}
 }
 
-// Secure returns l as a listener of the proxied port: with TLS, unless c is nil or l is a unix socket,
-// whose clients need none.
+// Secure returns l as a listener of the proxied port: with TLS, unless c is nil or l is a Unix socket, which
+// needs no TLS.
 func (c *Certificate) Secure(l net.Listener, account string) *Listener {
 	if c == nil || l.Addr().Network() == "unix" {
 		return &Listener{Listener: l, Account: account}
@@ -104,6 +104,6 @@ func (c *Certificate) Secure(l net.Listener, account string) *Listener {
 // Listener is a listener of the proxied port.
 type Listener struct {
 	net.Listener
-	Account string // that its requests are for; empty: they choose
+	Account string // of its requests; empty if each request chooses
 	Secure  bool   // https
 }

@@ -4,7 +4,7 @@ package listen
 
 import "syscall"
 
-// What the system says about addresses.
+// System errors about addresses.
 const (
 	ErrAddrInUse        = syscall.EADDRINUSE
 	errAddrNotAvailable = syscall.EADDRNOTAVAIL

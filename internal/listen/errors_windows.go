@@ -2,8 +2,8 @@ package listen
 
 import "golang.org/x/sys/windows"
 
-// What the system says about addresses. Package syscall has names for these on Windows too, with
-// numbers that no call returns.
+// System errors about addresses. Package syscall has names for these on Windows too, with numbers
+// that no call returns.
 const (
 	ErrAddrInUse        = windows.WSAEADDRINUSE
 	errAddrNotAvailable = windows.WSAEADDRNOTAVAIL

@@ -17,7 +17,7 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// portTries bounds the search for a port that is free in both loopback families.
+// portTries limits the search for a port that is free in both loopback families.
 const portTries = 20
 
 // OpenAll opens the listeners of all addresses, or none.
@@ -125,8 +125,8 @@ func openTCP(ctx context.Context, host string, port uint16) (net.Listener, error
 	return l, nil
 }
 
-// loopbackOnly refuses peers that are not on loopback. Routers and containers can be set up to hand such
-// packets on to a loopback address, whose listener trusts whoever reaches it.
+// loopbackOnly refuses peers that are not on loopback. Routers and containers can be configured to forward such
+// packets to a loopback address, but its listener trusts every client.
 type loopbackOnly struct{ net.Listener }
 
 func (l loopbackOnly) Accept() (net.Conn, error) {
@@ -142,7 +142,7 @@ func (l loopbackOnly) Accept() (net.Conn, error) {
 	}
 }
 
-// Bare takes the address out of an error to which the caller adds it in the user's own words.
+// Bare removes the address from an error, because the caller adds it as the user wrote it.
 func Bare(err error) error {
 	var op *net.OpError
 	var sys *os.SyscallError
@@ -155,13 +155,13 @@ func Bare(err error) error {
 	return err
 }
 
-// openSocket makes a unix socket that only this user can connect to. A socket file that nobody answers
-// on is left over from a process that was killed, and replaced.
+// openSocket makes a unix socket that only this user can connect to. A socket file on which nothing answers is
+// left over from a killed process, and is replaced.
 func openSocket(ctx context.Context, path string) (net.Listener, error) {
 	if err := checkStale(ctx, path); err != nil {
 		return nil, err
 	}
-	// A socket made in place would be open to others until its mode is set.
+	// If the socket were made at its final path, others could connect until its mode is set.
 	private, err := os.MkdirTemp(filepath.Dir(path), ".s")
 	if err != nil {
 		return nil, err
@@ -185,8 +185,8 @@ func openSocket(ctx context.Context, path string) (net.Listener, error) {
 	return &socket{Listener: l, path: path, made: made}, nil
 }
 
-// bind makes the socket name in dir. Where the whole name is too long for the system, Linux takes a short
-// way to the same directory.
+// bind creates the socket name in dir. If the path is too long for the system, it uses a shorter path to the
+// same directory on Linux.
 func bind(ctx context.Context, dir, name string) (net.Listener, error) {
 	if len(name) > maxSocketPath() {
 		open, err := os.Open(dir)
@@ -199,7 +199,7 @@ func bind(ctx context.Context, dir, name string) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, "unix", name)
 }
 
-// checkStale returns an error unless path is free or a socket on which nobody answers.
+// checkStale returns an error unless path is free or a socket on which nothing answers.
 func checkStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -208,7 +208,7 @@ func checkStale(ctx context.Context, path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&os.ModeSocket == 0:
-		return errors.New("the file exists and is not a socket; it is left alone")
+		return errors.New("the file exists and is not a socket; it was not changed")
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -223,7 +223,8 @@ func checkStale(ctx context.Context, path string) error {
 	return nil
 }
 
-// TryOpen opens the listener for a moment. A unix socket is only looked at: opening would make a file.
+// TryOpen opens the listener for a moment. For a Unix socket it only checks the path, because opening would
+// create a file.
 func (a Address) TryOpen(ctx context.Context) error {
 	if a.Path != "" {
 		return checkStale(ctx, a.Path)
@@ -250,8 +251,8 @@ func (s *socket) Close() error {
 // Addr returns the address under the name that was asked for.
 func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
 
-// Dial connects to the address, whatever the request says. The admin listener of a proxy that listens
-// everywhere is reached by loopback.
+// Dial connects to the address, and ignores the address of the request. If the address means all addresses, it
+// connects to loopback.
 func (a Address) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if a.Path != "" {
 		return new(net.Dialer).DialContext(ctx, "unix", a.Path)
@@ -272,7 +273,8 @@ func (a Address) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // Leads reports whether conn, which this process has opened, leads to one of its own listeners. A listener on
-// all addresses is reached by each address of the machine, from which such a connection then also comes.
+// all addresses can be reached at each address of the machine; such a connection then also comes from that
+// address.
 func Leads(conn net.Conn, listeners ...net.Listener) bool {
 	remote, ok := addrPort(conn.RemoteAddr())
 	if !ok {
@@ -296,7 +298,7 @@ func addrPort(a net.Addr) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port()), true
 }
 
-// BaseURL returns how clients address a listener.
+// BaseURL returns the base URL of a listener for clients.
 func BaseURL(l net.Listener) string {
 	served, _ := l.(*Listener)
 	switch {
@@ -308,7 +310,7 @@ func BaseURL(l net.Listener) string {
 	return "http://" + l.Addr().String()
 }
 
-// PortOf returns the port of u, also if it is the scheme's own.
+// PortOf returns the port of u, or the default port of its scheme.
 func PortOf(u *url.URL) string {
 	switch {
 	case u.Port() != "":

@@ -10,11 +10,11 @@ import (
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// firstInherited is the first descriptor that systemd hands over (sd_listen_fds(3)).
+// firstInherited is the first descriptor that systemd passes (sd_listen_fds(3)).
 const firstInherited = 3
 
 // Inherited returns the sockets that systemd opened for this process, whose number is pid (socket
-// activation, sd_listen_fds(3)). It returns none where systemd opened none for it.
+// activation, sd_listen_fds(3)). It returns none if systemd opened none.
 func Inherited(environ []string, pid int) ([]net.Listener, error) {
 	if lookup(environ, "LISTEN_PID") != strconv.Itoa(pid) {
 		return nil, nil
@@ -52,8 +52,8 @@ func inherit(fd int) (net.Listener, error) {
 	return l, nil
 }
 
-// Notify tells systemd about the state of this service, as in "READY=1" (sd_notify(3)). Where no systemd
-// waits for it, it does nothing.
+// Notify tells systemd about the state of this service, as in "READY=1" (sd_notify(3)). If systemd does not
+// wait for it, it does nothing.
 func Notify(environ []string, state string) error {
 	path := lookup(environ, "NOTIFY_SOCKET")
 	if path == "" {
@@ -73,7 +73,7 @@ func Notify(environ []string, state string) error {
 	return nil
 }
 
-// lookup returns the value of a variable in an environment that was handed over.
+// lookup returns the value of a variable in environ.
 func lookup(environ []string, name string) string {
 	for _, entry := range environ {
 		if key, value, _ := strings.Cut(entry, "="); key == name {

@@ -1,5 +1,5 @@
-// Package client is how the command line talks to a proxy: to one that runs, over a connection, or to an admin
-// handler in its own process, without any.
+// Package client lets the command line talk to a proxy: over a connection to a running proxy, or without a
+// connection to an admin handler in its own process.
 package client
 
 import (
@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	AskTimeout   = 5 * time.Second // to find out whether a proxy runs
+	AskTimeout   = 5 * time.Second // to find out if a proxy runs
 	maxAdminBody = 64 << 20        // the status of a hundred thousand accounts
 )
 
 // ErrNoProxy means that nothing listens at the admin address.
 var ErrNoProxy = errors.New("no proxy is running there")
 
-// Client speaks to an admin handler: that of a running proxy over a connection, or one of this
-// process without any.
+// Client talks to an admin handler: that of a running proxy over a connection, or one in this process without a
+// connection.
 type Client struct {
 	transport http.RoundTripper
-	base      string // origin that the handler is asked at
-	Where     string // the accounts are, for people
+	base      string // origin of the handler's URLs
+	Where     string // the accounts are, for messages
 	end       func() error
 }
 
-// connect returns a client of the proxy behind a unix socket, or ErrNoProxy if nobody answers there.
+// connect returns a client of the proxy behind a Unix socket, or ErrNoProxy if nothing answers there.
 func connect(ctx context.Context, socket, where string) (*Client, error) {
 	c, err := Dial(ctx, &listen.Address{Path: socket})
 	if err == nil {
@@ -46,8 +46,8 @@ func connect(ctx context.Context, socket, where string) (*Client, error) {
 }
 
 // Dial returns a client of the proxy whose admin listener is at a. It returns ErrNoProxy if nothing listens
-// there, and another error if something else does. On a TCP address any user may answer in the proxy's place:
-// Find is for what must not get into other hands.
+// there, and another error if something else does. On a TCP address, any user may have a program that answers
+// instead of the proxy. Use Find to send secrets.
 func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	if a == nil {
 		return nil, ErrNoProxy
@@ -68,7 +68,7 @@ func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 		return nil, ErrNoProxy
 	case err != nil || alive.Program != problem.Program:
 		c.Close()
-		return nil, problem.WithHint(fmt.Errorf("what listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or none")
+		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or none")
 	}
 	return c, nil
 }
@@ -78,10 +78,10 @@ func Local(h http.Handler, end func() error) *Client {
 	return &Client{transport: handlerTransport{h}, base: "http://localhost", Where: "no proxy is running", end: end}
 }
 
-// Close waits for what the accounts still have to do, if they are in this process.
+// Close waits for the running work of the accounts, if they are in this process.
 func (c *Client) Close() error { return c.end() }
 
-// handlerTransport answers requests by a handler, without a connection.
+// handlerTransport sends requests to a handler, without a connection.
 type handlerTransport struct{ http.Handler }
 
 func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -101,7 +101,7 @@ func (w *recorder) Header() http.Header         { return w.header }
 func (w *recorder) WriteHeader(status int)      { w.status = status }
 func (w *recorder) Write(p []byte) (int, error) { return w.body.Write(p) }
 
-// ProblemError is what the admin handler says when something did not work.
+// ProblemError is an error answer of the admin handler.
 type ProblemError struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
@@ -109,7 +109,7 @@ type ProblemError struct {
 	Hint   string `json:"hint"`
 }
 
-// Error makes of the sentence that pages show what stands behind "error:".
+// Error turns the sentence for pages into the text after "error:".
 func (e *ProblemError) Error() string {
 	text := strings.TrimSuffix(e.Detail, ".")
 	if text == "" {
@@ -121,7 +121,7 @@ func (e *ProblemError) Error() string {
 	return strings.ToLower(text[:1]) + text[1:]
 }
 
-// Do sends a request and reads the JSON of its answer into out. Any answer with a problem is a
+// Do sends a request and reads the JSON of its answer into out. An answer with a problem is returned as a
 // *ProblemError, together with the status.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) (status int, err error) {
 	var body bytes.Buffer

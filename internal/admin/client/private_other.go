@@ -4,7 +4,8 @@ package client
 
 import "os"
 
-// private reports whether dir is a directory. The profile of a user is closed to others by its access list.
+// private reports whether dir is a directory. Other users cannot enter a user's profile, because of its access
+// control list.
 func private(dir string) bool {
 	info, err := os.Lstat(dir)
 	return err == nil && info.IsDir()

@@ -23,7 +23,7 @@ import (
 // NoSocket is the value of --admin-socket for none.
 const NoSocket = "none"
 
-// card stands beside an admin socket, so that commands find the right one of several proxies.
+// card is a file beside an admin socket, with which commands find the right one of several proxies.
 type card struct {
 	Socket string   `json:"socket"`
 	Admin  []string `json:"admin"` // where the admin listener is; empty if there is none
@@ -34,13 +34,13 @@ type card struct {
 // Offer opens the admin socket of a proxy: at path, or if that is empty in the first of dirs that this user can
 // write. admin and proxied are the addresses on which the proxy listens. It returns nil if path is "none".
 //
-// A socket lies in a directory that only this user can enter, and only this user can connect to it: what a
-// command asks there, nobody else can answer.
+// A socket is in a directory that only this user can enter, and only this user can connect to it. So nobody
+// else can answer a command's requests.
 func Offer(ctx context.Context, path string, dirs, admin, proxied []string) (net.Listener, error) {
 	if path == NoSocket {
 		return nil, nil
 	}
-	host, _ := os.Hostname() // without a name, the addresses must do
+	host, _ := os.Hostname() // without a name, only the addresses are used
 	c := card{Socket: path, Admin: admin, User: userName(os.Geteuid()), Host: host}
 	if path != "" {
 		return c.open(ctx)
@@ -71,7 +71,7 @@ func makePrivate(dir string) error {
 		return err
 	}
 	if !private(dir) {
-		return errors.New("it is not a directory of this user alone (mode 0700)")
+		return errors.New("it is not a private directory of this user (mode 0700)")
 	}
 	return nil
 }
@@ -110,10 +110,10 @@ func (o offered) Close() error {
 	return o.Listener.Close()
 }
 
-// Search says where a running proxy may be found.
+// Search has the places where a running proxy may be found.
 type Search struct {
 	Socket string          // path of its admin socket, or "none"; empty means in Dirs
-	Dirs   []string        // where admin sockets lie
+	Dirs   []string        // where admin sockets are
 	Admin  *listen.Address // of its admin listener; nil for none
 }
 
@@ -130,7 +130,7 @@ func Find(ctx context.Context, s Search) (*Client, error) {
 	host, _ := os.Hostname()
 	for _, dir := range s.Dirs {
 		if !private(dir) {
-			continue // whoever else can write there could answer
+			continue // other users who can write there could answer
 		}
 		cards, _ := filepath.Glob(filepath.Join(dir, "admin-*.json")) // fails for a malformed pattern only
 		for _, path := range cards {
@@ -173,8 +173,8 @@ func (c card) where() string {
 	return " on " + c.Admin[0]
 }
 
-// otherUser returns an error that names the user who listens at the admin address, or ErrNoProxy if nobody else
-// does. Nothing is asked there: any user could have put a program of his own in place of the proxy.
+// otherUser returns an error that names the user who listens at the admin address, or ErrNoProxy if no other
+// user does. It sends no request there, because any user could run another program in place of the proxy.
 func (s Search) otherUser() error {
 	if s.Admin == nil || s.Admin.Path != "" || s.Admin.Port == 0 {
 		return ErrNoProxy

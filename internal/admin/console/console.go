@@ -1,21 +1,21 @@
-// Package console is the web console: three pages for people who set the proxy up, watch it, or want to
-// try the API. It is static: what it shows comes from the admin listener's own API, asked by the
-// browser, so that everything here can be done with curl as well.
+// Package console is the web console: three pages for people who set the proxy up, watch it, or want to try the
+// API. It is static: the browser gets all data from the admin listener's API, so everything can also be done
+// with curl.
 //
 //	GET /                    the console
-//	GET /console/{file}      what it is made of
+//	GET /console/{file}      its scripts, styles and pictures
 //
 // # Security
 //
-// Nothing is loaded from anywhere else, and the policy of every answer forbids it: no inline code, no
-// frames but for documents that the page itself has received, no forms. The page holds no secret. What
-// the API answered is never made into HTML of this origin.
+// Nothing is loaded from other sites. The policy of every answer forbids that, and also inline code, forms, and
+// frames except for documents that the page itself has received. The page contains no secret. Answers of the
+// API never become HTML of this origin.
 //
 // # The catalogue
 //
-// assets/operations.json describes the operations of PandaDoc's API: what the form and the reference of
-// each are made of. Its facts come from PandaDoc's OpenAPI description (MIT, PandaDoc); the words and
-// examples are ours. Names under "sdk" are those of pandadoc-node-client 6.2.0.
+// assets/operations.json describes the operations of PandaDoc's API, for the form and the reference of each.
+// Its facts come from PandaDoc's OpenAPI description (MIT, PandaDoc); the texts and examples are ours. Names
+// under "sdk" are those of pandadoc-node-client 6.2.0.
 package console
 
 import (
@@ -33,7 +33,7 @@ var assets embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; " +
 	"frame-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-// mediaTypes are given here and not taken from the system's tables, which may know others or none.
+// mediaTypes are fixed here, because the system's tables may have other types or none.
 var mediaTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",

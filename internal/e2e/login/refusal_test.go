@@ -17,7 +17,7 @@ func TestWhatIsPastedWrongly(t *testing.T) {
 		paste func(back *url.URL, query url.Values)
 		says  string
 	}{
-		{"another login's state", func(_ *url.URL, q url.Values) { q.Set("state", otherState) }, "error: this login is not known here: the state in the address matches none"},
+		{"another login's state", func(_ *url.URL, q url.Values) { q.Set("state", otherState) }, "error: this login is not known here: the state in the address does not match"},
 		{"no state", func(_ *url.URL, q url.Values) { q.Del("state") }, "error: this login is not known here"},
 		{"no code", func(_ *url.URL, q url.Values) { q.Del("code") }, "error: the pasted text contains no code"},
 		{"an error", func(_ *url.URL, q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, "error: PandaDoc ended the login with: access_denied"},

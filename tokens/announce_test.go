@@ -1,6 +1,7 @@
 package tokens_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -76,6 +77,33 @@ func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
 			t.Error("the newcomer does not use the newest pair")
 		}
 		w.wantCalls(2, 2, 0)
+	})
+}
+
+// The survivor waits for a slow API, which it has asked whether a refused token works.
+func TestANewcomerIsAnsweredDuringAProbe(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e), func(c *tokens.Config) {
+			c.Probe = func(ctx context.Context, tok tokens.Token) bool {
+				time.Sleep(9 * time.Second)
+				return w.server.accepts(ctx, tok)
+			}
+		})
+		old := e.holds(t)
+		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		go survivor.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, survivor)))
+		time.Sleep(time.Second)
+		e.lose(t, old)
+		newcomer := w.manager(on(e))
+		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
+		if err != nil || !w.server.accepts(t.Context(), fresh) {
+			t.Errorf("Renew = %v, %v", fresh, err)
+		}
+		w.wantCalls(1, 1, 0)
+		time.Sleep(10 * time.Second) // for the probe to end
 	})
 }
 

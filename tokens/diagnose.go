@@ -319,13 +319,29 @@ func (a *account) probe(t Token) bool {
 	}
 	ctx, cancel := context.WithTimeout(a.m.ctx, probeTimeout)
 	defer cancel()
-	good := a.m.config.Probe(ctx, t)
+	answered := make(chan bool, 1)
+	a.m.work.Go(func() { answered <- a.m.config.Probe(ctx, t) })
+	good := a.awaitProbe(answered)
 	detail := "the API refuses the token"
 	if good {
 		detail = "the API accepts the token"
 	}
 	a.m.report(a, Event{Kind: EventProbe, Generation: t.Generation, Detail: detail})
 	return good
+}
+
+// awaitProbe waits for the answer, and answers announcements in the meantime.
+func (a *account) awaitProbe(answered <-chan bool) bool {
+	for {
+		select {
+		case good := <-answered:
+			return good
+		case <-a.heard:
+			if a.m.watch.settle > 0 {
+				_, _ = a.look()
+			}
+		}
+	}
 }
 
 // goodUses stores for which methods and paths a refusal was not about the token. Its size is limited.

@@ -53,7 +53,8 @@ func (s *Store) refuseEviction(ctx context.Context, account string) error {
 		s.warn("token store: the user may not run INFO, so it is not known whether Redis evicts keys: see maxmemory-policy yourself")
 	case err != nil:
 		return s.fail("examine", "server", err)
-	case strings.HasPrefix(memory["maxmemory_policy"], "allkeys-") && memory["maxmemory"] != "0":
+	case strings.HasPrefix(memory["maxmemory_policy"], "allkeys-"):
+		// Without maxmemory nothing is evicted yet, but it can be set at any time, and this is not checked again.
 		return problem.WithHint(
 			s.wrap("use", "server", fmt.Errorf("maxmemory-policy is %s: when its memory is full, it deletes tokens", memory["maxmemory_policy"])),
 			"run: redis-cli CONFIG SET maxmemory-policy noeviction (or volatile-lru: our keys have no expiry), or use a server of its own")

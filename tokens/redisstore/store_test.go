@@ -179,13 +179,17 @@ func TestAPasswordThatChangesIsFollowed(t *testing.T) {
 
 func TestEvictionIsRefused(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-	s := openURL(t, server.URL(""))
-	_, err := s.Save(t.Context(), account, storetest.Sample())
-	wantError(t, err, "allkeys-lru", "noeviction")
-	wantError(t, s.Check(t.Context()), "allkeys-lru", "noeviction")
-	server.Do("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
-	save(t, s, storetest.Sample())
+	for _, maxmemory := range []string{"100mb", "0"} {
+		t.Run(maxmemory, func(t *testing.T) {
+			server := redistest.Start(t, "--maxmemory", maxmemory, "--maxmemory-policy", "allkeys-lru")
+			s := openURL(t, server.URL(""))
+			_, err := s.Save(t.Context(), account, storetest.Sample())
+			wantError(t, err, "allkeys-lru", "noeviction")
+			wantError(t, s.Check(t.Context()), "allkeys-lru", "noeviction")
+			server.Do("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+			save(t, s, storetest.Sample())
+		})
+	}
 }
 
 func TestAFullMemoryIsNamed(t *testing.T) {

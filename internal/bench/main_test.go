@@ -1,5 +1,5 @@
-// Package bench measures what a request costs, in time and in allocations, on the path that users take: the
-// whole program with its default settings, an API in another process, and a client that allocates nothing.
+// Package bench measures the time and the allocations of a request under realistic conditions: the whole
+// program with its default settings, an API in another process, and a client that allocates nothing.
 //
 //	go test ./internal/bench -run '^$' -bench .
 //

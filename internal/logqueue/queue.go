@@ -1,12 +1,12 @@
-// Package logqueue keeps the log from holding up the work: lines go into a bounded queue, and one
-// goroutine writes them out in batches.
+// Package logqueue makes sure that logging never blocks the program: lines go into a queue of limited size, and
+// one goroutine writes them in batches.
 //
 //	q := logqueue.New(os.Stderr)
 //	defer q.Close(time.Second)
 //	logger.SetOutput(q)
 //
-// A write never waits and never fails. If nobody reads the other end, lines are dropped and counted; if
-// the other end is gone, all of them are. When lines flow again OnLoss is told how many are missing.
+// A write never waits and never fails. If nobody reads the output, or if it is closed, lines are dropped and
+// counted. When lines can be written again, OnLoss gets the number of dropped lines.
 package logqueue
 
 import (

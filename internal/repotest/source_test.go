@@ -1,6 +1,6 @@
-// Package repotest holds the rules of the house as tests: who may import whom, what the program may
-// not do, and where secrets may become plain strings. Each rule comes with its reason, and with a
-// planted fault that it must find. There is nothing here to import.
+// Package repotest has the project's rules as tests: which package may import which, what the program must not
+// do, and where secrets may become plain strings. Each rule has its reason, and a deliberate violation that it
+// must find. There is nothing here to import.
 package repotest
 
 import (

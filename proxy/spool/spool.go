@@ -3,23 +3,22 @@
 //
 //	s := spool.New(r.Body, r.ContentLength, conn, options)
 //	first := s.Cursor()  // the body of the first attempt
-//	…                    // refused: look whether the body can be repeated
+//	…                    // refused: check that the body can be repeated
 //	if s.Kept() {
 //		second := s.Cursor()
 //	}
 //
 // # One spool, a cursor for each attempt
 //
-// Whichever cursor is at the end of the copy and wants more reads the client; nothing reads ahead, so that
-// "Expect: 100-continue" works from end to end. http.Transport may go on reading an attempt's body after
-// RoundTrip has returned, and even while the next attempt is under way. So what is read from the client goes
-// into the spool first, whoever asked for it, and closing a cursor ends that attempt and never the client's
-// body.
+// A cursor that is at the end of the copy and needs more data reads from the client. Nothing is read in
+// advance, so that "Expect: 100-continue" works end to end. http.Transport may continue to read an attempt's
+// body after RoundTrip has returned, and even while the next attempt is running. So all data from the client
+// goes into the spool first, and closing a cursor ends that attempt but never the client's body.
 //
 // # Limits
 //
 // The beginning of a body is kept in memory, the rest in a temporary file without a name, up to a limit for
-// one body and a Budget for all of them. Over a limit the copy is freed and the body streams on.
+// one body and a Budget for all of them. Over a limit, the copy is freed and the body streams on without one.
 package spool
 
 import (

@@ -11,29 +11,29 @@
 //	ACCOUNT.refresh   held by whoever refreshes the account (Store.TryLock)
 //	ACCOUNT.tmp-NNN   a record that is being written
 //
-// A record is written to a temporary file, synchronised, renamed over the old one, and the directory is
-// synchronised: after a crash of the process or the machine there is the old record or the new one.
-// The lock files are empty and never deleted, for two processes could then lock two files of one
-// name. The locks are advisory and the kernel's (flock): they end with the process that holds them.
+// A record is written to a temporary file, synced and renamed over the old one, and then the directory is
+// synced. So after a crash of the process or the machine there is either the old record or the new one. The
+// lock files are empty. They are never deleted, because then two processes could lock two files with the same
+// name. The locks are advisory locks of the kernel (flock): they end with the process that holds them.
 //
 // # Security
 //
-// The records hold tokens in clear unless there is a Codec; the modes of the files protect them. The directory has mode 0700 and
-// belongs to the user that runs the program. Where the given directory is open to others (a mounted
-// volume often is), a private directory of our own is made and used below it; records that exist are used
-// where they are. Modes of our own files that something widened are narrowed again, with a warning.
-// Files of other users and symbolic links are refused. On Windows the access control list of the
-// directory takes the place of all this.
+// Without a Codec the tokens in the records are not encrypted; the modes of the files protect them. The
+// directory has mode 0700 and belongs to the user that runs the program. If other users can enter the given
+// directory (as with many mounted volumes), a private directory is created and used below it. Existing records
+// are used where they are. If the mode of one of our files was widened, it is corrected with a warning. Files
+// of other users and symbolic links are refused. On Windows, the access control list of the directory protects
+// the records instead.
 //
 // # Errors
 //
-// What a person has to repair is an *Error, which names the file; its Hint is the next step. A file that
-// cannot be understood (damaged, or written by a newer version) is an error for Load and for Save alike: it
-// is not overwritten.
+// An error that a person must fix is an *Error, which names the file; its Hint is the next step. A file that
+// cannot be read (damaged, or written by a newer version) is an error of both Load and Save: it is not
+// overwritten.
 //
 // # Limits
 //
-// Network file systems without working locks are found by Check, and refused.
+// Check detects network file systems without working locks, and refuses them.
 package filestore
 
 import (

@@ -6,24 +6,23 @@
 // # Secrets
 //
 // Account ACCOUNT has the Secret PREFIX-ACCOUNT, with the labels pandadoc-auth-proxy/store and
-// pandadoc-auth-proxy/account. The record (tokens.Codec) stands under the key "record" of its data. Other
-// keys, labels and annotations are left as they are. A Secret without that key, which an operator has
-// prepared, means that nobody has signed in.
+// pandadoc-auth-proxy/account. The record (tokens.Codec) is under the key "record" in its data. Other keys,
+// labels and annotations are not changed. An operator can create a Secret without that key; it means that
+// nobody has signed in.
 //
-// A save reads the Secret, compares the version inside of the record, and writes the Secret with the
-// resourceVersion that it has read, never without one. The version is ours and not the
-// resourceVersion, so that a label which somebody changes is no conflict, and a save whose answer was
-// lost is recognised.
+// A save reads the Secret, compares the version inside the record, and writes the Secret with the
+// resourceVersion that it has read, never without one. The record has a version of its own besides the
+// resourceVersion, so that a changed label is no conflict, and a save whose answer was lost is recognised.
 //
 // # Rights
 //
-// get, update and watch on the named Secrets are enough where they have been prepared. With create they
-// are made when they are needed; with list, accounts are known from the start and one watch follows
-// all of them. Without list, each Secret in use is watched by its name.
+// If the Secrets exist already, get, update and watch on these names are enough. With create, the store creates
+// Secrets when necessary. With list, accounts are known from the start and one watch follows all of them;
+// without list, each Secret in use is watched by its name.
 //
 // # Consistency
 //
-// What the API server has acknowledged is in etcd, and is kept.
+// Everything that the API server has acknowledged is in etcd, and is not lost.
 package kubestore
 
 import (

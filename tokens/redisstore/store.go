@@ -9,23 +9,22 @@
 //	PREFIX:ACCOUNT          a hash: "record" is the record (tokens.Codec), "version" a random text
 //	PREFIX:changes@DB       a channel: each save publishes "ACCOUNT VERSION"
 //
-// One script compares the version, writes the hash and publishes. Versions are random and not counted,
-// because a failover can take a save back, and a count would then give one version to two records.
+// One script compares the version, writes the hash and publishes. Versions are random and not a counter: after
+// a failover that loses a save, a counter could give the same version to two records.
 //
 // # What Redis can lose
 //
-// Redis acknowledges a save before its replicas have it, so a failover can lose it. With ?wait=N a save
-// has succeeded only when N replicas have it. Without that, the life cycle makes up for it: Store is
-// tokens.Forgetful, so that a process which holds a newer pair hears of a refresh that begins, and puts
-// its pair back. Eviction policies that may drop our keys are refused, and the lack of any persistence
-// is a warning.
+// Redis acknowledges a save before its replicas have it, so a failover can lose it. With ?wait=N a save has
+// succeeded only when N replicas have it. Without that, the life cycle compensates: Store is tokens.Forgetful,
+// so a process with a newer pair is informed when a refresh begins, and puts its pair back. Eviction policies
+// that may drop our keys are refused. If there is no persistence, that is a warning.
 //
 // # The library
 //
-// go-redis knows Sentinel and Redis Cluster, so that the store follows a failover by itself. It makes the
-// program 25.0 MB instead of 16.8 MB, and adds 1.4 MB of resident memory at idle, of which 0.1 MB is heap:
-// what is not used is not loaded. redigo adds next to nothing, and knows neither of the two. Finding the
-// new master after a failover would then be our own code, and a mistake in it would cost people their login.
+// go-redis supports Sentinel and Redis Cluster, so the store follows a failover by itself. With it the program
+// has 25.0 MB instead of 16.8 MB, and 1.4 MB more resident memory at idle, of which 0.1 MB is heap. redigo is
+// much smaller but supports neither of the two. Then our own code would have to find the new master after a
+// failover, and a mistake in it could cost a login.
 package redisstore
 
 import (

@@ -1,5 +1,5 @@
-// Package storetest is the suite that every tokens.Store has to pass. A store's own test says what the store can
-// do, and how to come by an empty place for its records:
+// Package storetest is the suite that every tokens.Store has to pass. The test of a store says what the store
+// can do, and provides an empty place for its records:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Suite{Lists: true, Locks: true, Checks: true, New: func(t *testing.T) storetest.Place {
@@ -10,11 +10,11 @@
 //		}}.Run(t)
 //	}
 //
-// Each test opens its place more than once, as two processes would. Where the place can show what is stored, the
-// whole suite runs a second time with keys that encrypt. Where it is a server, the suite stands between the server
+// Each test opens its place more than once, as two processes would. If the place can show the stored data, the
+// whole suite runs a second time with encryption. If it is a server, the suite is a relay between the server
 // and the store, and cuts connections at every point of a save.
 //
-// The suite needs no clock. Its records hold made-up secrets only.
+// The suite needs no clock. Its records contain only invented secrets.
 package storetest
 
 import (

@@ -1,5 +1,5 @@
-// Package browser starts a real Chromium for end-to-end tests: a person who has never been here before. It knows
-// nothing of what is looked at.
+// Package browser starts a real Chromium with a new profile for end-to-end tests. It does not depend on the
+// tested pages.
 package browser
 
 import (

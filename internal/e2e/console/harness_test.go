@@ -1,4 +1,4 @@
-// Package console uses the web console of the built program as people do, in a real Chromium. There is
+// Package console tests the web console of the built program as users see it, in a real Chromium. There is
 // nothing here to import.
 package console
 

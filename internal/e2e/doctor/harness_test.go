@@ -1,5 +1,5 @@
-// Package doctor breaks the surroundings of the built program in every way that people have met, and
-// has its doctor find out. There is nothing here to import.
+// Package doctor breaks the environment of the built program in every known way, and checks that its command
+// doctor finds the problem. There is nothing here to import.
 package doctor
 
 import (

@@ -1,7 +1,6 @@
-// Package hazards attacks the built program from outside: raw sockets, a browser, neighbours on the same
-// machine, an API that misbehaves. coverage_test.go lists every hazard that the project knows, with the
-// test that stands against it, here or in the package that it concerns; docs/security.md is made of that
-// list. There is nothing here to import.
+// Package hazards attacks the built program from outside: with raw sockets, a browser, other users of the
+// machine, and an API that misbehaves. coverage_test.go lists every known hazard with its test, here or in
+// another package; docs/security.md is generated from that list. There is nothing here to import.
 package hazards
 
 import (

@@ -1,5 +1,5 @@
-// Package login signs accounts in and out of the built program as people do: by a real browser, by
-// plain HTTP and by hand, with a proxy running and without. There is nothing here to import.
+// Package login tests login and logout of the built program as users do them: with a real browser, with plain
+// HTTP and by pasting, with and without a running proxy. There is nothing here to import.
 package login
 
 import (

@@ -1,5 +1,5 @@
-// Package program builds the real program and runs it for end-to-end tests: the emulator alone, and
-// proxies that are signed in to it. Everything that it starts ends with the test.
+// Package program builds the real program and runs it for end-to-end tests: the emulator alone, and proxies
+// that are signed in to it. Everything that it starts ends when the test ends.
 package program
 
 import (

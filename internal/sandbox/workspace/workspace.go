@@ -1,13 +1,13 @@
-// Package workspace emulates what PandaDoc's API shows of one workspace: documents and their parts,
-// templates, the content library, contacts, members, webhooks, the catalogue and the rest. It knows
-// operations and resources; sign-in, faults and the network are the emulator's around it.
+// Package workspace emulates one workspace in PandaDoc's API: documents and their parts, templates, the content
+// library, contacts, members, webhooks, the catalogue and so on. It implements operations and resources;
+// package sandbox has sign-in, faults and the network.
 //
 //	w := workspace.New(ids, log, time.Now())
 //	call, err := workspace.ReadCall(r, op, vars, time.Now(), 0)
 //	reply, err := w.Do(op, call)
 //
-// An error of ReadCall or Do is a *Problem where the request is at fault. All state is in memory and
-// bounded: of every kind the oldest items make room for new ones.
+// If the request is wrong, the error of ReadCall or Do is a *Problem. All state is in memory and limited in
+// size: new items replace the oldest of their kind.
 package workspace
 
 import (

@@ -1,12 +1,12 @@
-// Package kubetest is a Kubernetes API server for tests, as far as Secrets of one namespace go, and stricter than
-// a real one:
+// Package kubetest is a Kubernetes API server for tests. It supports only the Secrets of one namespace, and is
+// stricter than a real server:
 //
 //	server := kubetest.Start(t, kubetest.Everything)
 //	store, err := kubestore.Open(kubestore.Options{URL: server.URL(), Namespace: "tools"})
 //
-// It answers 409 to stale versions, 403 to what the rights do not allow, 410 to watches whose history
-// is forgotten, and 422 to a PUT without resourceVersion or with fields missing. Faults make it answer late,
-// twice, or not at all.
+// It answers 409 to old versions, 403 to requests without the right, 410 to watches from a version that is too
+// old, and 422 to a PUT without resourceVersion or with missing fields. Faults make it answer late, twice, or
+// not at all.
 package kubetest
 
 import (

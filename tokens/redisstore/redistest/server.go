@@ -4,8 +4,8 @@
 //	server.Kill()
 //	server.Restart()
 //
-// PANDADOC_TEST_REDIS_SERVER names another program than redis-server, such as valkey-server. A test is skipped where
-// there is none.
+// PANDADOC_TEST_REDIS_SERVER can name another program than redis-server, such as valkey-server. If there is
+// none, the test is skipped.
 package redistest
 
 import (

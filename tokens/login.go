@@ -161,48 +161,45 @@ func ReadAnswer(body []byte) (Pair, error) {
 	return p, nil
 }
 
-// busyTime is how long after its start a refresh may still be under way.
-const busyTime = patience*time.Second + lease
-
 // Import makes the tokens of another store's record the account's own, as a new lineage. The refresh token is
 // not spent. A record without an issuer gets the configured one. Tokens that the account has already change
-// nothing, and those that it had before its present ones are refused: they are spent.
+// nothing, and those that it had before its present ones are refused: they are spent. An access token that comes
+// alone leaves the refresh token that is there.
 func (m *Manager) Import(ctx context.Context, name string, from Record) (Status, error) {
-	switch age := time.Since(startOf(from.Pending)); {
+	switch {
 	case !from.HasTokens():
 		return Status{}, errNoImport
 	case from.IsRejected():
 		return Status{}, errRefusedSource
-	case age.Abs() < busyTime: // of another machine's clock, perhaps
+	case from.isBusy(time.Now()):
 		return Status{}, errBusySource
 	}
-	spent := false
+	var refusal error
 	status, err := m.within(name, func(a *account) error {
 		rec, err := m.load(name)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		live := rec.HasTokens() && !rec.IsRejected()
-		present := live && !from.RefreshToken.IsZero() && from.RefreshToken.Equal(rec.RefreshToken)
-		if spent = live && !present && rec.hasSpent(from, m.issuer); present || spent {
+		switch {
+		case live && !from.RefreshToken.IsZero() && from.RefreshToken.Equal(rec.RefreshToken):
 			return a.reread(nil)
+		case live && rec.hasSpent(from, m.issuer):
+			refusal = errSpentSource(name)
+			return a.reread(nil)
+		case live && from.RefreshToken.IsZero() && rec.isBusy(time.Now()): // ours is to stay
+			refusal = errBusySource
+			return nil
 		}
 		return a.replace(EventLogin, m.imported(from))
 	})
 	switch {
-	case spent:
-		return status, errSpentSource(name)
+	case refusal != nil:
+		return status, refusal
 	case err != nil && !errors.Is(err, ErrAPIKey):
 		return status, &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
 	}
 	return status, err
-}
-
-func startOf(p *Pending) time.Time {
-	if p == nil {
-		return time.Time{}
-	}
-	return p.StartedAt
 }
 
 func (m *Manager) imported(from Record) func(Record, time.Time) Record {
@@ -210,15 +207,13 @@ func (m *Manager) imported(from Record) func(Record, time.Time) Record {
 	return func(rec Record, now time.Time) Record {
 		next := rec.replaced(pair, m.issuer, now)
 		next.ExpiresAt, next.UnconfirmedSince, next.Answered = from.ExpiresAt, from.UnconfirmedSince, from.Answered
-		if start := startOf(from.Pending); start.After(next.UnconfirmedSince) { // a crash left its marker
-			next.UnconfirmedSince, next.Answered = start, false
-		}
 		if from.Issuer != (Issuer{}) {
 			next.Issuer = from.Issuer
 		}
 		if !from.ObtainedAt.IsZero() {
 			next.ObtainedAt = from.ObtainedAt
 		}
+		next = next.doubting(from.Pending).keepingRefreshToken(rec)
 		return next.noting(AccountConfig{RefreshToken: from.RefreshToken}, next.Issuer)
 	}
 }

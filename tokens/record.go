@@ -312,6 +312,33 @@ func (r Record) restored(now time.Time) Record {
 	return r
 }
 
+// busyTime is how long after its start a refresh may still be under way.
+const busyTime = patience*time.Second + lease
+
+// isBusy reports whether a refresh of r may be under way, by clocks that may differ.
+func (r Record) isBusy(now time.Time) bool {
+	return r.Pending != nil && now.Sub(r.Pending.StartedAt).Abs() < busyTime
+}
+
+// keepingRefreshToken returns r, which has replaced old, with the refresh token of old if r has none, and with what
+// is known about that.
+func (r Record) keepingRefreshToken(old Record) Record {
+	if !r.RefreshToken.IsZero() || !old.HasTokens() || old.IsRejected() || !old.Issuer.matches(r.Issuer) {
+		return r
+	}
+	r.RefreshToken = old.RefreshToken
+	r.UnconfirmedSince, r.Answered, r.RestoredAt = old.UnconfirmedSince, old.Answered, old.RestoredAt
+	return r.doubting(old.Pending)
+}
+
+// doubting returns r in doubt because of a marker that nobody will take away.
+func (r Record) doubting(p *Pending) Record {
+	if p != nil && p.StartedAt.After(r.UnconfirmedSince) {
+		r.UnconfirmedSince, r.Answered = p.StartedAt, false
+	}
+	return r
+}
+
 const (
 	holdMin = 30 * time.Second
 	holdMax = 10 * time.Minute
@@ -406,11 +433,11 @@ func (r Record) noting(c AccountConfig, i Issuer) Record {
 func (r Record) seeded(c AccountConfig, i Issuer, now time.Time) (Record, bool) {
 	fresh := c.Fresh(r, i)
 	if len(fresh.seeds()) > 0 {
-		pair := Pair{AccessToken: fresh.AccessToken, RefreshToken: fresh.RefreshToken}
-		if pair.RefreshToken.IsZero() && r.Issuer.matches(i) {
-			pair.RefreshToken = r.RefreshToken
+		if fresh.RefreshToken.IsZero() && r.isBusy(now) {
+			return r, false // the refresh token that is to stay is being replaced
 		}
-		return r.noting(c, i).replaced(pair, i, now), true
+		pair := Pair{AccessToken: fresh.AccessToken, RefreshToken: fresh.RefreshToken}
+		return r.noting(c, i).replaced(pair, i, now).keepingRefreshToken(r), true
 	}
 	if r.Generation == 0 || r.HasTokens() && !r.Issuer.matches(i) {
 		return r, false // nothing to add, or the record stays as it is

@@ -232,3 +232,41 @@ func TestImportOfARecordWithAMarker(t *testing.T) {
 		}
 	})
 }
+
+// An access token that comes alone, by a seed or by import, leaves the refresh token, and what is in doubt about it.
+// Import dropped the refresh token, and a seed forgot the doubt.
+func TestAccessTokenAloneKeepsTheRefreshToken(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		give func(t *testing.T, w *world, access tokens.Secret)
+	}{
+		{"a seed", func(t *testing.T, w *world, access tokens.Secret) { w.manager(seeded(tokens.Secret{}, access)) }},
+		{"import", func(t *testing.T, w *world, access tokens.Secret) {
+			_, _ = w.bare().Import(t.Context(), tokens.DefaultAccount, tokens.Record{AccessToken: access})
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				m := w.signedIn()
+				w.put(func(rec *tokens.Record) { rec.Seeds = []string{"of another"} })
+				before := w.record()
+				w.server.next(takes(5 * time.Second))
+				go m.Refresh(t.Context(), tokens.DefaultAccount)
+				time.Sleep(time.Second)
+				row.give(t, w, tokens.NewSecret("alone-1"))
+				time.Sleep(time.Minute) // the refresh that was under way has ended
+				rotated := w.record().RefreshToken
+				if rotated.Equal(before.RefreshToken) {
+					t.Fatal("the pair of the refresh that was under way is lost")
+				}
+				_ = closeNow(m)
+				lost := time.Now().UTC()
+				w.put(func(rec *tokens.Record) { rec.UnconfirmedSince = lost })
+				row.give(t, w, tokens.NewSecret("alone-2"))
+				if rec := w.record(); rec.AccessToken.Reveal() != "alone-2" || !rec.RefreshToken.Equal(rotated) || !rec.UnconfirmedSince.Equal(lost) {
+					t.Errorf("the store holds %v, unconfirmed since %v; want the new access token, the old refresh token, in doubt", rec, rec.UnconfirmedSince)
+				}
+			})
+		})
+	}
+}

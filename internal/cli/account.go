@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -48,9 +49,16 @@ type accounts struct {
 	ask func(ctx context.Context, account string) string
 }
 
+// serviceDir is where the systemd service has its admin socket. The directory belongs to the user of the service.
+const serviceDir = "/run/" + programName
+
 // search returns where a running proxy with these settings can be found.
 func (p *program) search(c *config.Config) client.Search {
-	return client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin}
+	s := client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin}
+	if os.Geteuid() == 0 {
+		s.Service = serviceDir
+	}
+	return s
 }
 
 // accounts checks the settings and finds out if a running proxy has the accounts.
@@ -269,7 +277,8 @@ func (c *statusCommand) Run(ctx context.Context, p *program) (err error) {
 
 func (c *statusCommand) print(p *program, acc *accounts, all admin.Overview) error {
 	if !c.JSON {
-		return printStatus(p.Stdout, acc, all)
+		_, err := io.WriteString(p.Stdout, p.withTyped(statusText(acc, all)))
+		return err
 	}
 	if c.Account != "" {
 		return printJSON(p.Stdout, all.Accounts[0])
@@ -297,8 +306,8 @@ func statusOf(accounts []admin.Account) int {
 	return status
 }
 
-// printStatus writes the accounts as text, problems first.
-func printStatus(w io.Writer, acc *accounts, all admin.Overview) error {
+// statusText returns the accounts as text, problems first.
+func statusText(acc *accounts, all admin.Overview) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, store %s\n", acc.Where, all.Store)
 	accounts := slices.SortedStableFunc(slices.Values(all.Accounts), func(a, b admin.Account) int {
@@ -307,8 +316,7 @@ func printStatus(w io.Writer, acc *accounts, all admin.Overview) error {
 	for _, a := range accounts {
 		writeAccount(&text, a, time.Now())
 	}
-	_, err := io.WriteString(w, text.String())
-	return err
+	return text.String()
 }
 
 func urgency(s tokens.State) int {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -56,7 +57,9 @@ func Run(ctx context.Context, env Env) int {
 		if end.drain.Err() != nil && errors.Is(err, context.Canceled) {
 			err = errors.New("interrupted")
 		}
-		report(p.Stderr, err)
+		var text strings.Builder
+		report(&text, err)
+		io.WriteString(p.Stderr, p.withTyped(text.String()))
 		status <- exitStatus(err)
 	}()
 	select {
@@ -77,6 +80,8 @@ type program struct {
 	log      io.Writer
 	ending   *ending
 	settings *config.Reader
+	// typed are the settings that were given as flags; see withTyped.
+	typed []typedFlag
 	// exposed is the reason why other processes of the same user can read this process's memory. Nil if they
 	// cannot.
 	exposed error
@@ -123,6 +128,7 @@ func (p *program) run() error {
 	case err != nil:
 		return usageError(err, parser.Model, p.Args)
 	}
+	p.typed = typedSettings(command)
 	p.settings.Parsed(command)
 	command.BindTo(p.ending.drain, (*context.Context)(nil))
 	return command.Run(p)

@@ -66,7 +66,9 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	if c.JSON {
 		err = printJSON(p.Stdout, report)
 	} else {
-		err = report.Print(p.Stdout)
+		var text strings.Builder
+		report.Print(&text)
+		_, err = io.WriteString(p.Stdout, p.withTyped(text.String()))
 	}
 	return cmp.Or(err, withStatus(nil, doctorStatus(report)))
 }

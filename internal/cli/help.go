@@ -151,6 +151,69 @@ func noCommand(word, nearest string, args ...string) error {
 	return withStatus(problem.Mistake(what, hint), exitUsage)
 }
 
+// typedFlag is a flag as it was typed, and the commands that have it.
+type typedFlag struct {
+	name     string
+	words    []string
+	commands []string
+}
+
+// typedSettings returns the flags of a command line that are settings of serve too.
+func typedSettings(command *kong.Context) (all []typedFlag) {
+	have := map[string][]string{} // commands, by flag
+	for _, c := range command.Model.Children {
+		for _, f := range c.Flags {
+			have[f.Name] = append(have[f.Name], c.Name)
+		}
+	}
+	for i, word := range command.Args {
+		name, _, joined := strings.Cut(strings.TrimPrefix(word, "--"), "=")
+		commands := have[name]
+		switch {
+		case word == "--":
+			return all
+		case !strings.HasPrefix(word, "--") || !slices.Contains(commands, "serve") || name == "help":
+			continue
+		}
+		f := typedFlag{name, []string{word}, commands}
+		if !joined && !takesNoValue(command, name) && i+1 < len(command.Args) {
+			f.words = append(f.words, command.Args[i+1])
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func takesNoValue(command *kong.Context, name string) bool {
+	return slices.ContainsFunc(command.Flags(), func(f *kong.Flag) bool { return f.Name == name && f.IsBool() })
+}
+
+// withTyped adds the settings that were typed to the commands of ours that a text tells people to run: with other
+// settings they would find another proxy, or another store.
+func (p *program) withTyped(text string) string {
+	if len(p.typed) == 0 {
+		return text
+	}
+	return regexp.MustCompile(programName+` ([a-z-]+)\b.*`).ReplaceAllStringFunc(text, func(found string) string {
+		command, rest, _ := strings.Cut(strings.TrimPrefix(found, programName+" "), " ")
+		word := regexp.MustCompile(`^[a-z-]+`).FindString(command)
+		var words []string
+		for _, f := range p.typed {
+			if slices.Contains(f.commands, word) && !strings.Contains(found, "--"+f.name) {
+				words = append(words, f.words...)
+			}
+		}
+		if len(words) == 0 {
+			return found
+		}
+		found = programName + " " + word + " " + quoteWords(words) + strings.TrimPrefix(command, word)
+		if rest != "" {
+			found += " " + rest
+		}
+		return found
+	})
+}
+
 type helpCommand struct {
 	Command string `arg:"" optional:"" placeholder:"COMMAND" help:"Show the flags of this command."`
 	Man     bool   `default:"false" help:"Print the manual page, for man -l."`

@@ -115,6 +115,9 @@ type Search struct {
 	Socket string          // path of its admin socket, or "none"; empty means in Dirs
 	Dirs   []string        // where admin sockets are
 	Admin  *listen.Address // of its admin listener; nil for none
+	// Service is one more directory, of a service that runs as another user. Only root may set it, and only to a
+	// directory below one that nobody but root can write.
+	Service string
 }
 
 // Find returns a client of the running proxy that has an admin socket. It returns ErrNoProxy if there is none, and
@@ -127,23 +130,36 @@ func Find(ctx context.Context, s Search) (*Client, error) {
 	default:
 		return connect(ctx, s.Socket, "proxy at "+s.Socket)
 	}
-	host, _ := os.Hostname()
 	for _, dir := range s.Dirs {
 		if !private(dir) {
 			continue // other users who can write there could answer
 		}
-		cards, _ := filepath.Glob(filepath.Join(dir, "admin-*.json")) // fails for a malformed pattern only
-		for _, path := range cards {
-			c, ok := readCard(path)
-			if !ok || c.Host != host || !c.serves(s.Admin) {
-				continue
-			}
-			if found, err := connect(ctx, strings.TrimSuffix(path, ".json")+".sock", "proxy"+c.where()); !errors.Is(err, ErrNoProxy) {
-				return found, err
-			}
+		if found, err := s.findIn(ctx, dir); !errors.Is(err, ErrNoProxy) {
+			return found, err
+		}
+	}
+	if s.Service != "" {
+		if found, err := s.findIn(ctx, s.Service); !errors.Is(err, ErrNoProxy) {
+			return found, err
 		}
 	}
 	return nil, s.otherUser()
+}
+
+// findIn returns a client of the proxy that has its admin socket in dir, or ErrNoProxy.
+func (s Search) findIn(ctx context.Context, dir string) (*Client, error) {
+	host, _ := os.Hostname()
+	cards, _ := filepath.Glob(filepath.Join(dir, "admin*.json")) // fails for a malformed pattern only
+	for _, path := range cards {
+		c, ok := readCard(path)
+		if !ok || c.Host != host || !c.serves(s.Admin) {
+			continue
+		}
+		if found, err := connect(ctx, strings.TrimSuffix(path, ".json")+".sock", "proxy"+c.where()); !errors.Is(err, ErrNoProxy) {
+			return found, err
+		}
+	}
+	return nil, ErrNoProxy
 }
 
 func readCard(path string) (c card, ok bool) {

@@ -35,6 +35,9 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 	if err == nil && c.TokenTTL == 0 { // the emulator would take zero for its default
 		err = problem.Mistake("--token-ttl: tokens that live 0s cannot be used", "give whole seconds, like 60s")
 	}
+	if c.Accounts < 1 {
+		err = errors.Join(err, problem.Mistake(fmt.Sprintf("--accounts: %d is not a number of accounts", c.Accounts), "give at least 1"))
+	}
 	if err := errors.Join(err, options.Validate()); err != nil {
 		return withStatus(err, exitUsage)
 	}
@@ -61,8 +64,13 @@ func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, emulator
 	if err := c.signIn(a, info); err != nil {
 		return err
 	}
-	for n := 2; n <= c.Accounts; n++ {
-		a.Tokens.Accounts[fmt.Sprintf("account-%d", n)] = tokens.AccountConfig{RefreshToken: tokens.NewSecret(emulator.Grant())}
+	// Every account has a grant of its own. The one in info is for the program that reads it.
+	for n := 1; n <= c.Accounts; n++ {
+		name := tokens.DefaultAccount
+		if n > 1 {
+			name = fmt.Sprintf("account-%d", n)
+		}
+		a.Tokens.Accounts[name] = tokens.AccountConfig{RefreshToken: tokens.NewSecret(emulator.Grant())}
 	}
 	a.ready = func(bases []string) {
 		p.flush() // if both go to one terminal, the addresses come first
@@ -89,9 +97,7 @@ func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
 	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
 	a.emulated = true
 	a.Tokens.Endpoint = tokens.Endpoint{URL: info.TokenURL, ClientID: info.ClientID, ClientSecret: tokens.NewSecret(info.ClientSecret)}
-	a.Tokens.Accounts = map[string]tokens.AccountConfig{
-		tokens.DefaultAccount: {RefreshToken: tokens.NewSecret(info.RefreshToken)},
-	}
+	a.Tokens.Accounts = map[string]tokens.AccountConfig{}
 	for text, to := range map[string]**url.URL{
 		info.API: &a.Upstream.API, info.AuthorizeURL: &a.Upstream.Authorize, info.TokenURL: &a.Upstream.Token,
 	} {

@@ -227,9 +227,10 @@ func keepFromRepeating(h http.Header) {
 // affect every application of this machine), fields that control servers in front of us, and fields that only
 // we may send. It is for headers and trailers.
 func cleanAnswer(h http.Header) {
-	for name, values := range h {
-		if droppedFromAnswer(strings.TrimPrefix(name, http.TrailerPrefix)) || name == "Proxy-Status" && speaksForUs(values) {
-			delete(h, name)
+	for key, values := range h {
+		name := strings.TrimPrefix(key, http.TrailerPrefix) // of a trailer that was not announced
+		if droppedFromAnswer(name) || name == "Proxy-Status" && speaksForUs(values) {
+			delete(h, key)
 		}
 	}
 }
@@ -238,10 +239,15 @@ func droppedFromAnswer(name string) bool {
 	switch name {
 	case "Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc",
 		"Service-Worker-Allowed", "Public-Key-Pins", "Refresh", "Nel", "Report-To", "Reporting-Endpoints",
-		"X-Sendfile", "Timing-Allow-Origin":
+		"Timing-Allow-Origin":
 		return true
 	}
-	return strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "X-Accel-")
+	for _, prefix := range []string{"Access-Control-", "X-Accel-", "X-Sendfile", "X-Lighttpd-Send-", "X-Reproxy-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // speaksForUs reports whether a Proxy-Status of the API names this program (RFC 9209 section 2).

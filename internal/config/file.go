@@ -127,7 +127,7 @@ func (f *file) readDocuments(docs []*ast.DocumentNode) error {
 func (f *file) readNamed(setting string, node *ast.MappingValueNode) {
 	is := namedKeys[setting]
 	names, ok := mapping(node.Value)
-	if !ok {
+	if !ok || len(names) == 0 { // no client keys at all would let everybody in
 		f.errs = append(f.errs, problem.Mistake(f.at(setting, node)+": "+is.of+" names are expected below it", "write NAME: below it, indented, and "+is.try+" below that"))
 		return
 	}

@@ -1,13 +1,16 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 
 	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -120,9 +123,16 @@ func (c *checker) certificate(s *ListenSettings) {
 		c.fail("tls-key", "there is no certificate for the key", "name its file with --tls-cert")
 		return
 	}
-	c.Certificate = &listen.Certificate{CertFile: s.TLSCert, KeyFile: s.TLSKey}
+	c.Certificate = &listen.Certificate{CertFile: s.TLSCert, KeyFile: s.TLSKey, Read: readUnwritable}
 	if err := c.Certificate.Load(); err != nil {
-		c.fail("tls-cert", err.Error(), "name two PEM files that belong together and that this user can read")
+		c.fail("tls-cert", err.Error(), cmp.Or(problem.HintOf(err), "name two PEM files that belong together and that this user can read"))
+		return
+	}
+	if f, err := os.Open(s.TLSKey); err == nil {
+		defer f.Close()
+		if readableByOthers(f) {
+			c.warnReadable("tls-key", s.TLSKey)
+		}
 	}
 }
 

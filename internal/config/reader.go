@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // from the environment, else from the file. (If kong read the environment itself, the file would override it.)
 type Reader struct {
 	environ []string
-	env     map[string]string // the PANDADOC_ part of the environment
+	env     map[string]string // the PANDADOC_ part of the environment, however that is written
 	stores  stores.Table
 	file    *file // nil without one
 	loaded  bool
@@ -34,7 +35,7 @@ func NewReader(environ []string, table stores.Table) *Reader {
 		sources: map[string]string{}, given: map[string]bool{}, mistakes: map[string]error{},
 	}
 	for _, entry := range environ {
-		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, envPrefix) {
+		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(strings.ToUpper(name), envPrefix) {
 			r.env[name] = value
 		}
 	}
@@ -92,7 +93,7 @@ func (r *Reader) fromEnv(flag *kong.Flag) any {
 	case !set, blank && !flag.Tag.Has("empty") && !flag.Tag.Has("narrows"):
 		return nil
 	case blank && flag.Tag.Has("narrows"):
-		r.errs = append(r.errs, problem.Mistake(name+": the value is empty, which would allow everything", "give a value, or unset "+name))
+		r.errs = append(r.errs, problem.Mistake(name+": the value is empty, which would "+meansEmpty(flag), "give a value, or unset "+name))
 		return nil
 	}
 	r.sources[flag.Name] = name
@@ -105,6 +106,9 @@ func (r *Reader) fromEnv(flag *kong.Flag) any {
 	return list(strings.Fields(text))
 }
 
+// meansEmpty returns what a setting that narrows would mean if it were empty.
+func meansEmpty(flag *kong.Flag) string { return cmp.Or(flag.Tag.Get("narrows"), "allow everything") }
+
 // fromFile returns nil for an entry that cannot be used.
 func (r *Reader) fromFile(flag *kong.Flag, e entry) any {
 	r.sources[flag.Name] = e.where
@@ -114,7 +118,7 @@ func (r *Reader) fromFile(flag *kong.Flag, e entry) any {
 	case !flag.IsSlice() && e.list:
 		err = problem.Mistake(e.where+": one value is expected, not a list", "write "+flag.Name+": VALUE")
 	case len(e.values) == 0 && flag.Tag.Has("narrows"):
-		err = problem.Mistake(e.where+": the list is empty, which would allow everything", "list what is allowed, or remove the line")
+		err = problem.Mistake(e.where+": the list is empty, which would "+meansEmpty(flag), "list what is allowed, or remove the line")
 	case len(e.values) == 0:
 		err = problem.Mistake(e.where+": the list is empty", "give a value, or remove the line")
 	case flag.IsSlice():
@@ -196,7 +200,7 @@ func (r *Reader) checkNames(command *kong.Context) {
 		return
 	}
 	fix := "correct their names, or ignore this if Kubernetes made them for services"
-	if name, ok := Nearest(settingOf(unknown[0]), names); ok {
+	if name, ok := Nearest(settingOf(strings.ToUpper(unknown[0])), names); ok {
 		fix = fmt.Sprintf("did you mean %s? %s", envName(name), fix)
 	}
 	r.warnings = append(r.warnings, problem.Mistake("these environment variables are not settings and are ignored: "+strings.Join(unknown, " "), fix))

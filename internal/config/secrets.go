@@ -269,16 +269,34 @@ func (c *checker) warnReadable(what, path string) {
 // openPrivate opens a file with settings or secrets. It refuses a file that other users can change, because
 // they could decide where the tokens go. Only the mode of a regular file tells this.
 func openPrivate(source, path string) (*os.File, error) {
+	f, err := openUnwritable(path)
+	if err != nil {
+		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), problem.HintOf(err))
+	}
+	return f, nil
+}
+
+func openUnwritable(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), "mount or create the file, readable for this user, or correct its name")
+		return nil, problem.WithHint(err, "mount or create the file, readable for this user, or correct its name")
 	}
 	info, err := f.Stat()
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o022 != 0 && runtime.GOOS != "windows" {
 		f.Close()
-		return nil, problem.Mistake(fmt.Sprintf("%s: other users can write to %s (mode %04o)", source, path, info.Mode().Perm()), "run: chmod go-w "+path)
+		return nil, problem.Mistake(fmt.Sprintf("other users can write to %s (mode %04o)", path, info.Mode().Perm()), "run: chmod go-w "+path)
 	}
 	return f, nil
+}
+
+// readUnwritable reads a PEM file. Whoever could change it could decide whom we, or our clients, trust.
+func readUnwritable(path string) ([]byte, error) {
+	f, err := openUnwritable(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // readableByOthers reports whether users outside the file's group can read it.

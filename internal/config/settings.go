@@ -9,7 +9,8 @@ import (
 // each text to the type that uses it.
 //
 // Tags of our own: `empty` marks a setting that may be empty. `narrows` marks a setting that limits what
-// clients may do. If it is empty it would mean "everything", so it is refused, also in the environment. Other
+// clients may do, or protects tokens. Empty it would mean the opposite, which its value tells ("everything" if it has
+// none), so that is refused, also in the environment. Other
 // empty variables count as not set, because compose files and charts make such variables. `lines` marks a list
 // that the environment separates by line breaks instead of spaces.
 
@@ -63,12 +64,12 @@ type FileSettings struct {
 // ListenSettings are the addresses for clients, and which clients are allowed.
 type ListenSettings struct {
 	Listen               []string `sep:"none" default:"localhost:8080" placeholder:"ADDRESS" help:"Where to listen: HOST:PORT or unix:/PATH, or NAME=HOST:PORT for one account only. localhost means 127.0.0.1 and ::1, port 0 means any free port. May be repeated (in the environment: separated by spaces)."`
-	TLSCert              string   `name:"tls-cert" placeholder:"FILE" help:"Serve https with the certificate chain in this PEM file, which is read again when it changes. Not on unix sockets."`
-	TLSKey               string   `name:"tls-key" placeholder:"FILE" help:"The certificate's private key, as PEM."`
+	TLSCert              string   `name:"tls-cert" narrows:"serve without TLS" placeholder:"FILE" help:"Serve https with the certificate chain in this PEM file, which is read again when it changes. Not on unix sockets."`
+	TLSKey               string   `name:"tls-key" narrows:"serve without TLS" placeholder:"FILE" help:"The certificate's private key, as PEM."`
 	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name, in addition to the loopback names. May be repeated."`
 	AllowOrigin          []string `sep:"none" placeholder:"ORIGIN" help:"Accept browser requests from pages of this origin, like https://app.example.com. May be repeated."`
 	AllowUnauthenticated bool     `default:"false" help:"Allow listening on other addresses than loopback without client keys. Then anybody who can connect to the port can use the accounts."`
-	AdminKeyFile         string   `placeholder:"FILE" help:"File with the admin key, which is created if it does not exist. The admin listener requires the key if the proxied port requires authentication, or if this flag is set. Default: admin-key in the state directory."`
+	AdminKeyFile         string   `narrows:"leave the admin listener open" placeholder:"FILE" help:"File with the admin key, which is created if it does not exist. The admin listener requires the key if the proxied port requires authentication, or if this flag is set. Default: admin-key in the state directory."`
 	RequireHeader        string   `placeholder:"NAME:VALUE" narrows:"" help:"Refuse requests without this header, which is not forwarded. This protects against applications that can be tricked into fetching any URL (SSRF), because they do not send the header."`
 	AllowRoute           []string `sep:"none" lines:"" narrows:"" placeholder:"ROUTE" help:"Forward only this, like 'GET /public/v1/documents*': methods (or *) and a path. A * at the end of the path matches anything; elsewhere it matches one path segment. May be repeated (in the environment: one per line)."`
 	ReadOnly             bool     `default:"false" narrows:"" help:"Forward GET, HEAD and OPTIONS only."`
@@ -105,7 +106,7 @@ type StoreSettings struct {
 	Store             string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: ${stores}."`
 	StorePasswordFile string `placeholder:"FILE" help:"File with the password of the store's user, which is read again for each connection."`
 	KubernetesURL     string `name:"kubernetes-url" placeholder:"URL" help:"URL of the Kubernetes API server, for a kubernetes: store outside a cluster. In a pod it is found automatically."`
-	StoreKeyFile      string `placeholder:"FILE" help:"File with keys that encrypt the tokens in the store, one per line: 32 random bytes in base64. The first key encrypts, all keys decrypt."`
+	StoreKeyFile      string `narrows:"store tokens in clear" placeholder:"FILE" help:"File with keys that encrypt the tokens in the store, one per line: 32 random bytes in base64. The first key encrypts, all keys decrypt."`
 }
 
 // LoginSettings are parameters of the authorization request.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -135,9 +134,9 @@ func (c *checker) roots(path string) func() *x509.CertPool {
 
 // readRoots returns the authorities of the file beside those of the system.
 func readRoots(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
+	pem, err := readUnwritable(path)
 	if err != nil {
-		return nil, problem.WithHint(err, "name a readable PEM file")
+		return nil, err
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {

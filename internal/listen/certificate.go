@@ -16,6 +16,7 @@ const certificateCheck = time.Second
 // concurrent use.
 type Certificate struct {
 	CertFile, KeyFile string
+	Read              func(name string) ([]byte, error) // nil means os.ReadFile
 	// Changed is called when the files have changed, with nil or the reason why the old pair stays in use.
 	// Changed may be nil.
 	Changed func(err error)
@@ -41,7 +42,19 @@ func (c *Certificate) Load() error {
 }
 
 func (c *Certificate) readLocked() error {
-	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	read := c.Read
+	if read == nil {
+		read = os.ReadFile
+	}
+	cert, err := read(c.CertFile)
+	if err != nil {
+		return err
+	}
+	key, err := read(c.KeyFile)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return err
 	}

@@ -98,6 +98,11 @@ func TestSettingsWithoutEffect(t *testing.T) {
 		{"read-only of nothing", "read-only: ''\n", nil, nil, `read-only: "" is neither true nor false`},
 		{"an empty variable of read-only", "", []string{"PANDADOC_READ_ONLY="}, nil, "PANDADOC_READ_ONLY: the value is empty"},
 		{"an empty list of hosts", "allow-host: []\n", nil, nil, "allow-host: the list is empty"},
+		{"no client keys", "client-keys: {}\n", nil, nil, "client-keys: client key names are expected below it"},
+		{"no accounts", "accounts: {}\n", nil, nil, "accounts: account names are expected below it"},
+		{"an empty variable of the admin key", "", []string{"PANDADOC_ADMIN_KEY_FILE="}, nil, "PANDADOC_ADMIN_KEY_FILE: the value is empty, which would leave the admin listener open"},
+		{"an empty variable of TLS", "", []string{"PANDADOC_TLS_CERT=", "PANDADOC_TLS_KEY="}, nil, "PANDADOC_TLS_CERT: the value is empty, which would serve without TLS"},
+		{"an empty variable of the store's key", "", []string{"PANDADOC_STORE_KEY_FILE="}, nil, "PANDADOC_STORE_KEY_FILE: the value is empty, which would store tokens in clear"},
 		{"a level that is none", "log-level: nonsense\n", nil, nil, `log-level: "nonsense" is not a level`},
 		{"another file", "config: other.yaml\n", nil, nil, "config: a file cannot name another"},
 		{"a flag of another command", "paste: true\n", nil, nil, "paste: unknown name"},
@@ -142,7 +147,7 @@ func TestSettingsThatLookOdd(t *testing.T) {
 func TestQuotesAroundSecrets(t *testing.T) {
 	for _, quoted := range []string{`"hunter2hunter2"`, "'hunter2hunter2'", "`hunter2hunter2`", `"hunter2hunter2`, " hunter2hunter2", "hunter2hunter2\t", "hunter2\u00a0hunter2"} {
 		for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "ACCESS_TOKEN", "API_KEY"} {
-			notStarted(t, []string{"PANDADOC_" + name + "=" + quoted}, nil, "PANDADOC_"+name+": the secret h", "without quotes")
+			notStarted(t, []string{"PANDADOC_" + name + "=" + quoted}, nil, "PANDADOC_"+name+": the secret ", "without quotes")
 			notStarted(t, []string{"PANDADOC_" + name + "_FILE=" + write(t, "secret", quoted)}, nil, "PANDADOC_"+name+"_FILE: ", "without quotes")
 		}
 		_, stderr, _ := commandIn(t, []string{"PANDADOC_API_KEY=" + quoted}, "serve")
@@ -163,7 +168,17 @@ func TestFilesThatOthersCanWrite(t *testing.T) {
 		}
 		return path
 	}
+	authority := newAuthority(t)
+	cert, tlsKey := authority.write(t, t.TempDir(), authority.issue(t, leaf{names: []string{"localhost"}, serial: 1}))
 	for _, mode := range []os.FileMode{0o666, 0o622, 0o602, 0o620} {
+		for _, pem := range []string{cert, tlsKey} {
+			os.Chmod(pem, mode)
+			notStarted(t, nil, []string{"--tls-cert", cert, "--tls-key", tlsKey}, "other users can write to "+pem, "hint: run: chmod go-w "+pem)
+			os.Chmod(pem, 0o600)
+		}
+		os.Chmod(cert, mode)
+		notStarted(t, nil, []string{"--ca-file", cert}, "other users can write to "+cert)
+		os.Chmod(cert, 0o600)
 		config := file(mode, "read-only: true\n")
 		notStarted(t, nil, []string{"--config", config}, "other users can write to "+config, "hint: run: chmod go-w "+config)
 		for _, name := range []string{"client-id", "client-secret", "refresh-token", "access-token", "api-key"} {

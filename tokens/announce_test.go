@@ -3,6 +3,7 @@ package tokens_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e))
+		time.Sleep(time.Minute) // its connection is not a new one
 		old := e.holds(t)
 		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)
@@ -37,6 +39,7 @@ func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
+		time.Sleep(time.Minute) // its connection is not a new one
 		old := e.holds(t)
 		stale := token(t, survivor)
 		w.server.kill(stale)
@@ -59,6 +62,7 @@ func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
 		patient := func(c *tokens.Config) { c.RefreshTimeout = time.Hour }
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e), patient)
+		time.Sleep(time.Minute) // its connection is not a new one
 		old := e.holds(t)
 		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)
@@ -107,12 +111,45 @@ func TestANewcomerIsAnsweredDuringAProbe(t *testing.T) {
 	})
 }
 
+// The survivor comes back to the engine after the newcomer, and has thousands of records to read then.
+func TestANewcomerWaitsForThoseWhoConnectAfterIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		e := lossy{newEngine()}
+		survivor := w.signedIn(on(e))
+		time.Sleep(time.Minute) // its connection is not a new one
+		for i := range 5_000 {
+			rec, name := e.holds(t), fmt.Sprintf("account-%d", i)
+			rec.Version = ""
+			if _, err := e.Memory.Save(t.Context(), name, rec); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := survivor.Token(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		old := e.holds(t)
+		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		e.goAway(errors.New("no master"))
+		e.lose(t, old)
+		newcomer := w.manager(on(lossy{e.again()})) // it has reached the new master
+		time.AfterFunc(2*time.Second, func() { e.goAway(nil) })
+		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
+		if err != nil || !w.server.accepts(t.Context(), fresh) {
+			t.Errorf("Renew = %v, %v", fresh, err)
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
 // The survivor holds the new pair in memory only, because the engine did not take it. It has been trying for a
 // while, at growing pauses; whoever announces now is answered at once.
 func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e))
+		time.Sleep(time.Minute) // its connection is not a new one
 		old := e.holds(t)
 		w.server.next(takes(5 * time.Second))
 		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
@@ -137,6 +174,7 @@ func TestANewcomerIsToldOfARequestWithoutAnAnswer(t *testing.T) {
 		patient := func(c *tokens.Config) { c.RefreshTimeout = time.Hour }
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e), patient)
+		time.Sleep(time.Minute) // its connection is not a new one
 		old := e.holds(t)
 		stale := token(t, survivor)
 		w.server.kill(stale)
@@ -204,6 +242,7 @@ func TestAnAnnouncedRefreshGoesOn(t *testing.T) {
 		one := w.signedIn(on(e))
 		two := w.manager(on(e))
 		token(t, two)
+		time.Sleep(time.Minute)
 		begin := time.Now()
 		if _, err := one.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)

@@ -19,6 +19,8 @@ const (
 	pollMin  = 20 * time.Millisecond // first pause while another owner refreshes
 	pollMax  = 500 * time.Millisecond
 	maxCalls = 8 // token calls of one process at a time
+	// connectTime is how long the other processes need at most to connect again after we could.
+	connectTime = 5 * time.Second
 )
 
 // reason is the reason for a refresh. It determines the hold of the new pair.
@@ -93,25 +95,47 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 // announced gives the other processes time to answer, if they have a newer pair than ours, or have sent our
 // refresh token. It returns nil if our marker is still in the store, else errOvertaken.
 func (c *claim) announced() error {
-	if c.a.m.watch.settle == 0 {
+	pause, unconfirmed := c.a.m.watch.announcement(), c.rec.UnconfirmedSince
+	if pause == 0 {
 		return nil
 	}
-	if !sleep(c.a.m.closing, c.a.m.watch.settle) {
+	if !sleep(c.a.m.closing, pause/2) {
 		return errClosed
 	}
-	found, err := c.a.look()
+	// Again, for those who have connected meanwhile: after a failover they may have thousands of records to read.
+	err := c.renew(wallClock())
+	if err == nil && !sleep(c.a.m.closing, pause/2) {
+		return errClosed
+	}
+	var found Record
+	if err == nil {
+		found, err = c.a.look()
+	}
 	switch {
+	case errors.Is(err, ErrConflict):
+		return errOvertaken
 	case err != nil:
 		return err
 	case found.Compare(c.rec) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
 		return errOvertaken
-	case found.UnconfirmedSince.After(c.rec.UnconfirmedSince): // somebody may have spent the token, and has just said so
-		c.rec = found
+	}
+	c.rec = found
+	if found.UnconfirmedSince.After(unconfirmed) { // another request may have spent the token
 		c.release(nil)
 		return errOvertaken
 	}
-	c.rec = found
 	return nil
+}
+
+// announcement returns how long an announcement stands: longer if we have just connected, as others may after us.
+func (w *watching) announcement() time.Duration {
+	switch since := w.since.Load(); {
+	case w.settle == 0:
+		return 0
+	case since != nil && w.connected.Load():
+		return max(w.settle, connectTime-time.Since(*since))
+	}
+	return connectTime
 }
 
 // withdraw ends a refresh that was announced but not begun. It returns the error for callers; nil means that

@@ -167,8 +167,9 @@ type Forgetful interface {
 type watching struct {
 	watcher Watcher       // nil if the store reports none
 	settle  time.Duration // zero if the store loses no saves
-	// connected means that every change is reported now.
+	// connected means that every change is reported now, since is when that began.
 	connected atomic.Bool
+	since     atomic.Pointer[time.Time]
 	// broken is why changes may be missed now. It is nil also before the first connection.
 	broken atomic.Pointer[string]
 	turned chan struct{} // tells the survey that the connection was made or broken; holds at most one
@@ -206,6 +207,8 @@ func (w *watching) reread() time.Duration {
 func (m *Manager) runWatch() {
 	m.watch.watcher.Watch(m.ctx, Watch{
 		Connected: func() {
+			now := time.Now()
+			m.watch.since.Store(&now)
 			m.watch.connected.Store(true)
 			m.watch.broken.Store(nil)
 			m.rereadAll()

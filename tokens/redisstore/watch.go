@@ -16,7 +16,7 @@ const (
 	quiet        = 15 * time.Second // after this much silence the subscription is tested
 	pongTimeout  = 5 * time.Second
 	reconnectMin = 50 * time.Millisecond
-	reconnectMax = 2 * time.Second
+	reconnectMax = 500 * time.Millisecond // an announcement may wait for our answer
 )
 
 var errSilent = errors.New("the subscription does not answer")

@@ -91,7 +91,8 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.Files.Changed = logFile(a.logger)
 	r := &running{app: a, failed: make(chan error, 1), memory: boundMemory()}
-	paceCollector(a.environ, r.memory)
+	defer paceCollector(a.environ, r.memory)()
+	release()
 	r.budget = r.newBudget()
 	defer r.closeListeners()
 	if err := r.openListeners(ctx); err != nil {
@@ -247,6 +248,7 @@ func (r *running) tend() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stopTending = cancel
 	r.tending.Go(func() { r.transport.Tend(ctx, r.Upstream.API) })
+	r.tending.Go(func() { giveBack(ctx) })
 	r.tending.Go(func() { r.Files.Tend(ctx) })
 }
 

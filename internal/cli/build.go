@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -187,68 +184,6 @@ func logFile(log *logrus.Logger) func(string, error) {
 		}
 		log.WithField("file", path).Info("using what the changed file holds")
 	}
-}
-
-const (
-	// shareOfLimit is the memory limit for the Go runtime, in percent of the control group's limit. The rest is
-	// for memory that the runtime does not count: stacks of threads, buffers of the system.
-	shareOfLimit = 80
-	// shareOfReplay limits copies of bodies to one part in four of the memory, if their files are in memory.
-	shareOfReplay = 4
-)
-
-// boundMemory sets the Go runtime's memory limit, unless GOMEMLIMIT did, and returns how much memory the
-// process may use. Zero means that there is no limit.
-func boundMemory() int64 {
-	limit := memoryLimit()
-	if given := debug.SetMemoryLimit(-1); given < math.MaxInt64 {
-		if limit == 0 || given < limit {
-			limit = given
-		}
-		return limit
-	}
-	if limit > 0 {
-		debug.SetMemoryLimit(limit / 100 * shareOfLimit)
-	}
-	return limit
-}
-
-const (
-	// relaxedCollector lets the heap grow to five times its live size before a collection. A proxy's live heap
-	// is a few megabytes, and to collect it every few megabytes is a third of the cost of a request.
-	relaxedCollector = 400
-	// roomy is the memory in bytes that relaxedCollector needs at least.
-	roomy = 512 << 20
-)
-
-// paceCollector uses more memory to save processor time if limit, from boundMemory, is large enough. It changes
-// nothing if GOGC is set.
-func paceCollector(environ []string, limit int64) {
-	given := slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "GOGC=") })
-	if !given && (limit == 0 || limit >= roomy) {
-		debug.SetGCPercent(relaxedCollector)
-	}
-}
-
-// newBudget returns the budget for all connections.
-func (r *running) newBudget() *listen.Budget {
-	wanted := r.MaxConnections
-	limits := listen.Fit(wanted, openFiles(), r.memory)
-	if n := limits.Connections[listen.Proxied]; n < listen.Fit(wanted, 0, r.memory).Connections[listen.Proxied] {
-		r.logger.WithFields(logrus.Fields{"connections": n, "files": openFiles()}).
-			Warn("this process may open few files: fewer connections are accepted than --max-connections allows")
-	}
-	return listen.NewBudget(limits)
-}
-
-// replayTotal returns how many bytes the copies of bodies may take, with files in dir.
-func (r *running) replayTotal(dir string) int64 {
-	total := r.Proxy.ReplayTotal
-	memory := cmp.Or(r.memory, machineMemory())
-	if inMemory(cmp.Or(dir, os.TempDir())) && memory > 0 {
-		total = min(total, memory/shareOfReplay)
-	}
-	return total
 }
 
 // insideProxy is the proxied port for the admin listener's own requests.

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/listen"
+)
+
+const (
+	// shareOfLimit is the memory limit for the Go runtime, in percent of the control group's limit. The rest is
+	// for memory that the runtime does not count: stacks of threads, buffers of the system.
+	shareOfLimit = 80
+	// shareOfReplay limits copies of bodies to one part in four of the memory, if their files are in memory.
+	shareOfReplay = 4
+	// shareOfHeap limits the goal for the heap to one part in eight of the memory.
+	shareOfHeap = 8
+)
+
+// boundMemory sets the Go runtime's memory limit, unless GOMEMLIMIT did, and returns how much memory the
+// process may use. Zero means that there is no limit.
+func boundMemory() int64 {
+	limit := memoryLimit()
+	if given := debug.SetMemoryLimit(-1); given < math.MaxInt64 {
+		if limit == 0 || given < limit {
+			limit = given
+		}
+		return limit
+	}
+	if limit > 0 {
+		debug.SetMemoryLimit(limit / 100 * shareOfLimit)
+	}
+	return limit
+}
+
+const (
+	// heapGoal is how large the heap may become, in bytes, before it is collected. A proxy's live heap is two or
+	// three megabytes, and to collect it each time it has doubled is a sixth of the cost of a request.
+	heapGoal = 24 << 20
+	// smallestHeap is what the runtime multiplies with the percentage for the least goal.
+	smallestHeap = 4 << 20
+	// doubled is the percentage that Go begins with.
+	doubled = 100
+)
+
+// collector has the heap collected when it reaches a goal, or twice its live size if that is more.
+type collector struct {
+	goal int64
+
+	mu      sync.Mutex // guards the fields below
+	percent int
+	stopped bool
+}
+
+// paceCollector makes the collector use more memory to save processor time, within limit, from boundMemory, until stop
+// is called. It changes nothing if GOGC is set.
+func paceCollector(environ []string, limit int64) (stop func()) {
+	if slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "GOGC=") }) {
+		return func() {}
+	}
+	c := &collector{goal: heapGoal}
+	if limit > 0 {
+		c.goal = min(c.goal, limit/shareOfHeap)
+	}
+	before := debug.SetGCPercent(doubled)
+	c.percent = doubled
+	c.follow(struct{}{})
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.stopped = true
+		debug.SetGCPercent(before)
+	}
+}
+
+// follow adapts the percentage to the live heap now, and again after each collection, for as long as c is not stopped.
+func (c *collector) follow(struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	if wanted := c.wanted(); wanted != c.percent {
+		c.percent = wanted
+		debug.SetGCPercent(wanted)
+	}
+	runtime.AddCleanup(new([64]byte), c.follow, struct{}{}) // called when the next collection finds it
+}
+
+// wanted returns the percentage by which the heap may grow. The runtime counts stacks and globals as parts of it.
+func (c *collector) wanted() int {
+	m := measure("/gc/heap/live:bytes", "/gc/scan/stack:bytes", "/gc/scan/globals:bytes")
+	room := (c.goal - m[0]) * 100 / max(1, m[0]+m[1]+m[2])
+	return int(max(doubled, min(room, c.goal*100/smallestHeap)))
+}
+
+// measure reads metrics of the runtime.
+func measure(names ...string) []int64 {
+	samples := make([]metrics.Sample, len(names))
+	for i, name := range names {
+		samples[i].Name = name
+	}
+	metrics.Read(samples)
+	values := make([]int64, len(names))
+	for i, s := range samples {
+		values[i] = int64(s.Value.Uint64())
+	}
+	return values
+}
+
+// quietCheck is how often giveBack looks whether a rush is over.
+const quietCheck = 10 * time.Second
+
+// giveBack returns memory that is not needed any more to the system until ctx ends: what only the start needed, and
+// later what a rush leaves behind. The runtime alone would collect an idle heap after two minutes, and then return
+// memory bit by bit. What is in use can also die in silence, as idle connections do, so a large process looks each time.
+func giveBack(ctx context.Context) {
+	tick := time.NewTicker(quietCheck)
+	defer tick.Stop()
+	enough := int64(0)
+	for allocated := int64(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := measure("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes", "/gc/heap/allocs:bytes")
+		quiet := now[2]-allocated < heapGoal
+		allocated = now[2]
+		if quiet && now[0]-now[1] > enough {
+			release()
+			enough = 2 * heapGoal
+		}
+	}
+}
+
+// newBudget returns the budget for all connections.
+func (r *running) newBudget() *listen.Budget {
+	wanted := r.MaxConnections
+	limits := listen.Fit(wanted, openFiles(), r.memory)
+	if n := limits.Connections[listen.Proxied]; n < listen.Fit(wanted, 0, r.memory).Connections[listen.Proxied] {
+		r.logger.WithFields(logrus.Fields{"connections": n, "files": openFiles()}).
+			Warn("this process may open few files: fewer connections are accepted than --max-connections allows")
+	}
+	return listen.NewBudget(limits)
+}
+
+// replayTotal returns how many bytes the copies of bodies may take, with files in dir.
+func (r *running) replayTotal(dir string) int64 {
+	total := r.Proxy.ReplayTotal
+	memory := cmp.Or(r.memory, machineMemory())
+	if inMemory(cmp.Or(dir, os.TempDir())) && memory > 0 {
+		total = min(total, memory/shareOfReplay)
+	}
+	return total
+}

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+func TestTheCollectorKeepsToItsGoal(t *testing.T) {
+	percent := func() int64 { return measure("/gc/gogc:percent")[0] }
+	for _, tt := range []struct {
+		name    string
+		environ []string
+		limit   int64
+		live    int // bytes
+		want    int64
+	}{
+		{"a small heap may grow to the goal", nil, 0, 0, 100 * heapGoal / smallestHeap},
+		{"a small container sets a smaller goal", nil, 64 << 20, 0, 100 * (64 << 20) / shareOfHeap / smallestHeap},
+		{"a tiny one changes nothing", nil, 16 << 20, 0, doubled},
+		{"a heap above the goal may double", nil, 0, 2 * heapGoal, doubled},
+		{"GOGC decides", []string{"GOGC=33"}, 0, 0, 33},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			defer debug.SetGCPercent(debug.SetGCPercent(33))
+			stop := paceCollector(tt.environ, tt.limit)
+			defer stop()
+			live := make([]byte, tt.live)
+			for end := time.Now().Add(time.Minute); percent() != tt.want; {
+				if time.Now().After(end) {
+					t.Fatalf("the heap may grow by %d %%, want %d", percent(), tt.want)
+				}
+				runtime.GC() // its end is told to the collector by a goroutine
+				runtime.Gosched()
+			}
+			runtime.KeepAlive(live)
+			stop()
+			if got := percent(); tt.environ == nil && got != 33 {
+				t.Errorf("%d %% after the end, want what it was: 33", got)
+			}
+		})
+	}
+}

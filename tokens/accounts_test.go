@@ -17,7 +17,7 @@ import (
 
 // Accounts that a command had signed in to did not exist for a fresh process until their first request.
 func TestAccountsOfTheStoreAreKnownFromTheStart(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		command := w.bare()
 		for _, name := range []string{"acme", "other"} {
 			if _, err := command.Login(t.Context(), name, w.server.pair()); err != nil {
@@ -53,7 +53,7 @@ func states(m *tokens.Manager) string {
 
 // With more accounts than fit in memory, all are shown all the same.
 func TestAccountsBeyondMemoryAreShown(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		command := w.bare()
 		for i := range 20 {
 			if _, err := command.Login(t.Context(), fmt.Sprintf("a%02d", i), w.server.pair()); err != nil {
@@ -77,7 +77,7 @@ func TestAccountsBeyondMemoryAreShown(t *testing.T) {
 
 // What other processes do to accounts that do not fit in memory was never seen: they were shown as they had left it.
 func TestAccountsBeyondMemoryAreShownAsTheyAre(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		command := w.bare()
 		for _, name := range []string{"a", "b", "c", "d"} {
 			if _, err := command.Login(t.Context(), name, w.server.pair()); err != nil {
@@ -114,7 +114,7 @@ func TestAccountsBeyondMemoryAreShownAsTheyAre(t *testing.T) {
 
 // A record that could not be read at the start, and can be since, was not read again before its first request.
 func TestAccountThatCouldNotBeReadIsReadAgain(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		if _, err := w.bare().Login(t.Context(), "acme", w.server.pair()); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func (s *slowStore) Load(ctx context.Context, account string) (tokens.Record, er
 }
 
 func TestAccountsAreReadSeveralAtOnceAndTheStartDoesNotWait(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		command := w.bare()
 		for i := range 40 {
 			if _, err := command.Login(t.Context(), fmt.Sprintf("a%02d", i), w.server.pair()); err != nil {
@@ -173,7 +173,7 @@ func TestAccountsAreReadSeveralAtOnceAndTheStartDoesNotWait(t *testing.T) {
 
 // 80 seeded accounts made 80 token calls at once.
 func TestAtMostEightTokenCallsAtOnce(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		var running, most atomic.Int32
 		slow := func(*authServer, http.ResponseWriter, *http.Request) bool {
 			n := running.Add(1)
@@ -205,7 +205,7 @@ func TestAtMostEightTokenCallsAtOnce(t *testing.T) {
 }
 
 func TestSameRefreshTokenForTwoAccountsIsAMistake(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		c := w.config()
 		same := tokens.NewSecret("one-token")
 		c.Accounts = map[string]tokens.AccountConfig{"acme": {RefreshToken: same}, "other": {RefreshToken: same}}
@@ -227,7 +227,7 @@ func (s checkedStore) Check(context.Context) error {
 }
 
 func TestStoreThatBecameReadOnlyDegrades(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Store = checkedStore{w.store} })
 		w.store.fail(nil, errors.New("read-only file system"))
 		time.Sleep(time.Minute)
@@ -251,7 +251,7 @@ func TestAccountIsUnavailableWhileRequestsWait(t *testing.T) {
 		{"the token endpoint is silent", silent, 30 * time.Second, "unavailable: refresh-failing"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				w.server.next(row.script)
 				m := w.manager(seeded(w.server.pair().RefreshToken, tokens.Secret{}))
 				time.Sleep(5 * time.Second)
@@ -269,7 +269,7 @@ func TestAccountIsUnavailableWhileRequestsWait(t *testing.T) {
 
 // Three 503s at the start of the window: nothing more was tried for up to a day.
 func TestBackgroundRefreshIsNotGivenUpAfterServerErrors(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 240 * 3600
 		m := w.signedIn()
 		var at []time.Time
@@ -301,7 +301,7 @@ func TestBackgroundRefreshIsNotGivenUpAfterServerErrors(t *testing.T) {
 }
 
 func TestRetryAfterOfAServerErrorIsKept(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		var at []time.Time
 		w.server.next(func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
@@ -324,7 +324,7 @@ func TestRetryAfterOfAServerErrorIsKept(t *testing.T) {
 func TestAnswerCutAtEveryByte(t *testing.T) {
 	whole := `{"access_token":"access-of-the-answer","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-of-the-answer","scope":"read+write"}`
 	for n := range len(whole) {
-		inWorld(t, func(t *testing.T, w *world) {
+		inTestbed(t, func(t *testing.T, w *testbed) {
 			m := w.signedIn(func(c *tokens.Config) { c.RefreshBefore = 0 })
 			before := w.record()
 			w.server.next(func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
@@ -354,7 +354,7 @@ func TestNamesOfAccounts(t *testing.T) {
 
 // A record that is damaged is reported although nobody has asked for its account.
 func TestAccountThatCannotBeReadIsReported(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.login(w.bare())
 		w.store.fail(errors.New("not a valid record"), nil)
 		m := w.manager()

@@ -14,7 +14,7 @@ import (
 // A pod that starts after a failover finds the old pair. It must not send its refresh token, which is spent,
 // while another process holds the new pair: the marker is an announcement, and that process answers.
 func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e))
 		time.Sleep(time.Minute) // its connection is not a new one
@@ -36,7 +36,7 @@ func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 
 // The same while the token call of the survivor is still under way: its marker was lost with the failover.
 func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
 		time.Sleep(time.Minute) // its connection is not a new one
@@ -58,7 +58,7 @@ func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
 
 // The same while the survivor is refreshing again: the failover took back its marker and the pair before.
 func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		patient := func(c *tokens.Config) { c.RefreshTimeout = time.Hour }
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e), patient)
@@ -86,7 +86,7 @@ func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
 
 // The survivor waits for a slow API, which it has asked whether a refused token works.
 func TestANewcomerIsAnsweredDuringAProbe(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e), func(c *tokens.Config) {
 			c.Probe = func(ctx context.Context, tok tokens.Token) bool {
@@ -146,7 +146,7 @@ func TestANewcomerWaitsForThoseWhoConnectAfterIt(t *testing.T) {
 // The survivor holds the new pair in memory only, because the engine did not take it. It has been trying for a
 // while, at growing pauses; whoever announces now is answered at once.
 func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e))
 		time.Sleep(time.Minute) // its connection is not a new one
@@ -170,7 +170,7 @@ func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 // The survivor's request was cut, so that the token may be spent or may still be under way; the failover took back the
 // record that said so. The newcomer is told, and waits as everybody does in doubt.
 func TestANewcomerIsToldOfARequestWithoutAnAnswer(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		patient := func(c *tokens.Config) { c.RefreshTimeout = time.Hour }
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e), patient)
@@ -202,7 +202,7 @@ func TestASpentSeedDoesNotReplaceThePairThatCameFromIt(t *testing.T) {
 		"a store that may lose saves": func(e *engine) tokens.Store { return lossy{e} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				e := newEngine()
 				pair := w.server.pair()
 				seeded := func(c *tokens.Config) {
@@ -237,7 +237,7 @@ func TestASpentSeedDoesNotReplaceThePairThatCameFromIt(t *testing.T) {
 
 // Nobody answers where nobody holds anything newer.
 func TestAnAnnouncedRefreshGoesOn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		one := w.signedIn(on(e))
 		two := w.manager(on(e))
@@ -259,7 +259,7 @@ func TestAnAnnouncedRefreshGoesOn(t *testing.T) {
 }
 
 func TestAShutdownDuringAnAnnouncementSendsNothing(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		m := w.signedIn(on(e))
 		go m.Refresh(t.Context(), tokens.DefaultAccount)

@@ -19,7 +19,7 @@ func TestBackgroundRefreshComesInTheFirstHalfOfTheWindow(t *testing.T) {
 		{10 * time.Second, 24 * time.Hour, 9 * time.Second, 9500 * time.Millisecond},
 	} {
 		t.Run(row.life.String(), func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				w.server.life = int(row.life.Seconds())
 				m := w.signedIn(func(c *tokens.Config) { c.RefreshBefore = row.before })
 				time.Sleep(row.first - time.Millisecond)
@@ -33,7 +33,7 @@ func TestBackgroundRefreshComesInTheFirstHalfOfTheWindow(t *testing.T) {
 }
 
 func TestRequestsDoNotWaitForTheBackgroundRefresh(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 3600
 		m := w.signedIn()
 		w.server.next(takes(time.Minute))
@@ -51,7 +51,7 @@ func TestRequestsDoNotWaitForTheBackgroundRefresh(t *testing.T) {
 }
 
 func TestUnknownLifetimeIsLeftAlone(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = nil
 		m := w.signedIn()
 		time.Sleep(24 * time.Hour)
@@ -61,7 +61,7 @@ func TestUnknownLifetimeIsLeftAlone(t *testing.T) {
 }
 
 func TestYearLongTokenIsRefreshedOnItsLastDay(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		// A token that has been here for a year less two days.
 		m := w.manager()
 		p := w.server.pair()
@@ -82,7 +82,7 @@ func TestYearLongTokenIsRefreshedOnItsLastDay(t *testing.T) {
 }
 
 func TestAccountsThatExpireTogetherAreSpread(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 3600
 		m := w.manager()
 		for i := range 200 {
@@ -109,7 +109,7 @@ func TestAccountsThatExpireTogetherAreSpread(t *testing.T) {
 }
 
 func TestReplicasRefreshOncePerWindow(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 100 // all are due within five seconds, less than a re-read takes to come up
 		m := w.signedIn()
 		for range 19 {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestRefusalOfAFormerTokenCostsNothing(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.login(m)
@@ -27,7 +27,7 @@ func TestRefusalOfAFormerTokenCostsNothing(t *testing.T) {
 }
 
 func TestRefusalAdoptsWhatAnotherProcessStored(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		other := w.manager()
@@ -46,7 +46,7 @@ func TestRefusalAdoptsWhatAnotherProcessStored(t *testing.T) {
 }
 
 func TestGoodTokenIsNotRefreshed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		var probes atomic.Int32
 		m := w.signedIn(func(c *tokens.Config) {
 			c.Probe = func(ctx context.Context, tok tokens.Token) bool {
@@ -95,7 +95,7 @@ func always401(t *testing.T, m *tokens.Manager) error {
 }
 
 func TestRefreshThatDidNotHelpIsHeldBack(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		// A client calls the refused route every 5 s. Refreshes follow each other after 30 s, 60 s … 10 min.
 		var refreshedAt []time.Duration
@@ -126,7 +126,7 @@ func TestRefreshThatDidNotHelpIsHeldBack(t *testing.T) {
 }
 
 func TestSuccessElsewhereDoesNotEndAHold(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		_ = always401(t, m)
 		for range 10 {
@@ -138,7 +138,7 @@ func TestSuccessElsewhereDoesNotEndAHold(t *testing.T) {
 }
 
 func TestTokenRevokedLongAfterARefreshIsRefreshedAtOnce(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		first := token(t, m)
 		w.server.kill(first)
@@ -156,7 +156,7 @@ func TestTokenRevokedLongAfterARefreshIsRefreshedAtOnce(t *testing.T) {
 }
 
 func TestRefusedTokenIsNotHandedOutAgain(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.revoke()
@@ -187,7 +187,7 @@ func TestRefusedTokenIsNotHandedOutAgain(t *testing.T) {
 }
 
 func TestRejectedGenerationIsLookedForOnceASecond(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.revoke()
@@ -200,7 +200,7 @@ func TestRejectedGenerationIsLookedForOnceASecond(t *testing.T) {
 }
 
 func TestInvalidGrantAfterAnotherWasQuickerIsNoFailure(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)

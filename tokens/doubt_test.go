@@ -11,14 +11,14 @@ import (
 )
 
 // crash leaves in the store what a process leaves that dies in the middle of a token call.
-func (w *world) crash(started time.Time) {
+func (w *testbed) crash(started time.Time) {
 	w.put(func(rec *tokens.Record) {
 		rec.Pending = &tokens.Pending{Owner: "dead-1", StartedAt: started.UTC(), Until: started.Add(30 * time.Second).UTC()}
 	})
 }
 
 func TestLostAnswerIsReportedAsLostInTransit(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = 10 * time.Minute })
 		old := token(t, m)
 		w.server.kill(old)
@@ -45,7 +45,7 @@ func TestLostAnswerIsReportedAsLostInTransit(t *testing.T) {
 }
 
 func TestInDoubtTheRefreshTokenIsNotSentWhileTheAccessTokenWorks(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 3600
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		tok := token(t, m)
@@ -71,7 +71,7 @@ func TestInDoubtTheRefreshTokenIsNotSentWhileTheAccessTokenWorks(t *testing.T) {
 }
 
 func TestDoubtEndsAtExpiryWithoutBeingAsked(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 3600
 		m := w.signedIn()
 		w.server.next(cuts)
@@ -86,7 +86,7 @@ func TestDoubtEndsAtExpiryWithoutBeingAsked(t *testing.T) {
 }
 
 func TestSecondTryWaitsUntilTheFirstCannotBeUnderWay(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = time.Minute })
 		old := token(t, m)
 		w.server.kill(old)
@@ -103,7 +103,7 @@ func TestSecondTryWaitsUntilTheFirstCannotBeUnderWay(t *testing.T) {
 }
 
 func TestCompleteServerErrorIsOverAtOnce(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -121,7 +121,7 @@ func TestCompleteServerErrorIsOverAtOnce(t *testing.T) {
 }
 
 func TestTakeoverOfADeadOwner(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.signedIn()
 		w.crash(time.Now())
 		m := w.manager(func(c *tokens.Config) { c.RefreshTimeout = 5 * time.Minute })
@@ -143,7 +143,7 @@ func TestTakeoverOfADeadOwner(t *testing.T) {
 }
 
 func TestTakeoverTakesAWholeLeaseOfWatching(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.signedIn()
 		w.crash(time.Now().Add(-time.Hour)) // by the other machine's clock
 		m := w.manager(func(c *tokens.Config) { c.RefreshTimeout = 5 * time.Minute })
@@ -160,7 +160,7 @@ func TestTakeoverTakesAWholeLeaseOfWatching(t *testing.T) {
 }
 
 func TestClaimOverAnotherMarkerSaysSoInTheSameSwap(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.signedIn()
 		w.crash(time.Now())
 		m := w.manager(func(c *tokens.Config) { c.RefreshTimeout = 5 * time.Minute })
@@ -196,7 +196,7 @@ func TestPairOfASlowOwnerArrivesAfterItsTakeover(t *testing.T) {
 		{"when the other has given up", 75 * time.Second, tokens.ErrLoginRequired},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = 5 * time.Minute })
 				old := token(t, m)
 				w.server.kill(old)
@@ -226,7 +226,7 @@ func TestPairOfASlowOwnerArrivesAfterItsTakeover(t *testing.T) {
 }
 
 func TestLostClaimDoesNotSend(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		// Between two tries another process logs in: the second try must not be sent.
 		m := w.signedIn()
 		w.server.next(func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
@@ -247,7 +247,7 @@ func TestLostClaimDoesNotSend(t *testing.T) {
 }
 
 func TestDoubtThatCouldNotBeNotedIsRemembered(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = time.Minute })
 		old := token(t, m)
 		w.server.kill(old)
@@ -266,7 +266,7 @@ func TestDoubtThatCouldNotBeNotedIsRemembered(t *testing.T) {
 }
 
 func TestLoginDuringALostCallIsBeyondDoubt(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.server.next(func(*authServer, http.ResponseWriter, *http.Request) bool {
 			time.Sleep(10 * time.Second)

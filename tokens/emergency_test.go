@@ -28,7 +28,7 @@ func emergencyIn(dirs ...string) func(*tokens.Config) {
 
 // It was written at the end of the drain, and a container is killed before that.
 func TestEmergencyFileIsWrittenBeforeThePairIsUsed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		dir := t.TempDir()
 		m := w.signedIn(emergencyIn(filepath.Join(dir, "missing", "is-made")))
 		old := token(t, m)
@@ -64,13 +64,15 @@ func TestEmergencyFileIsWrittenBeforeThePairIsUsed(t *testing.T) {
 func TestEmergencyFileIsWrittenWhileTheStoreHangs(t *testing.T) {
 	for _, row := range []struct {
 		name   string
-		obtain func(t *testing.T, w *world, m *tokens.Manager)
+		obtain func(t *testing.T, w *testbed, m *tokens.Manager)
 	}{
-		{"a refresh", func(t *testing.T, w *world, m *tokens.Manager) { _, _ = m.Refresh(t.Context(), tokens.DefaultAccount) }},
-		{"a login", func(t *testing.T, w *world, m *tokens.Manager) { w.login(m) }},
+		{"a refresh", func(t *testing.T, w *testbed, m *tokens.Manager) {
+			_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
+		}},
+		{"a login", func(t *testing.T, w *testbed, m *tokens.Manager) { w.login(m) }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				dir := t.TempDir()
 				m := w.signedIn(emergencyIn(dir))
 				old := token(t, m)
@@ -103,7 +105,7 @@ func TestEmergencyFileIsWrittenWhileTheStoreHangs(t *testing.T) {
 
 // A pair that the store takes at once leaves no file on the way.
 func TestNoEmergencyFileWithoutNeed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		dir := filepath.Join(t.TempDir(), "not-made")
 		m := w.signedIn(emergencyIn(dir))
 		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
@@ -117,7 +119,7 @@ func TestNoEmergencyFileWithoutNeed(t *testing.T) {
 }
 
 func TestEmergencyFileIsUsedWhileTheStoreStillFails(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		dir := t.TempDir()
 		m := w.signedIn(emergencyIn(dir))
 		w.failSaveOfPairs(errDisk)
@@ -136,7 +138,7 @@ func TestEmergencyFileIsUsedWhileTheStoreStillFails(t *testing.T) {
 }
 
 func TestEmergencyFileIsRemovedWhenTheStoreHasThePair(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		dir := t.TempDir()
 		m := w.signedIn(emergencyIn(dir))
 		w.failSaveOfPairs(errDisk)
@@ -154,7 +156,7 @@ func TestEmergencyFileIsRemovedWhenTheStoreHasThePair(t *testing.T) {
 }
 
 func TestEmergencyFileGoesToTheFirstPlaceThatTakesIt(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		blocked, second := filepath.Join(t.TempDir(), "a-file"), t.TempDir()
 		if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -188,7 +190,7 @@ func TestEmergencyFileThatIsNotAdopted(t *testing.T) {
 		{name: "of the same pair", mode: 0o600, change: func(r *tokens.Record) { r.Generation-- }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				w.signedIn()
 				kept := w.record()
 				kept.Generation++
@@ -245,7 +247,7 @@ func (freeLocks) TryLock(context.Context, string) (unlock func(), ok bool, err e
 // A process dies just after it has written its emergency file. Another, which has just looked for such files,
 // must see it before it sends the refresh token, which is spent: the marker makes it wait long enough.
 func TestEmergencyFileOfAProcessThatDiedJustNow(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		dir := t.TempDir()
 		a := w.signedIn(emergencyIn(dir))
 		old := token(t, a)

@@ -16,7 +16,7 @@ import (
 )
 
 func TestEveryTokenCallHasAConnectionOfItsOwn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		for range 3 {
 			if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
@@ -61,7 +61,7 @@ func TestTokenCallsTrustTheRootsOfNow(t *testing.T) {
 }
 
 func TestRefreshTokenStaysIfTheAnswerHasNone(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		before := w.record().RefreshToken
 		w.server.next(answers(200, nil, `{"access_token":"lonely"}`))
@@ -82,7 +82,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestTokenRequest(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		var seen *http.Request
 		m := w.signedIn(func(c *tokens.Config) {
 			inner := c.Endpoint.Transport
@@ -106,7 +106,7 @@ func TestTokenRequest(t *testing.T) {
 const redirectURL = "http://localhost:8081/oauth2/callback"
 
 func TestSignIn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager()
 		w.server.codes["code"] = true
 		if _, err := m.SignIn(t.Context(), tokens.DefaultAccount, "code", redirectURL); err != nil {
@@ -122,7 +122,7 @@ func TestSignIn(t *testing.T) {
 
 // SIGQUIT, and a second SIGTERM, closed the Manager between the answer and the save: the pair was dropped.
 func TestSignInIsSavedAlthoughTheManagerIsClosed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager()
 		w.server.codes["code"] = true
 		w.server.next(takes(5 * time.Second))
@@ -148,7 +148,7 @@ func TestSignInIsSavedAlthoughTheManagerIsClosed(t *testing.T) {
 
 // A silent token endpoint held the end of the process up for two minutes.
 func TestCloseGivesUpASignInWithItsContext(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager()
 		w.server.next(silent)
 		go m.SignIn(t.Context(), tokens.DefaultAccount, "code", redirectURL)

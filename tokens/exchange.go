@@ -181,7 +181,7 @@ func (c *claim) listen() (Pair, error) {
 		case <-tick.C:
 			ticks++
 		}
-		if ticks == patience {
+		if ticks == listenSeconds {
 			cancel() // closes the connection; the goroutine then returns at once
 		}
 		c.keepAlive()

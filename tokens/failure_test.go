@@ -55,7 +55,7 @@ func TestFailedRefresh(t *testing.T) {
 		{"silence", times(1, silent), tokens.ErrRefreshUnavailable, "unavailable: refresh-failing", 1, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = 3 * time.Minute; c.RefreshBefore = 0 })
 				old := token(t, m)
 				w.server.kill(old)
@@ -84,7 +84,7 @@ func TestFailedRefresh(t *testing.T) {
 }
 
 func TestUnreachableEndpointIsTriedThreeTimesAndLeavesNoDoubt(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -111,7 +111,7 @@ func TestUnreachableEndpointIsTriedThreeTimesAndLeavesNoDoubt(t *testing.T) {
 }
 
 func TestFailingRefreshIsNotHammered(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -131,7 +131,7 @@ func TestFailingRefreshIsNotHammered(t *testing.T) {
 }
 
 func TestFailingRefreshNeverTakesAwayAWorkingToken(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 3600
 		m := w.signedIn()
 		tok := token(t, m)
@@ -157,7 +157,7 @@ func TestFailingRefreshNeverTakesAwayAWorkingToken(t *testing.T) {
 }
 
 func TestClientWithoutSecretIsRefusedAndRecovers(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Endpoint.ClientSecret = tokens.NewSecret("wrong") })
 		old := token(t, m)
 		w.server.kill(old)
@@ -176,7 +176,7 @@ func TestClientWithoutSecretIsRefusedAndRecovers(t *testing.T) {
 }
 
 func TestErrorsShowNoSecret(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -201,7 +201,7 @@ func TestErrorsShowNoSecret(t *testing.T) {
 
 // A server that names the token which it refuses is still understood, and not repeated.
 func TestRefusalThatNamesTheTokenIsNotRepeated(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -225,7 +225,7 @@ func TestRefusalThatNamesTheTokenIsNotRepeated(t *testing.T) {
 }
 
 func TestWithoutAClientIDNothingIsSent(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Endpoint.ClientID = "" })
 		old := token(t, m)
 		w.server.kill(old)

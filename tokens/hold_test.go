@@ -28,7 +28,7 @@ func refusedRequest(t *testing.T, m *tokens.Manager, account string) {
 
 // The endpoint gives the access token that the API has just refused: one request made 222 token calls in 20 s.
 func TestSameAccessTokenAgainIsNoProgress(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		old := token(t, m)
 		same := func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
@@ -54,20 +54,20 @@ func TestSameAccessTokenAgainIsNoProgress(t *testing.T) {
 func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		run  func(t *testing.T, w *world) // 29 s, after the first refresh
+		run  func(t *testing.T, w *testbed) // 29 s, after the first refresh
 	}{
-		{"one process", func(t *testing.T, w *world) { w.refuseFor(29*time.Second, w.manager()) }},
-		{"three processes", func(t *testing.T, w *world) {
+		{"one process", func(t *testing.T, w *testbed) { w.refuseFor(29*time.Second, w.manager()) }},
+		{"three processes", func(t *testing.T, w *testbed) {
 			w.refuseFor(29*time.Second, w.manager(), w.manager(), w.manager())
 		}},
-		{"restarts", func(t *testing.T, w *world) {
+		{"restarts", func(t *testing.T, w *testbed) {
 			for range 6 {
 				m := w.manager()
 				w.refuseFor(4800*time.Millisecond, m)
 				_ = closeNow(m)
 			}
 		}},
-		{"evictions", func(t *testing.T, w *world) {
+		{"evictions", func(t *testing.T, w *testbed) {
 			m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 1 })
 			for begin := time.Now(); time.Since(begin) < 29*time.Second; time.Sleep(100 * time.Millisecond) {
 				for _, name := range []string{"nobody", tokens.DefaultAccount, "somebody"} {
@@ -77,7 +77,7 @@ func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				w.signedIn()
 				w.server.mu.Lock()
 				w.server.deaf = true
@@ -97,7 +97,7 @@ func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 // each start again.
 func TestHoldWithNumbersThatMakeNoSense(t *testing.T) {
 	for _, failures := range []int{-1, math.MinInt, math.MaxInt} {
-		inWorld(t, func(t *testing.T, w *world) {
+		inTestbed(t, func(t *testing.T, w *testbed) {
 			m := w.signedIn()
 			old := token(t, m)
 			w.put(func(rec *tokens.Record) {
@@ -116,7 +116,7 @@ func TestHoldWithNumbersThatMakeNoSense(t *testing.T) {
 }
 
 // refuseFor has all processes meet a 401 ten times a second.
-func (w *world) refuseFor(d time.Duration, all ...*tokens.Manager) {
+func (w *testbed) refuseFor(d time.Duration, all ...*tokens.Manager) {
 	var wg sync.WaitGroup
 	for _, m := range all {
 		wg.Go(func() {
@@ -130,7 +130,7 @@ func (w *world) refuseFor(d time.Duration, all ...*tokens.Manager) {
 
 // The hold stands in the same swap as the pair, and the first accepted request ends it in the store.
 func TestAcceptedRequestEndsTheHoldInTheStore(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -162,7 +162,7 @@ func TestAcceptedRequestEndsTheHoldInTheStore(t *testing.T) {
 }
 
 func TestHoldThatTheStoreCouldNotEndStaysEnded(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -183,20 +183,20 @@ func TestHoldThatTheStoreCouldNotEndStaysEnded(t *testing.T) {
 func TestWhatEndsAHold(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		do   func(t *testing.T, w *world, m *tokens.Manager)
+		do   func(t *testing.T, w *testbed, m *tokens.Manager)
 		ends bool
 	}{
-		{"a refresh by a person", func(t *testing.T, w *world, m *tokens.Manager) {
+		{"a refresh by a person", func(t *testing.T, w *testbed, m *tokens.Manager) {
 			if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
-		{"a login", func(t *testing.T, w *world, m *tokens.Manager) { w.login(m) }, true},
-		{"a logout", func(t *testing.T, w *world, m *tokens.Manager) { _, _ = m.Logout(t.Context(), tokens.DefaultAccount) }, true},
-		{"a refresh before expiry", func(t *testing.T, w *world, m *tokens.Manager) { time.Sleep(10 * time.Second) }, true},
+		{"a login", func(t *testing.T, w *testbed, m *tokens.Manager) { w.login(m) }, true},
+		{"a logout", func(t *testing.T, w *testbed, m *tokens.Manager) { _, _ = m.Logout(t.Context(), tokens.DefaultAccount) }, true},
+		{"a refresh before expiry", func(t *testing.T, w *testbed, m *tokens.Manager) { time.Sleep(10 * time.Second) }, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				w.server.life = 10
 				m := w.signedIn()
 				old := token(t, m)
@@ -216,7 +216,7 @@ func TestWhatEndsAHold(t *testing.T) {
 // Within 5 s after a probe had found the token good for a download, a token that died was taken for good
 // everywhere.
 func TestGoodTokenIsRememberedPerMethodAndPath(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		tok := token(t, m)
 		download := tokens.Refusal{Token: tok, Method: http.MethodGet, Path: "/public/v1/documents/x/download-protected"}
@@ -234,7 +234,7 @@ func TestGoodTokenIsRememberedPerMethodAndPath(t *testing.T) {
 
 // A bounded memory: a client that meets 401 on ever other paths does not fill it.
 func TestManyPathsWithAGoodToken(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		tok := token(t, m)
 		for i := range 1000 {
@@ -248,7 +248,7 @@ func TestManyPathsWithAGoodToken(t *testing.T) {
 }
 
 func TestRefusedAPIKeyDegradesTheAccount(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		keys := &files{key: tokens.NewSecret("old-key")}
 		m := w.manager(func(c *tokens.Config) {
 			c.Accounts = map[string]tokens.AccountConfig{tokens.DefaultAccount: {APIKey: keys.key}}
@@ -299,7 +299,7 @@ func (f *files) APIKey(string) tokens.Secret { f.mu.Lock(); defer f.mu.Unlock();
 
 // The file was replaced, and the secret in memory was used until the restart.
 func TestReplacedClientSecretIsUsedAtOnce(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		secrets := &files{client: tokens.NewSecret("spent")}
 		m := w.signedIn(func(c *tokens.Config) { c.Secrets = secrets })
 		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrClientRefused) {

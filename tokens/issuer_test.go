@@ -30,7 +30,7 @@ func TestTokensStayWithTheirIssuer(t *testing.T) {
 		}, true, "ready"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				w.server.life = 3600
 				seed := w.server.pair()
 				m := w.manager(seeded(seed.RefreshToken, seed.AccessToken))
@@ -80,15 +80,15 @@ func TestTokensStayWithTheirIssuer(t *testing.T) {
 
 func TestForeignRecordEndsWithALoginOrANewSeed(t *testing.T) {
 	elsewhere := func(c *tokens.Config) { c.API = "https://api.elsewhere.example" }
-	for name, begin := range map[string]func(w *world) *tokens.Manager{
-		"a login": func(w *world) *tokens.Manager { m := w.manager(elsewhere); w.login(m); return m },
-		"a new seed": func(w *world) *tokens.Manager {
+	for name, begin := range map[string]func(w *testbed) *tokens.Manager{
+		"a login": func(w *testbed) *tokens.Manager { m := w.manager(elsewhere); w.login(m); return m },
+		"a new seed": func(w *testbed) *tokens.Manager {
 			p := w.server.pair()
 			return w.manager(elsewhere, seeded(p.RefreshToken, p.AccessToken))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				_ = closeNow(w.signedIn())
 				old := w.record()
 				m := begin(w)
@@ -104,7 +104,7 @@ func TestForeignRecordEndsWithALoginOrANewSeed(t *testing.T) {
 
 // A first start with the wrong region must not use the seed up.
 func TestSeedThatTheWrongEndpointRefusedIsTakenByTheRightOne(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		p := w.server.pair()
 		w.server.next(answers(400, nil, `{"error":"invalid_grant"}`)) // the wrong endpoint does not know it
 		wrong := w.manager(seeded(p.RefreshToken, tokens.Secret{}), func(c *tokens.Config) { c.API = "https://api.elsewhere.example" })

@@ -10,13 +10,13 @@ import (
 )
 
 // remove takes the record out of the store, as somebody does who deletes a file.
-func (w *world) remove() {
+func (w *testbed) remove() {
 	w.t.Helper()
 	w.store.Memory.Remove(tokens.DefaultAccount)
 }
 
 // bare returns a Manager that was not started, as a command has that works without a proxy.
-func (w *world) bare(f ...func(*tokens.Config)) *tokens.Manager {
+func (w *testbed) bare(f ...func(*tokens.Config)) *tokens.Manager {
 	w.t.Helper()
 	c := w.config()
 	for _, f := range f {
@@ -34,10 +34,10 @@ func (w *world) bare(f ...func(*tokens.Config)) *tokens.Manager {
 func TestFreshLoginWinsOverARejectedPairInMemory(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		store func(w *world)
+		store func(w *testbed)
 	}{
-		{"the record was removed and somebody signed in", func(w *world) { w.remove(); w.login(w.bare()) }},
-		{"a record of another machine was copied here", func(w *world) {
+		{"the record was removed and somebody signed in", func(w *testbed) { w.remove(); w.login(w.bare()) }},
+		{"a record of another machine was copied here", func(w *testbed) {
 			other := tokens.NewMemory()
 			w.login(w.bare(func(c *tokens.Config) { c.Store = other }))
 			copied, err := other.Load(context.Background(), tokens.DefaultAccount)
@@ -48,7 +48,7 @@ func TestFreshLoginWinsOverARejectedPairInMemory(t *testing.T) {
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				m := w.signedIn()
 				for range 3 {
 					if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
@@ -77,7 +77,7 @@ func TestFreshLoginWinsOverARejectedPairInMemory(t *testing.T) {
 
 // The same while the pair in memory works: the younger lineage wins whatever the numbers are.
 func TestYoungerLineageWinsOverAWorkingPair(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		for range 3 {
 			if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
@@ -97,7 +97,7 @@ func TestYoungerLineageWinsOverAWorkingPair(t *testing.T) {
 
 // A clock that was wrong at the login before does not make the next login lose.
 func TestLoginIsYoungerWhateverTheClockSays(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.put(func(rec *tokens.Record) { rec.Lineage.BornAt = time.Now().Add(1000 * time.Hour).UTC() })
 		before := w.record()
@@ -109,7 +109,7 @@ func TestLoginIsYoungerWhateverTheClockSays(t *testing.T) {
 }
 
 func TestRecordThatVanishedIsPutBackInDoubt(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = 2 * time.Minute })
 		tok := token(t, m)
 		w.remove()
@@ -133,7 +133,7 @@ func TestRecordThatVanishedIsPutBackInDoubt(t *testing.T) {
 
 // One process has missed the last rotation, and puts its pair back first.
 func TestPairThatMissedARotationIsNotSpent(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		cut := &faultyStore{Memory: w.store.Memory}
 		behind := w.signedIn(func(c *tokens.Config) { c.Store = cut; c.RefreshTimeout = 2 * time.Minute })
 		old := token(t, behind)
@@ -156,16 +156,16 @@ func TestPairThatMissedARotationIsNotSpent(t *testing.T) {
 func TestRejectedPairAndTombstoneAreNotPutBack(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		end  func(t *testing.T, w *world, m *tokens.Manager)
+		end  func(t *testing.T, w *testbed, m *tokens.Manager)
 	}{
-		{"rejected", func(t *testing.T, w *world, m *tokens.Manager) {
+		{"rejected", func(t *testing.T, w *testbed, m *tokens.Manager) {
 			w.server.revoke()
 			_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, m)))
 		}},
-		{"a tombstone", func(t *testing.T, w *world, m *tokens.Manager) { _, _ = m.Logout(t.Context(), tokens.DefaultAccount) }},
+		{"a tombstone", func(t *testing.T, w *testbed, m *tokens.Manager) { _, _ = m.Logout(t.Context(), tokens.DefaultAccount) }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				m := w.signedIn()
 				row.end(t, w, m)
 				w.remove()
@@ -181,7 +181,7 @@ func TestRejectedPairAndTombstoneAreNotPutBack(t *testing.T) {
 
 // A logout is a lineage of its own: neither a backup nor a late flight of another process undoes it.
 func TestOlderRecordDoesNotUndoALogout(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		backup := w.record()
 		if _, err := m.Logout(t.Context(), tokens.DefaultAccount); err != nil {
@@ -197,7 +197,7 @@ func TestOlderRecordDoesNotUndoALogout(t *testing.T) {
 }
 
 func TestForgottenAccountIsNotListed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager()
 		for _, name := range []string{"acme", "other"} {
 			if _, err := m.Login(t.Context(), name, w.server.pair()); err != nil {
@@ -226,7 +226,7 @@ func TestForgottenAccountIsNotListed(t *testing.T) {
 }
 
 func TestRecordOfAnEarlierVersionIsTakenOver(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		data := `{"schema":1,"version":"","generation":4,"access_token":"old-access","refresh_token":"old-refresh","seeds":["00112233445566778899aabb"],"obtained_at":"1999-12-01T00:00:00Z"}`
 		rec := decodeRecord(t, data)
 		if _, err := w.store.Memory.Save(t.Context(), tokens.DefaultAccount, rec); err != nil {
@@ -253,7 +253,7 @@ func TestRecordOfAnEarlierVersionIsTakenOver(t *testing.T) {
 // The store loses the record and does not take it back, as a Secret that was deleted where nobody may create one: the
 // process forgot the pair, and with it the login.
 func TestRecordThatIsGoneAndCannotBePutBackStaysInMemory(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		tok := token(t, m)
 		w.remove()

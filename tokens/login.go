@@ -23,7 +23,7 @@ func (m *Manager) SignIn(ctx context.Context, name, code, redirectURL string) (S
 }
 
 func (m *Manager) exchange(code, redirectURL string) (Pair, error) {
-	ctx, cancel := context.WithTimeout(m.ctx, patience*time.Second)
+	ctx, cancel := context.WithTimeout(m.ctx, listenSeconds*time.Second)
 	defer cancel()
 	p, err := m.endpoint.exchange(ctx, code, redirectURL)
 	var answer *EndpointError

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	lease        = 30 * time.Second       // of a marker in a store that has no refresh lock
-	quietTime    = 30 * time.Second       // after this a request that nobody listens to is taken to be over
-	restoreTime  = 45 * time.Second       // in which every process that holds a newer record puts it back
-	patience     = 120                    // seconds of our own running time that a sent token call is listened to
-	grace        = time.Minute            // how long past its expiry a token is used when nothing better is to be had
-	startTime    = 200 * time.Millisecond // that the start waits for the store
-	storeTimeout = 10 * time.Second       // of one Load or Save
+	lease         = 30 * time.Second       // of a marker in a store that has no refresh lock
+	quietTime     = 30 * time.Second       // after this a request that nobody listens to is taken to be over
+	restoreTime   = 45 * time.Second       // in which every process that holds a newer record puts it back
+	listenSeconds = 120                    // seconds of our own running time that a sent token call is listened to
+	grace         = time.Minute            // how long past its expiry a token is used when nothing better is to be had
+	startTime     = 200 * time.Millisecond // that the start waits for the store
+	storeTimeout  = 10 * time.Second       // of one Load or Save
 )
 
 // Manager keeps the tokens of many accounts fresh. All its methods may be called concurrently.

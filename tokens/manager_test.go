@@ -14,7 +14,7 @@ import (
 )
 
 func TestUsableTokenNeedsNoNetwork(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.setDown(true)
 		w.store.fail(errors.New("store down"), errors.New("store down"))
@@ -28,7 +28,7 @@ func TestUsableTokenNeedsNoNetwork(t *testing.T) {
 }
 
 func TestExpiredTokenIsRefreshedOnceForAll(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 3600
 		m := w.signedIn(func(c *tokens.Config) { c.RefreshBefore = 0 })
 		old := token(t, m)
@@ -49,7 +49,7 @@ func TestExpiredTokenIsRefreshedOnceForAll(t *testing.T) {
 }
 
 func TestStaggeredRefusalsRefreshOnce(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -70,7 +70,7 @@ func TestStaggeredRefusalsRefreshOnce(t *testing.T) {
 }
 
 func TestNewPairIsSavedBeforeItIsUsed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -104,7 +104,7 @@ func canceled() context.Context {
 }
 
 func TestMarkerStandsBeforeTheTokenCall(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.server.next(func(*authServer, http.ResponseWriter, *http.Request) bool {
 			if rec := w.record(); rec.Pending == nil || rec.Generation != 1 {
@@ -120,7 +120,7 @@ func TestMarkerStandsBeforeTheTokenCall(t *testing.T) {
 }
 
 func TestNoMarkerNoRefresh(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -135,7 +135,7 @@ func TestNoMarkerNoRefresh(t *testing.T) {
 }
 
 func TestWaiterLeavesAloneAndTheRefreshGoesOn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -153,7 +153,7 @@ func TestWaiterLeavesAloneAndTheRefreshGoesOn(t *testing.T) {
 }
 
 func TestLateAnswerIsAGoodAnswer(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -175,7 +175,7 @@ func TestLateAnswerIsAGoodAnswer(t *testing.T) {
 }
 
 func TestAnotherProcessKeepsOffWhileALeaseIsRenewed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		other := w.manager()
 		old := token(t, m)
@@ -197,7 +197,7 @@ func TestAnotherProcessKeepsOffWhileALeaseIsRenewed(t *testing.T) {
 }
 
 func TestManyProcessesRotateInTurn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.signedIn()
 		var all []*tokens.Manager
 		for range 20 {
@@ -223,7 +223,7 @@ func TestManyProcessesRotateInTurn(t *testing.T) {
 }
 
 func TestWhoThereIs(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager(func(c *tokens.Config) {
 			c.Accounts = map[string]tokens.AccountConfig{"key": {APIKey: tokens.NewSecret("k")}}
 		})
@@ -265,7 +265,7 @@ func TestWhoThereIs(t *testing.T) {
 }
 
 func TestLeastRecentlyUsedAccountLeaves(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 3 })
 		names := []string{"a", "b", "c", "d", "e"}
 		for _, n := range names {
@@ -299,7 +299,7 @@ func TestLeastRecentlyUsedAccountLeaves(t *testing.T) {
 }
 
 func TestUnsavedRotationIsNeverEvicted(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.MaxAccounts = 2 })
 		w.failSaveOfPairs(errors.New("disk full"))
 		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
@@ -318,7 +318,7 @@ func TestUnsavedRotationIsNeverEvicted(t *testing.T) {
 }
 
 // failSaveOfPairs lets markers through and fails what follows them.
-func (w *world) failSaveOfPairs(err error) {
+func (w *testbed) failSaveOfPairs(err error) {
 	w.store.setOnSave(func(rec tokens.Record) error {
 		if rec.Pending == nil {
 			return err
@@ -335,7 +335,7 @@ func (s *faultyStore) setOnSave(f func(tokens.Record) error) {
 
 // Making room takes the cache's lock before an account's, and starting a flight takes an account's first.
 func TestCrowdedMemoryDoesNotLockUp(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 2; c.RefreshTimeout = time.Hour })
 		var wg sync.WaitGroup
 		for i := range 30 {

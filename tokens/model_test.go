@@ -15,7 +15,7 @@ import (
 // owner its lease. It did: renew met a conflict, gave up for good, and after a lease a waiter sent the
 // refresh token that was already under way.
 func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		a := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		b := w.manager(func(c *tokens.Config) { c.Probe = nil; c.RefreshTimeout = 5 * time.Minute })
 		old := token(t, a)
@@ -39,7 +39,7 @@ func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
 
 // The same after a renewal that was written although the store said no.
 func TestRenewalThatWasWrittenDespiteAnErrorDoesNotEndALease(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		a := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		b := w.manager(func(c *tokens.Config) { c.Probe = nil; c.RefreshTimeout = 5 * time.Minute })
 		old := token(t, a)
@@ -69,7 +69,7 @@ func TestRenewalThatWasWrittenDespiteAnErrorDoesNotEndALease(t *testing.T) {
 // An owner that overslept its lease, and finds that another took over, lost its answer and released, must
 // not clear what that other left in the record: unconfirmed_since, and the mark of a rejection.
 func TestReleaseKeepsWhatAnotherOwnerLeft(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		lost := time.Now().Add(-time.Second).UTC()
 		w.server.next(func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
@@ -95,7 +95,7 @@ func TestReleaseKeepsWhatAnotherOwnerLeft(t *testing.T) {
 // A login whose save failed is kept in memory. That another process refreshed the former pair meanwhile
 // must not make it vanish: a login is never undone.
 func TestLoginKeptInMemoryWinsOverARefreshElsewhere(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		a := w.signedIn()
 		w.store.fail(errors.New("the store is away"), errors.New("the store is away"))
 		login := w.server.pair()
@@ -123,7 +123,7 @@ func TestLoginKeptInMemoryWinsOverARefreshElsewhere(t *testing.T) {
 // While a generation is held because a refresh did not help, another process stores a newer one. DESIGN's
 // order is: the store first, the hold last. It took until the next re-read, up to 29 s of 401s.
 func TestHeldGenerationStillAdoptsWhatAnotherProcessStored(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)

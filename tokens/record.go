@@ -313,7 +313,7 @@ func (r Record) restored(now time.Time) Record {
 }
 
 // busyTime is how long after its start a refresh may still be under way.
-const busyTime = patience*time.Second + lease
+const busyTime = listenSeconds*time.Second + lease
 
 // isBusy reports whether a refresh of r may be under way, by clocks that may differ.
 func (r Record) isBusy(now time.Time) bool {

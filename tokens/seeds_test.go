@@ -16,7 +16,7 @@ func seeded(refresh, access tokens.Secret) func(*tokens.Config) {
 }
 
 func TestSeedIsUsedOnce(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		p := w.server.pair()
 		m := w.manager(seeded(p.RefreshToken, tokens.Secret{}))
 		first := token(t, m)
@@ -31,7 +31,7 @@ func TestSeedIsUsedOnce(t *testing.T) {
 }
 
 func TestPairOfSeedsNeedsNoRefresh(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		p := w.server.pair()
 		m := w.manager(seeded(p.RefreshToken, p.AccessToken))
 		if got := token(t, m); !got.Access.Equal(p.AccessToken) {
@@ -47,7 +47,7 @@ func TestPairOfSeedsNeedsNoRefresh(t *testing.T) {
 }
 
 func TestNewSeedReplacesTheStoredPair(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		a, b := w.server.pair(), w.server.pair()
 		token(t, w.manager(seeded(a.RefreshToken, tokens.Secret{})))
 		m := w.manager(seeded(b.RefreshToken, tokens.Secret{}))
@@ -60,7 +60,7 @@ func TestNewSeedReplacesTheStoredPair(t *testing.T) {
 }
 
 func TestLoginIsNewerThanASeedThatItNeverSaw(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		login := token(t, w.signedIn())
 		m := w.manager(seeded(w.server.pair().RefreshToken, tokens.Secret{}))
 		if got := token(t, m); !got.Same(login) {
@@ -74,7 +74,7 @@ func TestLoginIsNewerThanASeedThatItNeverSaw(t *testing.T) {
 }
 
 func TestSeedPresentAtALoginIsSpent(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		seed := tokens.NewSecret("spent-long-ago")
 		m := w.manager(seeded(seed, tokens.Secret{}))
 		if _, err := m.Token(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrLoginRequired) {
@@ -90,7 +90,7 @@ func TestSeedPresentAtALoginIsSpent(t *testing.T) {
 }
 
 func TestLogoutIsFinalForOldSeeds(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		p := w.server.pair()
 		m := w.manager(seeded(p.RefreshToken, p.AccessToken))
 		if _, err := m.Logout(t.Context(), tokens.DefaultAccount); err != nil {
@@ -108,7 +108,7 @@ func TestLogoutIsFinalForOldSeeds(t *testing.T) {
 }
 
 func TestAccessSeedWithoutRefreshToken(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager(seeded(tokens.Secret{}, w.server.pair().AccessToken))
 		tok := token(t, m)
 		wantState(t, m, "ready")
@@ -122,7 +122,7 @@ func TestAccessSeedWithoutRefreshToken(t *testing.T) {
 }
 
 func TestLoginOfAnotherProgramNotesTheSeedsThatItSees(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		spent := seeded(tokens.NewSecret("spent-long-ago"), tokens.Secret{})
 		c := w.config()
 		spent(&c)
@@ -158,7 +158,7 @@ func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
 		{"a backup of the record", func(_ tokens.Pair, old tokens.Record) tokens.Record { return old }, 2},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				m, first := w.manager(), w.server.pair()
 				if _, err := m.Import(t.Context(), tokens.DefaultAccount, answer(first)); err != nil {
 					t.Fatal(err)
@@ -195,7 +195,7 @@ func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
 
 // It would have ended the lineage under a refresh that runs.
 func TestImportOfTheSameTokensChangesNothing(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m, first := w.manager(), w.server.pair()
 		if _, err := m.Import(t.Context(), tokens.DefaultAccount, answer(first)); err != nil {
 			t.Fatal(err)
@@ -215,7 +215,7 @@ func TestImportOfTheSameTokensChangesNothing(t *testing.T) {
 
 // A crash in mid-refresh leaves its marker. Import refused such a record for ever.
 func TestImportOfARecordWithAMarker(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		p, started := w.server.pair(), time.Now().UTC()
 		from := answer(p)
 		from.Generation, from.Pending = 3, &tokens.Pending{Owner: "dead", StartedAt: started, Until: started.Add(30 * time.Second)}
@@ -238,15 +238,15 @@ func TestImportOfARecordWithAMarker(t *testing.T) {
 func TestAccessTokenAloneKeepsTheRefreshToken(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		give func(t *testing.T, w *world, access tokens.Secret)
+		give func(t *testing.T, w *testbed, access tokens.Secret)
 	}{
-		{"a seed", func(t *testing.T, w *world, access tokens.Secret) { w.manager(seeded(tokens.Secret{}, access)) }},
-		{"import", func(t *testing.T, w *world, access tokens.Secret) {
+		{"a seed", func(t *testing.T, w *testbed, access tokens.Secret) { w.manager(seeded(tokens.Secret{}, access)) }},
+		{"import", func(t *testing.T, w *testbed, access tokens.Secret) {
 			_, _ = w.bare().Import(t.Context(), tokens.DefaultAccount, tokens.Record{AccessToken: access})
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
 				m := w.signedIn()
 				w.put(func(rec *tokens.Record) { rec.Seeds = []string{"of another"} })
 				before := w.record()

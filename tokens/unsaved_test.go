@@ -13,7 +13,7 @@ import (
 var errDisk = errors.New("no space left on device")
 
 func TestUnsavedRotationIsServedAndSavedLater(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.failSaveOfPairs(errDisk)
@@ -40,7 +40,7 @@ func TestUnsavedRotationIsServedAndSavedLater(t *testing.T) {
 }
 
 func TestStoreThatIsGoneWhileTheCallRuns(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.server.next(func(*authServer, http.ResponseWriter, *http.Request) bool {
 			w.store.fail(errDisk, errDisk)
@@ -61,7 +61,7 @@ func TestStoreThatIsGoneWhileTheCallRuns(t *testing.T) {
 }
 
 func TestLoginElsewhereEndsAnUnsavedRotation(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.failSaveOfPairs(errDisk)
 		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
@@ -80,7 +80,7 @@ func TestLoginElsewhereEndsAnUnsavedRotation(t *testing.T) {
 }
 
 func TestCloseWaitsForAnUnsavedRotation(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.failSaveOfPairs(errDisk)
 		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
@@ -98,7 +98,7 @@ func TestCloseWaitsForAnUnsavedRotation(t *testing.T) {
 }
 
 func TestRestoredBackupNeverReplacesALivePair(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		backup := w.record()
 		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
@@ -117,7 +117,7 @@ func TestRestoredBackupNeverReplacesALivePair(t *testing.T) {
 }
 
 func TestRestoredBackupAfterARestartCostsOneAttempt(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		backup := w.record()
 		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
@@ -138,7 +138,7 @@ func TestRestoredBackupAfterARestartCostsOneAttempt(t *testing.T) {
 }
 
 func TestLoginDuringARefreshWins(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.server.next(takes(10 * time.Second))
 		go m.Refresh(t.Context(), tokens.DefaultAccount)
@@ -154,7 +154,7 @@ func TestLoginDuringARefreshWins(t *testing.T) {
 }
 
 func TestLogoutDuringARefreshStays(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.server.next(takes(10 * time.Second))
 		go m.Refresh(t.Context(), tokens.DefaultAccount)
@@ -174,7 +174,7 @@ func TestLogoutDuringARefreshStays(t *testing.T) {
 
 // The request that waits is told of the logout, and not that the API has refused it.
 func TestLogoutDuringARefreshAfterARefusal(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
@@ -195,7 +195,7 @@ func TestLogoutDuringARefreshAfterARefusal(t *testing.T) {
 }
 
 func TestLogoutElsewhereIsSeenWithinHalfAMinute(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		other := w.manager()
 		if _, err := other.Logout(t.Context(), tokens.DefaultAccount); err != nil {
@@ -209,7 +209,7 @@ func TestLogoutElsewhereIsSeenWithinHalfAMinute(t *testing.T) {
 }
 
 func TestLoginIsKeptWhenTheStoreFails(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager()
 		w.store.fail(errDisk, errDisk)
 		if _, err := m.Login(t.Context(), tokens.DefaultAccount, w.server.pair()); !errors.Is(err, errDisk) {
@@ -227,7 +227,7 @@ func TestLoginIsKeptWhenTheStoreFails(t *testing.T) {
 }
 
 func TestUnsavedPairIsNotRefreshedAgain(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.failSaveOfPairs(errDisk)
 		_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)

@@ -175,7 +175,7 @@ func (e *engine) holds(t *testing.T) tokens.Record {
 func on(s tokens.Store) func(*tokens.Config) { return func(c *tokens.Config) { c.Store = s } }
 
 func TestAWatchedStoreIsNotPolled(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := newEngine()
 		w.signedIn(on(e))
 		time.Sleep(time.Minute)
@@ -188,7 +188,7 @@ func TestAWatchedStoreIsNotPolled(t *testing.T) {
 }
 
 func TestANewAccountElsewhereIsKnownAtOnce(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := newEngine()
 		one, two := w.manager(on(e)), w.manager(on(e))
 		time.Sleep(time.Minute)
@@ -209,7 +209,7 @@ func TestANewAccountElsewhereIsKnownAtOnce(t *testing.T) {
 }
 
 func TestALogoutElsewhereIsSeenAtOnce(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := newEngine()
 		one := w.signedIn(on(e))
 		two := w.manager(on(e))
@@ -227,7 +227,7 @@ func TestALogoutElsewhereIsSeenAtOnce(t *testing.T) {
 }
 
 func TestABrokenWatchIsReportedAndMadeUpFor(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := newEngine()
 		m := w.signedIn(on(e))
 		time.Sleep(time.Minute)
@@ -250,7 +250,7 @@ func TestABrokenWatchIsReportedAndMadeUpFor(t *testing.T) {
 }
 
 func TestAfterAReconnectALostPairIsPutBack(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		m := w.signedIn(on(e))
 		old := e.holds(t)
@@ -269,7 +269,7 @@ func TestAfterAReconnectALostPairIsPutBack(t *testing.T) {
 }
 
 func TestAnEngineThatIsAwayStopsRefreshesAndNothingElse(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		m := w.signedIn(on(e))
 		tok := token(t, m)
@@ -292,7 +292,7 @@ func TestAnEngineThatIsAwayStopsRefreshesAndNothingElse(t *testing.T) {
 // The engine has lost everything and takes nothing: a memory that is full, or a replica. The pair that a process holds
 // is the only one left; it is served, and put back as soon as that is possible.
 func TestAnEngineThatForgetsAndTakesNothing(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		m := w.signedIn(on(e))
 		tok := token(t, m)
@@ -317,7 +317,7 @@ func TestAnEngineThatForgetsAndTakesNothing(t *testing.T) {
 
 // An engine that has just come back may still refuse the first look. It does not report that it takes records again.
 func TestAnEngineThatRefusesWhenItComesBackIsAskedAgainSoon(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		m := w.signedIn(on(e))
 		e.refuse(errors.New("it is loading"))
@@ -347,7 +347,7 @@ func TestAnEngineThatRefusesWhenItComesBackIsAskedAgainSoon(t *testing.T) {
 
 // An access token of the configuration needs no store: it is served while the engine is away from the start.
 func TestASeedIsServedWhileTheEngineIsAway(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		e.goAway(errors.New("connection refused"))
 		pair := w.server.pair()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-const patience = 30 * time.Second
+const waitLimit = 30 * time.Second
 
 func TestLimitsFitTheProcess(t *testing.T) {
 	for _, row := range []struct {
@@ -105,7 +105,7 @@ func (d *door) dial() *client {
 		d.Fatal(err)
 	}
 	d.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(waitLimit))
 	return &client{c, bufio.NewReader(c)}
 }
 
@@ -139,7 +139,7 @@ func (d *door) want(c *client, what, want string) {
 // await waits until the budget is as ok says.
 func (d *door) await(what string, ok func(b *Budget) bool) {
 	d.Helper()
-	for end := time.Now().Add(patience); ; {
+	for end := time.Now().Add(waitLimit); ; {
 		d.budget.mu.Lock()
 		done := ok(d.budget)
 		d.budget.mu.Unlock()
@@ -147,7 +147,7 @@ func (d *door) await(what string, ok func(b *Budget) bool) {
 		case done:
 			return
 		case time.Now().After(end):
-			d.Fatalf("waited %v for %s", patience, what)
+			d.Fatalf("waited %v for %s", waitLimit, what)
 		}
 	}
 }

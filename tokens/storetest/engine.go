@@ -47,7 +47,7 @@ func eventually(t *testing.T, f func() error) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(waitLimit); ; {
 		err := f()
 		if err == nil {
 			return
@@ -135,7 +135,7 @@ func testGivenUp(t *testing.T, p *place) {
 	if _, err := store.Save(ctx, account, rec); err == nil {
 		t.Error("Save succeeded without an answer")
 	}
-	if took := time.Since(began); took > patience/2 {
+	if took := time.Since(began); took > waitLimit/2 {
 		t.Errorf("Save ended %v after its context", took)
 	}
 	between.release()
@@ -160,8 +160,8 @@ func testLateAnswers(t *testing.T, p *place) {
 		var wg sync.WaitGroup
 		for _, name := range names {
 			wg.Go(func() {
-				for patience := range 4 {
-					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(patience+1)*5*time.Millisecond)
+				for waitLimit := range 4 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(waitLimit+1)*5*time.Millisecond)
 					rec, err := store.Load(ctx, name)
 					cancel()
 					if err == nil && rec.Version != saved[name].Version {

@@ -9,8 +9,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// patience is generous, because the machine may be busy.
-const patience = time.Minute
+// waitLimit limits every wait. It is long, because the machine may be busy.
+const waitLimit = time.Minute
 
 // Report is what a watch reported: that it is "connected" or "broken", or that an account has "changed".
 type Report struct{ What, Account, Version string }
@@ -28,7 +28,7 @@ func Follow(t *testing.T, store tokens.Watcher) Reports {
 		cancel()
 		select {
 		case <-ended:
-		case <-time.After(patience):
+		case <-time.After(waitLimit):
 			t.Error("the watch did not end with its context")
 		}
 	})
@@ -70,7 +70,7 @@ func (r Reports) Changed(t *testing.T, account, version string) {
 
 func (r Reports) next(t *testing.T, want Report) {
 	t.Helper()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(waitLimit); ; {
 		select {
 		case got := <-r:
 			if got == want || got.What == want.What && got.Account == want.Account && (got.Version == "" || want.Version == "") {
@@ -103,7 +103,7 @@ func testWatchEnds(t *testing.T, p *place) {
 	cancel()
 	select {
 	case <-ended:
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		t.Error("it goes on")
 	}
 }

@@ -38,7 +38,7 @@ func (p *proxy) states() (status int, states map[string]string, err error) {
 // also if their records are locked or damaged.
 func TestAccountsAreKnownFromTheStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestbed(t)
 	names := []string{"red", "green", "blue", "white"}
 	for _, account := range names {
 		w.signInAs(account)
@@ -84,7 +84,7 @@ func TestAccountsAreKnownFromTheStart(t *testing.T) {
 func TestManyAccountsRefreshFewAtATime(t *testing.T) {
 	t.Parallel()
 	const accounts, most = 40, 8
-	w := newWorld(t)
+	w := newTestbed(t)
 	for n := range accounts {
 		w.signInAs(fmt.Sprintf("m%d", n))
 		w.mu.Lock()

@@ -21,7 +21,7 @@ func TestAnswerIsCutAtEveryByte(t *testing.T) {
 		t.Run(framing, func(t *testing.T) {
 			t.Parallel()
 			const most = 140 // bytes of an answer, and more
-			w := newWorld(t)
+			w := newTestbed(t)
 			for n := range most { // the account says where its answer is cut
 				w.signInAs(fmt.Sprintf("c%d", n))
 				w.grants[fmt.Sprintf("c%d", n)].refuses = true
@@ -83,8 +83,8 @@ func (a *authority) grantOf(body []byte) (account string, pair int) {
 
 // outcome waits until it is settled what became of the first refresh of an account, and returns which pair is on disk:
 // the new one, or the old one in doubt.
-func (w *world) outcome(account string) (saved int, err error) {
-	err = within(patience, func() error {
+func (w *testbed) outcome(account string) (saved int, err error) {
+	err = within(waitLimit, func() error {
 		rec, err := w.store().Load(w.t.Context(), account)
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 // which only root can mount.
 func TestDiskFullWhileTheTokenCallRuns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestbed(t)
 	if err := os.Mkdir(w.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestDiskFullWhileTheTokenCallRuns(t *testing.T) {
 // saved is told; no refresh starts without a marker.
 func TestStoreTurnsReadOnly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestbed(t)
 	if err := os.Mkdir(w.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}

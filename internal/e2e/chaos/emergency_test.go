@@ -17,7 +17,7 @@ import (
 )
 
 // loseStore has a process refresh while its store vanishes: its pair is in memory, and in an emergency file.
-func (w *world) loseStore(p *proxy) {
+func (w *testbed) loseStore(p *proxy) {
 	w.t.Helper()
 	w.plan(always(plan{before: w.takeAway}))
 	w.refuse()
@@ -65,7 +65,7 @@ func TestUnsavedPairSurvivesEveryEnd(t *testing.T) {
 }
 
 // emergencyFiles returns the files that processes have left outside the store, with the pair that each holds.
-func (w *world) emergencyFiles() map[string]string {
+func (w *testbed) emergencyFiles() map[string]string {
 	found := map[string]string{}
 	_ = filepath.WalkDir(w.temp, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
@@ -79,7 +79,7 @@ func (w *world) emergencyFiles() map[string]string {
 }
 
 // wantNoFiles fails the test if an emergency file stays.
-func (w *world) wantNoFiles() {
+func (w *testbed) wantNoFiles() {
 	w.t.Helper()
 	until(w.t, "remove the emergency file", func() error {
 		for path := range w.emergencyFiles() {
@@ -170,31 +170,31 @@ func TestLateSaveFindsAnotherRecord(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name  string
-		while func(w *world) // the store is away, at w.dir+".away"
-		want  func(w *world) error
+		while func(w *testbed) // the store is away, at w.dir+".away"
+		want  func(w *testbed) error
 	}{
 		{
 			"the record is gone: the pair is saved as the next generation",
-			func(w *world) { w.must(os.Remove(filepath.Join(w.dir+".away", "default.json"))) },
-			func(w *world) error { return w.holds(2) },
+			func(w *testbed) { w.must(os.Remove(filepath.Join(w.dir+".away", "default.json"))) },
+			func(w *testbed) error { return w.holds(2) },
 		},
 		{
 			"a newer login: it counts, and the pair is dropped",
-			func(w *world) {
+			func(w *testbed) {
 				moved := *w
 				moved.dir = w.dir + ".away"
 				moved.signIn()
 			},
-			func(w *world) error { return w.holds(2) },
+			func(w *testbed) error { return w.holds(2) },
 		},
 		{
 			"a logout: it counts",
-			func(w *world) {
+			func(w *testbed) {
 				moved := *w
 				moved.dir = w.dir + ".away"
 				moved.signOut()
 			},
-			func(w *world) error {
+			func(w *testbed) error {
 				if rec := w.record(); rec.HasTokens() {
 					return fmt.Errorf("%v has tokens", rec)
 				}
@@ -225,7 +225,7 @@ func TestLateSaveFindsAnotherRecord(t *testing.T) {
 	}
 }
 
-func (w *world) must(err error) {
+func (w *testbed) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Error(err)
@@ -233,7 +233,7 @@ func (w *world) must(err error) {
 }
 
 // holds returns nil if the live pair is on disk with that generation.
-func (w *world) holds(generation uint64) error {
+func (w *testbed) holds(generation uint64) error {
 	rec, err := w.store().Load(w.t.Context(), tokens.DefaultAccount)
 	if err != nil {
 		return err

@@ -112,7 +112,7 @@ func TestTokensGoToTheirIssuerOnly(t *testing.T) {
 // A first start with the wrong region does not use up the seed.
 func TestSeedSurvivesAStartWithTheWrongRegion(t *testing.T) {
 	t.Parallel()
-	w, f := newWorld(t), newForeigner(t)
+	w, f := newTestbed(t), newForeigner(t)
 	w.login("default")
 	w.mu.Lock()
 	seed := "PANDADOC_REFRESH_TOKEN=" + w.refreshToken()

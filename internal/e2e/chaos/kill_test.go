@@ -63,7 +63,7 @@ func TestKilledWhileRefreshing(t *testing.T) {
 }
 
 // killOne kills a process in the middle of a refresh, looks at what it left, and starts another.
-func (w *world) killOne(r *rand.Rand, o *outcomes) {
+func (w *testbed) killOne(r *rand.Rand, o *outcomes) {
 	w.t.Helper()
 	p := w.serve()
 	before, _ := w.live()
@@ -95,7 +95,7 @@ func number(b bool) int {
 // killDuring ends the access token, has a client ask, and kills p at a moment drawn from those of the
 // refresh: from the request of the client, from the arrival of the token call, or from its commit on. It
 // returns which pair was the live one at that moment.
-func (w *world) killDuring(r *rand.Rand, p *proxy) (live int) {
+func (w *testbed) killDuring(r *rand.Rand, p *proxy) (live int) {
 	asked, arrived, committed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	slow := [2]time.Duration{upTo(r, 15*time.Millisecond), upTo(r, 15*time.Millisecond)}
 	mindful := r.IntN(2) == 0
@@ -135,7 +135,7 @@ func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.
 func pause(d time.Duration) { <-time.After(d) }
 
 // recover starts a process after a kill and holds what becomes of the account.
-func (w *world) recover(lost, marked bool, o *outcomes) {
+func (w *testbed) recover(lost, marked bool, o *outcomes) {
 	w.t.Helper()
 	if marked && !full() {
 		return // it takes half a minute of quiet, and a minute if the pair was lost

@@ -16,7 +16,7 @@ import (
 func TestTokenEndpointDown(t *testing.T) {
 	t.Parallel()
 	life, down := size(12*time.Second, 90*time.Second), size(6*time.Second, time.Minute)
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.life = life
 	w.signIn()
 	w.shut()
@@ -51,7 +51,7 @@ func TestTokenEndpointDown(t *testing.T) {
 
 // whileValid has a client ask until shortly before the access token expires. It returns how many requests
 // there were, and how many of them while the account was degraded.
-func (w *world) whileValid(p *proxy) (all, degraded int) {
+func (w *testbed) whileValid(p *proxy) (all, degraded int) {
 	w.t.Helper()
 	w.mu.Lock()
 	end := w.expires.Add(-300 * time.Millisecond) // a request on its way must still arrive in time

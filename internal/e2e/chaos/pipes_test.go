@@ -14,7 +14,7 @@ import (
 
 // servePiped starts a shell line with the program in the place of PROXY, in a process group of its own. The line must
 // show on standard error how the program becomes ready.
-func (w *world) servePiped(line string, args ...string) *proxy {
+func (w *testbed) servePiped(line string, args ...string) *proxy {
 	w.t.Helper()
 	inShell := func(c *exec.Cmd) {
 		c.Args = []string{"sh", "-c", strings.ReplaceAll(line, "PROXY", "'"+strings.Join(append([]string{c.Path}, c.Args[1:]...), "' '")+"'")}

@@ -17,10 +17,10 @@ import (
 // reread is how soon a running process sees for certain what became of the record.
 const reread = 35 * time.Second
 
-func (w *world) recordFile() string { return filepath.Join(w.dir, tokens.DefaultAccount+".json") }
+func (w *testbed) recordFile() string { return filepath.Join(w.dir, tokens.DefaultAccount+".json") }
 
 // rotateWith has a process refresh n times.
-func (w *world) rotateWith(p *proxy, n int) {
+func (w *testbed) rotateWith(p *proxy, n int) {
 	w.t.Helper()
 	for range n {
 		w.refuse()
@@ -34,11 +34,11 @@ func TestLoginCountsAfterARejection(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
-		sign func(w *world)
+		sign func(w *testbed)
 	}{
-		{"the record is removed, then a login", func(w *world) { w.must(os.Remove(w.recordFile())); w.signIn() }},
-		{"a login over the rejected record", func(w *world) { w.signIn() }},
-		{"a record of a login on another machine is copied", func(w *world) {
+		{"the record is removed, then a login", func(w *testbed) { w.must(os.Remove(w.recordFile())); w.signIn() }},
+		{"a login over the rejected record", func(w *testbed) { w.signIn() }},
+		{"a record of a login on another machine is copied", func(w *testbed) {
 			other := *w
 			other.dir = filepath.Join(t.TempDir(), "other")
 			other.signIn()
@@ -159,7 +159,7 @@ func TestOlderRecordIsReplaced(t *testing.T) {
 // refresh.
 func TestRecordOfAnOlderBuild(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.login(tokens.DefaultAccount)
 	w.must(os.Mkdir(w.dir, 0o700))
 	w.mu.Lock()

@@ -45,7 +45,7 @@ func TestSignalInTheMiddleOfARefresh(t *testing.T) {
 
 // endDuring sends signals to a process at a moment of its refresh, from 0 to 1, and holds what is left. It reports
 // whether the token call was under way.
-func (w *world) endDuring(signals []syscall.Signal, moment float64) (midway bool) {
+func (w *testbed) endDuring(signals []syscall.Signal, moment float64) (midway bool) {
 	w.t.Helper()
 	const phase = 30 * time.Millisecond
 	p := w.serve()

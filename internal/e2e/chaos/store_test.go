@@ -21,13 +21,13 @@ const savedSoon = 20 * time.Second
 
 // takeAway puts a file in the place of the store's directory, in one step: a proxy that found nothing there
 // would make a new directory. (chmod does not stop root.)
-func (w *world) takeAway() {
+func (w *testbed) takeAway() {
 	if err := errors.Join(os.WriteFile(w.dir+".away", []byte("not a directory\n"), 0o600), exchange(w.dir, w.dir+".away")); err != nil {
 		w.t.Error(err)
 	}
 }
 
-func (w *world) putBack() {
+func (w *testbed) putBack() {
 	w.t.Helper()
 	if err := errors.Join(exchange(w.dir, w.dir+".away"), os.Remove(w.dir+".away")); err != nil {
 		w.t.Fatal(err)
@@ -35,7 +35,7 @@ func (w *world) putBack() {
 }
 
 // wantSaved waits until the live pair is on disk, and returns how long that took.
-func (w *world) wantSaved() time.Duration {
+func (w *testbed) wantSaved() time.Duration {
 	w.t.Helper()
 	began := time.Now()
 	live, _ := w.live()
@@ -106,7 +106,7 @@ func lockIsFree(t *testing.T, dir string) bool {
 	return ok
 }
 
-func (w *world) wantOneRotation() {
+func (w *testbed) wantOneRotation() {
 	w.t.Helper()
 	if c := w.counts(); c.calls != 1 || c.rotations != 1 || c.invalid != 0 {
 		w.t.Errorf("token endpoint: %+v, want one rotation", c)

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// storm is a world in which everything happens, in drawn order.
+// storm is a testbed in which everything happens, in drawn order.
 type storm struct {
-	*world
+	*testbed
 	r     *rand.Rand
 	slots []*slot
 	done  map[string]int // what happened, how often
@@ -47,7 +47,7 @@ func (s *slot) set(p *proxy) {
 
 // newStorm starts processes over a store that is signed in.
 func newStorm(t *testing.T, r *rand.Rand, processes int) *storm {
-	s := &storm{world: newSignedIn(t), r: r, done: map[string]int{}, other: newForeigner(t), answers: map[string]int{}}
+	s := &storm{testbed: newSignedIn(t), r: r, done: map[string]int{}, other: newForeigner(t), answers: map[string]int{}}
 	for range processes {
 		s.slots = append(s.slots, &slot{p: s.serve("--refresh-timeout", "2s")})
 	}

@@ -36,7 +36,7 @@ func TestRefreshesThatDoNotHelp(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newTestbed(t)
 			accounts := row.accounts
 			if accounts == nil {
 				accounts = []string{tokens.DefaultAccount}
@@ -61,7 +61,7 @@ func TestRefreshesThatDoNotHelp(t *testing.T) {
 }
 
 // askInVain starts processes, has clients ask them for a while, and ends them. It returns the number of requests.
-func (w *world) askInVain(processes int, accounts []string, long time.Duration, args []string) int {
+func (w *testbed) askInVain(processes int, accounts []string, long time.Duration, args []string) int {
 	w.t.Helper()
 	var mu sync.Mutex
 	requests := 0

@@ -19,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(program.Main(browser.Shared(m))) }
 
-// patience bounds every wait for something that comes at once on a machine that is not overloaded.
-const patience = 30 * time.Second
+// waitLimit limits every wait for an event that happens at once unless the machine is overloaded.
+const waitLimit = 30 * time.Second
 
 // page is the console in a browser.
 type page struct {
@@ -70,7 +70,7 @@ func newSandbox(t *testing.T) (*page, *program.Process) {
 // do acts, and fails the test if that does not work in time.
 func (b *page) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.Fatalf("Chromium: %v\npage: %s\nthe browser's console: %q", err, b.pageText(), b.Complaints())
@@ -113,7 +113,7 @@ func (b *page) pageText() string {
 // eval returns the value of a JavaScript expression.
 func eval[T any](b *page, expression string) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -131,7 +131,7 @@ func (b *page) until(expression string) {
 // await waits until a JavaScript expression has a value that is not zero, and returns it.
 func await[T comparable](b *page, expression string) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
@@ -152,7 +152,7 @@ func await[T comparable](b *page, expression string) T {
 // prefer switches between light and dark. Nothing ever moves by itself: a click would miss it.
 func (b *page) prefer(scheme string) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
 	defer cancel()
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},

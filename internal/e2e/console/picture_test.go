@@ -87,7 +87,7 @@ func TestPictures(t *testing.T) {
 // picture returns what the window shows once the place is white.
 func (b *page) picture(white image.Point) []byte {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Tab.Context, patience)
+	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
 	defer cancel()
 	again := time.NewTicker(time.Second) // taking a picture keeps the browser from drawing
 	defer again.Stop()

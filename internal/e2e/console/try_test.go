@@ -69,7 +69,7 @@ func (b *page) sendUntilReady() {
 	b.Helper()
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-again.C {
+	for end := time.Now().Add(waitLimit); time.Now().Before(end); <-again.C {
 		if b.send("") == "200 OK" {
 			return
 		}

@@ -11,17 +11,17 @@ func accountFaults() []fault {
 	return []fault{
 		{
 			name:  "nobody has signed in",
-			plant: func(w *ward) { delete(w.env, "REFRESH_TOKEN") },
+			plant: func(w *installation) { delete(w.env, "REFRESH_TOKEN") },
 			check: "token", seen: "nobody has signed in to account default", fix: "run: pandadoc-auth-proxy login", exit: 3,
 		},
 		{
 			name:  "somebody has logged out",
-			plant: func(w *ward) { w.signIn(); w.run("logout") },
+			plant: func(w *installation) { w.signIn(); w.run("logout") },
 			check: "token", seen: "account default was logged out", fix: "run: pandadoc-auth-proxy login", exit: 3,
 		},
 		{
 			name: "an account of its own that nobody signed in",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.args = []string{"--account", "acme"}
 			},
@@ -29,7 +29,7 @@ func accountFaults() []fault {
 		},
 		{
 			name: "an expired token",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.rewrite(map[string]any{"expires_at": time.Now().Add(-time.Hour)})
 			},
@@ -37,7 +37,7 @@ func accountFaults() []fault {
 		},
 		{
 			name: "no access token yet",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.rewrite(map[string]any{"expires_at": nil, "access_token": ""})
 			},
@@ -45,7 +45,7 @@ func accountFaults() []fault {
 		},
 		{
 			name: "an expired token and no way to a new one",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.rewrite(map[string]any{"expires_at": time.Now().Add(-time.Hour), "refresh_token": ""})
 			},
@@ -53,13 +53,13 @@ func accountFaults() []fault {
 		},
 		{
 			name:  "a refresh token that was spent elsewhere",
-			plant: func(w *ward) { w.signIn(); w.spendElsewhere(); w.run("refresh") },
+			plant: func(w *installation) { w.signIn(); w.spendElsewhere(); w.run("refresh") },
 			check: "token", seen: "the token endpoint refused the refresh token", fix: "run: pandadoc-auth-proxy login", exit: 3,
 			also: []string{"api"},
 		},
 		{
 			name: "a refresh that was cut off",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.rewrite(map[string]any{"unconfirmed_since": time.Now().Add(-time.Minute)})
 			},
@@ -67,22 +67,22 @@ func accountFaults() []fault {
 		},
 		{
 			name:  "a token that the API refuses before its time",
-			plant: func(w *ward) { w.signIn(); w.emulator.Expire() },
+			plant: func(w *installation) { w.signIn(); w.emulator.Expire() },
 			check: "api", seen: "refuses its access token (HTTP 401)", fix: "doctor --refresh", exit: 1,
 		},
 		{
 			name:  "the token of another region",
-			plant: func(w *ward) { w.signIn(); w.use(clinic{bearer: "another"}); w.bindToAPI() },
+			plant: func(w *installation) { w.signIn(); w.use(fakeAPI{bearer: "another"}); w.bindToAPI() },
 			check: "api", seen: "refuses its access token (HTTP 401)", fix: "check that the account is in this region (--region is global)", exit: 1,
 		},
 		{
 			name:  "tokens of another API",
-			plant: func(w *ward) { w.signIn(); w.use(clinic{}) },
+			plant: func(w *installation) { w.signIn(); w.use(fakeAPI{}) },
 			check: "token", seen: "the stored tokens belong to http://127.0.0.1:", fix: "or sign in with the new one: pandadoc-auth-proxy login", exit: 3,
 		},
 		{
 			name: "tokens of another client",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.env["CLIENT_ID"] = strings.Repeat("0", 20)
 			},
@@ -90,44 +90,44 @@ func accountFaults() []fault {
 		},
 		{
 			name: "an API key that was given as an access token",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				delete(w.env, "REFRESH_TOKEN")
 				w.env["ACCESS_TOKEN"] = fakeToken
 				w.secrets = append(w.secrets, fakeToken)
-				w.use(clinic{key: fakeToken})
+				w.use(fakeAPI{key: fakeToken})
 			},
 			check: "api", seen: "what was given as an access token is an API key", fix: "PANDADOC_API_KEY", exit: 1,
 		},
 		{
 			name:  "an access token that was given as an API key",
-			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{bearer: fakeToken}) },
+			plant: func(w *installation) { w.onlyKey(fakeToken); w.use(fakeAPI{bearer: fakeToken}) },
 			check: "api", seen: "what was given as an API key is an access token", fix: "PANDADOC_ACCESS_TOKEN", exit: 1,
 		},
 		{
 			name:  "an API key that was replaced",
-			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{key: "newer"}) },
+			plant: func(w *installation) { w.onlyKey(fakeToken); w.use(fakeAPI{key: "newer"}) },
 			check: "api", seen: "refuses its API key (HTTP 401)", fix: "get a new key from the developer dashboard", exit: 1,
 		},
 		{
 			name:  "a sandbox key",
-			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{key: fakeToken, document: "[DEV] Offer"}) },
+			plant: func(w *installation) { w.onlyKey(fakeToken); w.use(fakeAPI{key: fakeToken, document: "[DEV] Offer"}) },
 			check: "sandbox key", seen: "10 requests a minute", fix: "use a production key", exit: 0,
 		},
 		{
 			name:  "too many requests",
-			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{status: http.StatusTooManyRequests}) },
+			plant: func(w *installation) { w.onlyKey(fakeToken); w.use(fakeAPI{status: http.StatusTooManyRequests}) },
 			check: "api", seen: "HTTP 429", fix: "wait a minute", exit: 0,
 		},
 		{
 			name:  "a user who may not use the API",
-			plant: func(w *ward) { w.signIn(); w.use(clinic{status: http.StatusForbidden}); w.bindToAPI() },
+			plant: func(w *installation) { w.signIn(); w.use(fakeAPI{status: http.StatusForbidden}); w.bindToAPI() },
 			check: "api", seen: "HTTP 403", fix: "the plan includes the API", exit: 1,
 		},
 	}
 }
 
 // bindToAPI makes the stored tokens those of the configured API and token endpoint.
-func (w *ward) bindToAPI() {
+func (w *installation) bindToAPI() {
 	w.Helper()
 	issuer := w.record()["issuer"].(map[string]any)
 	issuer["api"], issuer["token_url"] = w.env["API_URL"], w.env["TOKEN_URL"]
@@ -137,7 +137,7 @@ func (w *ward) bindToAPI() {
 
 // spendElsewhere uses the stored refresh token as another program would: both tokens of the store are
 // dead then.
-func (w *ward) spendElsewhere() {
+func (w *installation) spendElsewhere() {
 	w.Helper()
 	resp, err := http.PostForm(w.emulator.Info["token_url"], url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {w.record()["refresh_token"].(string)},

@@ -15,7 +15,7 @@ func configurationFaults() []fault {
 	return []fault{
 		{
 			name: "an unknown key in the file",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.args = []string{"--config", w.fileIn("pandadoc.yaml", "log-level: info\nlissten: localhost:1\n")}
 			},
@@ -23,17 +23,17 @@ func configurationFaults() []fault {
 		},
 		{
 			name:  "a duration without a unit",
-			plant: func(w *ward) { w.signIn(); w.env["REFRESH_TIMEOUT"] = "20" },
+			plant: func(w *installation) { w.signIn(); w.env["REFRESH_TIMEOUT"] = "20" },
 			check: "configuration", seen: `PANDADOC_REFRESH_TIMEOUT: "20" is not a duration`, fix: "30s", exit: 1,
 		},
 		{
 			name:  "a secret file that is not there",
-			plant: func(w *ward) { w.signIn(); w.args = []string{"--api-key-file", "/nothing/here"} },
+			plant: func(w *installation) { w.signIn(); w.args = []string{"--api-key-file", "/nothing/here"} },
 			check: "configuration", seen: "/nothing/here: no such file", fix: "readable for this user", exit: 1,
 		},
 		{
 			name: "a header instead of a token",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.env["ACCESS_TOKEN"] = "Bearer " + fakeToken
 				w.secrets = append(w.secrets, fakeToken)
@@ -42,18 +42,18 @@ func configurationFaults() []fault {
 		},
 		{
 			name:  "a name in the environment that means nothing",
-			plant: func(w *ward) { w.signIn(); w.env["LISSTEN"] = "localhost:1" },
+			plant: func(w *installation) { w.signIn(); w.env["LISSTEN"] = "localhost:1" },
 			check: "configuration", seen: "PANDADOC_LISSTEN", fix: "correct their names", exit: 0,
 		},
 		{
 			name:  "no client id",
-			plant: func(w *ward) { w.signIn(); w.env["CLIENT_ID"], w.env["CLIENT_SECRET"] = "", "" },
+			plant: func(w *installation) { w.signIn(); w.env["CLIENT_ID"], w.env["CLIENT_SECRET"] = "", "" },
 			check: "client", seen: "no client id and secret", fix: "set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET", exit: 1,
 			also: []string{"configuration"},
 		},
 		{
 			name: "client id and secret exchanged",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.env["CLIENT_ID"], w.env["CLIENT_SECRET"] = w.env["CLIENT_SECRET"], w.env["CLIENT_ID"]
 			},
@@ -62,7 +62,7 @@ func configurationFaults() []fault {
 		},
 		{
 			name: "the API of one region, the token endpoint of the other",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.behindDeadProxy()
 				w.args = []string{"--region", "eu", "--token-url", "https://api.pandadoc.com/oauth2/access_token"}
 			},
@@ -71,7 +71,7 @@ func configurationFaults() []fault {
 		},
 		{
 			name: "the consent page's host in the place of the API's",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.behindDeadProxy()
 				w.args = []string{"--api-url", "https://app.pandadoc.com"}
 			},
@@ -80,7 +80,7 @@ func configurationFaults() []fault {
 		},
 		{
 			name: "a host of PandaDoc's that does not exist",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.behindDeadProxy()
 				w.args = []string{"--api-url", "https://api-eu.pandadoc.com"}
 			},
@@ -89,23 +89,23 @@ func configurationFaults() []fault {
 		},
 		{
 			name:  "a redirect URL on another port",
-			plant: func(w *ward) { w.signIn(); w.env["REDIRECT_URL"] = "http://localhost:9/oauth2/callback" },
+			plant: func(w *installation) { w.signIn(); w.env["REDIRECT_URL"] = "http://localhost:9/oauth2/callback" },
 			check: "redirect URL", seen: "http://localhost:9/oauth2/callback, and the admin listener is localhost:", fix: "set --admin-listen to localhost:9", exit: 0,
 		},
 		{
 			name:  "a stranger on the port",
-			plant: func(w *ward) { w.signIn(); w.env["LISTEN"] = w.stranger() },
+			plant: func(w *installation) { w.signIn(); w.env["LISTEN"] = w.stranger() },
 			check: "listener", seen: "--listen: another program listens on 127.0.0.1:", fix: "choose another address, like --listen", exit: 1,
 		},
 		{
 			name:  "a stranger on the admin port",
-			plant: func(w *ward) { w.signIn(); w.env["ADMIN_LISTEN"] = w.stranger() },
+			plant: func(w *installation) { w.signIn(); w.env["ADMIN_LISTEN"] = w.stranger() },
 			check: "proxy", seen: "is not pandadoc-auth-proxy", fix: "--admin-listen", exit: 1,
 			also: []string{"listener"},
 		},
 		{
 			name: "an admin key that everybody can read",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.env["ADMIN_KEY_FILE"] = w.fileIn("admin-key", strings.Repeat("k", 43))
 				w.secrets = append(w.secrets, strings.Repeat("k", 43))
@@ -117,12 +117,12 @@ func configurationFaults() []fault {
 		},
 		{
 			name:  "an admin key in the file that is none",
-			plant: func(w *ward) { w.signIn(); w.env["ADMIN_KEY_FILE"] = w.fileIn("admin-key", "secret\n") },
+			plant: func(w *installation) { w.signIn(); w.env["ADMIN_KEY_FILE"] = w.fileIn("admin-key", "secret\n") },
 			check: "admin key", seen: "this is no admin key", fix: "remove the file", exit: 1,
 		},
 		{
 			name: "an admin key in a directory that is missing",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.env["ADMIN_KEY_FILE"] = filepath.Join(filepath.Dir(w.dir), "missing", "admin-key")
 			},
@@ -130,7 +130,7 @@ func configurationFaults() []fault {
 		},
 		{
 			name: "an admin key that the state directory does not take",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.env["REQUIRE_HEADER"] = "X-Team: 0123456789abcdef"
 				w.plain = []string{"XDG_STATE_HOME=/dev/null"}
@@ -139,7 +139,7 @@ func configurationFaults() []fault {
 		},
 		{
 			name: "a proxy that runs with another store",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.signIn()
 				w.serve()
 				w.env["STORE"] = "file:" + filepath.Join(filepath.Dir(w.dir), "another")
@@ -149,8 +149,8 @@ func configurationFaults() []fault {
 	}
 }
 
-// behindDeadProxy makes the ward use the real service's URLs, and keeps every byte on this machine.
-func (w *ward) behindDeadProxy() {
+// behindDeadProxy makes the installation use the real service's URLs, and keeps every byte on this machine.
+func (w *installation) behindDeadProxy() {
 	w.plain = []string{"HTTPS_PROXY=http://" + dead}
 	for _, name := range []string{"API_URL", "TOKEN_URL", "AUTHORIZE_URL", "REFRESH_TOKEN"} {
 		delete(w.env, name)
@@ -159,7 +159,7 @@ func (w *ward) behindDeadProxy() {
 }
 
 // stranger listens, and is another program.
-func (w *ward) stranger() string {
+func (w *installation) stranger() string {
 	server := httptest.NewServer(http.NotFoundHandler())
 	w.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")

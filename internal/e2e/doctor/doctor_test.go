@@ -14,7 +14,7 @@ const fakeToken = "0123456789abcdef0123456789abcdef01234567"
 // fault is something that is wrong, and what the doctor must say of it.
 type fault struct {
 	name  string
-	plant func(*ward)
+	plant func(*installation)
 	check string   // that finds it
 	seen  string   // part of what it saw
 	fix   string   // part of the fix
@@ -28,7 +28,7 @@ func TestDoctorNamesTheFaultAndTheFix(t *testing.T) {
 	for _, row := range all {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWard(t)
+			w := newInstallation(t)
 			row.plant(w)
 			d := w.doctor()
 			if !slices.ContainsFunc(d.find(row.check), func(f finding) bool {
@@ -49,7 +49,7 @@ func TestDoctorNamesTheFaultAndTheFix(t *testing.T) {
 
 func TestDoctorOfAHealthyInstallation(t *testing.T) {
 	t.Parallel()
-	w := newWard(t)
+	w := newInstallation(t)
 	w.signIn()
 	wantHealthy := func(d diagnosis) {
 		t.Helper()
@@ -76,7 +76,7 @@ func TestDoctorOfAHealthyInstallation(t *testing.T) {
 // The configuration still shows the seed, which the proxy has used long ago.
 func TestDoctorDoesNotGuessAtTokensInMemory(t *testing.T) {
 	t.Parallel()
-	w := newWard(t)
+	w := newInstallation(t)
 	w.env["STORE"] = "memory:"
 	w.serve().Want(documents, 200)
 	if d, want := w.doctor(), "account default: its tokens are in the memory of the running proxy"; !strings.Contains(d.output, want) {
@@ -89,7 +89,7 @@ func TestRefreshShowsWhatLookingCannot(t *testing.T) {
 	for _, running := range []bool{false, true} {
 		t.Run(fmt.Sprintf("running proxy: %t", running), func(t *testing.T) {
 			t.Parallel()
-			w := newWard(t)
+			w := newInstallation(t)
 			w.signIn()
 			w.env["CLIENT_SECRET"] = fakeToken
 			if running {
@@ -119,7 +119,7 @@ func TestRefreshShowsWhatLookingCannot(t *testing.T) {
 
 func TestReportForPeople(t *testing.T) {
 	t.Parallel()
-	w := newWard(t)
+	w := newInstallation(t)
 	delete(w.env, "REFRESH_TOKEN")
 	status, out, errs := w.run("doctor")
 	if status != 3 || errs != "" {
@@ -128,10 +128,10 @@ func TestReportForPeople(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	count := map[string]int{}
 	for i, line := range lines[:len(lines)-2] {
-		verdict, _, _ := strings.Cut(line, " ")
-		count[verdict]++
+		result, _, _ := strings.Cut(line, " ")
+		count[result]++
 		isFix := strings.HasPrefix(strings.TrimSpace(line), "fix: ")
-		if !slices.Contains([]string{"ok", "warn", "fail", "skip"}, verdict) && !isFix {
+		if !slices.Contains([]string{"ok", "warn", "fail", "skip"}, result) && !isFix {
 			t.Errorf("line %d is %q", i+1, line)
 		}
 	}

@@ -49,9 +49,9 @@ type diagnosis struct {
 	output   string // all of it
 }
 
-// ward is a healthy installation, for a test to break: an emulator, a store with a login in it, and ports
+// installation is a working installation, for a test to break: an emulator, a store with a login in it, and ports
 // that nobody uses.
-type ward struct {
+type installation struct {
 	*testing.T
 	emulator program.Emulator
 	dir      string            // of the store
@@ -62,9 +62,9 @@ type ward struct {
 	secrets  []string // that must not be shown
 }
 
-func newWard(t *testing.T) *ward {
+func newInstallation(t *testing.T) *installation {
 	t.Helper()
-	w := &ward{T: t, emulator: program.Emulate(t), dir: filepath.Join(t.TempDir(), "store"), prepare: func(*exec.Cmd) {}}
+	w := &installation{T: t, emulator: program.Emulate(t), dir: filepath.Join(t.TempDir(), "store"), prepare: func(*exec.Cmd) {}}
 	info := w.emulator.Info
 	w.env = map[string]string{
 		"API_URL": info["api"], "TOKEN_URL": info["token_url"], "AUTHORIZE_URL": info["authorize_url"],
@@ -75,7 +75,7 @@ func newWard(t *testing.T) *ward {
 	return w
 }
 
-func (w *ward) environ() []string {
+func (w *installation) environ() []string {
 	all := slices.Clone(w.plain)
 	for name, value := range w.env {
 		all = append(all, "PANDADOC_"+name+"="+value)
@@ -83,14 +83,14 @@ func (w *ward) environ() []string {
 	return all
 }
 
-// serve starts a proxy with the ward's settings.
-func (w *ward) serve(args ...string) *program.Process {
+// serve starts a proxy with the installation's settings.
+func (w *installation) serve(args ...string) *program.Process {
 	w.Helper()
 	return program.Start(w.T, w.environ(), append([]string{"serve", "--log-level", "warning"}, args...)...)
 }
 
 // signIn makes a proxy use the seed once, so that the store holds tokens, and ends it.
-func (w *ward) signIn() {
+func (w *installation) signIn() {
 	w.Helper()
 	p := w.serve()
 	p.Want(documents, 200)
@@ -100,7 +100,7 @@ func (w *ward) signIn() {
 }
 
 // record returns the stored record as it is.
-func (w *ward) record() map[string]any {
+func (w *installation) record() map[string]any {
 	w.Helper()
 	data, err := os.ReadFile(w.recordPath())
 	if err != nil {
@@ -113,10 +113,10 @@ func (w *ward) record() map[string]any {
 	return rec
 }
 
-func (w *ward) recordPath() string { return filepath.Join(w.dir, "default.json") }
+func (w *installation) recordPath() string { return filepath.Join(w.dir, "default.json") }
 
 // rewrite changes fields of the stored record.
-func (w *ward) rewrite(fields map[string]any) {
+func (w *installation) rewrite(fields map[string]any) {
 	w.Helper()
 	rec := w.record()
 	maps.Copy(rec, fields)
@@ -127,7 +127,7 @@ func (w *ward) rewrite(fields map[string]any) {
 	w.write(w.recordPath(), string(data))
 }
 
-func (w *ward) write(path, text string) {
+func (w *installation) write(path, text string) {
 	w.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		w.Fatal(err)
@@ -135,7 +135,7 @@ func (w *ward) write(path, text string) {
 }
 
 // fileIn writes a file beside the store and returns its path.
-func (w *ward) fileIn(name, text string) string {
+func (w *installation) fileIn(name, text string) string {
 	w.Helper()
 	path := filepath.Join(filepath.Dir(w.dir), name)
 	w.write(path, text)
@@ -143,7 +143,7 @@ func (w *ward) fileIn(name, text string) string {
 }
 
 // run runs the program once and returns what it printed.
-func (w *ward) run(args ...string) (status int, stdout, stderr string) {
+func (w *installation) run(args ...string) (status int, stdout, stderr string) {
 	w.Helper()
 	cmd := exec.CommandContext(w.Context(), program.Binary(), args...)
 	cmd.Env = append([]string{"HOME=" + filepath.Dir(w.dir), "PATH=" + os.Getenv("PATH")}, w.environ()...)
@@ -158,7 +158,7 @@ func (w *ward) run(args ...string) (status int, stdout, stderr string) {
 }
 
 // doctor runs the doctor, and checks what holds for all that it says.
-func (w *ward) doctor(args ...string) diagnosis {
+func (w *installation) doctor(args ...string) diagnosis {
 	w.Helper()
 	refreshes, invalid := w.emulator.TokenCalls()
 	status, out, errs := w.run(slices.Concat([]string{"doctor", "--json"}, w.args, args)...)
@@ -210,15 +210,15 @@ func (d diagnosis) others(check string) (names []string) {
 	return names
 }
 
-// clinic is an API that does what a row says, in the place of the emulator.
-type clinic struct {
+// fakeAPI is an API with the behaviour of a row, instead of the emulator.
+type fakeAPI struct {
 	bearer, key string // what it accepts; empty for nothing
 	clock       time.Duration
 	status      int    // of every answer, if it is not zero
 	document    string // name of the one document
 }
 
-func (c clinic) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (c fakeAPI) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("Date", time.Now().Add(c.clock).UTC().Format(http.TimeFormat))
 	credential := r.Header.Get("Authorization")
 	switch {
@@ -234,16 +234,16 @@ func (c clinic) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// use makes the ward's API the clinic, and returns its URL.
-func (w *ward) use(c clinic) {
+// use makes the installation's API the fakeAPI, and returns its URL.
+func (w *installation) use(c fakeAPI) {
 	w.Helper()
 	server := httptest.NewServer(c)
 	w.Cleanup(server.Close)
 	w.env["API_URL"], w.env["TOKEN_URL"] = server.URL, server.URL+"/oauth2/access_token"
 }
 
-// onlyKey makes the ward one with an API key and nothing else.
-func (w *ward) onlyKey(key string) {
+// onlyKey makes the installation one with an API key and nothing else.
+func (w *installation) onlyKey(key string) {
 	delete(w.env, "REFRESH_TOKEN")
 	w.env["API_KEY"] = key
 	w.secrets = append(w.secrets, key)

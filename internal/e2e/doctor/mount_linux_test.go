@@ -11,7 +11,7 @@ func readOnlyStore() []fault {
 	return []fault{
 		{
 			name:  "the store cannot be written",
-			plant: func(w *ward) { w.signIn(); w.mountReadOnly() },
+			plant: func(w *installation) { w.signIn(); w.mountReadOnly() },
 			check: "store", seen: "read-only file system", fix: "mount it writable", exit: 1, also: []string{"files"},
 		},
 	}
@@ -19,7 +19,7 @@ func readOnlyStore() []fault {
 
 // mountReadOnly has the program see its store on a file system that cannot be written: modes do not
 // stop root, and this does. The mount is in a name space of the program's own and ends with it.
-func (w *ward) mountReadOnly() {
+func (w *installation) mountReadOnly() {
 	w.Helper()
 	const script = `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"`
 	w.prepare = func(cmd *exec.Cmd) {

@@ -13,12 +13,12 @@ func networkFaults() []fault {
 	return []fault{
 		{
 			name:  "a forward proxy that is not there",
-			plant: func(w *ward) { w.behindDeadProxy() },
+			plant: func(w *installation) { w.behindDeadProxy() },
 			check: "forward proxy", seen: "api.pandadoc.com is reached through 127.0.0.1:1 (HTTPS_PROXY), which does not answer", fix: "correct HTTPS_PROXY, or add api.pandadoc.com to NO_PROXY", exit: 1,
 		},
 		{
 			name: "a forward proxy that is no URL",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.behindDeadProxy()
 				w.plain = []string{"HTTPS_PROXY=user:hunter2@%zz"}
 				w.secrets = append(w.secrets, "hunter2")
@@ -27,17 +27,17 @@ func networkFaults() []fault {
 		},
 		{
 			name:  "a host name that does not exist",
-			plant: func(w *ward) { w.onlyKey(fakeToken); w.env["API_URL"] = "https://pandadoc-api.invalid" },
+			plant: func(w *installation) { w.onlyKey(fakeToken); w.env["API_URL"] = "https://pandadoc-api.invalid" },
 			check: "dns", seen: "pandadoc-api.invalid cannot be found", fix: "resolver", exit: 1,
 		},
 		{
 			name:  "nobody listens there",
-			plant: func(w *ward) { w.onlyKey(fakeToken); w.env["API_URL"] = "http://" + dead },
+			plant: func(w *installation) { w.onlyKey(fakeToken); w.env["API_URL"] = "http://" + dead },
 			check: "connection", seen: dead + " cannot be reached: connection refused", fix: "firewall", exit: 1,
 		},
 		{
 			name: "https to a server without TLS",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.onlyKey(fakeToken)
 				w.env["API_URL"] = strings.Replace(w.env["API_URL"], "http:", "https:", 1)
 			},
@@ -45,7 +45,7 @@ func networkFaults() []fault {
 		},
 		{
 			name: "a certificate by an authority that nobody knows",
-			plant: func(w *ward) {
+			plant: func(w *installation) {
 				w.onlyKey(fakeToken)
 				w.env["API_URL"] = w.tlsServer()
 			},
@@ -53,19 +53,19 @@ func networkFaults() []fault {
 		},
 		{
 			name:  "a clock that is an hour behind",
-			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{key: fakeToken, clock: time.Hour}) },
+			plant: func(w *installation) { w.onlyKey(fakeToken); w.use(fakeAPI{key: fakeToken, clock: time.Hour}) },
 			check: "clock", seen: "59 minutes behind that of", fix: "set the clock", exit: 1,
 		},
 		{
 			name:  "a clock that is a minute ahead",
-			plant: func(w *ward) { w.onlyKey(fakeToken); w.use(clinic{key: fakeToken, clock: -time.Minute}) },
+			plant: func(w *installation) { w.onlyKey(fakeToken); w.use(fakeAPI{key: fakeToken, clock: -time.Minute}) },
 			check: "clock", seen: "seconds ahead of that of", fix: "set the clock", exit: 0,
 		},
 	}
 }
 
 // tlsServer is one whose certificate is by nobody in particular.
-func (w *ward) tlsServer() string {
+func (w *installation) tlsServer() string {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it is told of every handshake that fails
 	server.StartTLS()

@@ -92,7 +92,7 @@ func answerDoesNotRun(t *testing.T, b *visitor) {
 // evaluate returns the value of script in the open page.
 func evaluate[T any](b *visitor, script string) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, waitLimit)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
 	if err != nil {

@@ -78,7 +78,7 @@ func openBrowser(t *testing.T) *visitor {
 // open goes to an address as a person does who types it, and returns the page's text.
 func (b *visitor) open(address string) string {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 2*patience)
+	ctx, cancel := context.WithTimeout(b.ctx, 2*waitLimit)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
 		b.Fatalf("open %s: %v", address, err)
@@ -93,7 +93,7 @@ func (b *visitor) open(address string) string {
 // attack runs every attack from the open page.
 func (b *visitor) attack(proxy string) map[string]string {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 3*patience)
+	ctx, cancel := context.WithTimeout(b.ctx, 3*waitLimit)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](attacks+"("+fmt.Sprintf("%q", proxy)+")", chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -259,7 +259,7 @@ func pageReachesNothing(t *testing.T, b *visitor) {
 	}
 	t.Run("A8 link on another site", func(t *testing.T) {
 		b.open("http://evil.test:" + port)
-		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		ctx, cancel := context.WithTimeout(b.ctx, waitLimit)
 		defer cancel()
 		before := refused(t, p)
 		if _, err := chromedp.Run(ctx, chromedp.Evaluate[string]("location = "+fmt.Sprintf("%q", proxy+"/public/v1/documents/link"))); err != nil {
@@ -317,7 +317,7 @@ func typelessIsNotRun(t *testing.T, b *visitor) {
 	if text := b.open("http://localhost:" + portOf(p.URL) + "/sniff"); !strings.Contains(text, "<script>") {
 		t.Errorf("the page shows %q, want the source", text)
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, waitLimit)
 	defer cancel()
 	if title, err := chromedp.Run(ctx, chromedp.Title()); err != nil || strings.Contains(title, "canary") {
 		t.Errorf("the title is %q, %v", title, err)
@@ -330,7 +330,7 @@ func consoleCannotBeDriven(t *testing.T, b *visitor) {
 	p := serve(t, api.URL, "--admin-listen", "localhost:0")
 	b.open("http://evil.test:" + site(t))
 	admin := "http://localhost:" + portOf(p.Admin)
-	ctx, cancel := context.WithTimeout(b.ctx, 2*patience)
+	ctx, cancel := context.WithTimeout(b.ctx, 2*waitLimit)
 	defer cancel()
 	script := `(async function(admin) {
 		const told = {}

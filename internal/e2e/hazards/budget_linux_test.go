@@ -106,7 +106,7 @@ func unfinishedHello() string {
 // stillServes asks both sides, as an honest client does.
 func stillServes(t *testing.T, p *program.Process) {
 	t.Helper()
-	honest := &http.Client{Timeout: patience, Transport: &http.Transport{
+	honest := &http.Client{Timeout: waitLimit, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // that it answers is what matters
 	}}
 	for _, target := range []string{p.URL + "/public/v1/members/current", p.Admin + "/livez"} {

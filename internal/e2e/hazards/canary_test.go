@@ -21,32 +21,32 @@ import (
 // canary is in every secret of these tests, and in everything else that must stay between client and API.
 const canary = "canary"
 
-// songbird is a PandaDoc all of whose secrets are marked. It says them back wherever a careless server
+// canaryAPI is a PandaDoc in which every secret is marked. It repeats them in all places where a careless server
 // might.
-type songbird struct {
+type canaryAPI struct {
 	*httptest.Server
 
-	mu    sync.Mutex // guards the fields below
-	pair  int        // the newest
-	valid bool       // whether the API accepts it
-	mood  string     // of the token endpoint: empty for success
+	mu        sync.Mutex // guards the fields below
+	pair      int        // the newest
+	valid     bool       // whether the API accepts it
+	behaviour string     // of the token endpoint: empty for success
 }
 
-func newSongbird(t *testing.T) *songbird {
-	s := &songbird{valid: true}
+func newCanaryAPI(t *testing.T) *canaryAPI {
+	s := &canaryAPI{valid: true}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Close)
 	return s
 }
 
 // set changes how the next requests are answered.
-func (s *songbird) set(valid bool, mood string) {
+func (s *canaryAPI) set(valid bool, behaviour string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.valid, s.mood = valid, mood
+	s.valid, s.behaviour = valid, behaviour
 }
 
-func (s *songbird) serve(w http.ResponseWriter, r *http.Request) {
+func (s *canaryAPI) serve(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,8 +71,8 @@ func (s *songbird) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *songbird) token(w http.ResponseWriter, form string) {
-	switch s.mood {
+func (s *canaryAPI) token(w http.ResponseWriter, form string) {
+	switch s.behaviour {
 	case "":
 		s.pair, s.valid = s.pair+1, true
 		w.Header().Set("Content-Type", "application/json")
@@ -99,7 +99,7 @@ func (s *songbird) token(w http.ResponseWriter, form string) {
 	}
 }
 
-func (s *songbird) hijack(w http.ResponseWriter, wire string) {
+func (s *canaryAPI) hijack(w http.ResponseWriter, wire string) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
@@ -108,13 +108,13 @@ func (s *songbird) hijack(w http.ResponseWriter, wire string) {
 	conn.Close()
 }
 
-// adminKey is that of a cage.
+// adminKey is the admin key of a markedProgram.
 const adminKey = "canary-admin-key-0123456789abcdef0123456789"
 
-// cage is a program whose every secret is marked, and all that can be seen of it.
-type cage struct {
+// markedProgram is a program in which every secret is marked, with everything that can be observed of it.
+type markedProgram struct {
 	*testing.T
-	api   *songbird
+	api   *canaryAPI
 	p     *program.Process
 	env   []string
 	home  string
@@ -122,9 +122,9 @@ type cage struct {
 	heard strings.Builder // answers of our own, and what commands print
 }
 
-func newCage(t *testing.T, format string) *cage {
+func newMarkedProgram(t *testing.T, format string) *markedProgram {
 	t.Helper()
-	c := &cage{T: t, api: newSongbird(t), home: t.TempDir(), store: filepath.Join(t.TempDir(), "store")}
+	c := &markedProgram{T: t, api: newCanaryAPI(t), home: t.TempDir(), store: filepath.Join(t.TempDir(), "store")}
 	temp := filepath.Join(c.home, "tmp")
 	if err := os.Mkdir(temp, 0o700); err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func newCage(t *testing.T, format string) *cage {
 }
 
 // ask sends a request whose every part is marked, and keeps an answer of the proxy's own.
-func (c *cage) ask(method, path string, want int) {
+func (c *markedProgram) ask(method, path string, want int) {
 	c.Helper()
 	body := "{\"canary-body\":\"" + strings.Repeat("canary", 100) + "\"}"
 	got := raw(c.T, addr(c.p.URL), call(method, path+"?canary-query=canary", "localhost", "X-Proxy-Key: canary-client-key-0123456789",
@@ -158,7 +158,7 @@ func (c *cage) ask(method, path string, want int) {
 }
 
 // refuse sends what the guard refuses; the answer must not repeat it, but for the host or origin that it names on purpose.
-func (c *cage) refuse(wire string) {
+func (c *markedProgram) refuse(wire string) {
 	c.Helper()
 	if got := raw(c.T, addr(c.p.URL), wire); got != nil {
 		fmt.Fprintln(&c.heard, got.Header, got.body)
@@ -166,7 +166,7 @@ func (c *cage) refuse(wire string) {
 }
 
 // admin asks the admin listener and keeps the answer. cookie is one that a browser would send.
-func (c *cage) admin(method, path, cookie, body string) *reply {
+func (c *markedProgram) admin(method, path, cookie, body string) *reply {
 	c.Helper()
 	got := raw(c.T, addr(c.p.Admin), call(method, path, "localhost:"+portOf(c.p.Admin), "Pandadoc-Auth-Proxy: 1", "Authorization: Bearer "+adminKey, "Cookie: "+cookie, fmt.Sprintf("Content-Length: %d", len(body)), "Content-Type: application/json")+body)
 	if got == nil {
@@ -177,7 +177,7 @@ func (c *cage) admin(method, path, cookie, body string) *reply {
 }
 
 // run runs a command against the running proxy and keeps what it prints.
-func (c *cage) run(args ...string) {
+func (c *markedProgram) run(args ...string) {
 	c.Helper()
 	cmd := exec.CommandContext(c.Context(), program.Binary(), args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PANDADOC_ADMIN_LISTEN=" + addr(c.p.Admin)}, c.env...)
@@ -186,7 +186,7 @@ func (c *cage) run(args ...string) {
 }
 
 // login signs an account in with a code, as a browser and PandaDoc would.
-func (c *cage) login(account string) {
+func (c *markedProgram) login(account string) {
 	c.Helper()
 	start := c.connect(account)
 	if to := start.Header.Get("Location"); start.StatusCode/100 == 3 && !strings.HasPrefix(to, c.api.URL) { // to the redirect URL's host first
@@ -214,7 +214,7 @@ func queryValue(query, name string) string {
 }
 
 // sing provokes all that could make the program say a secret.
-func (c *cage) sing() {
+func (c *markedProgram) sing() {
 	c.ask("GET", "/public/v1/documents/canary-id", 200)
 	c.ask("POST", "/public/v1/documents", 200)
 	c.api.set(false, "") // a 401, a refresh, a replay from disk
@@ -242,14 +242,14 @@ func (c *cage) sing() {
 	c.admin("POST", "/api/v1/accounts/acme/code", "", `{"code":"canary-code","state":"canary-state"}`)
 	c.admin("POST", "/api/v1/test", "", `{"method":"POST","target":"/public/v1/documents?canary","headers":{"X-A":"canary"},"body":"x"}`)
 	c.run("refresh")
-	for _, mood := range []string{"description", "redirect", "header", "nonsense", "html", "revoked"} {
-		c.api.set(true, "") // a new login ends what the mood before has left behind
+	for _, behaviour := range []string{"description", "redirect", "header", "nonsense", "html", "revoked"} {
+		c.api.set(true, "") // a new login ends what the behaviour before has left behind
 		c.login("default")
 		c.ask("POST", "/public/v1/documents", 200)
-		c.api.set(false, mood)
+		c.api.set(false, behaviour)
 		c.run("refresh")
 		c.ask("POST", "/public/v1/documents", 0)
-		c.failLogin(mood)
+		c.failLogin(behaviour)
 	}
 	for _, path := range []string{"/livez", "/readyz", "/metrics", "/api/v1/status", "/api/v1/requests", "/", "/api/v1/accounts/default", "/canary", "/api/v1/requests/canary"} {
 		c.admin("GET", path, "", "")
@@ -263,7 +263,7 @@ func (c *cage) sing() {
 }
 
 // connect begins a login by a link, which works once.
-func (c *cage) connect(account string) *reply {
+func (c *markedProgram) connect(account string) *reply {
 	c.Helper()
 	var link struct{ URL string }
 	made := c.admin("POST", "/api/v1/links", "", `{"account":"`+account+`"}`)
@@ -275,12 +275,12 @@ func (c *cage) connect(account string) *reply {
 }
 
 // failLogin lets a code fail.
-func (c *cage) failLogin(mood string) {
+func (c *markedProgram) failLogin(behaviour string) {
 	start := c.connect("acme")
 	_, query, _ := strings.Cut(start.Header.Get("Location"), "?")
 	cookie, _, _ := strings.Cut(start.Header.Get("Set-Cookie"), ";")
-	if got := c.admin("GET", "/oauth2/callback?code=canary-code-"+mood+"&state="+queryValue(query, "state"), cookie, ""); got.StatusCode < 400 {
-		c.Errorf("a code in mood %s: %d", mood, got.StatusCode)
+	if got := c.admin("GET", "/oauth2/callback?code=canary-code-"+behaviour+"&state="+queryValue(query, "state"), cookie, ""); got.StatusCode < 400 {
+		c.Errorf("a code in behaviour %s: %d", behaviour, got.StatusCode)
 	}
 }
 
@@ -290,7 +290,7 @@ func (c *cage) failLogin(mood string) {
 func TestCanary(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		t.Run("M1 "+format, func(t *testing.T) {
-			c := newCage(t, format)
+			c := newMarkedProgram(t, format)
 			c.sing()
 			hits := 0
 			silent := func(what, text string) {

@@ -46,7 +46,7 @@ func TestAnInterruptedCommandFinishesItsExchange(t *testing.T) {
 		}
 	}
 	_ = cmd.Wait()
-	if took := time.Since(begun); took > patience {
+	if took := time.Since(begun); took > waitLimit {
 		t.Errorf("took %v", took)
 	}
 	if !strings.Contains(out.String(), "token exchange") {
@@ -89,7 +89,7 @@ func TestFurtherSignalsAreMoreUrgent(t *testing.T) {
 		await(t, "the drain", func() bool { return strings.Contains(p.Log(), "stopping") })
 		begun := time.Now()
 		p.Signal(syscall.SIGTERM)
-		if state := p.Wait(); state.ExitCode() != 0 || time.Since(begun) > patience {
+		if state := p.Wait(); state.ExitCode() != 0 || time.Since(begun) > waitLimit {
 			t.Errorf("ended with %v after %v, want 0 at once", state, time.Since(begun))
 		}
 	})

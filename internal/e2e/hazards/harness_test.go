@@ -28,8 +28,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
-// patience bounds every wait for something that comes at once on a machine that is not overloaded.
-const patience = 30 * time.Second
+// waitLimit limits every wait for an event that happens at once unless the machine is overloaded.
+const waitLimit = 30 * time.Second
 
 // accessToken is what the proxies of these tests sign requests in with, unless a test says otherwise.
 const accessToken = "canary-access-7f3b9c52d1e84a60"
@@ -200,7 +200,7 @@ func dial(t *testing.T, at string) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(waitLimit))
 	t.Cleanup(func() { conn.Close() })
 	return conn
 }
@@ -241,7 +241,7 @@ func call(method, target, host string, header ...string) string {
 // command runs the program to its end.
 func command(t *testing.T, args ...string) (output string, status int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	c := exec.CommandContext(ctx, program.Binary(), args...)
 	c.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
@@ -267,9 +267,9 @@ func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); !ok(); <-tick.C {
+	for end := time.Now().Add(waitLimit); !ok(); <-tick.C {
 		if time.Now().After(end) {
-			t.Fatalf("waited %v for %s", patience, what)
+			t.Fatalf("waited %v for %s", waitLimit, what)
 		}
 	}
 }

@@ -263,7 +263,7 @@ func TestTLSOnTheListener(t *testing.T) {
 		if got := conn.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
 			t.Errorf("D18: %q is spoken, want http/1.1", got)
 		}
-		conn.SetDeadline(time.Now().Add(patience))
+		conn.SetDeadline(time.Now().Add(waitLimit))
 		io.WriteString(conn, get("/a", "Connection: close"))
 		answer, err := io.ReadAll(conn)
 		if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 200 ")) {

@@ -64,7 +64,7 @@ func talk(t *testing.T, api string, args ...string) *talker {
 // requests sends n requests on one connection, which must all be answered.
 func (p *talker) requests(n int) {
 	p.Helper()
-	client := &http.Client{Timeout: patience}
+	client := &http.Client{Timeout: waitLimit}
 	defer client.CloseIdleConnections()
 	for i := range n {
 		answer, err := client.Get(p.url + "/public/v1/documents")
@@ -106,7 +106,7 @@ func (p *talker) terminate() {
 	if err := p.cmd.Wait(); err != nil {
 		p.Errorf("after SIGTERM: %v, want success", err)
 	}
-	if took := time.Since(begun); took > patience/2 {
+	if took := time.Since(begun); took > waitLimit/2 {
 		p.Errorf("SIGTERM took %v", took)
 	}
 }
@@ -139,7 +139,7 @@ func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 		if !ok {
 			t.Error("the log does not tell that lines are missing")
 		}
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		t.Error("the log does not flow again")
 	}
 	p.terminate()

@@ -83,7 +83,7 @@ func ask(t *testing.T, p *program.Process, c certificates) (status int, body str
 	defer transport.CloseIdleConnections()
 	request, _ := http.NewRequest("GET", p.URL+"/public/v1/documents", nil)
 	request.Host = apiName
-	answer, err := (&http.Client{Transport: transport, Timeout: patience}).Do(request)
+	answer, err := (&http.Client{Transport: transport, Timeout: waitLimit}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

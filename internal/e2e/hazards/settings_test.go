@@ -19,7 +19,7 @@ import (
 // commandIn runs a command with an environment of its own, and returns what it printed and how it ended.
 func commandIn(t *testing.T, env []string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience) // a proxy that should not have started
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit) // a proxy that should not have started
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program.Binary(), args...)
 	cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)

@@ -37,7 +37,7 @@ func crooked(t *testing.T, serve func(net.Conn)) string {
 			}
 			wg.Go(func() {
 				defer conn.Close()
-				conn.SetDeadline(time.Now().Add(patience))
+				conn.SetDeadline(time.Now().Add(waitLimit))
 				serve(conn)
 			})
 		}

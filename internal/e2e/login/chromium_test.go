@@ -23,7 +23,7 @@ func newChromium(t *testing.T) *chromium {
 
 func (c *chromium) signIn(address, answer string) (page, at string) {
 	c.Helper()
-	ctx, cancel := context.WithTimeout(c.tab.Context, 2*patience)
+	ctx, cancel := context.WithTimeout(c.tab.Context, 2*waitLimit)
 	defer cancel()
 	press := chromedp.CSS(fmt.Sprintf("button[value=%s]", answer))
 	err := chromedp.Do(ctx,

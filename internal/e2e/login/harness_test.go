@@ -26,8 +26,8 @@ func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
 const (
 	documents = "/public/v1/documents"
-	// patience bounds every wait for something that comes at once on a machine that is not overloaded.
-	patience = 30 * time.Second
+	// waitLimit limits every wait for an event that happens at once unless the machine is overloaded.
+	waitLimit = 30 * time.Second
 )
 
 // site is the emulator, and a machine on which nobody is signed in yet.
@@ -133,7 +133,7 @@ func (s *site) begin(args ...string) *command {
 // await returns the first match of pattern in what the command tells people.
 func (c *command) await(pattern string) string {
 	c.Helper()
-	late := time.After(patience)
+	late := time.After(waitLimit)
 	for {
 		text, more := c.stderr.now()
 		if found := regexp.MustCompile(pattern).FindString(text); found != "" {
@@ -182,7 +182,7 @@ func newPlain(t *testing.T) *plain {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &plain{t, &http.Client{Jar: jar, Timeout: patience}}
+	return &plain{t, &http.Client{Jar: jar, Timeout: waitLimit}}
 }
 
 func (p *plain) signIn(address, answer string) (page, at string) {

@@ -46,7 +46,7 @@ func (s *site) awaitLogout(p *program.Process, since time.Time) time.Duration {
 		switch {
 		case status == http.StatusBadGateway && codeOf(body) == "login-required":
 			return took
-		case status != http.StatusOK || took > 2*patience:
+		case status != http.StatusOK || took > 2*waitLimit:
 			s.Fatalf("after %s: %d %s", took, status, body)
 		}
 	}

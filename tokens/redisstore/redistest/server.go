@@ -27,8 +27,8 @@ import (
 	"time"
 )
 
-// patience is generous, because the machine may be busy.
-const patience = time.Minute
+// waitLimit limits every wait. It is long, because the machine may be busy.
+const waitLimit = time.Minute
 
 // Server is one redis-server. Its methods are called by one goroutine at a time.
 type Server struct {
@@ -107,7 +107,7 @@ func (s *Server) Restart() {
 		_ = process.Wait() // it is killed in the end, which is an error too
 		close(ended)
 	}()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitLimit)
 	for !s.answers() {
 		select {
 		case <-ended:
@@ -159,12 +159,12 @@ func (s *Server) Text(words ...string) string {
 }
 
 func (s *Server) exchange(words ...string) (string, error) {
-	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
+	conn, err := net.DialTimeout("tcp", s.Addr(), waitLimit)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(waitLimit)); err != nil {
 		return "", err
 	}
 	var request bytes.Buffer

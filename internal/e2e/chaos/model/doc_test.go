@@ -11,7 +11,7 @@
 //
 // # What is one step
 //
-// A step is one thing that the world can see: one write of the record, one request sent, one answer
+// A step is one thing that the config can see: one write of the record, one request sent, one answer
 // given or read, one fault. A crash, a pause or another owner's step can come between any two. What the
 // code does as "load, decide, compare-and-swap, on a conflict again" is one step here: a swap that
 // succeeds proves that the record did not change since it was loaded, one that does not has changed

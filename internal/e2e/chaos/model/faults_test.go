@@ -28,7 +28,7 @@ func (k kind) String() string {
 
 // does returns f as a fault: it is possible as often as the bounds allow.
 func does(k kind, f move) move {
-	return func(w world, s *state, i int) bool {
+	return func(w config, s *state, i int) bool {
 		if s.used[k] >= w.limits[k] || s.faults() >= w.faults || !f(w, s, i) {
 			return false
 		}
@@ -51,7 +51,7 @@ func faultsOf() []named {
 // repairs lists what ends a fault. It is always possible and counts for nothing.
 func repairs() []named {
 	return []named{
-		{"restart", func(_ world, s *state, i int) bool {
+		{"restart", func(_ config, s *state, i int) bool {
 			o := &s.owners[i]
 			if o.step != gone && !(o.step == idle && o.elsewhere) {
 				return false
@@ -59,17 +59,17 @@ func repairs() []named {
 			*o = owner{step: idle, seed: o.seed, file: o.file}
 			return true
 		}},
-		{"resume", func(_ world, s *state, i int) bool {
+		{"resume", func(_ config, s *state, i int) bool {
 			was := s.owners[i].paused
 			s.owners[i].paused = false
 			return was
 		}},
-		{"heal", func(_ world, s *state, i int) bool {
+		{"heal", func(_ config, s *state, i int) bool {
 			was := s.owners[i].cut
 			s.owners[i].cut = false
 			return was
 		}},
-		{"back up", func(w world, s *state, i int) bool {
+		{"back up", func(w config, s *state, i int) bool {
 			was := s.behind
 			s.behind = s.store
 			return i == 0 && w.mayLose(s) && w.limits[restore] > 0 && s.behind != was
@@ -77,7 +77,7 @@ func repairs() []named {
 	}
 }
 
-func crash(w world, s *state, i int) bool {
+func crash(w config, s *state, i int) bool {
 	o := &s.owners[i]
 	if o.step == gone {
 		return false
@@ -100,7 +100,7 @@ func crash(w world, s *state, i int) bool {
 }
 
 // leave gives the marker of an owner that ends to nobody.
-func (s *state) leave(w world, i int) {
+func (s *state) leave(w config, i int) {
 	if w.flaw == oldName {
 		return
 	}
@@ -125,7 +125,7 @@ func (s *state) abandon(i int) {
 	}
 }
 
-func pause(_ world, s *state, i int) bool {
+func pause(_ config, s *state, i int) bool {
 	o := &s.owners[i]
 	if o.step <= idle || o.paused { // whoever has written nothing is paused by not moving
 		return false
@@ -134,7 +134,7 @@ func pause(_ world, s *state, i int) bool {
 	return true
 }
 
-func cut(_ world, s *state, i int) bool {
+func cut(_ config, s *state, i int) bool {
 	o := &s.owners[i]
 	if o.step == gone || o.cut {
 		return false
@@ -144,7 +144,7 @@ func cut(_ world, s *state, i int) bool {
 }
 
 // tornClaim writes the marker, and the flight ends because the store said no.
-func tornClaim(w world, s *state, i int) bool {
+func tornClaim(w config, s *state, i int) bool {
 	if !attempt(w, s, i, true, false) {
 		return false
 	}
@@ -152,7 +152,7 @@ func tornClaim(w world, s *state, i int) bool {
 	return true
 }
 
-func tornRenewal(w world, s *state, i int) bool {
+func tornRenewal(w config, s *state, i int) bool {
 	if !s.mustRenew(w, i) || !s.owners[i].claim.current {
 		return false
 	}
@@ -163,7 +163,7 @@ func tornRenewal(w world, s *state, i int) bool {
 }
 
 // tornSave writes the pair, and the owner goes on trying.
-func tornSave(w world, s *state, i int) bool {
+func tornSave(w config, s *state, i int) bool {
 	if !s.acts(i, got, true) || s.store.after(s.owners[i].claim.from) {
 		return false
 	}
@@ -175,7 +175,7 @@ func tornSave(w world, s *state, i int) bool {
 }
 
 // lose ends listening: the connection broke, or nothing was heard for two minutes.
-func lose(_ world, s *state, i int) bool {
+func lose(_ config, s *state, i int) bool {
 	if !s.acts(i, awaiting, false) {
 		return false
 	}
@@ -192,7 +192,7 @@ func lose(_ world, s *state, i int) bool {
 	return true
 }
 
-func refuse(_ world, s *state, i int) bool {
+func refuse(_ config, s *state, i int) bool {
 	if !s.acts(i, checked, false) {
 		return false
 	}
@@ -201,7 +201,7 @@ func refuse(_ world, s *state, i int) bool {
 }
 
 // loginWhileCut is Manager.Login where the store does not answer: the pair is kept in memory.
-func loginWhileCut(_ world, s *state, i int) bool {
+func loginWhileCut(_ config, s *state, i int) bool {
 	if !s.acts(i, idle, false) || !s.owners[i].cut {
 		return false
 	}
@@ -212,7 +212,7 @@ func loginWhileCut(_ world, s *state, i int) bool {
 }
 
 // restartWithSeed restarts an owner with a seed in its configuration that the record has not seen.
-func restartWithSeed(w world, s *state, i int) bool {
+func restartWithSeed(w config, s *state, i int) bool {
 	if s.owners[i].step != idle || s.owners[i].seed != 0 {
 		return false
 	}
@@ -222,7 +222,7 @@ func restartWithSeed(w world, s *state, i int) bool {
 }
 
 // restartElsewhere restarts an owner with another region, token endpoint or client id.
-func restartElsewhere(w world, s *state, i int) bool {
+func restartElsewhere(w config, s *state, i int) bool {
 	if s.owners[i].step != idle {
 		return false
 	}
@@ -234,24 +234,24 @@ func restartElsewhere(w world, s *state, i int) bool {
 // people lists what happens to the record from outside.
 func people() []named {
 	return []named{
-		{"login", does(login, func(_ world, s *state, _ int) bool {
+		{"login", does(login, func(_ config, s *state, _ int) bool {
 			s.write(nobody, userAct, s.begin(s.store, pair{grant: loginGrant}))
 			return true
 		})},
-		{"logout", does(logout, func(_ world, s *state, _ int) bool {
+		{"logout", does(logout, func(_ config, s *state, _ int) bool {
 			s.write(nobody, userAct, s.begin(s.store, pair{}))
 			return true
 		})},
-		{"delete the record", does(vanish, func(_ world, s *state, _ int) bool {
+		{"delete the record", does(vanish, func(_ config, s *state, _ int) bool {
 			if s.store.rejected {
 				s.allow(s.store.pair, false) // the refusal is forgotten with it
 			}
 			return s.lower(record{})
 		})},
-		{"restore the backup", does(restore, func(_ world, s *state, _ int) bool {
+		{"restore the backup", does(restore, func(_ config, s *state, _ int) bool {
 			return s.behind.lineage > 0 && s.store.after(s.behind.place) && s.lower(s.behind)
 		})},
-		{"restore the marks", does(restore, func(_ world, s *state, _ int) bool {
+		{"restore the marks", does(restore, func(_ config, s *state, _ int) bool {
 			return s.behind.place == s.store.place && s.lower(s.behind)
 		})},
 	}
@@ -276,7 +276,7 @@ func (s *state) lower(rec record) bool {
 func clock() []named { return []named{{"half a lease goes by", tick}} }
 
 // tick lets half a lease go by, unless somebody has something to do first.
-func tick(w world, s *state, _ int) bool {
+func tick(w config, s *state, _ int) bool {
 	for i := range s.owners {
 		if s.urgent(w, i) {
 			return false
@@ -309,14 +309,14 @@ func tick(w world, s *state, _ int) bool {
 }
 
 // behindOf reports whether the store holds something older than owner i knows, and the owner would say so.
-func (s *state) behindOf(w world, i int) bool {
+func (s *state) behindOf(w config, i int) bool {
 	o := &s.owners[i]
 	probe := *s
 	return !o.paused && !o.cut && w.newer(o.seen, s.store.place) && probe.putBack(w, i)
 }
 
 // urgent reports whether owner i does something within half a lease.
-func (s *state) urgent(w world, i int) bool {
+func (s *state) urgent(w config, i int) bool {
 	o := &s.owners[i]
 	if o.paused {
 		return false
@@ -348,7 +348,7 @@ func orphanage() []named {
 }
 
 // serve lets the server take the request of owner i.
-func serve(w world, s *state, i int) bool {
+func serve(w config, s *state, i int) bool {
 	o := &s.owners[i]
 	if o.step != awaiting || o.claim.answer != underWay {
 		return false
@@ -361,7 +361,7 @@ func serve(w world, s *state, i int) bool {
 }
 
 // serveOrphan lets the server take a request that nobody listens to.
-func serveOrphan(w world, s *state, j int) bool {
+func serveOrphan(w config, s *state, j int) bool {
 	if j >= len(s.orphans) || s.orphans[j].pair.none() {
 		return false
 	}
@@ -374,7 +374,7 @@ func serveOrphan(w world, s *state, j int) bool {
 }
 
 // dropOrphan loses it on its way.
-func dropOrphan(_ world, s *state, j int) bool {
+func dropOrphan(_ config, s *state, j int) bool {
 	if j >= len(s.orphans) || s.orphans[j].pair.none() {
 		return false
 	}
@@ -383,7 +383,7 @@ func dropOrphan(_ world, s *state, j int) bool {
 }
 
 // grant rotates, or refuses what is spent.
-func (s *state) grant(w world, p pair) (pair, bool) {
+func (s *state) grant(w config, p pair) (pair, bool) {
 	g := p.grant
 	if s.server.killed[g] || p.n != s.server.live[g] {
 		s.server.killed[g] = s.server.killed[g] || w.kill

@@ -2,7 +2,7 @@ package model
 
 // announce tells the other processes that a refresh token is about to be sent. Only stores that can lose an
 // acknowledged write need it.
-func announce(w world, s *state, i int) bool {
+func announce(w config, s *state, i int) bool {
 	if !w.announces() || !s.acts(i, checked, true) {
 		return false
 	}
@@ -10,12 +10,12 @@ func announce(w world, s *state, i int) bool {
 	return true
 }
 
-func (w world) announces() bool { return w.lease && w.limits[restore] > 0 && w.flaw != noAnnouncement }
+func (w config) announces() bool { return w.lease && w.limits[restore] > 0 && w.flaw != noAnnouncement }
 
 // respond is how a process answers an announcement. It puts back what is newer than the store, with its marker if it is in
 // the middle of an exchange. If a request of its own with that token is not over, it writes its marker anew; if one has
 // ended without an answer, it writes that it is in doubt.
-func respond(w world, s *state, i int) bool {
+func respond(w config, s *state, i int) bool {
 	if !s.mustRespond(w, i) {
 		return false
 	}
@@ -36,7 +36,7 @@ func respond(w world, s *state, i int) bool {
 }
 
 // mustRespond reports whether owner j has something to say to an announcement that stands.
-func (s *state) mustRespond(w world, j int) bool {
+func (s *state) mustRespond(w config, j int) bool {
 	o := &s.owners[j]
 	if o.step == gone || o.paused || o.cut || !w.announces() {
 		return false
@@ -62,7 +62,7 @@ func (s *state) mustRespond(w world, j int) bool {
 }
 
 // send lets the request leave. From here on it can reach the server.
-func send(w world, s *state, i int) bool {
+func send(w config, s *state, i int) bool {
 	o := &s.owners[i]
 	switch {
 	case w.announces() && s.acts(i, announced, false):
@@ -93,7 +93,7 @@ func send(w world, s *state, i int) bool {
 }
 
 // read takes the answer.
-func read(w world, s *state, i int) bool {
+func read(w config, s *state, i int) bool {
 	if !s.acts(i, awaiting, false) || s.owners[i].claim.answer == underWay {
 		return false
 	}
@@ -110,7 +110,7 @@ func read(w world, s *state, i int) bool {
 }
 
 // renew keeps the lease.
-func renew(w world, s *state, i int) bool {
+func renew(w config, s *state, i int) bool {
 	if !s.mustRenew(w, i) {
 		return false
 	}
@@ -119,7 +119,7 @@ func renew(w world, s *state, i int) bool {
 }
 
 // mustRenew reports whether a third of the lease has passed and a renewal is to be tried.
-func (s *state) mustRenew(w world, i int) bool {
+func (s *state) mustRenew(w config, i int) bool {
 	o := &s.owners[i]
 	listens := s.acts(i, awaiting, true) || s.acts(i, watching, true)
 	return w.lease && listens && !o.claim.lost && o.claim.lease >= half
@@ -127,7 +127,7 @@ func (s *state) mustRenew(w world, i int) bool {
 
 // save is the first save of a new pair. Where the store is not reached, the pair is unsaved, and goes to the
 // emergency file at once: rule 10.
-func save(w world, s *state, i int) bool {
+func save(w config, s *state, i int) bool {
 	if !s.acts(i, got, false) {
 		return false
 	}
@@ -144,7 +144,7 @@ func save(w world, s *state, i int) bool {
 	return true
 }
 
-func (s *state) keepFile(w world, i int) {
+func (s *state) keepFile(w config, i int) {
 	o := &s.owners[i]
 	o.file = memory{place: o.claim.next(), pair: o.claim.pair, seeds: o.seen.seeds}
 	if o.claim.useless && w.flaw != holdForgotten {
@@ -156,7 +156,7 @@ func (s *state) keepFile(w world, i int) {
 }
 
 // resave is a later try.
-func resave(w world, s *state, i int) bool {
+func resave(w config, s *state, i int) bool {
 	if !s.acts(i, unsaved, true) {
 		return false
 	}
@@ -165,7 +165,7 @@ func resave(w world, s *state, i int) bool {
 }
 
 // storePair is rule 4: a late save never does harm. The claim ends with it.
-func (s *state) storePair(w world, i int) {
+func (s *state) storePair(w config, i int) {
 	o := &s.owners[i]
 	c := o.claim
 	next := record{place: c.next(), pair: c.pair, seeds: o.seen.seeds | s.store.seeds}
@@ -196,7 +196,7 @@ func (s *state) end(i int) {
 }
 
 // watch waits, after a refusal in doubt, for another pair to appear in the store.
-func watch(_ world, s *state, i int) bool {
+func watch(_ config, s *state, i int) bool {
 	switch o := &s.owners[i]; {
 	case s.acts(i, watching, true) && s.store.after(o.claim.from):
 		s.see(i)
@@ -210,7 +210,7 @@ func watch(_ world, s *state, i int) bool {
 }
 
 // release ends a flight that brought no pair: with a save all the same.
-func release(w world, s *state, i int) bool {
+func release(w config, s *state, i int) bool {
 	refusal := s.acts(i, rejecting, false)
 	if !refusal && !s.acts(i, releasing, false) {
 		return false

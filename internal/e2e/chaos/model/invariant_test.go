@@ -93,7 +93,7 @@ func (s *state) write(by int, what writing, next record) {
 func (s *state) good(p pair) bool { return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] }
 
 // spend counts a refresh token that is sent.
-func (s *state) spend(w world, p pair) {
+func (s *state) spend(w config, p pair) {
 	credit := &s.history.credit[p.grant][p.n]
 	switch {
 	case *credit > 0:
@@ -106,7 +106,7 @@ func (s *state) spend(w world, p pair) {
 // broken reports whether something has happened that the store does not bear: with leases, an owner that stands still or
 // cannot reach the store; in a directory, an older record put there while proxies run; in both, a record that is lost while
 // whoever holds the newest is gone or cannot reach the store.
-func (w world) broken(s *state) bool {
+func (w config) broken(s *state) bool {
 	gone := s.used[crashed]+s.used[reseed]+s.used[stopped]+s.used[cutOff] > 0
 	if w.lease {
 		return s.used[stopped]+s.used[cutOff]+s.used[torn] > 0 || s.used[restore] > 0 && gone
@@ -179,7 +179,7 @@ func (s *state) lost() bool {
 
 // settled reports whether the account is at rest, for good or for bad: the pair in the store is the good one
 // and nothing is in doubt, or it is known that a login is needed.
-func (s *state) settled(w world) bool {
+func (s *state) settled(w config) bool {
 	p := s.store.pair
 	if s.store.lineage == 0 {
 		for i := range s.owners {

@@ -59,7 +59,7 @@ func (f flaw) String() string {
 	}[f]
 }
 
-// path is how the world came to a state.
+// path is how the config came to a state.
 type path struct {
 	what  string // that is wrong with it
 	cause string // the faults on the way
@@ -87,7 +87,7 @@ type report struct {
 type key [2]uint64
 
 type search struct {
-	world
+	config
 	groups   []group
 	next     state // here and not on the stack: moves are called through a table, and it would be allocated each time
 	seeds    [2]maphash.Seed
@@ -105,7 +105,7 @@ type search struct {
 
 // explore visits every state within b, nearest first.
 func explore(b bounds) report {
-	s := &search{world: world{b}, groups: b.moves(), index: map[key]uint32{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	s := &search{config: config{b}, groups: b.moves(), index: map[key]uint32{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	s.report.taken = map[string]int{}
 	s.visit(start(b), 0)
 	for at := uint32(0); len(s.queue) > 0; at++ {
@@ -151,7 +151,7 @@ func (s *search) visit(next state, from uint32) uint32 {
 	}
 	s.depths = append(s.depths, depth)
 	s.report.deepest = max(s.report.deepest, int(depth))
-	s.settled = append(s.settled, next.violation != 0 || next.settled(s.world))
+	s.settled = append(s.settled, next.violation != 0 || next.settled(s.config))
 	s.queue = append(s.queue, next)
 	if next.violation != 0 {
 		s.broken, s.brokenAt = append(s.broken, next), append(s.brokenAt, at)
@@ -191,7 +191,7 @@ func (s *search) each(from state, f func(l label, next state, fault bool)) {
 		for _, m := range g.moves {
 			for i := range g.n {
 				s.next = from
-				if m.move(s.world, &s.next, i) {
+				if m.move(s.config, &s.next, i) {
 					s.next.inspect()
 					f(label{m.name, i}, s.next, g.fault)
 				}

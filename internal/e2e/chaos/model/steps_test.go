@@ -2,10 +2,10 @@ package model
 
 // A move is one step of an owner that may be taken now. It changes s and returns false, with s to be
 // thrown away, if it is not possible.
-type move func(w world, s *state, i int) bool
+type move func(w config, s *state, i int) bool
 
-// world is what does not change: the bounds.
-type world struct{ bounds }
+// config is the part that does not change: the bounds.
+type config struct{ bounds }
 
 type named struct {
 	name string
@@ -46,7 +46,7 @@ func (s *state) see(i int) { s.owners[i].seen, s.owners[i].late = s.store.memory
 
 // look reads the record, off the request path or in a flight. A process puts back what it knows to be newer,
 // emergency files and seeds act on the record, and the age of another's marker begins to count.
-func look(w world, s *state, i int) bool {
+func look(w config, s *state, i int) bool {
 	if !s.acts(i, idle, true) {
 		return false
 	}
@@ -66,7 +66,7 @@ func look(w world, s *state, i int) bool {
 }
 
 // settle writes what the record should be, if it is not.
-func (s *state) settle(w world, i int) bool {
+func (s *state) settle(w config, i int) bool {
 	o := &s.owners[i]
 	if w.newer(o.seen, s.store.place) && s.putBack(w, i) {
 		return true
@@ -83,7 +83,7 @@ func (s *state) settle(w world, i int) bool {
 		s.write(i, adoption, next)
 		return true
 	}
-	next, changed := s.sow(s.store, o.seed)
+	next, changed := s.applySeed(s.store, o.seed)
 	if changed {
 		s.write(i, userAct, next)
 	}
@@ -91,7 +91,7 @@ func (s *state) settle(w world, i int) bool {
 }
 
 // newer is the one order of all records.
-func (w world) newer(m memory, than place) bool {
+func (w config) newer(m memory, than place) bool {
 	if w.flaw == unordered && m.lineage > 0 && than.lineage > 0 {
 		return m.generation > than.generation
 	}
@@ -107,7 +107,7 @@ func (p place) after(q place) bool {
 
 // putBack writes the record that owner i saw last. It is in doubt: another process may have seen a newer one, and gets
 // its look before anybody sends this refresh token.
-func (s *state) putBack(w world, i int) bool {
+func (s *state) putBack(w config, i int) bool {
 	m, lost := s.owners[i].seen, s.store.lineage == 0
 	if m.lineage == 0 || m.rejected || (m.pair.none() && lost) {
 		return false
@@ -126,8 +126,8 @@ func (s *state) putBack(w world, i int) bool {
 	return true
 }
 
-// sow lets a seed of the configuration act on a record.
-func (s *state) sow(rec record, seed uint8) (record, bool) {
+// applySeed applies a seed of the configuration to a record.
+func (s *state) applySeed(rec record, seed uint8) (record, bool) {
 	if seed == 0 || rec.seeds&seed != 0 {
 		return rec, false
 	}
@@ -145,15 +145,15 @@ func (s *state) begin(old record, p pair) record {
 	return record{place: place{s.born, 1}, pair: p, seeds: old.seeds}
 }
 
-func attemptWorking(w world, s *state, i int) bool { return attempt(w, s, i, false, false) }
+func attemptWorking(w config, s *state, i int) bool { return attempt(w, s, i, false, false) }
 
 // attemptDead is the attempt of an owner that knows the access token to be refused or expired.
-func attemptDead(w world, s *state, i int) bool {
+func attemptDead(w config, s *state, i int) bool {
 	return s.uncertain(i) != never && attempt(w, s, i, true, false) // without doubt it makes no difference
 }
 
 // attemptUseless is a refresh because the API answers 401 whatever it is sent.
-func attemptUseless(w world, s *state, i int) bool {
+func attemptUseless(w config, s *state, i int) bool {
 	held := s.store.hold
 	if w.flaw == localHold {
 		held = s.owners[i].hold
@@ -171,7 +171,7 @@ func (s *state) uncertain(i int) age {
 }
 
 // attempt is an attempt up to the marker in the store.
-func attempt(w world, s *state, i int, dead, useless bool) bool {
+func attempt(w config, s *state, i int, dead, useless bool) bool {
 	if !s.acts(i, idle, true) || !s.mayStart(w, i, dead) {
 		return false
 	}
@@ -193,7 +193,7 @@ func attempt(w world, s *state, i int, dead, useless bool) bool {
 
 // mayStart says no where nothing can come of an attempt, and where an earlier one is not over. What a look would
 // write comes first.
-func (s *state) mayStart(w world, i int, dead bool) bool {
+func (s *state) mayStart(w config, i int, dead bool) bool {
 	probe := *s
 	switch {
 	case s.store.pair.none(), s.store.rejected, w.exhausted(s.store.pair, s), probe.settle(w, i):
@@ -225,13 +225,13 @@ func (s *state) mayStart(w world, i int, dead bool) bool {
 }
 
 // exhausted reports whether the bound on rotations keeps a good token from being sent.
-func (w world) exhausted(p pair, s *state) bool {
+func (w config) exhausted(p pair, s *state) bool {
 	return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] && p.n == w.rotations
 }
 
 // check is what comes before the request: the marker is renewed if it does not tell any more when the request
 // begins.
-func check(w world, s *state, i int) bool {
+func check(w config, s *state, i int) bool {
 	if !s.acts(i, claimed, false) {
 		return false
 	}
@@ -249,7 +249,7 @@ func check(w world, s *state, i int) bool {
 
 // rewrite writes the marker anew: a swap on the record of the last save, and on a conflict on the record that is
 // found, if it still has our marker.
-func (s *state) rewrite(w world, i int, started age) bool {
+func (s *state) rewrite(w config, i int, started age) bool {
 	c := &s.owners[i].claim
 	ours := s.store.place == c.from && s.store.pending == uint8(i+1)
 	if c.lost || (!c.current && (!ours || w.flaw == brittleLease)) {

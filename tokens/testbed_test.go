@@ -185,9 +185,9 @@ func (d discard) Header() http.Header       { return d.header }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
-// world is an authorization server on a network of pipes, and a store: everything that lives longer
+// testbed is an authorization server on a network of pipes, and a store: everything that lives longer
 // than one Manager. It is made inside a bubble, so that its clock is the bubble's.
-type world struct {
+type testbed struct {
 	t      *testing.T
 	server *authServer
 	store  *faultyStore
@@ -204,11 +204,11 @@ const (
 	tokenURL = "http://auth.example/oauth2/access_token"
 )
 
-// inWorld runs f in a bubble with a world of its own.
-func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
+// inTestbed runs f in a bubble with a testbed of its own.
+func inTestbed(t *testing.T, f func(t *testing.T, w *testbed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, server: newAuthServer(), store: &faultyStore{Memory: tokens.NewMemory()}, pipes: make(chan net.Conn)}
+		w := &testbed{t: t, server: newAuthServer(), store: &faultyStore{Memory: tokens.NewMemory()}, pipes: make(chan net.Conn)}
 		srv := &http.Server{Handler: w.server}
 		go srv.Serve(w)
 		t.Cleanup(func() { _ = srv.Close() })
@@ -216,18 +216,18 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	})
 }
 
-// world is a net.Listener over net.Pipe.
-func (w *world) Accept() (net.Conn, error) {
+// testbed is a net.Listener over net.Pipe.
+func (w *testbed) Accept() (net.Conn, error) {
 	c, ok := <-w.pipes
 	if !ok {
 		return nil, net.ErrClosed
 	}
 	return c, nil
 }
-func (w *world) Close() error   { close(w.pipes); return nil }
-func (w *world) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+func (w *testbed) Close() error   { close(w.pipes); return nil }
+func (w *testbed) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-func (w *world) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (w *testbed) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	w.mu.Lock()
 	down := w.down
 	w.dials++
@@ -244,13 +244,13 @@ func (w *world) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-func (w *world) setDown(down bool) {
+func (w *testbed) setDown(down bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.down = down
 }
 
-func (w *world) config() tokens.Config {
+func (w *testbed) config() tokens.Config {
 	c := tokens.DefaultConfig()
 	c.Store = w.store
 	c.API = apiURL
@@ -268,7 +268,7 @@ func (w *world) config() tokens.Config {
 }
 
 // count returns how many events of a kind were told.
-func (w *world) count(kind tokens.EventKind) int {
+func (w *testbed) count(kind tokens.EventKind) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
@@ -281,7 +281,7 @@ func (w *world) count(kind tokens.EventKind) int {
 }
 
 // manager starts a Manager, changed by f, that ends with the test.
-func (w *world) manager(f ...func(*tokens.Config)) *tokens.Manager {
+func (w *testbed) manager(f ...func(*tokens.Config)) *tokens.Manager {
 	w.t.Helper()
 	c := w.config()
 	for _, f := range f {
@@ -299,14 +299,14 @@ func (w *world) manager(f ...func(*tokens.Config)) *tokens.Manager {
 }
 
 // signedIn starts a Manager whose default account has a pair.
-func (w *world) signedIn(f ...func(*tokens.Config)) *tokens.Manager {
+func (w *testbed) signedIn(f ...func(*tokens.Config)) *tokens.Manager {
 	w.t.Helper()
 	m := w.manager(f...)
 	w.login(m)
 	return m
 }
 
-func (w *world) login(m *tokens.Manager) {
+func (w *testbed) login(m *tokens.Manager) {
 	w.t.Helper()
 	if _, err := m.Login(w.t.Context(), tokens.DefaultAccount, w.server.pair()); err != nil {
 		w.t.Fatal(err)
@@ -314,7 +314,7 @@ func (w *world) login(m *tokens.Manager) {
 }
 
 // record returns what the store holds.
-func (w *world) record() tokens.Record {
+func (w *testbed) record() tokens.Record {
 	w.t.Helper()
 	rec, err := w.store.Memory.Load(context.Background(), tokens.DefaultAccount)
 	if err != nil {
@@ -324,7 +324,7 @@ func (w *world) record() tokens.Record {
 }
 
 // put changes what the store holds, as another process would.
-func (w *world) put(change func(*tokens.Record)) {
+func (w *testbed) put(change func(*tokens.Record)) {
 	w.t.Helper()
 	rec := w.record()
 	change(&rec)
@@ -373,7 +373,7 @@ func wantState(t *testing.T, m *tokens.Manager, want string) {
 	}
 }
 
-func (w *world) wantCalls(calls, grants, invalid int) {
+func (w *testbed) wantCalls(calls, grants, invalid int) {
 	w.t.Helper()
 	if c, g, i := w.server.counts(); c != calls || g != grants || i != invalid {
 		w.t.Errorf("token endpoint: %d calls, %d pairs, %d invalid_grant; want %d, %d, %d", c, g, i, calls, grants, invalid)

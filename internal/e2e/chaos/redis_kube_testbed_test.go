@@ -27,9 +27,9 @@ import (
 	"pandadoc-auth-proxy/tokens/redisstore/redistest"
 )
 
-// machines is a world whose processes share nothing but an engine: each has a home of its own.
+// machines is a testbed whose processes share nothing but an engine: each has a home of its own.
 type machines struct {
-	*world
+	*testbed
 	args   []string // that name the store
 	shared tokens.Store
 	// open returns the store with keys that encrypt.
@@ -65,7 +65,7 @@ func newRedis(t *testing.T, args ...string) *machines {
 // newRedisAt opens server with o itself, and has the processes open it with args.
 func newRedisAt(t *testing.T, server *redistest.Server, o redisstore.Options, args ...string) *machines {
 	t.Helper()
-	w := &machines{world: newWorld(t), args: args, redis: server, hang: server.Stop}
+	w := &machines{testbed: newTestbed(t), args: args, redis: server, hang: server.Stop}
 	w.open = func(keys *tokens.Codec) tokens.Store {
 		o.Codec = keys
 		s, err := redisstore.Open(o)
@@ -96,7 +96,7 @@ func newRedisAt(t *testing.T, server *redistest.Server, o redisstore.Options, ar
 // newKubernetes uses the API server of PANDADOC_TEST_KUBERNETES_URL if there is one, and else our strict one.
 func newKubernetes(t *testing.T) *machines {
 	t.Helper()
-	w := &machines{world: newWorld(t)}
+	w := &machines{testbed: newTestbed(t)}
 	if text := os.Getenv("PANDADOC_TEST_KUBERNETES_URL"); text != "" {
 		w.inKubernetes(w.counted(text), "default", "test-"+strings.ToLower(rand.Text()[:8]))
 		return w

@@ -27,7 +27,7 @@ const (
 	clientID     = "chaos-client"
 	clientSecret = "chaos-secret"
 
-	patience = 2 * time.Minute // with a condition that should come at once, on a machine that others use too
+	waitLimit = 2 * time.Minute // for conditions that should hold at once; long, because the machine may be busy
 )
 
 var (
@@ -68,7 +68,7 @@ func draws(t *testing.T) *rand.Rand {
 // until waits until f returns nil, and fails the test if it never does.
 func until(t *testing.T, what string, f func() error) {
 	t.Helper()
-	if err := within(patience, f); err != nil {
+	if err := within(waitLimit, f); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 }
@@ -91,34 +91,34 @@ func within(d time.Duration, f func() error) error {
 	}
 }
 
-// world is an authority, a store on disk, and whatever processes a scenario starts over them.
-type world struct {
+// testbed is an authorization server and a store on disk, for the processes that a scenario starts.
+type testbed struct {
 	*authority
 	t    *testing.T
 	dir  string // of the store
 	temp string // TMPDIR and XDG_STATE_HOME of the processes
 }
 
-func newWorld(t *testing.T) *world {
+func newTestbed(t *testing.T) *testbed {
 	top := t.TempDir()
-	w := &world{authority: newAuthority(t), t: t, dir: filepath.Join(top, "store"), temp: filepath.Join(top, "tmp")}
+	w := &testbed{authority: newAuthority(t), t: t, dir: filepath.Join(top, "store"), temp: filepath.Join(top, "tmp")}
 	if err := os.Mkdir(w.temp, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-// newSignedIn is a world whose store has a pair.
-func newSignedIn(t *testing.T) *world {
-	w := newWorld(t)
+// newSignedIn is a testbed whose store has a pair.
+func newSignedIn(t *testing.T) *testbed {
+	w := newTestbed(t)
 	w.signIn()
 	return w
 }
 
 // signIn logs in as a command would while proxies run.
-func (w *world) signIn() { w.t.Helper(); w.signInAs(tokens.DefaultAccount) }
+func (w *testbed) signIn() { w.t.Helper(); w.signInAs(tokens.DefaultAccount) }
 
-func (w *world) signInAs(account string) {
+func (w *testbed) signInAs(account string) {
 	w.t.Helper()
 	if _, err := w.manager().Login(w.t.Context(), account, w.login(account)); err != nil {
 		w.t.Fatal(err)
@@ -126,7 +126,7 @@ func (w *world) signInAs(account string) {
 }
 
 // signOut logs out as a command would.
-func (w *world) signOut() {
+func (w *testbed) signOut() {
 	w.t.Helper()
 	if _, err := w.manager().Logout(w.t.Context(), tokens.DefaultAccount); err != nil {
 		w.t.Fatal(err)
@@ -134,7 +134,7 @@ func (w *world) signOut() {
 }
 
 // manager returns what a command uses to write a record.
-func (w *world) manager() *tokens.Manager {
+func (w *testbed) manager() *tokens.Manager {
 	w.t.Helper()
 	c := tokens.DefaultConfig()
 	c.Store, c.API, c.Endpoint.URL, c.Endpoint.ClientID = w.store(), w.apiURL, w.tokenURL, clientID
@@ -145,7 +145,7 @@ func (w *world) manager() *tokens.Manager {
 	return m
 }
 
-func (w *world) store() *filestore.Store {
+func (w *testbed) store() *filestore.Store {
 	w.t.Helper()
 	s, err := filestore.Open(w.dir)
 	if err != nil {
@@ -155,7 +155,7 @@ func (w *world) store() *filestore.Store {
 }
 
 // record returns what is on disk. It must be readable at every moment.
-func (w *world) record() tokens.Record {
+func (w *testbed) record() tokens.Record {
 	w.t.Helper()
 	rec, err := w.store().Load(context.Background(), tokens.DefaultAccount)
 	if err != nil {
@@ -165,19 +165,19 @@ func (w *world) record() tokens.Record {
 }
 
 // saved returns the number of the pair on disk.
-func (w *world) saved() int { return numberOf(w.record().RefreshToken.Reveal()) }
+func (w *testbed) saved() int { return numberOf(w.record().RefreshToken.Reveal()) }
 
 // serve starts a proxy over the store.
-func (w *world) serve(args ...string) *proxy { w.t.Helper(); return w.serveWith(nil, args...) }
+func (w *testbed) serve(args ...string) *proxy { w.t.Helper(); return w.serveWith(nil, args...) }
 
 // serveWith starts a proxy over the store with more environment. Later arguments and variables win.
-func (w *world) serveWith(more []string, args ...string) *proxy {
+func (w *testbed) serveWith(more []string, args ...string) *proxy {
 	w.t.Helper()
 	return w.start(tie, more, args...)
 }
 
 // start is serveWith for a command that prepare changes first.
-func (w *world) start(prepare func(*exec.Cmd), more []string, args ...string) *proxy {
+func (w *testbed) start(prepare func(*exec.Cmd), more []string, args ...string) *proxy {
 	w.t.Helper()
 	env := append([]string{"PANDADOC_CLIENT_ID=" + clientID, "PANDADOC_CLIENT_SECRET=" + clientSecret, "TMPDIR=" + w.temp, "XDG_STATE_HOME=" + w.temp}, more...)
 	p := program.StartAs(w.t, prepare, env, append([]string{
@@ -188,14 +188,14 @@ func (w *world) start(prepare func(*exec.Cmd), more []string, args ...string) *p
 }
 
 // command starts a command that works on the store itself: no proxy answers.
-func (w *world) command(more []string, args ...string) *proxy {
+func (w *testbed) command(more []string, args ...string) *proxy {
 	w.t.Helper()
 	p := program.StartAs(w.t, tie, append(w.environment(), more...), append(args,
 		"--store", "file:"+w.dir, "--api-url", w.apiURL, "--token-url", w.tokenURL, "--admin-listen", "127.0.0.1:1")...)
 	return &proxy{p, w.t}
 }
 
-func (w *world) environment() []string {
+func (w *testbed) environment() []string {
 	return []string{"PANDADOC_CLIENT_ID=" + clientID, "PANDADOC_CLIENT_SECRET=" + clientSecret, "TMPDIR=" + w.temp}
 }
 

@@ -113,7 +113,7 @@ func TestANewcomerIsAnsweredDuringAProbe(t *testing.T) {
 
 // The survivor comes back to the engine after the newcomer, and has thousands of records to read then.
 func TestANewcomerWaitsForThoseWhoConnectAfterIt(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		survivor := w.signedIn(on(e))
 		time.Sleep(time.Minute) // its connection is not a new one

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
@@ -211,10 +213,67 @@ func TestReloadsAtAnyMoment(t *testing.T) {
 	p.Get("/public/v1/documents")
 	for where, ready := range map[string]string{"#/overview": overviewReady, "#/try/2": form(2), "#/setup": setupReady} {
 		b.open(where)
-		for delay := range 8 {
-			eval[bool](b, fmt.Sprintf(`new Promise((resolve) => setTimeout(() => { resolve(true); location.reload(); }, %d))`, delay*15))
+		for delay := range 5 {
+			eval[bool](b, fmt.Sprintf(`new Promise((resolve) => setTimeout(() => { resolve(true); location.reload(); }, %d))`, delay*25))
 		}
 		b.until(ready)
 		b.until(`document.getElementById("offline").hidden`)
 	}
+}
+
+// Addresses are typed, cut by mail programs, and kept from other versions.
+func TestOddAddresses(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	for _, row := range []struct{ where, ready string }{
+		{"#/nowhere", overviewReady},
+		{"#/try/999", form(2)},
+		{"#/try/2/%2e%2e/x", form(2)},
+		{"#/try/%00", form(2)},
+		{"#/setup/nothing", setupReady},
+		{"#/enter/", overviewReady},
+		{"#/enter/no-such-code", overviewReady},
+		{"#" + strings.Repeat("/x", 5000), overviewReady},
+		{"?query=1#/overview", overviewReady},
+		{"#/__proto__", overviewReady},
+		{"#/toString", overviewReady},
+	} {
+		b.do(chromedp.Navigate("about:blank"))
+		b.open(row.where)
+		b.until(row.ready)
+	}
+}
+
+// Three requests of 1.6 MB are more than a tab keeps. The newest was not in the list then.
+func TestLargeRequestsStayInTheHistory(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/try/83")
+	b.until(form(83))
+	for i := range 3 {
+		b.run(`{
+			const area = document.querySelector(".try-form textarea");
+			area.value = JSON.stringify({ company: "x".repeat(16e5) });
+			area.dispatchEvent(new Event("input", { bubbles: true }));
+		}`)
+		b.send("Send the POST")
+		b.until(fmt.Sprintf(`document.querySelectorAll(".history li").length >= %d`, min(i+1, 1)))
+	}
+	b.fill("JSON", `{"email":"small@customer.example"}`)
+	if got := b.send("Send the POST"); got != "201 Created" {
+		t.Errorf("got %q, want 201 Created", got)
+	}
+	b.until(`document.querySelector(".history li").textContent.startsWith("201")`)
+}
+
+// An id that one account has was still offered when another was chosen.
+func TestOffersBelongToTheirAccount(t *testing.T) {
+	t.Parallel()
+	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm", "--accounts", "2")
+	b := browse(t, p)
+	b.open("#/try/7")
+	b.until(form(7))
+	b.choose("Choose…")
+	b.change("#try-account", "account-2")
+	b.until(`!document.querySelector(".choice select")`)
 }

@@ -22,7 +22,7 @@ let timer = 0;
 // route reads the address: #/try/2 is the page try with the argument 2.
 function route() {
   const [name, ...rest] = location.hash.replace(/^#\/?/, '').split('/');
-  return pages[name] ? { name, rest } : null;
+  return Object.hasOwn(pages, name) ? { name, rest } : null;
 }
 
 function firstPage() {

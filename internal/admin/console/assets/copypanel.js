@@ -3,6 +3,7 @@ import { baseOf, conductorOf, curlOf, nodeOf, pythonOf, simworkflowOf } from '/c
 import { csharpOf, phpOf, powershellOf } from '/console/copylanguages.js';
 import { copyButton, fill, h, remembered } from '/console/dom.js';
 
+const shownUpTo = 200_000; // characters; more would make the page slow
 const publicKey = 'pandadoc-auth-proxy.public-address';
 
 // publicAddress is the public address that was typed last. Browsers may deny storage.
@@ -39,10 +40,11 @@ export function copyPanel(op, listener) {
     { name: 'C#', make: (r) => csharpOf(r, listener()) },
   ];
   const tabs = forms.map((f, i) => h('button', { type: 'button', role: 'tab', id: `tab-${i}`, 'aria-controls': 'copy-text', onclick: () => choose(i) }, f.name));
+  let whole = ''; // what is copied, of which the page may show only the beginning
   const pre = h('pre', { tabindex: 0, 'aria-label': 'The request as text' });
   const note = h('p.fine');
   const extra = h('div');
-  const panel = h('div', { id: 'copy-text', role: 'tabpanel' }, extra, h('div.copyable', pre, copyButton(() => pre.textContent)), note);
+  const panel = h('div', { id: 'copy-text', role: 'tabpanel' }, extra, h('div.copyable', pre, copyButton(() => whole)), note);
   const bar = h('div.tabs', { role: 'tablist', 'aria-label': 'Copy as' }, tabs);
   bar.addEventListener('keydown', (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -70,9 +72,10 @@ export function copyPanel(op, listener) {
     if (!current) return;
     const made = forms[chosen].make(current.request, current.values);
     const open = [...new Set(current.request.target.match(/\{\w+\}/g) ?? [])];
-    fill(pre, marked(made.text, open));
-    pre.parentElement.hidden = !made.text;
-    note.textContent = [open.length > 0 && `Still to fill in: ${open.join(', ')}.`, made.note].filter(Boolean).join(' ');
+    whole = made.text;
+    fill(pre, marked(whole.slice(0, shownUpTo), open));
+    pre.parentElement.hidden = !whole;
+    note.textContent = [whole.length > shownUpTo && 'This is only the beginning: Copy has all.', open.length > 0 && `Still to fill in: ${open.join(', ')}.`, made.note].filter(Boolean).join(' ');
   }
   choose(Math.max(0, forms.findIndex((f) => f.name === remembered.read('copy-as', 'curl'))));
   return {

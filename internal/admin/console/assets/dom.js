@@ -70,7 +70,10 @@ export const remembered = {
   write(name, value) {
     try {
       sessionStorage.setItem(`pandadoc-auth-proxy.${name}`, JSON.stringify(value));
-    } catch { /* it is only forgotten */ }
+      return true;
+    } catch {
+      return false; // there is no room, or storage is not allowed
+    }
   },
 };
 

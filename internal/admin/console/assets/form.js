@@ -1,5 +1,5 @@
 // The form of one operation: its fields, and the request that they make.
-import { h, remembered } from '/console/dom.js';
+import { fill, h, remembered } from '/console/dom.js';
 import { jsonField, lookupFor, parameterField } from '/console/field.js';
 import { sampleFile } from '/console/sample.js';
 
@@ -10,6 +10,8 @@ export function prepare(op, catalogue, accounts) {
   const account = accounts.length > 1 ? accountField(accounts) : null;
   const chosen = () => account?.read() ?? accounts[0] ?? 'default';
   const path = [];
+  // What was offered belongs to the account that was chosen then.
+  account?.element.addEventListener('change', () => element.querySelectorAll('.choice').forEach((place) => fill(place)));
   const resolve = (kind) => path.find((f) => f.parameter.list === kind)?.read();
   const lookup = (kind) => (catalogue.lists[kind] ? lookupFor(catalogue.lists[kind], resolve, chosen) : null);
   for (const parameter of op.path_params ?? []) path.push({ parameter, ...parameterField({ ...parameter, required: true }, lookup(parameter.list)) });

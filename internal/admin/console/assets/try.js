@@ -20,16 +20,16 @@ export function tryPage(root, rest, status) {
   const page = { status, history, operations: [], catalogue: null, release: () => {}, again: () => {}, fromSearch: false };
   const open = (rest, moved) => {
     if (!page.catalogue) return;
-    const number = Number(rest[0]) || first;
+    const op = page.operations.find((o) => o.number === Number(rest[0])) ?? page.operations.find((o) => o.number === first);
     layout.classList.toggle('chosen', rest.length > 0);
     for (const a of list.querySelectorAll('a')) {
-      if (a.getAttribute('href') === `#/try/${number}`) {
+      if (a.getAttribute('href') === `#/try/${op.number}`) {
         a.setAttribute('aria-current', 'true');
         a.scrollIntoView({ block: 'nearest' });
       } else a.removeAttribute('aria-current');
     }
     page.release();
-    page.release = showOperation(detail, page.operations.find((o) => o.number === number) ?? page.operations[0], page);
+    page.release = showOperation(detail, op, page);
     if (moved) {
       scrollTo(0, 0);
       (page.fromSearch && [...detail.querySelectorAll('.try-form :is(input, select, textarea)')].find((e) => e.checkVisibility()) || detail).focus({ preventScroll: true });
@@ -53,6 +53,13 @@ export function tryPage(root, rest, status) {
 }
 
 const mostHistory = 20;
+
+// keepInHistory adds what was sent. Old entries make room, and so does the body of the newest if it is too large.
+function keepInHistory(entry) {
+  const all = [entry, ...remembered.read('history', [])].slice(0, mostHistory);
+  while (all.length > 1 && !remembered.write('history', all)) all.pop();
+  if (all.length === 1 && !remembered.write('history', all)) remembered.write('history', [{ ...entry, state: [] }]);
+}
 
 // showHistory lists what was sent from this tab, to be sent again.
 function showHistory(page) {
@@ -134,7 +141,7 @@ function showOperation(root, op, page) {
     try {
       const answer = await api.test(await callOf(request), waiting.signal);
       const entry = { number: op.number, method: op.method, target: request.target, account: request.account, at: new Date().toISOString(), status: answer.status, state: form.state() };
-      remembered.write('history', [entry, ...remembered.read('history', [])].slice(0, mostHistory));
+      keepInHistory(entry);
       showHistory(page);
       free();
       free = showAnswer(place, answer, op, run);

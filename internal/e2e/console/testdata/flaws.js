@@ -68,7 +68,8 @@
   const page = document.scrollingElement;
   const wide = page.scrollWidth - page.clientWidth;
   if (wide > 0) {
-    const who = [...document.querySelectorAll('body *')].find((e) => e.getBoundingClientRect().right > page.clientWidth + 1 && !e.closest('pre, .tabs, .unseen'));
+    const inside = (e) => e && (getComputedStyle(e).overflowX !== 'visible' || inside(e.parentElement !== document.body && e.parentElement));
+    const who = [...document.querySelectorAll('body *')].find((e) => e.getBoundingClientRect().right > page.clientWidth && !inside(e.parentElement));
     found.push(`wider than its window by ${wide}: ${who ? what(who) : '?'}`);
   }
   for (const e of document.querySelectorAll('button, select, input, summary')) {

@@ -193,6 +193,9 @@ func (a *account) editHold(edit func(*Hold) *Hold) {
 				a.keepHoldLocked(next.Hold, since)
 			default:
 				a.takeLocked(saved)
+				if next.Hold == nil { // a look that began before may still bring the hold back
+					a.holdEnded = since
+				}
 			}
 			a.unhelpful = a.unhelpful && next.Hold != nil
 		})

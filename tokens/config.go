@@ -1,6 +1,6 @@
-// Package tokens keeps PandaDoc access tokens fresh. It is between a proxy that wants "the token of this
-// account, now" and an OAuth 2.0 token endpoint. The endpoint gives pairs of an access token and a refresh
-// token; each refresh token can be used once:
+// Package tokens keeps PandaDoc access tokens fresh. A proxy asks it for the current token of an account. It
+// gets the tokens from an OAuth 2.0 token endpoint, in pairs of an access token and a refresh token; each
+// refresh token can be used once:
 //
 //	m, err := tokens.New(config)      // a Store, an Endpoint, the accounts of the configuration
 //	err = m.Start(ctx)
@@ -181,7 +181,7 @@ func CheckAccounts(accounts map[string]AccountConfig) (errs []error) {
 		}
 		print := a.RefreshToken.Fingerprint(seedRefresh)
 		if owner, taken := owners[print]; taken {
-			errs = append(errs, problem.Mistake(fmt.Sprintf("accounts %q and %q have the same refresh token, which works once", owner, name),
+			errs = append(errs, problem.Mistake(fmt.Sprintf("accounts %q and %q have the same refresh token, which works only once", owner, name),
 				"keep it for one of them, and sign the other in with a token of its own"))
 		}
 		owners[print] = name

@@ -148,7 +148,7 @@ var (
 
 // errSpentSource is returned for tokens that newer ones have followed here.
 func errSpentSource(account string) error {
-	return problem.Mistake("these tokens were adopted before, and have been replaced by newer ones, which stay",
+	return problem.Mistake("these tokens were imported before, and have been replaced by newer ones; nothing was changed",
 		"leave it at that; to go back to the old ones on purpose, first run: "+problem.AccountCommand("logout", account))
 }
 

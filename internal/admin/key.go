@@ -73,7 +73,7 @@ func ReadKey(path string) (tokens.Secret, error) {
 	case info.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/':
 		return tokens.Secret{}, problem.Mistake(path+": other users may read the admin key", "remove the file: the next start makes a new key")
 	case len(text) < 32:
-		return tokens.Secret{}, problem.Mistake(path+": this is no admin key", "remove the file: the next start makes a new key")
+		return tokens.Secret{}, problem.Mistake(path+": this is not an admin key", "remove the file: the next start makes a new key")
 	}
 	return tokens.NewSecret(text), nil
 }

@@ -158,8 +158,8 @@ type commandLine struct {
 	Login   loginCommand   `cmd:"" group:"Accounts" help:"Sign in to an account, in the browser or with --paste."`
 	Status  statusCommand  `cmd:"" group:"Accounts" help:"Show the accounts (exit 0, 1, or 3 if a login is required)."`
 	Refresh refreshCommand `cmd:"" group:"Accounts" help:"Get new tokens now."`
-	Logout  logoutCommand  `cmd:"" group:"Accounts" help:"Forget the tokens of an account."`
-	Import  importCommand  `cmd:"" group:"Accounts" help:"Import tokens from a file, standard input or another store, without using them up."`
+	Logout  logoutCommand  `cmd:"" group:"Accounts" help:"Delete the tokens of an account."`
+	Import  importCommand  `cmd:"" group:"Accounts" help:"Import tokens from a file, standard input or another store, without a refresh."`
 
 	ClientKey   clientKeyCommand   `cmd:"" group:"Operate" help:"Create a key for a client, and print the lines for the configuration file."`
 	Healthcheck healthcheckCommand `cmd:"" group:"Operate" help:"Check that the proxy is alive, or with --ready that it is usable."`

@@ -157,7 +157,7 @@ func (c *explainCommand) ask(ctx context.Context, running *client.Client) (admin
 		return admin.RequestReport{}, err
 	}
 	if len(newest.Requests) == 0 {
-		return admin.RequestReport{}, problem.WithHint(errors.New("the proxy has served no request yet"), "send one first")
+		return admin.RequestReport{}, problem.WithHint(errors.New("the proxy has served no request yet"), "send a request first")
 	}
 	return newest.Requests[0], nil
 }

@@ -22,7 +22,7 @@ https://api.pandadoc.com: the proxy adds the token and keeps it fresh, and the c
 const examples = `  pandadoc-auth-proxy sandbox                        try it without an account
   pandadoc-auth-proxy login && pandadoc-auth-proxy   sign in, then run the proxy
   curl http://localhost:8080/public/v1/documents     use it
-  pandadoc-auth-proxy run -- node report.js          run one program with a proxy of its own
+  pandadoc-auth-proxy run -- node report.js          run one program together with its own proxy
   pandadoc-auth-proxy doctor                         find problems and their fixes`
 
 const settingsHelp = `"pandadoc-auth-proxy help COMMAND" shows the flags of a command, "help serve" all settings. You can give every

@@ -107,7 +107,7 @@ func (f *file) readDocuments(docs []*ast.DocumentNode) error {
 	case len(docs) == 0:
 		return nil
 	case len(docs) > 1:
-		return problem.Mistake(f.path+": more than one YAML document", "keep one, without --- in between")
+		return problem.Mistake(f.path+": more than one YAML document", "keep only one document, and remove the lines with ---")
 	}
 	entries, ok := mapping(docs[0].Body)
 	if !ok {

@@ -310,7 +310,7 @@ func readableByOthers(f *os.File) bool {
 func (c *Config) SpentSeed(store stores.Store) error {
 	for _, a := range c.Tokens.Accounts {
 		if !a.RefreshToken.IsZero() && !store.Persistent {
-			return problem.Mistake(store.Name+" forgets the tokens that a refresh gives, and the refresh token of the configuration works once",
+			return problem.Mistake(store.Name+" does not keep the tokens of a refresh, but the refresh token of the configuration works only once",
 				"use --store file: (or file:DIR) so that a restart needs no login")
 		}
 	}

@@ -143,7 +143,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 		pool = x509.NewCertPool() // a machine without system roots: only the file is used
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, problem.Mistake(path+" holds no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
+		return nil, problem.Mistake(path+" contains no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
 	}
 	return pool, nil
 }

@@ -57,7 +57,7 @@ func newAPI(o Options) (*api, error) {
 	if a.namespace == "" {
 		name, err := os.ReadFile(filepath.Join(dir, "namespace"))
 		if err != nil {
-			return nil, problem.Mistake("the namespace of the store is not known outside of a cluster", "write --store kubernetes:NAMESPACE/PREFIX")
+			return nil, problem.Mistake("outside a cluster, the store needs a namespace", "write --store kubernetes:NAMESPACE/PREFIX")
 		}
 		a.namespace = strings.TrimSpace(string(name))
 	}
@@ -71,7 +71,7 @@ func (a *api) inCluster(getenv func(string) string, dir string) error {
 		host, port = getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")
 	}
 	if host == "" {
-		return problem.Mistake("this is no pod of a cluster: KUBERNETES_SERVICE_HOST is not set",
+		return problem.Mistake("this is not a pod in a cluster: KUBERNETES_SERVICE_HOST is not set",
 			"run: kubectl proxy, and add --kubernetes-url http://127.0.0.1:8001")
 	}
 	if port == "" {
@@ -109,7 +109,7 @@ func (a *api) client() (*http.Client, error) {
 		if a.caFile != "" {
 			roots = x509.NewCertPool()
 			if !roots.AppendCertsFromPEM(ca) {
-				return nil, fmt.Errorf("%s holds no certificate", a.caFile)
+				return nil, fmt.Errorf("%s contains no certificate", a.caFile)
 			}
 		}
 		if a.transport != nil {

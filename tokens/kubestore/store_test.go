@@ -308,7 +308,7 @@ func TestAPodFindsEverythingByItself(t *testing.T) {
 	rec = save(t, s, rec)
 	write("ca.crt", "no certificate")
 	_, err = s.Load(t.Context(), account)
-	wantError(t, err, "holds no certificate", "")
+	wantError(t, err, "contains no certificate", "")
 	write("ca.crt", string(root)+"\n")
 	save(t, s, rec)
 	server.Delete(name)

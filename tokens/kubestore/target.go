@@ -16,7 +16,7 @@ func Parse(text string) (namespace, prefix string, err error) {
 	for _, part := range []string{namespace, prefix} {
 		// Names of namespaces and of accounts follow the same rule, that of DNS labels.
 		if part != "" && !tokens.ValidAccount(part) {
-			return "", "", problem.Mistake("the store's namespace or prefix is no name that Kubernetes allows",
+			return "", "", problem.Mistake("the store's namespace or prefix is not a valid Kubernetes name",
 				"write kubernetes:NAMESPACE/PREFIX with a-z, 0-9 and - in both")
 		}
 	}

@@ -72,7 +72,7 @@ func parse(text string) (target, error) {
 			"write "+Form+"; in a password, write @ as %40, : as %3A, / as %2F and % as %25")
 	}
 	if u.Scheme != "redis" && u.Scheme != "rediss" || u.Opaque != "" || u.Hostname() == "" || u.Fragment != "" {
-		return target{}, problem.Mistake("the URL of the store names no host", "write "+Form)
+		return target{}, problem.Mistake("the URL of the store has no host", "write "+Form)
 	}
 	t := target{
 		name: u.Redacted(), hosts: []string{withPort(u.Host, u.Port())}, tls: u.Scheme == "rediss",
@@ -137,7 +137,7 @@ func (t *target) query(raw string) error {
 				"use prefix, wait, master_name, cluster, addr or sentinel_auth")
 		}
 		if !ok {
-			return problem.Mistake(fmt.Sprintf("%q is no value for %s in the store's URL", value, name), "write "+Form)
+			return problem.Mistake(fmt.Sprintf("%q is not a valid value for %s in the store's URL", value, name), "write "+Form)
 		}
 	}
 	return nil
@@ -148,11 +148,11 @@ func (t *target) check() error {
 	case t.cluster && t.master != "":
 		return problem.Mistake("the store's URL asks for Sentinel and for a cluster", "give master_name or cluster, not both")
 	case t.cluster && t.db != 0:
-		return problem.Mistake("a Redis Cluster has no databases beside 0", "leave the number out, and tell instances apart with ?prefix=")
+		return problem.Mistake("a Redis Cluster has only database 0", "leave the number out, and distinguish instances with ?prefix=")
 	case len(t.hosts) > 1 && !t.cluster && t.master == "":
 		return problem.Mistake("the store's URL gives several addresses of one server", "add master_name=NAME for Sentinel, or cluster=true")
 	case t.sentinelAuth && t.master == "":
-		return problem.Mistake("sentinel_auth is without effect without Sentinel", "add master_name=NAME, or leave sentinel_auth out")
+		return problem.Mistake("sentinel_auth has no effect without Sentinel", "add master_name=NAME, or leave sentinel_auth out")
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func configurationFaults() []fault {
 		{
 			name:  "an admin key in the file that is none",
 			plant: func(w *installation) { w.signIn(); w.env["ADMIN_KEY_FILE"] = w.fileIn("admin-key", "secret\n") },
-			check: "admin key", seen: "this is no admin key", fix: "remove the file", exit: 1,
+			check: "admin key", seen: "this is not an admin key", fix: "remove the file", exit: 1,
 		},
 		{
 			name: "an admin key in a directory that is missing",

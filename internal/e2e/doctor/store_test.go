@@ -26,12 +26,12 @@ func storeFaults() []fault {
 		{
 			name:  "a memory store and a token that works once",
 			plant: func(w *installation) { w.env["STORE"] = "memory:" },
-			check: "store", seen: "the refresh token of the configuration works once", fix: "use --store file:", exit: 0,
+			check: "store", seen: "the refresh token of the configuration works only once", fix: "use --store file:", exit: 0,
 		},
 		{
 			name:  "the same, while the proxy runs and holds the tokens",
 			plant: func(w *installation) { w.env["STORE"] = "memory:"; w.serve().Want(documents, 200) },
-			check: "store", seen: "the refresh token of the configuration works once", fix: "use --store file:", exit: 0,
+			check: "store", seen: "the refresh token of the configuration works only once", fix: "use --store file:", exit: 0,
 		},
 		{
 			name: "tokens from before there was a key",

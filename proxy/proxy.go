@@ -36,6 +36,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -67,6 +68,7 @@ type Proxy struct {
 	refusals    lineLimit
 	flushers    flushers
 	inFlight    atomic.Int64
+	headers     atomic.Int64    // bytes that the headers of requests in flight may still cost
 	connections context.Context // parent of the contexts of all connections of Server
 	giveUp      context.CancelCauseFunc
 	ownsConns   func() // closes idle connections of a transport that New made; nil otherwise
@@ -96,7 +98,12 @@ func New(cfg Config) (*Proxy, error) {
 		p.log = logrus.New()
 		p.log.SetOutput(io.Discard)
 	}
-	p.budget = spool.NewBudget(cfg.ReplayTotal, p.warnNoCopy)
+	share := int64(math.MaxInt64)
+	if cfg.Memory > 0 {
+		share = cfg.Memory / shareOfMemory
+	}
+	p.headers.Store(share)
+	p.budget = spool.NewBudget(cfg.ReplayTotal, share, p.warnNoCopy)
 	p.transport = cfg.Transport
 	if p.transport == nil {
 		own := NewUpstream(cfg.Upstream)
@@ -120,13 +127,19 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.answered {
 		return // a preflight or OPTIONS *
 	}
-	if p.inFlight.Add(1) > int64(p.cfg.MaxInFlight) {
-		p.inFlight.Add(-1)
+	cost := headerCost(c.req)
+	requests, left := p.inFlight.Add(1), p.headers.Add(-cost)
+	defer p.leave(cost)
+	if requests > int64(p.cfg.MaxInFlight) || left < 0 {
 		c.refuse(refusal(problem.Overloaded))
 		return
 	}
-	defer p.inFlight.Add(-1)
 	p.forward.ServeHTTP(c, withoutUpgrade(c.req))
+}
+
+func (p *Proxy) leave(cost int64) {
+	p.inFlight.Add(-1)
+	p.headers.Add(cost)
 }
 
 // admit applies all rules that need only the request, and fills in the target of c.
@@ -161,6 +174,9 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 	}
 	return c.setTarget(p.base)
 }
+
+// shareOfMemory limits what the requests in flight hold of each kind to one part in eight of Config.Memory.
+const shareOfMemory = 8
 
 // errGivenUp is the reason with which GiveUp ends a request.
 var errGivenUp = errors.New("the proxy is shutting down")
@@ -249,6 +265,9 @@ type Config struct {
 	// TempDir is the directory for temporary files. Empty means the system's.
 	TempDir string
 
+	// Memory is how much the process may use, in bytes. The headers of the requests in flight, and the copies of
+	// bodies that are not on disk, take an eighth of it each at most. Zero means no limit.
+	Memory int64
 	// MaxInFlight is how many requests are forwarded at once. It must be at least one.
 	MaxInFlight int
 	// HeaderTimeout is how long a client may take to send the header of a request, and for the TLS handshake.

@@ -47,14 +47,26 @@ func methodAllowed(method string) bool {
 }
 
 func isHeaderTooLarge(r *http.Request) bool {
-	size, lines := len(r.Host), 1
+	size, lines := headerSize(r)
+	return size > maxHeader || lines > maxHeaderLines
+}
+
+func headerSize(r *http.Request) (size, lines int) {
+	size, lines = len(r.Host), 1
 	for name, values := range r.Header {
 		lines += len(values)
 		for _, value := range values {
 			size += len(name) + len(value) + len(": \r\n")
 		}
 	}
-	return size > maxHeader || lines > maxHeaderLines
+	return size, lines
+}
+
+// headerCost returns about how much memory the header and target of r take while r is in flight.
+func headerCost(r *http.Request) int64 {
+	const perLine = 400 // in the forms of net/http, besides the bytes
+	size, lines := headerSize(r)
+	return int64(len(r.RequestURI) + size + perLine*lines)
 }
 
 // checkTargetForm allows origin-form, "OPTIONS *", and absolute-form with our own name (RFC 9112 section 3.2).

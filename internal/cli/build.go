@@ -139,6 +139,7 @@ func (r *running) proxyConfig() proxy.Config {
 		c.TempDir = r.store.ScratchDir
 	}
 	c.ReplayTotal = r.replayTotal(c.TempDir)
+	c.Memory = r.memory
 	c.Transport = r.transport
 	c.Log, c.AccessLog = r.logger, r.accessLog
 	c.Observe = func(x proxy.Exchange) { r.admin.ObserveRequest(x) }

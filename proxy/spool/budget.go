@@ -11,29 +11,30 @@ const (
 // Budget bounds the copies of all bodies in a process.
 type Budget struct {
 	left     atomic.Int64
+	memory   atomic.Int64 // that copies may still take; the others are kept on disk
 	inMemory atomic.Int64 // what is kept now
 	onDisk   atomic.Int64
 	report   func(error)
 	warned   atomic.Bool
 }
 
-// NewBudget returns a Budget of total bytes. report is told once why copies cannot be kept on disk.
-func NewBudget(total int64, report func(error)) *Budget {
+// NewBudget returns a Budget of total bytes, of which up to memory bytes are kept in memory. report is told once why
+// copies cannot be kept on disk.
+func NewBudget(total, memory int64, report func(error)) *Budget {
 	b := &Budget{report: report}
 	b.left.Store(total)
+	b.memory.Store(memory)
 	return b
 }
 
-// take takes n bytes if so many are left.
-func (b *Budget) take(n int64) bool {
-	if b.left.Add(-n) < 0 {
-		b.left.Add(n)
+// take takes n bytes from what is left, if so many are.
+func take(left *atomic.Int64, n int64) bool {
+	if left.Add(-n) < 0 {
+		left.Add(n)
 		return false
 	}
 	return true
 }
-
-func (b *Budget) give(n int64) { b.left.Add(n) }
 
 // warn reports once that copies cannot be kept on disk: every further request would say the same.
 func (b *Budget) warn(err error) {

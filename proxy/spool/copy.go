@@ -95,7 +95,7 @@ func (c *bodyCopy) reserve(n int64) bool {
 	if need > c.longest() {
 		return false
 	}
-	if need > c.reserved && !c.options.Budget.take(need-c.reserved) {
+	if need > c.reserved && !take(&c.options.Budget.left, need-c.reserved) {
 		return false
 	}
 	c.reserved = max(c.reserved, need)
@@ -109,13 +109,16 @@ func (c *bodyCopy) store(p []byte) bool {
 		room = 0
 	}
 	inMemory := min(room, int64(len(p)))
-	if inMemory > 0 {
-		c.growMemory(int(inMemory))
+	if inMemory > 0 && c.growMemory(int(inMemory)) {
 		c.memory = append(c.memory, p[:inMemory]...)
 		c.where = InMemory
+		p = p[inMemory:]
 	}
-	if p = p[inMemory:]; len(p) == 0 {
+	switch {
+	case len(p) == 0:
 		return true
+	case c.options.Disk == 0:
+		return false
 	}
 	if err := c.storeOnDisk(p); err != nil {
 		c.options.Budget.warn(err)
@@ -124,19 +127,25 @@ func (c *bodyCopy) store(p []byte) bool {
 	return true
 }
 
-// growMemory makes room for n more bytes, and for no more than the body or the limit can need.
-func (c *bodyCopy) growMemory(n int) {
+// growMemory makes room for n more bytes, and for no more than the body or the limit can need. It reports false if
+// the copies of all bodies leave no memory for it.
+func (c *bodyCopy) growMemory(n int) bool {
 	need := len(c.memory) + n
 	if need <= cap(c.memory) {
-		return
+		return true
 	}
 	size := min(max(2*cap(c.memory), need), int(c.options.Memory))
 	if c.length >= 0 {
 		size = int(min(c.length, c.options.Memory))
 	}
-	grown := make([]byte, len(c.memory), max(size, need))
+	size = max(size, need)
+	if !take(&c.options.Budget.memory, int64(size-cap(c.memory))) {
+		return false
+	}
+	grown := make([]byte, len(c.memory), size)
 	copy(grown, c.memory)
 	c.memory = grown
+	return true
 }
 
 func (c *bodyCopy) storeOnDisk(p []byte) error {
@@ -186,7 +195,8 @@ func (c *bodyCopy) drop() {
 
 // free gives everything back.
 func (c *bodyCopy) free() {
-	c.options.Budget.give(c.reserved)
+	c.options.Budget.left.Add(c.reserved)
+	c.options.Budget.memory.Add(int64(cap(c.memory)))
 	c.reserved = 0
 	c.memory, c.tail = nil, nil
 	c.file.close()

@@ -18,7 +18,7 @@ func (conn) SetReadDeadline(time.Time) error { return nil }
 func ExampleSpool() {
 	client := strings.NewReader("the body of a request")
 	s := spool.New(client, client.Size(), conn{}, spool.Options{
-		Memory: 64 << 10, Timeout: time.Minute, Budget: spool.NewBudget(1<<20, func(error) {}),
+		Memory: 64 << 10, Timeout: time.Minute, Budget: spool.NewBudget(1<<20, 1<<20, func(error) {}),
 	})
 	defer s.Release()
 

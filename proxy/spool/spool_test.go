@@ -29,7 +29,7 @@ func (noDeadlines) SetReadDeadline(time.Time) error { return nil }
 // testSpool returns a spool over body with the limits given, under a budget of its own.
 func testSpool(t testing.TB, client io.Reader, length, memory, disk, total int64) *Spool {
 	return New(client, length, noDeadlines{}, Options{
-		Memory: memory, Disk: disk, Dir: t.TempDir(), Timeout: time.Minute, Budget: NewBudget(total, func(error) {}),
+		Memory: memory, Disk: disk, Dir: t.TempDir(), Timeout: time.Minute, Budget: NewBudget(total, total, func(error) {}),
 	})
 }
 

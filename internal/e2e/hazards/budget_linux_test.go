@@ -95,6 +95,37 @@ func TestUnfinishedHeadersInASmallContainer(t *testing.T) {
 	}
 }
 
+// U3: the API does not answer, and what the requests in flight hold is more than there is.
+func TestRequestsInFlightInASmallContainer(t *testing.T) {
+	release := make(chan bool)
+	api := newRecorder(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if r.Method == "POST" {
+			<-release
+		}
+	})
+	api.Start()
+	defer api.Close()
+	defer close(release)
+	prepare, env, killed := container(t)
+	p := program.StartAs(t, prepare, append(signedIn(), env...), serveArgs(api.URL)...)
+	var lines []string
+	for i := range 90 {
+		lines = append(lines, fmt.Sprintf("A%d: %s", i, strings.Repeat("a", 300)))
+	}
+	body := strings.Repeat("b", 60<<10)
+	attack(t, 1500, addr(p.URL), call("POST", "/a", "localhost", append(lines, fmt.Sprintf("Content-Length: %d", len(body)))...)+body)
+	stillServes(t, p)
+	if killed() {
+		t.Error("the control group had to kill")
+	}
+	if got := metric(metrics(t, p), `pandadoc_proxy_refused_total{code="overloaded"}`); got == 0 {
+		t.Error("no request was refused for its header")
+	}
+	_, most := p.Memory()
+	t.Logf("U3: RSS at most %d MB", most>>20)
+}
+
 // unfinishedHello is a ClientHello of 64 KiB without its last bytes, in records of 16 KiB.
 func unfinishedHello() string {
 	const record = "\x16\x03\x01\x40\x00"

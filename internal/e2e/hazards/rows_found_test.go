@@ -5,7 +5,7 @@ func foundRows() []row {
 	return []row{
 		{"U1", "the admin side acts without the key that the proxied side asks for", by("TestTheAdminSideAsksForNoLess", "TestALinkOpensTheConsoleOnce", "TestTheAdminSocketIsForItsUser", "internal/admin.TestAnUnknownHostGetsNothingButOK"), ""},
 		{"U2", "another program sits on the admin port and answers our commands", by("TestASquatterOnTheAdminPortIsNotAsked", "TestACommandNamesTheUserWhoListens"), ""},
-		{"U3", "unfinished headers fill the memory before a key is asked for", by("TestUnfinishedHeadersInASmallContainer", "TestCopiesInATmpfsAreBounded", "internal/listen.TestUnfinishedHeadersShareOneBudget"), ""},
+		{"U3", "unfinished headers fill the memory before a key is asked for", by("TestUnfinishedHeadersInASmallContainer", "TestRequestsInFlightInASmallContainer", "TestCopiesInATmpfsAreBounded", "internal/listen.TestUnfinishedHeadersShareOneBudget"), ""},
 		{"U4", "idle connections take all file descriptors", by("TestIdleConnectionsTakeNoDescriptors", "internal/listen.TestTheConnectionThatIsIdleLongestMakesRoom"), ""},
 		{"U5", "a page of another site on plain http under a LAN name", by("TestChromium", "proxy.TestABrowserThatDoesNotSayWhichPageItShowsIsRefused"), ""},
 		{"U6", "an HTML, SVG or XML answer runs as our origin", by("TestChromium", "proxy.TestAnswersAreSandboxed"), ""},

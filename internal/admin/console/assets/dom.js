@@ -82,9 +82,10 @@ export function say(text) {
   document.getElementById('said').textContent = text;
 }
 
-// copyButton copies what text() returns.
-export function copyButton(text, label = 'Copy') {
-  const button = h('button.small', { type: 'button' }, label);
+// copyButton copies what text() returns. name is for those who do not see what it stands beside.
+export function copyButton(text, name = 'Copy') {
+  const label = 'Copy';
+  const button = h('button.small', { type: 'button', 'aria-label': name }, label);
   button.addEventListener('click', async () => {
     const done = await copyText(text());
     button.textContent = done ? 'Copied' : 'Press Ctrl+C';

@@ -75,9 +75,9 @@ function hintText(hint) {
 function actions(a, primary) {
   if (a.scheme === 'API-Key') return [];
   const outcome = h('span.outcome', { role: 'status' });
-  const connect = working(a.state === 'login-required' ? 'Connect' : 'Connect again', 'connect', primary, outcome, 'Opening PandaDoc…', () => api.connect(a.account));
+  const connect = working(a, a.state === 'login-required' ? 'Connect' : 'Connect again', 'connect', primary, outcome, 'Opening PandaDoc…', () => api.connect(a.account));
   if (a.state === 'login-required') return [connect, outcome];
-  const renew = working('Refresh now', 'refresh', primary, outcome, 'Refreshing…', async () => {
+  const renew = working(a, 'Refresh now', 'refresh', primary, outcome, 'Refreshing…', async () => {
     const now = await api.refresh(a.account);
     say(`${a.account} has new tokens, generation ${now.generation}`);
     document.dispatchEvent(new Event('console:update'));
@@ -86,8 +86,8 @@ function actions(a, primary) {
 }
 
 // working is a button that is disabled while its action runs, and can be pressed again afterwards.
-function working(text, action, primary, outcome, meanwhile, run) {
-  const button = h('button', { type: 'button', 'data-action': action, class: primary ? 'primary' : 'small' }, text);
+function working(a, text, action, primary, outcome, meanwhile, run) {
+  const button = h('button', { type: 'button', 'data-action': action, 'aria-label': `${text}: ${a.account}`, class: primary ? 'primary' : 'small' }, text);
   button.addEventListener('click', async () => {
     button.disabled = true;
     outcome.textContent = meanwhile;
@@ -170,7 +170,7 @@ function row(a, person, listener, opened) {
     ['Detail', a.detail && a.detail !== a.cause ? a.detail : null],
     ['In this state since', a.state === 'ready' ? null : when(a.since)],
   ].filter(([, value]) => value);
-  const details = h('details.facts', { open: opened.has(a.account) }, h('summary', { 'data-action': 'details' }, 'Details'), h('dl', facts.map(([name, value]) => h('div', h('dt', name), h('dd', value)))));
+  const details = h('details.facts', { open: opened.has(a.account) }, h('summary', { 'data-action': 'details', 'aria-label': `Details: ${a.account}` }, 'Details'), h('dl', facts.map(([name, value]) => h('div', h('dt', name), h('dd', value)))));
   details.addEventListener('toggle', () => {
     if (details.open) opened.add(a.account);
     else opened.delete(a.account);
@@ -181,7 +181,7 @@ function row(a, person, listener, opened) {
       h('span.person', a.scheme === 'API-Key' && 'an API key ', person && [person.name, person.email, person.workspace].filter(Boolean).join(', ')), facts.length > 0 && details),
     h('td', h('span', { class: `state state-${a.state}` }, stateName(a.state))),
     h('td.expires', when(a.expires_at) ?? (a.generation && a.state !== 'login-required' ? 'not known' : '–')),
-    h('td.base', h('code', base), copyButton(() => base)),
+    h('td.base', h('code', base), copyButton(() => base, `Copy the base URL of ${a.account}`)),
     h('td', h('div.actions', actions(a, false))));
 }
 

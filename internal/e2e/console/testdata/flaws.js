@@ -11,6 +11,8 @@
     const name = e.getAttribute('aria-label') || e.title || e.textContent.trim() || [...(e.labels ?? [])].map((l) => l.textContent).join('');
     if (!name) found.push(`no name: ${what(e)}`);
   }
+  const names = [...document.querySelectorAll('.accounts :is(button, summary)')].map((e) => e.getAttribute('aria-label') ?? e.textContent);
+  for (const name of new Set(names.filter((n, i) => names.indexOf(n) !== i))) found.push(`more than one is called ${name}`);
   for (const e of document.querySelectorAll('img:not([alt])')) found.push(`no alternative: ${what(e)}`);
 
   let level = 0;

@@ -45,18 +45,7 @@ If another program goes on using the same tokens, its next refresh ends the logi
 
 // Run imports, and prints the result for each account on standard output.
 func (c *importCommand) Run(ctx context.Context, p *program) error {
-	settings, err := p.settings.Accounts(&c.AccountSettings)
-	if c.To != "" {
-		var e error
-		settings.Store, e = p.settings.ReadStore("to", c.To)
-		err = errors.Join(err, e)
-	}
-	var source stores.Spec
-	if c.From != "" {
-		var e error
-		source, e = p.settings.ReadStore("from", c.From)
-		err = errors.Join(err, e)
-	}
+	settings, source, err := p.settings.Import(&c.AccountSettings, c.From, c.To)
 	if c.From != "" && c.File != "" {
 		err = errors.Join(err, problem.Mistake("a file and --from are both given", "give one of them"))
 	}

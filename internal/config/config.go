@@ -192,14 +192,39 @@ func (r *Reader) Serve(s *Settings) (*Config, error) {
 
 // Accounts checks the settings of the commands that manage accounts.
 func (r *Reader) Accounts(s *AccountSettings) (*Config, error) {
+	c := r.accounts(s)
+	c.store(&s.StoreSettings)
+	return c.done()
+}
+
+// Import checks the settings of the import command. It takes tokens from a store if from is not empty, and puts them
+// into the store to, or --store if that is empty.
+func (r *Reader) Import(s *AccountSettings, from, to string) (c *Config, source stores.Spec, err error) {
+	k := r.accounts(s)
+	if to == "" {
+		k.Store = k.spec("store", s.Store)
+	} else {
+		k.Store = k.spec("to", to)
+	}
+	used := []stores.Spec{k.Store}
+	if from != "" {
+		source = k.spec("from", from)
+		used = append(used, source)
+	}
+	k.needs(&s.StoreSettings, used...)
+	c, err = k.done()
+	return c, source, err
+}
+
+// accounts reads all settings but those of the store.
+func (r *Reader) accounts(s *AccountSettings) *checker {
 	c := r.checker()
 	c.secrets(&s.SecretSettings)
 	c.admin(&s.AdminSettings)
 	c.upstream(&s.UpstreamSettings)
-	c.store(&s.StoreSettings)
 	c.login(&s.LoginSettings)
 	c.LogLevel, c.LogFormat = logrus.WarnLevel, "text"
-	return c.done()
+	return c
 }
 
 // RunningProxy checks the settings of the commands that only talk to a running proxy.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
@@ -11,54 +12,56 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// store reads --store. Errors do not show its value, which may contain a password.
+// store reads --store, and what belongs to it.
 func (c *checker) store(s *StoreSettings) {
-	spec, err := c.stores.Parse(s.Store)
+	c.Store = c.spec("store", s.Store)
+	c.needs(s, c.Store)
+}
+
+// needs reads what the stores in use need besides their URLs.
+func (c *checker) needs(s *StoreSettings, used ...stores.Spec) {
+	c.storePassword(s.StorePasswordFile, used)
+	c.storeKeys(s.StoreKeyFile)
+	c.kubernetes(s.KubernetesURL, used)
+}
+
+// spec reads a store from a flag. Errors do not show its value, which may contain a password.
+func (c *checker) spec(flag, text string) stores.Spec {
+	spec, err := c.stores.Parse(text)
 	switch {
 	case err != nil:
-		c.fail("store", err.Error(), problem.HintOf(err))
-		spec = stores.Spec{}
-	case c.given["store"] && spec.HasPassword():
-		c.fail("store", "it contains a password, which other users of the machine can read in the process list",
-			"set the URL as PANDADOC_STORE or in the configuration file, or use --store-password-file")
-		spec = stores.Spec{}
+		c.fail(flag, err.Error(), problem.HintOf(err))
+		return stores.Spec{}
+	case c.given[flag] && spec.HasPassword():
+		c.fail(flag, "it contains a password, which other users of the machine can read in the process list",
+			"set the URL as "+envName(flag)+" or in the configuration file, or use --store-password-file")
+		return stores.Spec{}
 	}
-	c.Store = spec
 	if password := spec.Password(); !password.IsZero() {
 		c.Secrets = append(c.Secrets, password)
 	}
-	c.storePassword(s.StorePasswordFile)
-	c.storeKeys(s.StoreKeyFile)
-	c.kubernetes(s.KubernetesURL)
-}
-
-// ReadStore reads a store from another flag than --store. Errors do not show its value.
-func (r *Reader) ReadStore(flag, text string) (stores.Spec, error) {
-	spec, err := r.stores.Parse(text)
-	switch {
-	case err != nil:
-		return stores.Spec{}, problem.WithHint(fmt.Errorf("%s: %w", r.source(flag), err), problem.HintOf(err))
-	case r.given[flag] && spec.HasPassword():
-		return stores.Spec{}, problem.Mistake(r.source(flag)+": it contains a password, which other users of the machine can read in the process list",
-			"set the URL as "+envName(flag)+", or use --store-password-file")
-	}
-	return spec, nil
+	return spec
 }
 
 // storePassword makes the store read the password again for each connection, because it may change while the
 // program runs.
-func (c *checker) storePassword(path string) {
+func (c *checker) storePassword(path string, used []stores.Spec) {
 	if path == "" {
 		return
 	}
 	source := c.source("store-password-file")
+	takes := slices.DeleteFunc(slices.Clone(used), func(s stores.Spec) bool { return !s.TakesPassword() })
+	asks := slices.DeleteFunc(slices.Clone(takes), stores.Spec.HasPassword)
 	switch {
-	case c.Store.IsZero(): // which was reported
-	case !c.Store.TakesPassword():
-		c.fail("store-password-file", "the store "+c.Store.String()+" asks for no password", "leave it out, or choose another --store")
+	case slices.ContainsFunc(used, stores.Spec.IsZero): // which was reported
+	case len(takes) == 0:
+		c.fail("store-password-file", "the store "+used[0].String()+" asks for no password", "leave it out, or choose another --store")
 		return
-	case c.Store.HasPassword():
+	case len(asks) == 0:
 		c.fail("store-password-file", "the URL of the store contains a password too", "keep one of them")
+		return
+	case len(asks) > 1: // one would be told the password of the other
+		c.fail("store-password-file", "both stores could be meant", "set the URL of one with its password, as "+envName("from")+" or "+envName("to"))
 		return
 	}
 	c.readSecret(source, path) // reports mistakes now
@@ -89,7 +92,7 @@ func (c *checker) storeKeys(path string) {
 
 // kubernetes reads --kubernetes-url. Secrets are sent there, so it must follow the same rules as the other
 // URLs.
-func (c *checker) kubernetes(text string) {
+func (c *checker) kubernetes(text string, used []stores.Spec) {
 	if text == "" {
 		return
 	}
@@ -100,8 +103,8 @@ func (c *checker) kubernetes(text string) {
 		c.fail("kubernetes-url", "not an http or https URL without user and query", example)
 	case u.Scheme == "http" && !listen.IsLoopbackHost(u.Hostname()):
 		c.fail("kubernetes-url", "plain http would send tokens in clear to "+u.Host, "use https")
-	case !c.Store.IsZero() && !c.Store.InKubernetes():
-		c.fail("kubernetes-url", "the store "+c.Store.String()+" is not in Kubernetes", "leave it out, or choose --store kubernetes:NAMESPACE/PREFIX")
+	case !slices.ContainsFunc(used, func(s stores.Spec) bool { return s.IsZero() || s.InKubernetes() }):
+		c.fail("kubernetes-url", "the store "+used[0].String()+" is not in Kubernetes", "leave it out, or choose --store kubernetes:NAMESPACE/PREFIX")
 	}
 	c.storeNeeds.KubernetesURL = u
 }

@@ -34,8 +34,8 @@ type Options struct {
 	//	addr=HOST:PORT    one more Sentinel or node; may be given several times
 	//	sentinel_auth=true  the Sentinels ask for the same user and password
 	URL string
-	// Password returns the password of the user. It is asked for every connection, so that a password
-	// that changes is followed. Nil means the password of the URL.
+	// Password returns the password of the user, if the URL has none. It is asked for every connection, so that a
+	// password that changes is followed. Nil means no password.
 	Password func() (tokens.Secret, error)
 	// RootCAs are trusted for rediss://. Nil means the roots of the system.
 	RootCAs *x509.CertPool
@@ -169,7 +169,7 @@ func (t target) options(o Options) *redis.UniversalOptions {
 		PoolSize:      8, PipelinePoolSize: -1, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		CredentialsProviderContext: func(context.Context) (string, string, error) {
-			if o.Password == nil {
+			if o.Password == nil || t.password != "" {
 				return t.user, t.password, nil
 			}
 			password, err := o.Password()

@@ -7,10 +7,12 @@
 //
 // A request passes these steps, in this order:
 //
-//   - the guard (guard.go, route.go): because the port adds a credential to every request (a "confused deputy"), it refuses foreign hosts, web pages and ambiguous targets before anything else;
+//   - the guard (guard.go, route.go), which refuses foreign hosts, web pages and ambiguous targets first, because
+//     the port adds a credential to every request;
 //   - the choice of the account (account.go);
 //   - httputil.ReverseProxy (forward.go), which carries path, query and body byte for byte;
-//   - authTransport (transport.go), which adds the token. After a 401 it gets a new token and repeats the request once.
+//   - authTransport (transport.go), which adds the token. After a 401 it gets a new token and repeats the request
+//     once.
 //
 // # Bodies
 //

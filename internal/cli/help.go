@@ -35,9 +35,10 @@ const secretsHelp = `Every flag is also an environment variable (--listen is PAN
 
 Secrets cannot be flags, because other users of the machine can see the flags of a program. Set
 PANDADOC_CLIENT_ID, PANDADOC_CLIENT_SECRET, and one of PANDADOC_REFRESH_TOKEN, PANDADOC_ACCESS_TOKEN or
-PANDADOC_API_KEY. Or add _FILE to the name and give the name of a file that holds the value. For several
-accounts, write in the YAML file below accounts: the name of each account (NAME:), and below that
-refresh-token-file:, access-token-file: or api-key-file: (or the same names without -file).`
+PANDADOC_API_KEY. Or add _FILE to the name of a variable, and give it the path of a file with the value.
+
+If you have several accounts, list them in the YAML file below accounts: the name of each account (NAME:), and
+below that refresh-token-file:, access-token-file: or api-key-file: (or the same names without -file).`
 
 // printHelp prints the help of the selected command. If no command was named, it prints an overview that fits
 // on one screen.

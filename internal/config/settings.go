@@ -68,7 +68,7 @@ type ListenSettings struct {
 	TLSKey               string   `name:"tls-key" narrows:"serve without TLS" placeholder:"FILE" help:"The certificate's private key, as PEM."`
 	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name, in addition to the loopback names. May be repeated."`
 	AllowOrigin          []string `sep:"none" placeholder:"ORIGIN" help:"Accept browser requests from pages of this origin, like https://app.example.com. May be repeated."`
-	AllowUnauthenticated bool     `default:"false" help:"Allow listening on other addresses than loopback without client keys. Then anybody who can connect to the port can use the accounts."`
+	AllowUnauthenticated bool     `default:"false" help:"Allow addresses other than loopback in --listen without client keys. Then anybody who can connect to the port can use the accounts."`
 	AdminKeyFile         string   `narrows:"leave the admin listener open" placeholder:"FILE" help:"File with the admin key, which is created if it does not exist. The admin listener requires the key if the proxied port requires authentication, or if this flag is set. Default: admin-key in the state directory."`
 	RequireHeader        string   `placeholder:"NAME:VALUE" narrows:"" help:"Refuse requests without this header, which is not forwarded. This protects against applications that can be tricked into fetching any URL (SSRF), because they do not send the header."`
 	AllowRoute           []string `sep:"none" lines:"" narrows:"" placeholder:"ROUTE" help:"Forward only this, like 'GET /public/v1/documents*': methods (or *) and a path. A * at the end of the path matches anything; elsewhere it matches one path segment. May be repeated (in the environment: one per line)."`
@@ -77,7 +77,7 @@ type ListenSettings struct {
 
 // AdminSettings are the addresses of the admin listener.
 type AdminSettings struct {
-	AdminSocket string `placeholder:"PATH|none" help:"Unix socket through which commands talk to the running proxy. Default: in the first writable of the user's runtime, state and temporary directory."`
+	AdminSocket string `placeholder:"PATH|none" help:"Unix socket through which commands talk to the running proxy. Default: in the user's runtime, state or temporary directory, the first one that is writable."`
 	AdminListen string `default:"localhost:8081" placeholder:"ADDRESS" help:"Where to serve health, status, metrics, the console and the browser login; \"none\" turns this listener off."`
 }
 
@@ -117,9 +117,9 @@ type LoginSettings struct {
 
 // TokenSettings control when and how tokens are refreshed.
 type TokenSettings struct {
-	RefreshBefore  time.Duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before the token expires, but at most a tenth of its lifetime before. 0s: refresh only after a 401."`
+	RefreshBefore  time.Duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before the token expires, but at most a tenth of its lifetime. 0s: refresh only after a 401."`
 	RefreshTimeout time.Duration `default:"20s" placeholder:"TIME" help:"How long a request waits for a refresh. The refresh itself continues after that."`
-	ProbePath      string        `default:"/public/v1/members/current" placeholder:"PATH" empty:"" help:"After a 401, the proxy sends a GET for this path with the same token, to find out if the token is the reason. Empty: do not ask."`
+	ProbePath      string        `default:"/public/v1/members/current" placeholder:"PATH" empty:"" help:"After a 401, the proxy sends a GET for this path with the same token, to find out if the token is the reason. Empty: skip this check."`
 	MaxAccounts    int           `default:"10000" placeholder:"N" help:"How many accounts to keep in memory."`
 }
 

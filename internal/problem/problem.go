@@ -5,7 +5,7 @@
 //	p := problem.Of(problem.LoginRequired, "account", "acme", "login", problem.LoginCommand("acme"))
 //	p.Write(w)
 //
-// Texts may name values in braces, as in "run: {login}". Of fills them in.
+// Texts can contain placeholders in braces, as in "run: {login}". Of fills them in.
 package problem
 
 import (

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/tokens"
+	"pandadoc-auth-proxy/tokens/kubestore/kubetest"
 	"pandadoc-auth-proxy/tokens/storetest"
 )
 
@@ -235,4 +236,43 @@ func TestKeysAreReplacedWithoutDowntime(t *testing.T) {
 			t.Error("the old key still opens the record")
 		}
 	})
+}
+
+// A tool that keeps manifests true empties the Secret, or removes it. Processes that hold the pair put it back, also
+// where they may not create the Secret and somebody else makes it again, and serve all the time.
+func TestASecretThatIsReset(t *testing.T) {
+	t.Parallel()
+	const name = "proxy-" + tokens.DefaultAccount
+	server := kubetest.Start(t, kubetest.Everything)
+	w := &machines{testbed: newTestbed(t)}
+	w.inKubernetes(server.URL(), kubetest.Namespace, "proxy")
+	pair := w.login(tokens.DefaultAccount)
+	seeded := []string{"PANDADOC_REFRESH_TOKEN=" + pair.RefreshToken.Reveal()}
+	pods := []*proxy{w.pod(seeded), w.pod(seeded)}
+	w.rotate(pods)
+	w.newest()
+	before := w.counts().calls
+	empty := func(s kubetest.Secret) { delete(s, "data") }
+	for what, reset := range map[string]func(){
+		"emptied": func() { server.Put(name, empty) },
+		"removed": func() { server.Delete(name) },
+		"removed, and made again by somebody else": func() {
+			server.Allow(kubetest.Named(name))
+			server.Delete(name)
+			pods[0].becomes("degraded: store-unavailable")
+			server.Put(name, empty)
+		},
+	} {
+		reset()
+		newcomer := w.pod(seeded) // the seed of its manifest was spent long ago
+		w.newest()
+		for _, p := range append(pods, newcomer) {
+			until(t, "serve after the Secret was "+what, func() error { return p.is(200) })
+		}
+		newcomer.Kill()
+		server.Allow(kubetest.Everything)
+	}
+	if c := w.counts(); c.calls != before || c.invalid != 0 {
+		t.Errorf("%d token calls and %d invalid_grant, want none", c.calls-before, c.invalid)
+	}
 }

@@ -169,6 +169,9 @@ func loadAll(ctx context.Context, m *tokens.Manager, c tokens.Config) error {
 // act sends a request about one account and reads its new state.
 func (a *accounts) act(ctx context.Context, method, account, verb string, in any) (admin.Account, error) {
 	var out admin.Account
+	if err := tokens.CheckAccount(account); err != nil {
+		return out, withStatus(err, exitUsage)
+	}
 	path := "/api/v1/accounts/" + url.PathEscape(account)
 	if verb != "" {
 		path += "/" + verb

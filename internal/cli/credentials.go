@@ -49,6 +49,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	if c.From != "" && c.File != "" {
 		err = errors.Join(err, problem.Mistake("a file and --from are both given", "give one of them"))
 	}
+	err = errors.Join(err, tokens.CheckAccount(cmp.Or(c.Account, tokens.DefaultAccount)))
 	if err != nil {
 		return withStatus(err, exitUsage)
 	}

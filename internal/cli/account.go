@@ -54,7 +54,8 @@ const serviceDir = "/run/" + programName
 
 // search returns where a running proxy with these settings can be found.
 func (p *program) search(c *config.Config) client.Search {
-	s := client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin}
+	place, isDefault := c.StorePlace(p.Environ)
+	s := client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin, Store: place, OnlyStore: !isDefault}
 	if os.Geteuid() == 0 {
 		s.Service = serviceDir
 	}

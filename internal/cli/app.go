@@ -144,7 +144,8 @@ func (r *running) openListeners(ctx context.Context) (err error) {
 
 // openSocket opens the admin socket. A proxy that finds no directory for it runs without one.
 func (r *running) openSocket(ctx context.Context) error {
-	l, err := client.Offer(ctx, r.AdminSocket, config.SocketDirs(r.environ), addresses(r.adminListeners), addresses(r.listeners))
+	place, _ := r.StorePlace(r.environ)
+	l, err := client.Offer(ctx, r.AdminSocket, config.SocketDirs(r.environ), addresses(r.adminListeners), addresses(r.listeners), place)
 	switch {
 	case err != nil && r.AdminSocket != "":
 		return problem.WithHint(fmt.Errorf("admin-socket: %w", err), "name another place with --admin-socket, or none")

@@ -57,6 +57,26 @@ func StateDir(environ []string) (string, error) {
 	return filepath.Join(base, problem.Program), err
 }
 
+// StorePlace names the store in the same words for every process of this machine, and reports whether it is the default.
+func (c *Config) StorePlace(environ []string) (place string, isDefault bool) {
+	if c.Store.IsZero() {
+		return "", true
+	}
+	place = c.Store.String()
+	dir, isFile := strings.CutPrefix(place, "file:")
+	switch {
+	case !isFile:
+		return place, false
+	case dir == "":
+		dir, _ = StateDir(environ)
+		return "file:" + dir, true
+	}
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	return "file:" + dir, false
+}
+
 // AdminKeyPath returns the file of the admin key: the configured one, or that in the state directory.
 func (c *Config) AdminKeyPath(environ []string) (string, error) {
 	if c.AdminKeyFile != "" {

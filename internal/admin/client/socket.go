@@ -27,21 +27,23 @@ const NoSocket = "none"
 type card struct {
 	Socket string   `json:"socket"`
 	Admin  []string `json:"admin"` // where the admin listener is; empty if there is none
+	Store  string   `json:"store,omitempty"`
 	User   string   `json:"user"`
 	Host   string   `json:"host"` // a state directory may be shared by machines
 }
 
 // Offer opens the admin socket of a proxy: at path, or if that is empty in the first of dirs that this user can
-// write. admin and proxied are the addresses on which the proxy listens. It returns nil if path is "none".
+// write. admin and proxied are the addresses on which the proxy listens, store is the store that it uses. It returns
+// nil if path is "none".
 //
 // A socket is in a directory that only this user can enter, and only this user can connect to it. So nobody
 // else can answer a command's requests.
-func Offer(ctx context.Context, path string, dirs, admin, proxied []string) (net.Listener, error) {
+func Offer(ctx context.Context, path string, dirs, admin, proxied []string, store string) (net.Listener, error) {
 	if path == NoSocket {
 		return nil, nil
 	}
 	host, _ := os.Hostname() // without a name, only the addresses are used
-	c := card{Socket: path, Admin: admin, User: userName(os.Geteuid()), Host: host}
+	c := card{Socket: path, Admin: admin, Store: store, User: userName(os.Geteuid()), Host: host}
 	if path != "" {
 		return c.open(ctx)
 	}
@@ -115,6 +117,10 @@ type Search struct {
 	Socket string          // path of its admin socket, or "none"; empty means in Dirs
 	Dirs   []string        // where admin sockets are
 	Admin  *listen.Address // of its admin listener; nil for none
+	// Store tells proxies without an admin port apart. One that uses it is preferred, and where OnlyStore is set no
+	// other is taken: the command would work on the accounts of another proxy.
+	Store     string
+	OnlyStore bool
 	// Service is one more directory, of a service that runs as another user. Only root may set it, and only to a
 	// directory below one that nobody but root can write.
 	Service string
@@ -130,29 +136,34 @@ func Find(ctx context.Context, s Search) (*Client, error) {
 	default:
 		return connect(ctx, s.Socket, "proxy at "+s.Socket)
 	}
-	for _, dir := range s.Dirs {
-		if !private(dir) {
-			continue // other users who can write there could answer
-		}
-		if found, err := s.findIn(ctx, dir); !errors.Is(err, ErrNoProxy) {
-			return found, err
-		}
-	}
+	dirs := slices.DeleteFunc(slices.Clone(s.Dirs), func(dir string) bool { return !private(dir) }) // others could answer there
 	if s.Service != "" {
-		if found, err := s.findIn(ctx, s.Service); !errors.Is(err, ErrNoProxy) {
-			return found, err
+		dirs = append(dirs, s.Service)
+	}
+	matches := []func(card) bool{s.usesStore}
+	if !s.OnlyStore {
+		matches = append(matches, func(card) bool { return true })
+	}
+	for _, match := range matches {
+		for _, dir := range dirs {
+			if found, err := s.findIn(ctx, dir, match); !errors.Is(err, ErrNoProxy) {
+				return found, err
+			}
 		}
 	}
 	return nil, s.otherUser()
 }
 
-// findIn returns a client of the proxy that has its admin socket in dir, or ErrNoProxy.
-func (s Search) findIn(ctx context.Context, dir string) (*Client, error) {
+// usesStore reports whether the proxy is the one that uses the store, which an admin port shows as well.
+func (s Search) usesStore(c card) bool { return s.Admin != nil || c.Store == s.Store }
+
+// findIn returns a client of the proxy that matches and has its admin socket in dir, or ErrNoProxy.
+func (s Search) findIn(ctx context.Context, dir string, match func(card) bool) (*Client, error) {
 	host, _ := os.Hostname()
 	cards, _ := filepath.Glob(filepath.Join(dir, "admin*.json")) // fails for a malformed pattern only
 	for _, path := range cards {
 		c, ok := readCard(path)
-		if !ok || c.Host != host || !c.serves(s.Admin) {
+		if !ok || c.Host != host || !c.serves(s.Admin) || !match(c) {
 			continue
 		}
 		if found, err := connect(ctx, strings.TrimSuffix(path, ".json")+".sock", "proxy"+c.where()); !errors.Is(err, ErrNoProxy) {

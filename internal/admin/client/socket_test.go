@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"pandadoc-auth-proxy/internal/admin"
@@ -24,7 +25,7 @@ func TestRootFindsTheSocketOfTheService(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil { // as it would be for another user: not a directory of this user alone
 		t.Fatal(err)
 	}
-	l, err := Offer(t.Context(), filepath.Join(dir, "admin.sock"), nil, []string{"127.0.0.1:1"}, nil)
+	l, err := Offer(t.Context(), filepath.Join(dir, "admin.sock"), nil, []string{"127.0.0.1:1"}, nil, "file:/store")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,51 @@ func TestRootFindsTheSocketOfTheService(t *testing.T) {
 		c, err := Find(t.Context(), row.in)
 		if got := c != nil; got != row.found || !row.found && !errors.Is(err, ErrNoProxy) {
 			t.Errorf("%s: got %v, %v", row.name, got, err)
+		}
+	}
+}
+
+// Two proxies of one user had no admin port: a command for one of them reached the other, and login signed in there.
+func TestProxiesWithoutAnAdminPortAreToldApartByTheirStores(t *testing.T) {
+	dir, err := os.MkdirTemp("", "socket-") // its path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	private := filepath.Join(dir, "run")
+	for _, store := range []string{"file:/a", "file:/b"} {
+		l, err := Offer(t.Context(), "", []string{private}, nil, []string{store}, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/livez" {
+				json.NewEncoder(w).Encode(admin.Liveness{Program: problem.Program})
+				return
+			}
+			json.NewEncoder(w).Encode(store)
+		})}
+		go server.Serve(l)
+		t.Cleanup(func() { server.Close() })
+	}
+	for _, row := range []struct {
+		name, want string
+		in         Search
+	}{
+		{"the first store", "file:/a", Search{Store: "file:/a", OnlyStore: true}},
+		{"the second store", "file:/b", Search{Store: "file:/b", OnlyStore: true}},
+		{"the second store, as the default", "file:/b", Search{Store: "file:/b"}},
+		{"a store of no proxy", "", Search{Store: "file:/c", OnlyStore: true}},
+		{"a default that no proxy uses", "file:/a or file:/b", Search{Store: "file:/c"}},
+	} {
+		row.in.Dirs = []string{private}
+		var got string
+		c, err := Find(t.Context(), row.in)
+		if err == nil {
+			_, err = c.Do(t.Context(), http.MethodGet, "/store", nil, &got)
+		}
+		if row.want == "" && !errors.Is(err, ErrNoProxy) || row.want != "" && (got == "" || !strings.Contains(row.want, got)) {
+			t.Errorf("%s: reached the proxy of %q (%v), want %q", row.name, got, err, row.want)
 		}
 	}
 }

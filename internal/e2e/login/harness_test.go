@@ -5,6 +5,7 @@ package login
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,7 +23,12 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
+// TestMain lets more tests run at once than there are processors, because many wait for half a minute.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8")
+	os.Exit(program.Main(m))
+}
 
 const (
 	documents = "/public/v1/documents"

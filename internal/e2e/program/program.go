@@ -57,6 +57,8 @@ type Process struct {
 
 	logged chan struct{} // closed when standard error has ended
 
+	socketOnly bool // there is no TCP port for the admin listener
+
 	mu  sync.Mutex
 	log bytes.Buffer // standard error
 }
@@ -92,6 +94,7 @@ func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string
 			t.Logf("%v wrote:\n%s", args, p.log.Bytes()[max(0, p.log.Len()-4000):])
 		}
 	})
+	p.socketOnly = strings.Contains(strings.Join(append(p.cmd.Env, args...), " "), "PANDADOC_ADMIN_LISTEN=none")
 	ready := make(chan bool, 1)
 	go p.read(stderr, ready)
 	alone := args[0] == "refresh" || strings.Contains(strings.Join(args, " "), "--emulator-only")
@@ -134,7 +137,7 @@ func (p *Process) read(r io.Reader, ready chan<- bool) {
 		if m := adminLine.FindStringSubmatch(lines.Text()); m != nil && p.Admin == "" {
 			p.Admin = m[1]
 		}
-		done := p.URL != "" && p.Admin != ""
+		done := p.URL != "" && (p.Admin != "" || p.socketOnly)
 		p.mu.Unlock()
 		if done && ready != nil {
 			ready <- true

@@ -41,7 +41,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 	if c.Ready {
 		ask = ready
 	}
-	answer, err := ask(ctx, settings.Admin)
+	answer, err := ask(ctx, p, settings)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 	tick := time.NewTicker(waitPause)
 	defer tick.Stop()
 	for {
-		answer, err := ask(ctx, settings.Admin)
+		answer, err := ask(ctx, p, settings)
 		if err == nil {
 			_, err = fmt.Fprintln(p.Stdout, answer)
 			return err
@@ -89,19 +89,19 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 }
 
 // alive reports whether a proxy answers.
-func alive(ctx context.Context, at *listen.Address) (string, error) {
-	running, err := client.Dial(ctx, at)
+func alive(ctx context.Context, p *program, c *config.Config) (string, error) {
+	running, err := p.probed(ctx, c)
 	if err != nil {
-		return "", named(err, at)
+		return "", err
 	}
 	return "alive", running.Close()
 }
 
 // ready reports whether an account can be used. Its error carries the exit status.
-func ready(ctx context.Context, at *listen.Address) (string, error) {
-	running, err := client.Dial(ctx, at)
+func ready(ctx context.Context, p *program, c *config.Config) (string, error) {
+	running, err := p.probed(ctx, c)
 	if err != nil {
-		return "", fmt.Errorf("not ready: %w", named(err, at))
+		return "", fmt.Errorf("not ready: %w", err)
 	}
 	defer running.Close()
 	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)
@@ -119,9 +119,20 @@ func ready(ctx context.Context, at *listen.Address) (string, error) {
 	return "", notReady(r)
 }
 
+// probed returns the proxy to ask: through its socket, at which nobody else can answer, or at its address, because a
+// probe may run as another user or in another container.
+func (p *program) probed(ctx context.Context, c *config.Config) (*client.Client, error) {
+	running, err := client.Find(ctx, p.search(c))
+	if err == nil || c.Admin == nil {
+		return running, named(err, c.Admin)
+	}
+	running, err = client.Dial(ctx, c.Admin)
+	return running, named(err, c.Admin)
+}
+
 // named replaces ErrNoProxy by an error that names the address.
 func named(err error, at *listen.Address) error {
-	if errors.Is(err, client.ErrNoProxy) {
+	if errors.Is(err, client.ErrNoProxy) && at != nil {
 		return fmt.Errorf("nothing listens on %s", at)
 	}
 	return err

@@ -231,8 +231,8 @@ func (r *Reader) accounts(s *AccountSettings) *checker {
 func (r *Reader) RunningProxy(s *ProxySettings) (*Config, error) {
 	c := r.checker()
 	c.admin(&s.AdminSettings)
-	if len(c.errs) == 0 && c.Admin == nil && (c.AdminSocket == "" || c.AdminSocket == noListener) {
-		c.fail("admin-listen", "there is no admin listener to ask", "give its address with --admin-listen")
+	if len(c.errs) == 0 && c.Admin == nil && c.AdminSocket == noListener {
+		c.fail("admin-listen", "there is neither an admin listener nor an admin socket to ask", "give its address with --admin-listen, or leave --admin-socket out")
 	}
 	return c.done()
 }

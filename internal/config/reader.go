@@ -16,7 +16,7 @@ import (
 // from the environment, else from the file. (If kong read the environment itself, the file would override it.)
 type Reader struct {
 	environ []string
-	env     map[string]string // the PANDADOC_ part of the environment, however that is written
+	env     map[string]string // the PANDADOC_ part of the environment
 	stores  stores.Table
 	file    *file // nil without one
 	loaded  bool
@@ -35,7 +35,7 @@ func NewReader(environ []string, table stores.Table) *Reader {
 		sources: map[string]string{}, given: map[string]bool{}, mistakes: map[string]error{},
 	}
 	for _, entry := range environ {
-		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(strings.ToUpper(name), envPrefix) {
+		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, envPrefix) {
 			r.env[name] = value
 		}
 	}
@@ -200,7 +200,7 @@ func (r *Reader) checkNames(command *kong.Context) {
 		return
 	}
 	fix := "correct their names, or ignore this if Kubernetes made them for services"
-	if name, ok := Nearest(settingOf(strings.ToUpper(unknown[0])), names); ok {
+	if name, ok := Nearest(settingOf(unknown[0]), names); ok {
 		fix = fmt.Sprintf("did you mean %s? %s", envName(name), fix)
 	}
 	r.warnings = append(r.warnings, problem.Mistake("these environment variables are not settings and are ignored: "+strings.Join(unknown, " "), fix))

@@ -59,7 +59,7 @@ func browserRows() []row {
 		{"A15", "cookies, Clear-Site-Data, HSTS of the API act on localhost", by("proxy.TestResponseHeaders"), ""},
 		{"A16", "the console in a frame", by("TestChromium", "internal/admin.TestEveryAnswerIsHardened"), ""},
 		{"A17", "markup of others in our pages", by("internal/admin.TestARefusalEndsTheLogin", "internal/e2e/console.TestPagesCanBeUsedByEverybody"), ""},
-		{"A18", "changes by GET, or driven by another page", by("TestGuardOfTheAdminListener", "TestChromium", "internal/admin.TestChangesNeedTheHeader"), ""},
+		{"A18", "changes by GET, or driven by another page", by("TestGuardOfTheAdminListener", "TestChromium", "internal/admin.TestChangesOfBrowsersNeedTheHeader"), ""},
 	}
 }
 

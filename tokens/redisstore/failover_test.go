@@ -1,7 +1,10 @@
 package redisstore_test
 
 import (
+	"io"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,10 +14,11 @@ import (
 )
 
 // replica starts a server that follows master, and returns when it has all that master has.
-func replica(t *testing.T, master *redistest.Server) {
+func replica(t *testing.T, master *redistest.Server) *redistest.Server {
 	t.Helper()
 	r := redistest.Start(t, "--replicaof", strings.Replace(master.Addr(), ":", " ", 1))
 	eventually(t, "follow the master", func() bool { return strings.Contains(r.Info("replication"), "master_link_status:up") })
+	return r
 }
 
 func eventually(t *testing.T, what string, f func() bool) {
@@ -52,6 +56,55 @@ func TestAFailoverIsFollowedThroughSentinel(t *testing.T) {
 	reports.Connected(t)
 	saved = save(t, s, saved)
 	reports.Changed(t, account, saved.Version)
+}
+
+// One name stands for the master, as managed Redis has it: connections stay open to the old one, which takes no writes
+// any more, and new ones reach the new one.
+func TestAFailoverBehindOneNameIsFollowed(t *testing.T) {
+	t.Parallel()
+	old := redistest.Start(t)
+	fresh := replica(t, old)
+	var master atomic.Pointer[redistest.Server]
+	master.Store(old)
+	s := openURL(t, "redis://"+forward(t, func() string { return master.Load().Addr() })+"/0")
+	reports := watch(t, s)
+	rec := save(t, s, storetest.Sample())
+	fresh.Do("REPLICAOF", "NO", "ONE")
+	master.Store(fresh)
+	old.Do(append([]string{"REPLICAOF"}, strings.Split(fresh.Addr(), ":")...)...)
+	saved := save(t, s, rec)
+	if got := fresh.Do("HGET", "pandadoc-auth-proxy:acme", "version"); got != saved.Version {
+		t.Errorf("the new master holds version %q, want %q", got, saved.Version)
+	}
+	eventually(t, "follow the new master", func() bool { return strings.Contains(old.Info("replication"), "master_link_status:up") })
+	saved = save(t, openURL(t, fresh.URL("")), saved)
+	reports.Changed(t, account, saved.Version)
+}
+
+// forward returns an address whose connections lead to where target says at their beginning.
+func forward(t *testing.T, target func() string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", target())
+			if err != nil {
+				client.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(server, client); server.Close() }() // either side may end it
+			go func() { _, _ = io.Copy(client, server); client.Close() }()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // With ?wait=1 a save that is on no replica has not succeeded, and is not taken for done when it is tried again.

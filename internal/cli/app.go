@@ -92,7 +92,7 @@ func (a *app) run(ctx context.Context) error {
 	a.Files.Changed = logFile(a.logger)
 	r := &running{app: a, failed: make(chan error, 1), memory: boundMemory()}
 	defer paceCollector(a.environ, r.memory)()
-	release()
+	release() // what reading the settings needed
 	r.budget = r.newBudget()
 	defer r.closeListeners()
 	if err := r.openListeners(ctx); err != nil {
@@ -111,6 +111,7 @@ func (a *app) run(ctx context.Context) error {
 	r.announce()
 	r.checkRedirect()
 	r.checkClientKeys()
+	release() // what the rest of the start needed
 	var err error
 	select {
 	case <-ctx.Done():

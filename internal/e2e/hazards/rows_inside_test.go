@@ -98,7 +98,7 @@ func processRows() []row {
 		{"N2", "SIGTERM during a refresh", by("internal/e2e/chaos.TestTerminatedWithAnUnsavedPair", "tokens.TestCloseWaitsForAnUnsavedRotation"), ""},
 		{"N3", "SIGKILL", by(".TestKilledBetweenRequestsNothingIsLost", "internal/e2e/chaos.TestKilledWhileRefreshing"), ""},
 		{"N4", "the order of sidecars", by("internal/e2e/delivery/kubernetes.TestProbesAskWhatTheProgramServes", "internal/e2e/delivery/kubernetes.TestEveryPodIsAllowedByPodSecurityRestricted"), ""},
-		{"N5", "root, a writable root", by("internal/e2e/delivery.TestTheImage", "TestProcessIsClosedToNeighbours"), ""},
+		{"N5", "root, a writable root", by("internal/e2e/delivery.TestTheImage"), ""},
 		{"N6", "names that cannot be resolved", by("TestUpstreamFaults"), ""},
 		{"N7", "an idle connection that the API closes", by("proxy.TestBrokenConnectionIsNotTriedAgain"), ""},
 		{"N8", "GOAWAY in the middle of a POST", by("TestGoAwayInTheMiddleOfAPost", "TestConnectionsThatNginxEndsCostNoRequest", "proxy.TestWhatTheAPIDidNotProcessIsSentAgain"), ""},

@@ -35,7 +35,8 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// refuseEviction returns an error if the server may drop our keys when its memory is full. It asks once.
+// refuseEviction returns an error if the server may drop our keys when its memory is full. It asks once
+// for each connection of the watch.
 func (s *Store) refuseEviction(ctx context.Context, account string) error {
 	s.mu.Lock()
 	checked := s.checked
@@ -54,7 +55,7 @@ func (s *Store) refuseEviction(ctx context.Context, account string) error {
 	case err != nil:
 		return s.fail("examine", "server", err)
 	case strings.HasPrefix(memory["maxmemory_policy"], "allkeys-"):
-		// Without maxmemory nothing is evicted yet, but it can be set at any time, and this is not checked again.
+		// Without maxmemory nothing is evicted yet, but it can be set at any time.
 		return problem.WithHint(
 			s.wrap("use", "server", fmt.Errorf("maxmemory-policy is %s: when its memory is full, it deletes tokens", memory["maxmemory_policy"])),
 			"run: redis-cli CONFIG SET maxmemory-policy noeviction (or volatile-lru: our keys have no expiry), or use a server of its own")
@@ -65,7 +66,14 @@ func (s *Store) refuseEviction(ctx context.Context, account string) error {
 	return nil
 }
 
-// warnOfForgetting warns if the server keeps nothing on disk. A user who may not ask is not told.
+// mayBeAnother has the next save examine the server again: a failover may have brought one with other settings.
+func (s *Store) mayBeAnother() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checked = false
+}
+
+// warnOfForgetting warns once if the server keeps nothing on disk. A user who may not ask is not told.
 func (s *Store) warnOfForgetting(ctx context.Context) {
 	node, err := s.node(ctx, probe)
 	if err != nil {
@@ -74,7 +82,9 @@ func (s *Store) warnOfForgetting(ctx context.Context) {
 	persistence, err := s.info(ctx, probe, "persistence")
 	snapshots, saveErr := node.ConfigGet(ctx, "save").Result()
 	if errors.Join(err, saveErr) == nil && persistence["aof_enabled"] == "0" && snapshots["save"] == "" {
-		s.warn("token store: Redis keeps nothing on disk (no AOF, no snapshots): when it restarts, it has forgotten all tokens; set appendonly yes")
+		s.forgets.Do(func() {
+			s.warn("token store: Redis keeps nothing on disk (no AOF, no snapshots): when it restarts, it has forgotten all tokens; set appendonly yes")
+		})
 	}
 }
 

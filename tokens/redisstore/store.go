@@ -58,6 +58,7 @@ type Store struct {
 
 	// unproven saves are tried again also if they were done: they may not be on the replicas.
 	unproven tokens.Unproven
+	forgets  sync.Once // warns that the server keeps nothing on disk
 
 	mu      sync.Mutex // guards checked
 	checked bool       // the server is known not to drop our keys

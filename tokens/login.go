@@ -44,6 +44,15 @@ func (m *Manager) loggedIn(p Pair) func(Record, time.Time) Record {
 	return func(rec Record, now time.Time) Record { return rec.replaced(p, m.issuer, now) }
 }
 
+// Readable returns an error if the store cannot read the account's record. Somebody who signs in then does so for
+// nothing: a record that cannot be read is not overwritten.
+func (m *Manager) Readable(name string) error {
+	if _, err := m.load(name); err != nil && !errors.Is(err, ErrNotFound) {
+		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
+	}
+	return nil
+}
+
 // Logout deletes the tokens of the account. A tombstone remains, which no running refresh, old seed or
 // emergency file can undo. The access token stays valid at PandaDoc, which has no way to revoke it.
 func (m *Manager) Logout(ctx context.Context, name string) (Status, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -177,6 +178,30 @@ func (m *Manager) Refresh(ctx context.Context, name string) (Status, error) {
 	}
 	err := a.force(ctx)
 	return a.status(time.Now()), err
+}
+
+// LoadAll loads every account of the configuration and of the store, in a Manager that is not started. It returns an
+// error if the store cannot list them. Why a single one cannot be read is in its status.
+func (m *Manager) LoadAll(ctx context.Context) error {
+	names := []string{DefaultAccount}
+	if m.lister != nil {
+		stored, err := m.lister.Accounts(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.DeleteFunc(stored, func(name string) bool { return !ValidAccount(name) }) {
+			m.know(name)
+			names = append(names, name)
+		}
+	}
+	for name := range m.config.Accounts {
+		m.know(name)
+		names = append(names, name)
+	}
+	for _, name := range names {
+		m.account(name).load(ctx)
+	}
+	return nil
 }
 
 // AccountStatus returns the status of one account. It loads the account if necessary.

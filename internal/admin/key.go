@@ -200,7 +200,7 @@ func (h *Handler) makeLink(w http.ResponseWriter, r *http.Request) {
 		h.linkToConsole(w)
 		return
 	}
-	if p, refused := h.loginProblem(r.Context(), wanted.Account); refused {
+	if p, refused := h.beginProblem(r.Context(), wanted.Account); refused {
 		p.Write(w)
 		return
 	}

@@ -76,6 +76,17 @@ func (h *Handler) loginProblem(ctx context.Context, account string) (problem.Pro
 	return problem.Problem{}, false
 }
 
+// beginProblem returns why no login can begin now: the reasons of loginProblem, and a store that cannot be read.
+func (h *Handler) beginProblem(ctx context.Context, account string) (problem.Problem, bool) {
+	if p, refused := h.loginProblem(ctx, account); refused {
+		return p, true
+	}
+	if err := h.config.Manager.Readable(account); err != nil {
+		return problemOf(account, err), true
+	}
+	return problem.Problem{}, false
+}
+
 // problemPage shows a problem as a page, with links to what the user can do next.
 func (h *Handler) problemPage(w http.ResponseWriter, p problem.Problem, ways ...link) {
 	if h.config.Proxy != nil {
@@ -100,7 +111,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 		h.refuseLink(w, account)
 		return
 	}
-	if p, refused := h.loginProblem(r.Context(), account); refused {
+	if p, refused := h.beginProblem(r.Context(), account); refused {
 		h.problemPage(w, p)
 		return
 	}
@@ -187,7 +198,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 // beginLogin begins a login whose result a person will paste.
 func (h *Handler) beginLogin(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
-	if p, refused := h.loginProblem(r.Context(), account); refused {
+	if p, refused := h.beginProblem(r.Context(), account); refused {
 		p.Write(w)
 		return
 	}

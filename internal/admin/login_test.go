@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -253,6 +254,25 @@ func TestNoLoginWithoutAClientOrForAKey(t *testing.T) {
 	key := newTester(t, tokens.Status{Account: "acme", State: tokens.Ready, Scheme: tokens.APIKey})
 	check(t, "status", key.send(http.MethodGet, "/connect/acme", "").status, http.StatusConflict)
 	check(t, "status", key.send(http.MethodGet, "/connect/Bad_Name", "").status, http.StatusNotFound)
+}
+
+// People were sent to the consent page although the record could not be read: they signed in for nothing.
+func TestNoLoginBeginsWhenTheStoreCannotBeRead(t *testing.T) {
+	x := newTester(t)
+	cause := problem.Mistake("read default.json: not a valid record", "restore the file")
+	x.accounts.unreadable = &tokens.UnavailableError{Err: tokens.ErrStoreUnavailable, Cause: cause}
+	for _, r := range []reply{
+		x.send(http.MethodGet, "/connect/acme", ""),
+		x.send(http.MethodPost, "/api/v1/accounts/acme/login", ""),
+		x.send(http.MethodPost, "/api/v1/links", `{"account":"acme"}`),
+	} {
+		check(t, "status", r.status, http.StatusServiceUnavailable)
+		if !strings.Contains(r.body, "restore the file") {
+			t.Errorf("got %s, want the hint of the store", r.body)
+		}
+	}
+	x.accounts.unreadable = nil
+	x.connect("acme")
 }
 
 func TestTheCallbackIsServedOnTheRegisteredPath(t *testing.T) {

@@ -94,8 +94,8 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 	if err != nil {
 		return nil, err
 	}
-	if err := loadAll(ctx, manager, m); err != nil {
-		return nil, problem.WithHint(err, stores.Fix)
+	if err := manager.LoadAll(ctx); err != nil {
+		return nil, problem.WithHint(stores.Explain(err), stores.Fix)
 	}
 	login := admin.LoginConfig{
 		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),
@@ -144,27 +144,6 @@ func onlyLosses(observe func(tokens.Event)) func(tokens.Event) {
 			observe(e)
 		}
 	}
-}
-
-// loadAll loads every account of the store and of the configuration into memory.
-func loadAll(ctx context.Context, m *tokens.Manager, c tokens.Config) error {
-	names := []string{tokens.DefaultAccount}
-	for name := range c.Accounts {
-		names = append(names, name)
-	}
-	if l, ok := c.Store.(tokens.Lister); ok {
-		stored, err := l.Accounts(ctx)
-		if err != nil {
-			return stores.Explain(err)
-		}
-		names = append(names, stored...)
-	}
-	for _, name := range names {
-		if _, err := m.AccountStatus(ctx, name); err != nil && !errors.Is(err, tokens.ErrUnknownAccount) {
-			return stores.Explain(err)
-		}
-	}
-	return nil
 }
 
 // act sends a request about one account and reads its new state.

@@ -213,9 +213,9 @@ func writeKey(name, text string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := f.WriteString(text + "\n"); err != nil {
-		f.Close()
-		return "", err
+	_, err = f.WriteString(text + "\n")
+	if err = errors.Join(err, f.Close()); err != nil { // a disk that is full: no half of a key stays there
+		return "", errors.Join(err, os.Remove(path))
 	}
-	return path, f.Close()
+	return path, nil
 }

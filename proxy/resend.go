@@ -27,16 +27,20 @@ var errGaveUp = errors.New("no connection to the API took the request")
 //
 // Over HTTP/2 net/http would send one without a body again by itself, for half a minute, and after a
 // PROTOCOL_ERROR too (golang/go#47635), although the API may have processed it. So net/http may do that only
-// for safe methods.
+// for safe methods, and for a shorter time.
 func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body == nil && isRead(r.Method) {
+	safe := r.Body == nil && isRead(r.Method)
+	if safe && r.URL.Scheme == "http" {
 		return g.Transport.RoundTrip(r)
 	}
-	w := &watch{}
+	w := &watch{most: 1 + maxResends}
+	if safe {
+		w.most = safeAttempts
+	}
 	var ctx context.Context
 	ctx, w.cancel = context.WithCancelCause(r.Context())
 	trace := &httptrace.ClientTrace{GotConn: w.gotConn}
-	if r.Body == nil {
+	if r.Body == nil && !safe {
 		trace.WroteHeaderField, trace.GotFirstResponseByte = w.writing, w.answered
 	}
 	w.request = r.WithContext(httptrace.WithClientTrace(ctx, trace))
@@ -52,11 +56,15 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 		return res, nil
 	case context.Cause(ctx) == errGaveUp:
 		return nil, errGaveUp
-	case r.Context().Err() == nil && w.unprocessed(err):
+	case !safe && r.Context().Err() == nil && w.unprocessed(err):
 		return nil, notProcessedError{err}
 	}
 	return nil, err
 }
+
+// safeAttempts is how often net/http may send a GET, HEAD or OPTIONS without a body over HTTP/2. It waits longer
+// before each one: the fourth begins after 3 s, and the fifth would after 7 s.
+const safeAttempts = 4
 
 // lastWord is how long to wait for net/http to return an answer that arrived before the connection died.
 const lastWord = 250 * time.Millisecond
@@ -103,6 +111,7 @@ type watch struct {
 	request *http.Request
 	cancel  context.CancelCauseFunc
 	conns   int // number of connections that it was given to
+	most    int // and how many there may be
 	http2   bool
 	conn    *upstreamConn
 	before  int64              // bytes written to conn by then
@@ -114,13 +123,13 @@ type watch struct {
 // gotConn is called before the request is written to a connection. If it cancels the request, nothing is
 // written.
 func (w *watch) gotConn(info httptrace.GotConnInfo) {
-	if w.conns++; w.conns > 1+maxResends {
-		w.cancel(errGaveUp)
-	}
 	conn := info.Conn
 	if over, ok := conn.(*tls.Conn); ok {
 		w.http2 = over.ConnectionState().NegotiatedProtocol == "h2"
 		conn = over.NetConn()
+	}
+	if w.conns++; w.conns > w.most && (w.http2 || w.most != safeAttempts) {
+		w.cancel(errGaveUp)
 	}
 	if w.conn, _ = conn.(*upstreamConn); w.conn != nil {
 		w.before = w.conn.written.Load()

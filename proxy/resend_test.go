@@ -211,6 +211,32 @@ func TestWhatTheAPIDidNotProcessIsSentAgain(t *testing.T) {
 	}
 }
 
+// net/http itself sends these again, for half a minute if nobody ends it.
+func TestASafeRequestIsNotRepeatedForLong(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name            string
+		answer          func(*http2.Framer, int, uint32) bool
+		status, streams int
+	}{
+		{"refused three times", reset(3, http2.ErrCodeRefusedStream), 200, 4},
+		{"refused for ever", reset(forever, http2.ErrCodeRefusedStream), 502, 4},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			api := newFrames(t, row.answer)
+			begun := time.Now()
+			res, answer := api.rig().do("GET", "/public/v1/documents/x", nil)
+			took := time.Since(begun)
+			api.mu.Lock()
+			defer api.mu.Unlock()
+			if res.StatusCode != row.status || api.streams != row.streams || took > 10*time.Second {
+				t.Errorf("got %d after %d requests in %v, want %d after %d in 10 s: %s", res.StatusCode, api.streams, took, row.status, row.streams, answer)
+			}
+		})
+	}
+}
+
 // A body over the limit cannot be sent again.
 func TestWhatIsNotKeptIsNotSentAgain(t *testing.T) {
 	api := newFrames(t, reset(1, http2.ErrCodeRefusedStream))

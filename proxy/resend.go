@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,7 +40,7 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	}
 	var ctx context.Context
 	ctx, w.cancel = context.WithCancelCause(r.Context())
-	trace := &httptrace.ClientTrace{GotConn: w.gotConn}
+	trace := &httptrace.ClientTrace{GotConn: w.gotConn, TLSHandshakeStart: func() { w.handshake.Store(true) }}
 	if r.Body == nil && !safe {
 		trace.WroteHeaderField, trace.GotFirstResponseByte = w.writing, w.answered
 	}
@@ -51,6 +52,9 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	} else {
 		res, err = g.sendBody(w)
 	}
+	if err != nil && w.conns == 0 && !w.handshake.Load() && g.brokenCONNECT(r, err) {
+		err = fmt.Errorf("%w: %w", errProxyRefused, err)
+	}
 	switch {
 	case err == nil:
 		return res, nil
@@ -60,6 +64,17 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 		return nil, notProcessedError{err}
 	}
 	return nil, err
+}
+
+// brokenCONNECT reports whether err, which came before a handshake with the API, is an answer of the forward proxy to
+// CONNECT that makes no sense, or that it did not give. net/http returns such errors as if they were the API's.
+func (g *generation) brokenCONNECT(r *http.Request, err error) bool {
+	var network net.Error // a dial that failed, a time-out
+	if errors.As(err, &network) && !isBroken(err) || errors.Is(err, errProxyRefused) || r.Context().Err() != nil {
+		return false
+	}
+	through, _ := g.Transport.Proxy(r)
+	return through != nil
 }
 
 // safeAttempts is how often net/http may send a GET, HEAD or OPTIONS without a body over HTTP/2. It waits longer
@@ -116,6 +131,8 @@ type watch struct {
 	conn    *upstreamConn
 	before  int64              // bytes written to conn by then
 	given   chan *upstreamConn // for sendBody; else nil
+
+	handshake atomic.Bool // TLS with the API has begun, on a connection that this request asked for
 
 	mu sync.Mutex // orders the change of request.Body before net/http's next look at it
 }

@@ -104,6 +104,9 @@ func TestAForwardProxyThatRefusesIsNamed(t *testing.T) {
 		"a rule forbids it":     {rawUpstream(t, answering("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")), "Forward proxy refused"},
 		"it wants a password":   {rawUpstream(t, answering("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\n\r\n")), "Forward proxy refused"},
 		"it cannot reach it":    {rawUpstream(t, answering("HTTP/1.1 502 Bad Gateway\r\n\r\n")), "Forward proxy refused"},
+		"it speaks no HTTP":     {rawUpstream(t, answering("SSH-2.0-OpenSSH_9.6\r\n")), "Forward proxy refused"},
+		"its answer is broken":  {rawUpstream(t, answering("HTTP/1.1 407 No\r\nX-A: \x00\r\n\r\n")), "Forward proxy refused"},
+		"it says nothing":       {rawUpstream(t, answering("")), "Forward proxy refused"},
 		"nobody listens":        {closedPort(t), "Forward proxy unreachable"},
 		"its name is not known": {"http://no-such-proxy.invalid:3128", "Forward proxy unreachable"},
 	} {
@@ -111,9 +114,11 @@ func TestAForwardProxyThatRefusesIsNamed(t *testing.T) {
 			g := newRig(t, rigOptions{api: "https://api.invalid", configure: func(c *Config) {
 				c.Upstream.Proxy = func(*http.Request) (*url.URL, error) { return mustURL(tt.forward), nil }
 			}})
-			res, body := g.do("POST", "/public/v1/x", strings.NewReader("body"))
-			if got := problemIn(t, res, body); res.StatusCode != 502 || got != "proxy-refused" || !strings.Contains(body, tt.title) {
-				t.Errorf("answer %d %s, want 502 proxy-refused, %s", res.StatusCode, body, tt.title)
+			for method, content := range map[string]io.Reader{"POST": strings.NewReader("body"), "GET": nil} {
+				res, body := g.do(method, "/public/v1/x", content)
+				if got := problemIn(t, res, body); res.StatusCode != 502 || got != "proxy-refused" || !strings.Contains(body, tt.title) {
+					t.Errorf("%s: answer %d %s, want 502 proxy-refused, %s", method, res.StatusCode, body, tt.title)
+				}
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pandadoc-auth-proxy/internal/listen"
@@ -108,9 +109,12 @@ func (c *checker) forwardProxy() {
 	if text == "" {
 		return
 	}
+	if !strings.Contains(text, "://") { // net/http takes HOST:PORT too
+		text = "http://" + text
+	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" || u.Host == "" {
-		u, err = url.Parse("http://" + text)
+	if err == nil {
+		_, err = strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
 	}
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
 		c.errs = append(c.errs, problem.Mistake("HTTPS_PROXY: it is not a valid address of a forward proxy",

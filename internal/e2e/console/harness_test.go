@@ -133,7 +133,7 @@ func await[T comparable](b *page, expression string) T {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
+	again := time.NewTicker(40 * time.Millisecond)
 	defer again.Stop()
 	var none T
 	for {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
@@ -122,6 +120,9 @@ func TestAHostileAPIHarmsNothing(t *testing.T) {
 				b.see(row.shows)
 				b.unharmed(row.button)
 			}
+			if width != 360 { // the answers look alike, and take their time
+				return
+			}
 			for _, row := range []struct{ q, status, shows string }{
 				{"big", "200 OK", "This is only a part"},
 				{"one line", "200 OK", "characters are shown"},
@@ -226,20 +227,23 @@ func TestOddAddresses(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
 	for _, row := range []struct{ where, ready string }{
-		{"#/nowhere", overviewReady},
+		{"?query=1#/nowhere", overviewReady},
 		{"#/try/999", form(2)},
+		{"#/__proto__", overviewReady},
 		{"#/try/2/%2e%2e/x", form(2)},
-		{"#/try/%00", form(2)},
+		{"#/toString", overviewReady},
 		{"#/setup/nothing", setupReady},
 		{"#/enter/", overviewReady},
+		{"#/try/%00", form(2)},
 		{"#/enter/no-such-code", overviewReady},
+		{"#/setup", setupReady},
 		{"#" + strings.Repeat("/x", 5000), overviewReady},
-		{"?query=1#/overview", overviewReady},
-		{"#/__proto__", overviewReady},
-		{"#/toString", overviewReady},
 	} {
-		b.do(chromedp.Navigate("about:blank"))
-		b.open(row.where)
+		if strings.HasPrefix(row.where, "#") {
+			b.run(fmt.Sprintf(`location.hash = %q`, row.where))
+		} else {
+			b.open(row.where)
+		}
 		b.until(row.ready)
 	}
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -118,7 +119,7 @@ func TestARequestOfAnotherDayHasItsDate(t *testing.T) {
 	}
 }
 
-// TestEveryOperationHasItsForm shows all 127, one after the other.
+// TestEveryOperationHasItsForm shows all 127, one after the other, and compiles what is copied of them.
 func TestEveryOperationHasItsForm(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
@@ -127,7 +128,7 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 	type shown struct {
 		Title, Path, Problem string
 		Fields, Unnamed      int
-		Copied               []string
+		Copied, Notes        map[string]string // by language
 	}
 	all := eval[[]shown](b, `(async () => {
 		const all = [];
@@ -136,19 +137,20 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 			location.hash = a.getAttribute("href");
 			while (document.querySelector(".operation").firstChild === before) await new Promise((next) => requestAnimationFrame(next));
 			const fields = [...document.querySelectorAll(".try-form :is(input, select, textarea)")];
-			const copied = [];
+			const copied = {}, notes = {};
 			for (const tab of document.querySelectorAll("[role=tab]")) {
 				tab.click();
-				copied.push(document.querySelector("#copy-text pre").textContent + document.querySelector("#copy-text .fine").textContent);
+				copied[tab.textContent] = document.querySelector("#copy-text pre").textContent;
+				notes[tab.textContent] = document.querySelector("#copy-text .fine").textContent;
 			}
 			all.push({
 				Title: document.querySelector(".operation h2").textContent, Path: document.querySelector(".operation .path code").textContent, Problem: "",
-				Fields: fields.length, Unnamed: fields.filter((f) => !f.labels?.length && !f.getAttribute("aria-label")).length, Copied: copied,
+				Fields: fields.length, Unnamed: fields.filter((f) => !f.labels?.length && !f.getAttribute("aria-label")).length, Copied: copied, Notes: notes,
 			});
 		}
 		return all;
 	})()`)
-	fields, titles := 0, map[string]bool{}
+	fields, titles, programs := 0, map[string]bool{}, map[string][]string{}
 	for _, s := range all {
 		fields += s.Fields
 		titles[s.Title] = true
@@ -161,7 +163,9 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 		if len(s.Copied) != 8 {
 			t.Errorf("%s: got %d forms to copy, want 8", s.Path, len(s.Copied))
 		}
-		for _, text := range s.Copied {
+		for language, text := range s.Copied {
+			programs[language] = append(programs[language], text)
+			text += s.Notes[language]
 			if text == "" || strings.Contains(text, "undefined") || strings.Contains(text, "[object") {
 				t.Errorf("%s: got to copy %q", s.Path, text)
 			}
@@ -171,6 +175,20 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 		t.Errorf("%d operations with %d titles", len(all), len(titles))
 	}
 	t.Logf("%d operations with %d fields", len(all), fields)
+	for _, compiler := range [][]string{
+		{"Python", "python3", "-c", "import json, sys\nfor text in json.load(sys.stdin): compile(text, text, 'exec')"},
+		{"Node", "node", "-e", `for (const text of JSON.parse(require("fs").readFileSync(0, "utf8"))) new (require("vm").Script)(text)`},
+	} {
+		t.Run(compiler[0]+" compiles", func(t *testing.T) {
+			if _, err := exec.LookPath(compiler[1]); err != nil {
+				t.Skipf("%s is not installed", compiler[1])
+			}
+			if n := len(programs[compiler[0]]); n != 126 {
+				t.Errorf("%d programs, want 126", n)
+			}
+			run(t, t.TempDir(), asJSON(t, programs[compiler[0]]), nil, compiler[1], compiler[2:]...)
+		})
+	}
 }
 
 func TestSearchFindsOperations(t *testing.T) {

@@ -136,7 +136,11 @@ func (a *account) scheduleLocked(now time.Time) {
 	case refused && a.m.watch.connected.Load():
 		// The store reports changes, but the last read failed, as when it has just come back. It will not
 		// report that it answers again.
-		a.rereadAt = a.lookedAt.Add(refusedMin + rand.N(refusedMin))
+		pause := refusedMin + rand.N(refusedMin)
+		if a.rec.Generation == 0 && !a.asked { // nobody waits for it, and there may be thousands
+			pause = rereadMin + rand.N(rereadMax-rereadMin)
+		}
+		a.rereadAt = a.lookedAt.Add(pause)
 	}
 	a.refreshAt = a.nextRefreshLocked(now)
 }

@@ -88,20 +88,37 @@ func release() {
 	if err != nil {
 		return
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	for line := range strings.Lines(string(maps)) { // "400000-fc3000 r-xp 00000000 fe:00 10019155    /usr/bin/program"
+	for _, m := range untouched(string(maps), program) {
+		// Pages that have been written to would be lost, so that only those may go which are as in the file.
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.begin, m.end-m.begin, unix.MADV_DONTNEED)
+	}
+}
+
+// mapping is a range of addresses.
+type mapping struct{ begin, end uintptr }
+
+// untouched returns the mappings of file that nobody may write to, and nobody has: the loader writes to parts of a
+// position-independent program before it protects them.
+func untouched(smaps, file string) (all []mapping) {
+	current, fits, clean := mapping{}, false, 0
+	for line := range strings.Lines(smaps) {
 		fields := strings.Fields(line)
-		if len(fields) < 6 || fields[5] != program || strings.Contains(fields[1], "w") {
-			continue
-		}
-		from, to, _ := strings.Cut(fields[0], "-")
-		begin, err1 := strconv.ParseUint(from, 16, 64)
-		end, err2 := strconv.ParseUint(to, 16, 64)
-		if err1 == nil && err2 == nil {
-			unix.Syscall(unix.SYS_MADVISE, uintptr(begin), uintptr(end-begin), unix.MADV_DONTNEED)
+		switch {
+		case len(fields) >= 5 && strings.Contains(fields[0], "-"): // "400000-fc3000 r-xp 00000000 fe:00 10019155 /usr/bin/program"
+			from, to, _ := strings.Cut(fields[0], "-")
+			begin, err1 := strconv.ParseUint(from, 16, 64)
+			end, err2 := strconv.ParseUint(to, 16, 64)
+			current, clean = mapping{uintptr(begin), uintptr(end)}, 0
+			fits = err1 == nil && err2 == nil && len(fields) == 6 && fields[5] == file && !strings.Contains(fields[1], "w")
+		case fits && len(fields) == 3 && (fields[0] == "Anonymous:" || fields[0] == "Swap:") && fields[1] == "0": // copies made by writing
+			if clean++; clean == 2 {
+				all = append(all, current)
+			}
 		}
 	}
+	return all
 }

@@ -131,23 +131,6 @@ func TestAccountThatCouldNotBeReadIsReadAgain(t *testing.T) {
 	})
 }
 
-// The same at a store that reports changes, which will report nothing.
-func TestAccountThatAWatchedStoreRefusedIsReadAgain(t *testing.T) {
-	inTestbed(t, func(t *testing.T, w *testbed) {
-		e := newEngine()
-		if _, err := w.bare(on(e)).Login(t.Context(), "acme", w.server.pair()); err != nil {
-			t.Fatal(err)
-		}
-		e.refuse(errors.New("loading the dataset in memory"))
-		m := w.manager(on(e))
-		e.refuse(nil)
-		time.Sleep(30 * time.Second)
-		if got := states(m); got != "acme ready" {
-			t.Errorf("half a minute later: %s", got)
-		}
-	})
-}
-
 // slowStore takes a while for each record, as a store does whose locks are held.
 type slowStore struct {
 	*faultyStore

@@ -23,6 +23,10 @@ func newGuard(c Config) (*proxy.Guard, error) {
 func (h *Handler) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w.Header())
+		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+			// net/http hides a Content-Length beside it, so what follows could be read in two ways.
+			w.Header().Set("Connection", "close")
+		}
 		if refused := h.guard.Check(r); refused != nil {
 			if r.URL.Path == "/livez" {
 				// Probes may use any name. The answer is useless for a page that uses DNS rebinding.

@@ -223,4 +223,12 @@ func TestHTTP10WithTransferEncoding(t *testing.T) {
 			t.Error("U9: the second request reached the API")
 		}
 	}
+	for _, first := range []string{
+		"POST /api/v1/test HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"POST /api/v1/test HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	} {
+		if all := everything(t, addr(p.Admin), first+get("/livez", "Connection: close")); strings.Count(all, "HTTP/1.") != 1 {
+			t.Errorf("U9: on the admin listener the client saw\n%s\nafter\n%s\nwant one answer", all, first)
+		}
+	}
 }

@@ -177,7 +177,7 @@ func TestAPersonCancelsADocumentByMouse(t *testing.T) {
 	p.see("as account sales")
 	p.press("Send the PATCH")
 	p.see("204 No content")
-	p.spent("send it to the right account", 5, 9)
+	p.spent("send it to the right account", 5, 8)
 
 	p.point("#tab-1")
 	p.point(".copy .copyable button")
@@ -190,7 +190,7 @@ func TestAPersonCancelsADocumentByMouse(t *testing.T) {
 	p.press("unknown-account")
 	p.see("There is no account salse.")
 	p.see("The request was not sent to PandaDoc")
-	p.spent("find why a request failed", 3, 3)
+	p.spent("find why a request failed", 3, 1)
 	p.arrived(proxy)
 }
 
@@ -242,14 +242,14 @@ func TestAPersonCancelsADocumentByKeyboard(t *testing.T) {
 	p.tabTo(text("Send the PATCH"))
 	p.strike(kb.Enter, 1)
 	p.see("204 No content")
-	p.spent("send it to the right account", 0, 26)
+	p.spent("send it to the right account", 0, 24)
 
 	p.tabTo(`e.matches("[role=tab]")`)
 	p.strike(kb.ArrowRight, 1)
 	p.tabTo(text("Copy"))
 	p.strike(kb.Enter, 1)
 	p.copiedPowerShell()
-	p.spent("copy it as PowerShell", 0, 12)
+	p.spent("copy it as PowerShell", 0, 9)
 
 	p.tabTo(text("Overview"))
 	p.strike(kb.Enter, 1)
@@ -260,6 +260,6 @@ func TestAPersonCancelsADocumentByKeyboard(t *testing.T) {
 	p.tabTo(text("unknown-account"))
 	p.strike(kb.Enter, 1)
 	p.see("There is no account salse.")
-	p.spent("find why a request failed", 0, 40)
+	p.spent("find why a request failed", 0, 26)
 	p.arrived(proxy)
 }

@@ -204,15 +204,14 @@ func (m *Manager) LoadAll(ctx context.Context) error {
 	return nil
 }
 
-// AccountStatus returns the status of one account. It loads the account if necessary. An account whose record
-// cannot be read counts as one that exists.
+// AccountStatus returns the status of one account. It loads the account if necessary.
 func (m *Manager) AccountStatus(ctx context.Context, name string) (Status, error) {
 	if !ValidAccount(name) {
 		return Status{}, ErrUnknownAccount
 	}
 	a := m.account(name)
 	a.load(ctx)
-	if !a.exists() && !a.unreadable() {
+	if !a.exists() {
 		return Status{}, ErrUnknownAccount
 	}
 	return a.status(time.Now()), nil
@@ -310,13 +309,6 @@ func (a *account) exists() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.existsLocked()
-}
-
-// unreadable reports whether the last look at the record failed.
-func (a *account) unreadable() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.lookErr != nil && !errors.Is(a.lookErr, ErrNotFound)
 }
 
 func (a *account) existsLocked() bool {

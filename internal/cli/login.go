@@ -49,9 +49,6 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, acc.Close()) }()
-	if err := acc.canStore(ctx, c.Account); err != nil {
-		return err
-	}
 	limited, cancel := context.WithTimeoutCause(ctx, loginLimit, errLoginLimit)
 	defer cancel()
 	way := c.byBrowser
@@ -244,19 +241,6 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 			<-ended
 		}
 	}, nil
-}
-
-// canStore returns an error if the record of account cannot be read. Its tokens could not be saved either.
-func (c *accounts) canStore(ctx context.Context, account string) error {
-	s, err := c.act(ctx, http.MethodGet, account, "", nil)
-	var p *client.ProblemError
-	switch {
-	case errors.As(err, &p) && p.Code == string(problem.UnknownAccount):
-		return nil
-	case err == nil && s.State == tokens.Unavailable && s.Cause == tokens.CauseStore:
-		return problem.WithHint(fmt.Errorf("nobody can sign in until the store works: %s", s.Detail), s.Hint)
-	}
-	return err
 }
 
 // lastLogin returns the result of an account's last login, or nil if there was none.

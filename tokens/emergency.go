@@ -208,3 +208,22 @@ func (d *emergencyDirs) read(path, account string) (Record, error) {
 	}
 	return d.codec.Decode(account, file.Record)
 }
+
+// unsavedError returns an error that names the accounts whose newest pair is not in the store.
+func (m *Manager) unsavedError() error {
+	var errs []error
+	m.accounts.Range(func(_, v any) bool {
+		a := v.(*account)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		switch {
+		case a.unsaved == nil:
+		case a.unsaved.path == "":
+			errs = append(errs, fmt.Errorf("the newest tokens of %q could not be saved anywhere: %w", a.name, a.unsaved.err))
+		default:
+			errs = append(errs, fmt.Errorf("the newest tokens of %q are in %s, because the store could not save them; they are read from there at the next start: %w", a.name, a.unsaved.path, a.unsaved.err))
+		}
+		return true
+	})
+	return errors.Join(errs...)
+}

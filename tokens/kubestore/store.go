@@ -380,26 +380,37 @@ func (s *Store) accountOf(m metadata) string {
 	return ""
 }
 
-// Check proves that the Secret of the default account can be read and written, and names rights that are
-// missing. It changes nothing: the server is asked for a dry run.
+// Check proves that a Secret can be read and written, and names rights that are missing. It changes nothing: the
+// server is asked for a dry run.
 func (s *Store) Check(ctx context.Context) error {
-	found, _, err := s.read(ctx, tokens.DefaultAccount)
+	account := s.example()
+	found, _, err := s.read(ctx, account)
 	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
 		return err
 	}
 	dry := url.Values{"dryRun": {"All"}}
 	var answer secret
+	op := "create"
 	if found == nil {
-		return s.failed("create", s.create(ctx, tokens.DefaultAccount, dry, nil, &answer))
+		err = s.create(ctx, account, dry, nil, &answer)
+	} else {
+		op, err = "update", s.replace(ctx, account, dry, found, found.data[dataKey], &answer)
 	}
-	return s.failed("update", s.replace(ctx, tokens.DefaultAccount, dry, found, found.data[dataKey], &answer))
-}
-
-// failed explains what went wrong with the Secret of the default account. A conflict is none of that: somebody is
-// at work, with the same rights.
-func (s *Store) failed(op string, err error) error {
-	if err == nil || status(err) == http.StatusConflict {
+	if err == nil || status(err) == http.StatusConflict { // somebody is at work, with the same rights
 		return nil
 	}
-	return s.fail(op, s.secretName(tokens.DefaultAccount), err)
+	return s.fail(op, s.secretName(account), err)
+}
+
+// example returns an account whose Secret exists, or the default one: rights may be for Secrets of other names.
+func (s *Store) example() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	example := tokens.DefaultAccount
+	for account, version := range s.seen {
+		if version != "" && s.seen[example] == "" {
+			example = account
+		}
+	}
+	return example
 }

@@ -337,6 +337,18 @@ func TestCheckNamesMissingRights(t *testing.T) {
 	}
 }
 
+// Rights for the Secret of an account that is in use are enough, whatever its name is.
+func TestTheCheckNeedsNoDefaultAccount(t *testing.T) {
+	server := kubetest.Start(t, kubetest.Named(name))
+	server.Put(name, func(kubetest.Secret) {})
+	s := openAt(t, server)
+	wantError(t, s.Check(t.Context()), "cannot get", "pandadoc-auth-proxy-default")
+	_, _ = s.Load(t.Context(), account) // from here on it is in use
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNames(t *testing.T) {
 	for text, want := range map[string]string{"": "|", "a": "|a", "ns/": "ns|", "ns/a-b": "ns|a-b", "/a": "error", "A": "error", "a/b/c": "error", "ns/a_b": "error"} {
 		namespace, prefix, err := kubestore.Parse(text)

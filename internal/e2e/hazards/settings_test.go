@@ -149,10 +149,14 @@ func TestSettingsThatLookOdd(t *testing.T) {
 // U15: an env file of Docker keeps quotes, and they would become part of the secret.
 func TestQuotesAroundSecrets(t *testing.T) {
 	for _, quoted := range []string{`"hunter2hunter2"`, "'hunter2hunter2'", "`hunter2hunter2`", `"hunter2hunter2`, " hunter2hunter2", "hunter2hunter2\t", "hunter2\u00a0hunter2"} {
+		var values, files, wrong, wrongFiles []string
 		for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "ACCESS_TOKEN", "API_KEY"} {
-			notStarted(t, []string{"PANDADOC_" + name + "=" + quoted}, nil, "PANDADOC_"+name+": the secret ", "without quotes")
-			notStarted(t, []string{"PANDADOC_" + name + "_FILE=" + write(t, "secret", quoted)}, nil, "PANDADOC_"+name+"_FILE: ", "without quotes")
+			values, wrong = append(values, "PANDADOC_"+name+"="+quoted), append(wrong, "PANDADOC_"+name+": the secret ")
+			file := write(t, "secret", quoted)
+			files, wrongFiles = append(files, "PANDADOC_"+name+"_FILE="+file), append(wrongFiles, "PANDADOC_"+name+"_FILE: "+file)
 		}
+		notStarted(t, values, nil, append(wrong, "without quotes")...)
+		notStarted(t, files, nil, append(wrongFiles, "without quotes")...)
 		_, stderr, _ := commandIn(t, []string{"PANDADOC_API_KEY=" + quoted}, "serve")
 		if strings.Contains(stderr, "hunter2") {
 			t.Errorf("the secret is shown:\n%s", stderr)
@@ -184,10 +188,12 @@ func TestFilesThatOthersCanWrite(t *testing.T) {
 		os.Chmod(cert, 0o600)
 		config := file(mode, "read-only: true\n")
 		notStarted(t, nil, []string{"--config", config}, "other users can write to "+config, "hint: run: chmod go-w "+config)
+		var secrets, wrong []string
 		for _, name := range []string{"client-id", "client-secret", "refresh-token", "access-token", "api-key"} {
 			secret := file(mode, "0123456789abcdef")
-			notStarted(t, nil, []string{"--" + name + "-file", secret}, "other users can write to "+secret)
+			secrets, wrong = append(secrets, "--"+name+"-file", secret), append(wrong, "other users can write to "+secret)
 		}
+		notStarted(t, nil, secrets, wrong...)
 		key := file(mode, "0123456789abcdef0123456789abcdef")
 		notStarted(t, nil, []string{"--config", write(t, "config.yaml", "client-keys:\n  app:\n    key-file: "+key+"\n")}, "other users can write to "+key)
 		out, _, status := commandIn(t, nil, "doctor", "--admin-listen", "none", "--api-url", "http://127.0.0.1:1", "--token-url", "http://127.0.0.1:1/t", "--config", config)

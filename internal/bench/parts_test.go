@@ -174,7 +174,7 @@ func BenchmarkSpool(b *testing.B) {
 		b.Run(fmt.Sprintf("%d KiB", size>>10), func(b *testing.B) {
 			body := bytes.NewReader(make([]byte, size))
 			dir := b.TempDir()
-			budget := spool.NewBudget(1<<30, func(err error) { b.Error(err) })
+			budget := spool.NewBudget(1<<30, 1<<30, func(err error) { b.Error(err) })
 			buffer := make([]byte, 32<<10)
 			b.SetBytes(int64(size))
 			b.ReportAllocs()

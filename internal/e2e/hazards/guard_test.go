@@ -162,9 +162,11 @@ func TestGuardOfTheAdminListener(t *testing.T) {
 			}
 		}
 	})
-	t.Run("A18 change without the header", func(t *testing.T) {
-		if got := raw(t, addr(p.Admin), call("POST", "/api/v1/accounts/default/logout", "localhost", "Content-Length: 0")); got.StatusCode != 403 {
-			t.Errorf("answer %d, want 403", got.StatusCode)
+	t.Run("A18 change by a browser without the header", func(t *testing.T) {
+		for _, header := range []string{"User-Agent: Mozilla/4.0 (compatible; MSIE 6.0)", "Accept-Language: en", "Referer: http://evil.example/"} {
+			if got := raw(t, addr(p.Admin), call("POST", "/api/v1/accounts/default/logout", "localhost", "Content-Length: 0", header)); got.StatusCode != 403 {
+				t.Errorf("%s: answer %d, want 403", header, got.StatusCode)
+			}
 		}
 	})
 	if n, sent := api.connections(), api.bytesOnTheWire(); n > 1 || len(sent) > 0 { // one is opened ahead

@@ -50,7 +50,7 @@ func notStarted(t *testing.T, env, args []string, want ...string) {
 // people use, and each is refused with the right name.
 func TestSettingsInAnotherSpelling(t *testing.T) {
 	help, _, _ := commandIn(t, nil, "serve", "--help")
-	names := regexp.MustCompile(`(?m)^ +(?:-h, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1)
+	names := regexp.MustCompile(`(?m)^ {2,6}(?:-h, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1)
 	if len(names) < 40 {
 		t.Fatalf("got %d settings in\n%s", len(names), help)
 	}

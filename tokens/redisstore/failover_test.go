@@ -69,6 +69,7 @@ func TestAFailoverBehindOneNameIsFollowed(t *testing.T) {
 	s := openURL(t, "redis://"+forward(t, func() string { return master.Load().Addr() })+"/0")
 	reports := watch(t, s)
 	rec := save(t, s, storetest.Sample())
+	eventually(t, "replicate the save", func() bool { return fresh.Do("HGET", "pandadoc-auth-proxy:acme", "version") == rec.Version })
 	fresh.Do("REPLICAOF", "NO", "ONE")
 	master.Store(fresh)
 	old.Do(append([]string{"REPLICAOF"}, strings.Split(fresh.Addr(), ":")...)...)

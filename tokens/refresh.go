@@ -49,8 +49,7 @@ func (a *account) refresh(f *flight, from Record, why reason) error {
 // attempt refreshes if that is allowed now. Otherwise it returns how long to wait at most before the
 // next look at the store.
 func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duration, err error) {
-	// A random time, so that a waiter is never away from the queue each time a slot becomes free.
-	slot := a.m.slots.take(f, time.Second+rand.N(time.Second))
+	slot := a.m.slots.take(f, time.Second+rand.N(time.Second)) // else it could be away whenever a slot becomes free
 	if slot {
 		defer a.m.slots.release()
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -32,6 +33,10 @@ const (
 	// body.
 	filesPerConnection = 3
 	leastConnections   = 8
+
+	// firstTime is how long a new connection, or one with an unfinished header, is kept although another
+	// client needs its place. Without it, a burst closes connections whose request is on its way.
+	firstTime = time.Second
 )
 
 // Class distinguishes the two ports, so that neither can use up the other's connections.
@@ -68,8 +73,8 @@ func Fit(wanted int, files uint64, memory int64) Limits {
 
 // Budget limits the memory of connections before the client is authenticated. A connection waits from when
 // it is accepted, or its last answer has ended, until the whole header of its next request has come. Where a
-// limit is reached, the connection that has waited longest is closed; if all are at work, accepting waits. A
-// Budget is safe for concurrent use.
+// limit is reached, the connection that has waited longest is closed. If all are at work, or have just begun to
+// send a request, accepting waits. A Budget is safe for concurrent use.
 type Budget struct {
 	limits Limits
 
@@ -78,6 +83,7 @@ type Budget struct {
 	bytes   [2]int64   // that unfinished headers cost now, by Class
 	open    [2]int
 	waiting [2]queue // without a byte of the next header, the longest first
+	fresh   [2]queue // without a byte of the first header, the longest first
 	begun   [2]queue // with an unfinished header, the longest first
 	turn    uint64   // orders waiting connections of different queues
 }
@@ -133,18 +139,51 @@ func (b *Budget) admit(c *conn, l *budgeted) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.open[c.class] >= b.limits.Connections[c.class] && !l.closed {
-		if oldest := older(b.waiting[c.class].first, b.begun[c.class].first); oldest != nil {
+		oldest, left := b.oldestLocked(c.class)
+		if oldest != nil {
 			b.evictLocked(oldest)
 			continue
 		}
-		b.room.Wait()
+		b.waitForRoomLocked(left)
 	}
 	if l.closed {
 		return false
 	}
 	b.open[c.class]++
-	b.waitLocked(c, &b.waiting[c.class])
+	b.waitLocked(c, &b.fresh[c.class])
 	return true
+}
+
+// oldestLocked returns the connection that has waited longest and may be closed. If there is none, left is the
+// time until there may be one; zero means that no connection waits.
+func (b *Budget) oldestLocked(class Class) (oldest *conn, left time.Duration) {
+	oldest = b.waiting[class].first
+	for _, c := range []*conn{b.fresh[class].first, b.begun[class].first} {
+		if c == nil {
+			continue
+		}
+		rest := firstTime - time.Since(c.since)
+		switch {
+		case rest <= 0:
+			oldest = older(oldest, c)
+		case left == 0 || rest < left:
+			left = rest
+		}
+	}
+	return oldest, left
+}
+
+// waitForRoomLocked waits until a connection ends or begins to wait, and no longer than limit if that is not zero.
+func (b *Budget) waitForRoomLocked(limit time.Duration) {
+	if limit > 0 {
+		timer := time.AfterFunc(limit, func() {
+			b.mu.Lock() // so that it does not come before Wait
+			defer b.mu.Unlock()
+			b.room.Broadcast()
+		})
+		defer timer.Stop()
+	}
+	b.room.Wait()
 }
 
 // Watch makes a server report the states of its connections to b. It must be called before the server is used.
@@ -200,7 +239,7 @@ func (b *Budget) wait(c *conn) {
 
 func (b *Budget) waitLocked(c *conn, q *queue) {
 	b.turn++
-	c.turn = b.turn
+	c.turn, c.since = b.turn, time.Now()
 	q.push(c)
 	c.counting.Store(true)
 }
@@ -272,7 +311,8 @@ type conn struct {
 	in         *queue // nil while it is busy
 	prev, next *conn  // in that queue
 	turn       uint64
-	cost       int64 // of its unfinished header
+	since      time.Time // when it came into that queue
+	cost       int64     // of its unfinished header
 	ended      bool
 }
 

@@ -188,6 +188,32 @@ func TestTheConnectionThatIsIdleLongestMakesRoom(t *testing.T) {
 	d.want(first, "first", "/e")
 }
 
+// A burst of clients, each with a connection of its own, lost some of its requests: they were on their way when their
+// connections made room for the next ones.
+func TestARequestOnItsWayKeepsItsConnection(t *testing.T) {
+	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{2, 1}}, Proxied)
+	first, second := d.dial(), d.dial()
+	io.WriteString(second, "GET /second HTTP/1.1\r\n")
+	d.await("both connections", func(b *Budget) bool { return b.fresh[Proxied].first != nil && b.begun[Proxied].first != nil })
+	third := d.dial()
+	third.send("/third")
+	first.send("/first")
+	d.want(first, "the first", "/first")
+	d.want(third, "the third, in the place of the first", "/third")
+	io.WriteString(second, "Host: localhost\r\n\r\n")
+	d.want(second, "the second", "/second")
+}
+
+func TestASilentConnectionMakesRoomInTheEnd(t *testing.T) {
+	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{1, 1}}, Proxied)
+	silent := d.dial()
+	d.await("the silent connection", func(b *Budget) bool { return b.fresh[Proxied].first != nil })
+	honest := d.dial()
+	honest.send("/honest")
+	d.want(honest, "an honest client", "/honest")
+	d.want(silent, "the silent one", "closed")
+}
+
 func TestAcceptingWaitsWhileAllAreAtWork(t *testing.T) {
 	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{2, 1}}, Proxied)
 	first, second := d.dial(), d.dial()
@@ -241,7 +267,7 @@ func TestBodiesCostNothing(t *testing.T) {
 // continued sends the body when the header has been taken for complete.
 func (d *door) continued(c *client, body string) string {
 	d.await("the handler", func(b *Budget) bool {
-		return b.open[Proxied] == 1 && b.waiting[Proxied].first == nil && b.begun[Proxied].first == nil
+		return b.open[Proxied] == 1 && b.waiting[Proxied].first == nil && b.fresh[Proxied].first == nil && b.begun[Proxied].first == nil
 	})
 	io.WriteString(c, body)
 	return c.answer()

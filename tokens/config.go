@@ -102,7 +102,7 @@ type Endpoint struct {
 	URL      string
 	ClientID string
 	// Roots gives the authorities that Transport trusts now. Nil leaves it its own.
-	Roots func() *x509.CertPool
+	Roots func() *x509.CertPool `json:"-"`
 	// ClientSecret is the initial client secret; see Config.Secrets.
 	ClientSecret Secret
 	// Transport sends the calls. It must neither follow redirects nor repeat requests; connections are not

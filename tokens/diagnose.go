@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -373,4 +374,52 @@ func (g *goodUses) note(r Refusal, began, now time.Time) {
 	}
 	g.probed = began
 	g.until[useOf(r)] = now.Add(goodTime)
+}
+
+// hopeless returns why a new pair can never be obtained with the record, or nil if it can.
+func (a *account) hopeless(rec Record) error {
+	switch cause := a.loginCause(rec); {
+	case cause == "":
+		return nil
+	case rec.Forgotten && !a.expected():
+		return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
+	default:
+		return a.loginRequired(rec, cause)
+	}
+}
+
+func (a *account) loginRequired(rec Record, cause string) error {
+	e := &CauseError{Code: cause}
+	if cause == CauseOtherIssuer {
+		e.Stored, e.Configured = rec.Issuer.String(), a.m.issuer.String()
+	}
+	return &UnavailableError{Err: ErrLoginRequired, Cause: e}
+}
+
+// loginCause returns the cause of a problem that only a login fixes, or "" if there is none.
+func (a *account) loginCause(rec Record) string {
+	switch {
+	case rec.Generation == 0:
+		return CauseNotSignedIn
+	case !rec.HasTokens():
+		return CauseLoggedOut
+	case !rec.Issuer.matches(a.m.issuer):
+		return CauseOtherIssuer
+	case rec.IsRejected():
+		return rec.Rejected.Cause
+	case rec.RefreshToken.IsZero():
+		return CauseNoRefreshToken
+	}
+	return ""
+}
+
+// storeError turns an error of the store into the error for the caller.
+func (a *account) storeError(err error) error {
+	switch {
+	case !errors.Is(err, ErrNotFound):
+		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err, RetryAfter: lookInterval}
+	case a.expected():
+		return a.loginRequired(Record{}, CauseNotSignedIn)
+	}
+	return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
 }

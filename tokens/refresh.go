@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -21,6 +20,8 @@ const (
 	maxCalls = 8 // token calls of one process at a time
 	// connectTime is how long the other processes need at most to connect again after we could.
 	connectTime = 5 * time.Second
+	// seedTime is how long they need to put a newer pair back, if the store reports changes.
+	seedTime = 2 * time.Second
 )
 
 // reason is the reason for a refresh. It determines the hold of the new pair.
@@ -95,7 +96,7 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 // announced gives the other processes time to answer, if they have a newer pair than ours, or have sent our
 // refresh token. It returns nil if our marker is still in the store, else errOvertaken.
 func (c *claim) announced() error {
-	pause, unconfirmed := c.a.m.watch.announcement(), c.rec.UnconfirmedSince
+	pause, unconfirmed := c.announcement(), c.rec.UnconfirmedSince
 	if pause == 0 {
 		return nil
 	}
@@ -127,11 +128,18 @@ func (c *claim) announced() error {
 	return nil
 }
 
-// announcement returns how long an announcement stands: longer if we have just connected, as others may after us.
-func (w *watching) announcement() time.Duration {
+// announcement returns how long our announcement stands: longer if we have just connected, as others may after us.
+// Where no save is lost, only a pair that was never refreshed is announced. If somebody has emptied the store, it
+// is a seed that was used long ago, and whoever holds the newest pair is about to put it back.
+func (c *claim) announcement() time.Duration {
+	w := c.a.m.watch
 	switch since := w.since.Load(); {
-	case w.settle == 0:
+	case w.watcher == nil:
 		return 0
+	case w.settle == 0 && !c.from.ProvenAt.IsZero():
+		return 0
+	case w.settle == 0:
+		return seedTime
 	case since != nil && w.connected.Load():
 		return max(w.settle, connectTime-time.Since(*since))
 	}
@@ -196,54 +204,6 @@ func (a *account) mayStart(rec Record, free bool) (wait time.Duration, err error
 		a.change(func() { a.waiting = CauseRefreshInDoubt })
 	}
 	return wait, err
-}
-
-// hopeless returns why a new pair can never be obtained with the record, or nil if it can.
-func (a *account) hopeless(rec Record) error {
-	switch cause := a.loginCause(rec); {
-	case cause == "":
-		return nil
-	case rec.Forgotten && !a.expected():
-		return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
-	default:
-		return a.loginRequired(rec, cause)
-	}
-}
-
-func (a *account) loginRequired(rec Record, cause string) error {
-	e := &CauseError{Code: cause}
-	if cause == CauseOtherIssuer {
-		e.Stored, e.Configured = rec.Issuer.String(), a.m.issuer.String()
-	}
-	return &UnavailableError{Err: ErrLoginRequired, Cause: e}
-}
-
-// loginCause returns the cause of a problem that only a login fixes, or "" if there is none.
-func (a *account) loginCause(rec Record) string {
-	switch {
-	case rec.Generation == 0:
-		return CauseNotSignedIn
-	case !rec.HasTokens():
-		return CauseLoggedOut
-	case !rec.Issuer.matches(a.m.issuer):
-		return CauseOtherIssuer
-	case rec.IsRejected():
-		return rec.Rejected.Cause
-	case rec.RefreshToken.IsZero():
-		return CauseNoRefreshToken
-	}
-	return ""
-}
-
-// storeError turns an error of the store into the error for the caller.
-func (a *account) storeError(err error) error {
-	switch {
-	case !errors.Is(err, ErrNotFound):
-		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err, RetryAfter: lookInterval}
-	case a.expected():
-		return a.loginRequired(Record{}, CauseNotSignedIn)
-	}
-	return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
 }
 
 // refreshLock is the store's refresh lock of one account. The owner of the value has the lock; move passes it

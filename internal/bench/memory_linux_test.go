@@ -17,7 +17,7 @@ const (
 	idleMemory     = 17 << 20
 	afterStorm     = 60 << 20
 	stormSize      = 5000
-	atOnce         = 1900 // connections: a little less than the budget for them
+	atOnce         = 5000 // connections: more than the budget allows
 	memoryPatience = time.Minute
 )
 

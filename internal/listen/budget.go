@@ -34,8 +34,9 @@ const (
 	filesPerConnection = 3
 	leastConnections   = 8
 
-	// firstTime is how long a new connection, or one with an unfinished header, is kept although another
-	// client needs its place. Without it, a burst closes connections whose request is on its way.
+	// firstTime is how long a new connection of the proxied port, or one with an unfinished header, is kept
+	// although another client needs its place. Without it, a burst closes connections whose request is on its
+	// way. The admin port has too few connections for it: behind a flood, a probe would wait for minutes.
 	firstTime = time.Second
 )
 
@@ -164,7 +165,7 @@ func (b *Budget) oldestLocked(class Class) (oldest *conn, left time.Duration) {
 		}
 		rest := firstTime - time.Since(c.since)
 		switch {
-		case rest <= 0:
+		case rest <= 0 || class == Admin:
 			oldest = older(oldest, c)
 		case left == 0 || rest < left:
 			left = rest

@@ -197,7 +197,7 @@ func TestARequestOnItsWayKeepsItsConnection(t *testing.T) {
 	d.await("both connections", func(b *Budget) bool { return b.fresh[Proxied].first != nil && b.begun[Proxied].first != nil })
 	third := d.dial()
 	third.send("/third")
-	first.send("/first")
+	first.send("/first") // at once
 	d.want(first, "the first", "/first")
 	d.want(third, "the third, in the place of the first", "/third")
 	io.WriteString(second, "Host: localhost\r\n\r\n")

@@ -49,7 +49,7 @@ func examples() []example {
 		{page: "CONTRIBUTING.md", begins: "client ──>", why: "it is a picture"},
 		{page: "docs/accounts.md", begins: "# pandadoc.yaml", run: settings},
 		{page: "docs/admin.md", begins: `$ curl -H "Authorization: Bearer`, run: withAdminKey},
-		{page: "docs/admin.md", begins: "$ curl -H 'Pandadoc-Auth-Proxy: 1'", run: beside(`"status": *200`)},
+		{page: "docs/admin.md", begins: "$ curl localhost:8081/api/v1/test", run: beside(`"status": *200`)},
 		{page: "docs/deployment.md", begins: "# install -d", why: "it needs systemd as the first process: the units are verified in this package"},
 		{page: "docs/deployment.md", begins: "$action", why: "it needs Windows"},
 		{page: "docs/deployment.md", begins: "icacls", why: "it needs Windows"},
@@ -75,12 +75,14 @@ func examples() []example {
 		{page: "docs/life-cycle.md", begins: "$ go test ./internal/e2e/chaos/model", why: isATest},
 		{page: "docs/life-cycle.md", begins: "$ go test ./internal/e2e/chaos ", why: isATest},
 		{page: "docs/metrics.md", begins: "- alert:", run: sameRules},
+		{page: "docs/performance.md", begins: "$ go test ./internal/bench", why: isATest},
 		{page: "docs/security.md", begins: "client-keys:", run: settings},
 		{page: "docs/settings.md", begins: "# pandadoc.yaml", run: settings},
 		{page: "docs/stores.md", begins: "$ kubectl create secret", why: needsCluster},
 		{page: "docs/stores.md", begins: "apiVersion: rbac", why: needsCluster},
 		{page: "docs/stores.md", begins: "spec:", why: needsCluster},
 		{page: "docs/stores.md", begins: "ACL SETUSER proxy", run: redisRights},
+		{page: "docs/stores.md", begins: "$ pandadoc-auth-proxy import", why: needsCluster},
 		{page: "docs/stores.md", begins: "$ openssl rand", run: storeKey},
 	}
 }

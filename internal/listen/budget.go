@@ -34,10 +34,10 @@ const (
 	filesPerConnection = 3
 	leastConnections   = 8
 
-	// firstTime is how long a new connection of the proxied port, or one with an unfinished header, is kept
+	// turnover times the number of connections is how long a new one, or one with an unfinished header, is kept
 	// although another client needs its place. Without it, a burst closes connections whose request is on its
-	// way. The admin port has too few connections for it: behind a flood, a probe would wait for minutes.
-	firstTime = time.Second
+	// way. With it, a client behind a flood of a thousand silent connections waits for half a second.
+	turnover = 500 * time.Microsecond
 )
 
 // Class distinguishes the two ports, so that neither can use up the other's connections.
@@ -77,7 +77,8 @@ func Fit(wanted int, files uint64, memory int64) Limits {
 // limit is reached, the connection that has waited longest is closed. If all are at work, or have just begun to
 // send a request, accepting waits. A Budget is safe for concurrent use.
 type Budget struct {
-	limits Limits
+	limits   Limits
+	turnover time.Duration
 
 	mu      sync.Mutex // guards the fields below, and those of connections that say so
 	room    sync.Cond  // signalled when a connection ends or begins to wait
@@ -91,7 +92,7 @@ type Budget struct {
 
 // NewBudget returns a budget for all listeners of a process.
 func NewBudget(l Limits) *Budget {
-	b := &Budget{limits: l}
+	b := &Budget{limits: l, turnover: turnover}
 	b.room.L = &b.mu
 	return b
 }
@@ -163,9 +164,9 @@ func (b *Budget) oldestLocked(class Class) (oldest *conn, left time.Duration) {
 		if c == nil {
 			continue
 		}
-		rest := firstTime - time.Since(c.since)
+		rest := time.Duration(b.limits.Connections[class])*b.turnover - time.Since(c.since)
 		switch {
-		case rest <= 0 || class == Admin:
+		case rest <= 0:
 			oldest = older(oldest, c)
 		case left == 0 || rest < left:
 			left = rest

@@ -192,12 +192,13 @@ func TestTheConnectionThatIsIdleLongestMakesRoom(t *testing.T) {
 // connections made room for the next ones.
 func TestARequestOnItsWayKeepsItsConnection(t *testing.T) {
 	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{2, 1}}, Proxied)
+	d.budget.turnover = waitLimit // as if there were very many
 	first, second := d.dial(), d.dial()
 	io.WriteString(second, "GET /second HTTP/1.1\r\n")
 	d.await("both connections", func(b *Budget) bool { return b.fresh[Proxied].first != nil && b.begun[Proxied].first != nil })
 	third := d.dial()
 	third.send("/third")
-	first.send("/first") // at once
+	first.send("/first")
 	d.want(first, "the first", "/first")
 	d.want(third, "the third, in the place of the first", "/third")
 	io.WriteString(second, "Host: localhost\r\n\r\n")

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,8 +72,11 @@ func TestSecretFilesAreTended(t *testing.T) {
 	c, err := serve(t, []string{"PANDADOC_CLIENT_ID=id"}, "--client-secret-file="+at("secret"), "--ca-file="+at("ca"), "--config="+at("c.yaml"))
 	check(t, "error", err, nil)
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards told
 		var told []string
 		c.Files.Changed = func(path string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if err != nil {
 				path += " unusable"
 			}
@@ -85,6 +89,8 @@ func TestSecretFilesAreTended(t *testing.T) {
 			t.Helper()
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			check(t, what+", told", strings.Join(told, ", "), wantTold)
 			check(t, what+", key", c.Proxy.ClientKeys[0].Current().Reveal(), wantKey)
 			told = nil

@@ -235,6 +235,25 @@ func TestASpentSeedDoesNotReplaceThePairThatCameFromIt(t *testing.T) {
 	}
 }
 
+// The same with a refresh token alone, which a newcomer sent at once: there is no access token to begin with.
+func TestALoneSpentSeedIsNotSentAtOnce(t *testing.T) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
+		e := newEngine()
+		seed := w.server.pair().RefreshToken
+		seeded := func(c *tokens.Config) {
+			c.Store = e
+			c.Accounts = map[string]tokens.AccountConfig{tokens.DefaultAccount: {RefreshToken: seed}}
+		}
+		live := token(t, w.manager(seeded))
+		synctest.Wait()
+		e.forget()
+		if got := token(t, w.manager(seeded)); !got.Access.Equal(live.Access) {
+			t.Error("the newcomer has another pair than the survivor")
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
 // Nobody answers where nobody holds anything newer.
 func TestAnAnnouncedRefreshGoesOn(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {

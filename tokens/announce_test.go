@@ -11,14 +11,33 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
+// connected starts a survivor: a Manager that is signed in, and whose connection to the engine is not a new one. old is
+// what the engine holds then.
+func (w *testbed) connected(f ...func(*tokens.Config)) (e lossy, survivor *tokens.Manager, old tokens.Record) {
+	w.t.Helper()
+	e = lossy{newEngine()}
+	survivor = w.signedIn(append(f, on(e))...)
+	time.Sleep(time.Minute)
+	return e, survivor, e.holds(w.t)
+}
+
+// patiently makes requests wait for as long as a refresh takes.
+func patiently(c *tokens.Config) { c.RefreshTimeout = time.Hour }
+
+// renews fails the test unless m gets a token that works for a request that was refused with stale.
+func (w *testbed) renews(m *tokens.Manager, stale tokens.Token) {
+	w.t.Helper()
+	fresh, err := m.Renew(w.t.Context(), tokens.DefaultAccount, refused(stale))
+	if err != nil || !w.server.accepts(w.t.Context(), fresh) {
+		w.t.Errorf("Renew = %v, %v", fresh, err)
+	}
+}
+
 // A pod that starts after a failover finds the old pair. It must not send its refresh token, which is spent,
 // while another process holds the new pair: the marker is an announcement, and that process answers.
 func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
-		e := lossy{newEngine()}
-		survivor := w.signedIn(on(e))
-		time.Sleep(time.Minute) // its connection is not a new one
-		old := e.holds(t)
+		e, survivor, old := w.connected()
 		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)
 		}
@@ -26,10 +45,7 @@ func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 		e.lose(t, old)  // nobody hears of it
 		newcomer := w.manager(on(e))
 		stale := token(t, newcomer)
-		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(stale))
-		if err != nil || !w.server.accepts(t.Context(), fresh) {
-			t.Errorf("Renew = %v, %v", fresh, err)
-		}
+		w.renews(newcomer, stale)
 		w.wantCalls(1, 1, 0)
 	})
 }
@@ -37,21 +53,15 @@ func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 // The same while the token call of the survivor is still under way: its marker was lost with the failover.
 func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
-		e := lossy{newEngine()}
-		survivor := w.signedIn(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
-		time.Sleep(time.Minute) // its connection is not a new one
-		old := e.holds(t)
+		e, survivor, old := w.connected(patiently)
 		stale := token(t, survivor)
 		w.server.kill(stale)
 		w.server.next(takes(20 * time.Second))
 		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
 		time.Sleep(5 * time.Second) // announced, and sent
 		e.lose(t, old)
-		newcomer := w.manager(on(e), func(c *tokens.Config) { c.RefreshTimeout = time.Hour })
-		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
-		if err != nil || !w.server.accepts(t.Context(), fresh) {
-			t.Errorf("Renew = %v, %v", fresh, err)
-		}
+		newcomer := w.manager(on(e), patiently)
+		w.renews(newcomer, token(t, newcomer))
 		w.wantCalls(1, 1, 0)
 	})
 }
@@ -59,11 +69,7 @@ func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
 // The same while the survivor is refreshing again: the failover took back its marker and the pair before.
 func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
-		patient := func(c *tokens.Config) { c.RefreshTimeout = time.Hour }
-		e := lossy{newEngine()}
-		survivor := w.signedIn(on(e), patient)
-		time.Sleep(time.Minute) // its connection is not a new one
-		old := e.holds(t)
+		e, survivor, old := w.connected(patiently)
 		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)
 		}
@@ -71,11 +77,8 @@ func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
 		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
 		time.Sleep(5 * time.Second) // announced, and sent
 		e.lose(t, old)
-		newcomer := w.manager(on(e), patient)
-		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
-		if err != nil || !w.server.accepts(t.Context(), fresh) {
-			t.Errorf("Renew = %v, %v", fresh, err)
-		}
+		newcomer := w.manager(on(e), patiently)
+		w.renews(newcomer, token(t, newcomer))
 		time.Sleep(time.Minute)
 		if got := token(t, newcomer); !w.server.accepts(t.Context(), got) {
 			t.Error("the newcomer does not use the newest pair")
@@ -102,10 +105,7 @@ func TestANewcomerIsAnsweredDuringAProbe(t *testing.T) {
 		time.Sleep(time.Second)
 		e.lose(t, old)
 		newcomer := w.manager(on(e))
-		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
-		if err != nil || !w.server.accepts(t.Context(), fresh) {
-			t.Errorf("Renew = %v, %v", fresh, err)
-		}
+		w.renews(newcomer, token(t, newcomer))
 		w.wantCalls(1, 1, 0)
 		time.Sleep(10 * time.Second) // for the probe to end
 	})
@@ -135,10 +135,7 @@ func TestANewcomerWaitsForThoseWhoConnectAfterIt(t *testing.T) {
 		e.lose(t, old)
 		newcomer := w.manager(on(lossy{e.again()})) // it has reached the new master
 		time.AfterFunc(2*time.Second, func() { e.goAway(nil) })
-		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
-		if err != nil || !w.server.accepts(t.Context(), fresh) {
-			t.Errorf("Renew = %v, %v", fresh, err)
-		}
+		w.renews(newcomer, token(t, newcomer))
 		w.wantCalls(1, 1, 0)
 	})
 }
@@ -147,10 +144,7 @@ func TestANewcomerWaitsForThoseWhoConnectAfterIt(t *testing.T) {
 // while, at growing pauses; whoever announces now is answered at once.
 func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
-		e := lossy{newEngine()}
-		survivor := w.signedIn(on(e))
-		time.Sleep(time.Minute) // its connection is not a new one
-		old := e.holds(t)
+		e, survivor, old := w.connected()
 		w.server.next(takes(5 * time.Second))
 		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
 		time.Sleep(4 * time.Second) // announced, and sent
@@ -159,10 +153,7 @@ func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 		e.refuse(nil)
 		e.lose(t, old)
 		newcomer := w.manager(on(e))
-		fresh, err := newcomer.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, newcomer)))
-		if err != nil || !w.server.accepts(t.Context(), fresh) {
-			t.Errorf("Renew = %v, %v", fresh, err)
-		}
+		w.renews(newcomer, token(t, newcomer))
 		w.wantCalls(1, 1, 0)
 	})
 }
@@ -171,18 +162,14 @@ func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 // record that said so. The newcomer is told, and waits as everybody does in doubt.
 func TestANewcomerIsToldOfARequestWithoutAnAnswer(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
-		patient := func(c *tokens.Config) { c.RefreshTimeout = time.Hour }
-		e := lossy{newEngine()}
-		survivor := w.signedIn(on(e), patient)
-		time.Sleep(time.Minute) // its connection is not a new one
-		old := e.holds(t)
+		e, survivor, old := w.connected(patiently)
 		stale := token(t, survivor)
 		w.server.kill(stale)
 		w.server.next(losesAnswer)
 		_, _ = survivor.Renew(t.Context(), tokens.DefaultAccount, refused(stale)) // nobody knows what became of it
 		e.lose(t, old)
 		began := time.Now()
-		_, err := w.manager(on(e), patient).Renew(t.Context(), tokens.DefaultAccount, refused(stale))
+		_, err := w.manager(on(e), patiently).Renew(t.Context(), tokens.DefaultAccount, refused(stale))
 		var cause *tokens.CauseError
 		if !errors.As(err, &cause) || cause.Code != tokens.CauseLostInTransit {
 			t.Errorf("Renew = %v, want it lost in transit", err)

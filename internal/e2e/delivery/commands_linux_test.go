@@ -338,7 +338,7 @@ func wellFormed(d *desk, f fence) {
 // redisRights makes the user of the page, and lets a proxy refresh as that user.
 func redisRights(d *desk, f fence) {
 	need(d.T, "redis-server", "redis-cli")
-	port := freePort(d.T)
+	port := program.FreePort(d.T)
 	server := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--appendonly", "yes", "--dir", d.dir)
 	if err := server.Start(); err != nil {
 		d.Fatal(err)

@@ -72,7 +72,7 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 	}
 
 	e := program.Emulate(t)
-	dir, key, port := shortDir(t), "0123456789abcdef0123456789abcdef", freePort(t)
+	dir, key, port := shortDir(t), "0123456789abcdef0123456789abcdef", program.FreePort(t)
 	for name, value := range map[string]string{"client-id": e.Info["client_id"], "client-secret": e.Info["client_secret"], "reports-key": key} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600); err != nil {
 			t.Fatal(err)
@@ -97,7 +97,7 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 	}
 	program.StartAs(t, func(c *exec.Cmd) {
 		c.Env = []string{
-			"PANDADOC_STORE=file:" + filepath.Join(dir, "state"), "PANDADOC_ADMIN_LISTEN=localhost:" + freePort(t), "TMPDIR=" + dir,
+			"PANDADOC_STORE=file:" + filepath.Join(dir, "state"), "PANDADOC_ADMIN_LISTEN=localhost:" + program.FreePort(t), "TMPDIR=" + dir,
 			"PANDADOC_API_URL=" + e.Info["api"], "PANDADOC_TOKEN_URL=" + e.Info["token_url"], "PANDADOC_AUTHORIZE_URL=" + e.Info["authorize_url"],
 			"PANDADOC_REFRESH_TOKEN=" + e.Info["refresh_token"], // in place of a login
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +28,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{T: t, dir: shortDir(t), listen: "127.0.0.1:" + freePort(t), admin: "localhost:" + freePort(t)}
+	d := &desk{T: t, dir: shortDir(t), listen: "127.0.0.1:" + program.FreePort(t), admin: "localhost:" + program.FreePort(t)}
 	bin, home := filepath.Join(d.dir, "bin"), filepath.Join(d.dir, "home")
 	for _, dir := range []string{bin, home} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -65,17 +64,6 @@ func shortDir(t *testing.T) string {
 		}
 	})
 	return dir
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
 
 func (d *desk) write(name, text string, mode os.FileMode) {

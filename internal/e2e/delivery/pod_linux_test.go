@@ -126,7 +126,7 @@ func newPod(t *testing.T, manifest string) *pod {
 		t.Fatalf("%s has no container pandadoc beside an application", manifest)
 	}
 	p := &pod{T: t, container: all[i], grace: time.Duration(spec.TerminationGracePeriodSeconds) * time.Second, dir: shortDir(t)}
-	p.listen, p.admin, p.address = "127.0.0.1:"+freePort(t), freePort(t), addressOfThisMachine()
+	p.listen, p.admin, p.address = "127.0.0.1:"+program.FreePort(t), program.FreePort(t), addressOfThisMachine()
 	for _, name := range []string{"state", "tmp", "secrets"} {
 		if err := os.Mkdir(filepath.Join(p.dir, name), 0o700); err != nil {
 			t.Fatal(err)

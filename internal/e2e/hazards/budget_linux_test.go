@@ -134,22 +134,26 @@ func unfinishedHello() string {
 	return record + first + strings.Repeat("h", 16<<10-len(first)) + rest + record + strings.Repeat("h", 12<<10)
 }
 
-// stillServes asks both sides, as an honest client does.
+// stillServes asks both sides, as an honest client does: it comes again when the answer says that there is no room yet.
 func stillServes(t *testing.T, p *program.Process) {
 	t.Helper()
 	honest := &http.Client{Timeout: waitLimit, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // that it answers is what matters
 	}}
 	for _, target := range []string{p.URL + "/public/v1/members/current", p.Admin + "/livez"} {
-		res, err := honest.Get(target)
-		if err != nil {
-			t.Errorf("%s: %v", target, err)
-			continue
-		}
-		res.Body.Close()
-		if res.StatusCode != 200 {
-			t.Errorf("%s: got %d, want 200", target, res.StatusCode)
-		}
+		await(t, target+" to answer 200", func() bool {
+			res, err := honest.Get(target)
+			if err != nil {
+				t.Errorf("%s: %v", target, err)
+				return true
+			}
+			defer res.Body.Close()
+			if res.StatusCode != 200 && (res.StatusCode != 503 || res.Header.Get("Retry-After") == "") {
+				t.Errorf("%s: got %d, want 200", target, res.StatusCode)
+				return true
+			}
+			return res.StatusCode == 200
+		})
 	}
 }
 

@@ -55,7 +55,7 @@ const serviceDir = "/run/" + programName
 // search returns where a running proxy with these settings can be found.
 func (p *program) search(c *config.Config) client.Search {
 	place, isDefault := c.StorePlace(p.Environ)
-	s := client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin, Store: place, OnlyStore: !isDefault}
+	s := client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin, Store: place, StoreGiven: !isDefault}
 	if os.Geteuid() == 0 {
 		s.Service = serviceDir
 	}

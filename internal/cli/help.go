@@ -108,7 +108,7 @@ func usageError(err error, app *kong.Application, args []string) error {
 		return withStatus(problem.Mistake("the argument "+strings.ToUpper(m[1])+" is missing", hint), exitUsage)
 	}
 	if m := flagBeforeCommand.FindStringSubmatch(text); m != nil {
-		return withStatus(problem.Mistake(m[1]+" stands before the command "+m[2], "run: "+programName+" "+quoteWords(commandFirst(m[2], args))), exitUsage)
+		return withStatus(problem.Mistake(m[1]+" stands before the command "+m[2], "run: "+programName+" "+problem.Quote(commandFirst(m[2], args)...)), exitUsage)
 	}
 	return withStatus(problem.WithHint(err, hint), exitUsage)
 }
@@ -144,10 +144,10 @@ func nearestCommand(app *kong.Application, word string) (name string, known bool
 // noCommand is for a word that is no command. If nearest is not empty, it was probably meant, and args are the
 // command line with it.
 func noCommand(word, nearest string, args ...string) error {
-	what, hint := "there is no command "+quoteWords([]string{word}), listsCommands
+	what, hint := "there is no command "+problem.Quote(word), listsCommands
 	if nearest != "" {
 		what += fmt.Sprintf(", did you mean %q?", nearest)
-		hint = "run: " + programName + " " + quoteWords(args)
+		hint = "run: " + programName + " " + problem.Quote(args...)
 	}
 	return withStatus(problem.Mistake(what, hint), exitUsage)
 }
@@ -207,7 +207,7 @@ func (p *program) withTyped(text string) string {
 		if len(words) == 0 {
 			return found
 		}
-		found = programName + " " + word + " " + quoteWords(words) + strings.TrimPrefix(command, word)
+		found = programName + " " + word + " " + problem.Quote(words...) + strings.TrimPrefix(command, word)
 		if rest != "" {
 			found += " " + rest
 		}

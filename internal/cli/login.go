@@ -82,26 +82,12 @@ const retryLogin = "run the command again"
 // again replaces the hint of a failed login by the command that the user typed, with all its flags.
 func (p *program) again(err error, account string) error {
 	hint := problem.HintOf(err)
-	typed := "run: " + programName + " " + quoteWords(p.Args)
+	typed := "run: " + programName + " " + problem.Quote(p.Args...)
 	switch hint {
 	case retryLogin, "run: " + problem.LoginCommand(account):
 		return withStatus(problem.WithHint(err, typed), exitStatus(err))
 	}
 	return err
-}
-
-// quoteWords quotes arguments for a shell.
-func quoteWords(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = w
-		if w == "" || strings.ContainsFunc(w, func(r rune) bool {
-			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=./:@,+", r))
-		}) {
-			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
 }
 
 // who asks the API who has signed in. An error here does not matter: the login is done.

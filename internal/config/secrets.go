@@ -263,7 +263,7 @@ func (c *checker) checkFile() {
 }
 
 func (c *checker) warnReadable(what, path string) {
-	c.warn(fmt.Sprintf("%s: other users of this machine can read %s", what, path), "run: chmod o-r "+path)
+	c.warn(fmt.Sprintf("%s: other users of this machine can read %s", what, path), "run: chmod o-r "+problem.Quote(path))
 }
 
 // openPrivate opens a file with settings or secrets. It refuses a file that other users can change, because
@@ -284,7 +284,7 @@ func openUnwritable(path string) (*os.File, error) {
 	info, err := f.Stat()
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o022 != 0 && runtime.GOOS != "windows" {
 		f.Close()
-		return nil, problem.Mistake(fmt.Sprintf("other users can write to %s (mode %04o)", path, info.Mode().Perm()), "run: chmod go-w "+path)
+		return nil, problem.Mistake(fmt.Sprintf("other users can write to %s (mode %04o)", path, info.Mode().Perm()), "run: chmod go-w "+problem.Quote(path))
 	}
 	return f, nil
 }

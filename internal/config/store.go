@@ -84,7 +84,7 @@ func (c *checker) storeKeys(path string) {
 	}
 	keys, err := tokens.ParseKeys(text)
 	if err != nil {
-		c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %s: %w", source, path, err), "make one with: openssl rand -base64 32 >"+path))
+		c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %s: %w", source, path, err), "make one with: openssl rand -base64 32 >"+problem.Quote(path)))
 		return
 	}
 	c.storeNeeds.Keys = keys

@@ -1,6 +1,9 @@
 package problem
 
 import (
+	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -46,5 +49,17 @@ func TestWhen(t *testing.T) {
 	}
 	if got := When(time.Time{}, now); got != "" {
 		t.Errorf("got %q for no time", got)
+	}
+}
+
+func TestAShellReadsQuotedWordsAsTheyWere(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("sh is not installed")
+	}
+	words := []string{"plain", "", "two words", "it's", `a"b\c`, "$HOME `id`", "~root", "*", "&x:*", "+config|get", "a;b", "#no", "é", "{a,b}", "!!", "=x"}
+	out, err := exec.Command(shell, "-c", `printf '%s\n' `+Quote(words...)).Output()
+	if got := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n"); err != nil || !slices.Equal(got, words) {
+		t.Errorf("got %q (%v), want %q", got, err, words)
 	}
 }

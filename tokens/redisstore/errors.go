@@ -82,7 +82,8 @@ func (s *Store) hint(err error) string {
 	case code(err, "NOAUTH", "WRONGPASS") || strings.Contains(err.Error(), "invalid password"):
 		return "check the user and password: in the URL of PANDADOC_STORE, or with --store-password-file"
 	case code(err, "NOPERM"):
-		return fmt.Sprintf("run: redis-cli ACL SETUSER %s %s", userName(s.target.user), Rights(s.target.prefix))
+		rights := problem.Quote(strings.Fields(Rights(s.target.prefix))...) // & and | mean something to a shell
+		return fmt.Sprintf("run: redis-cli ACL SETUSER %s %s", problem.Quote(userName(s.target.user)), rights)
 	case code(err, "OOM"):
 		return "raise maxmemory of the server, or remove other keys; what was stored before is unharmed"
 	case code(err, "MISCONF"):

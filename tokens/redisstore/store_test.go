@@ -132,7 +132,7 @@ func TestAServerThatRefuses(t *testing.T) {
 	for _, row := range []struct{ name, url, error, hint string }{
 		{"no password", at(""), "NOAUTH", "--store-password-file"},
 		{"the wrong password", at(":wrong-one@"), "WRONGPASS", "--store-password-file"},
-		{"a right that is missing", at("reader:secret@"), "NOPERM", "ACL SETUSER reader"},
+		{"a right that is missing", at("reader:secret@"), "NOPERM", "ACL SETUSER reader '~pandadoc-auth-proxy:*' '&pandadoc-auth-proxy:*' "},
 		{"a database that does not exist", at(":hunter2@") + "/99", "DB index", "/0"},
 		{"no TLS", strings.Replace(at(":hunter2@"), "redis:", "rediss:", 1), "deadline exceeded", "write redis://"},
 		{"no server", "redis://:hunter2@127.0.0.1:1", "connection refused", "write rediss://): 127.0.0.1:1"},

@@ -42,10 +42,15 @@ func Offer(ctx context.Context, path string, dirs, admin, proxied []string, stor
 	if path == NoSocket {
 		return nil, nil
 	}
-	host, _ := os.Hostname() // without a name, only the addresses are used
+	host := hostName()
 	c := card{Socket: path, Admin: admin, Store: store, User: userName(os.Geteuid()), Host: host}
 	if path != "" {
 		return c.open(ctx)
+	}
+	for _, dir := range dirs {
+		if private(dir) {
+			removeDead(ctx, dir, host)
+		}
 	}
 	hash := sha256.Sum256([]byte(strings.Join(slices.Concat(admin, proxied, []string{host}), " ")))
 	var errs []error
@@ -101,6 +106,34 @@ func (c card) open(ctx context.Context) (net.Listener, error) {
 
 func cardPath(socket string) string { return strings.TrimSuffix(socket, ".sock") + ".json" }
 
+func socketPath(card string) string { return strings.TrimSuffix(card, ".json") + ".sock" }
+
+// hostName returns "" for a machine without a name: then only addresses and stores tell proxies apart.
+func hostName() string {
+	host, _ := os.Hostname()
+	return host
+}
+
+// removeDead removes what killed proxies of this machine have left in dir.
+func removeDead(ctx context.Context, dir, host string) {
+	for _, path := range cardsIn([]string{dir}) {
+		c, ok := readCard(path)
+		at, err := listen.Parse("unix:" + socketPath(path))
+		if !ok || c.Host != host || err != nil {
+			continue
+		}
+		before, _ := os.Lstat(at.Path)
+		if at.TryOpen(ctx) != nil {
+			continue // somebody answers
+		}
+		if now, err := os.Lstat(at.Path); err == nil && !os.SameFile(before, now) {
+			continue // another proxy has just made it
+		}
+		os.Remove(path)
+		os.Remove(at.Path)
+	}
+}
+
 // offered removes the card when it is closed. The socket removes itself.
 type offered struct {
 	net.Listener
@@ -117,10 +150,11 @@ type Search struct {
 	Socket string          // path of its admin socket, or "none"; empty means in Dirs
 	Dirs   []string        // where admin sockets are
 	Admin  *listen.Address // of its admin listener; nil for none
-	// Store tells proxies without an admin port apart. One that uses it is preferred, and where OnlyStore is set no
-	// other is taken: the command would work on the accounts of another proxy.
-	Store     string
-	OnlyStore bool
+	// Store tells proxies without an admin port apart: a command must not work on the accounts of another one. Empty
+	// takes any.
+	Store string
+	// StoreGiven is set if the user chose the store. If not, the user may have meant a proxy that uses another one.
+	StoreGiven bool
 	// Service is one more directory, of a service that runs as another user. Only root may set it, and only to a
 	// directory below one that nobody but root can write.
 	Service string
@@ -140,37 +174,50 @@ func Find(ctx context.Context, s Search) (*Client, error) {
 	if s.Service != "" {
 		dirs = append(dirs, s.Service)
 	}
-	matches := []func(card) bool{s.usesStore}
-	if !s.OnlyStore {
-		matches = append(matches, func(card) bool { return true })
+	found, err := s.findIn(ctx, dirs, s.usesStore)
+	if !errors.Is(err, ErrNoProxy) {
+		return found, err
 	}
-	for _, match := range matches {
-		for _, dir := range dirs {
-			if found, err := s.findIn(ctx, dir, match); !errors.Is(err, ErrNoProxy) {
-				return found, err
-			}
+	if s.Admin == nil && !s.StoreGiven {
+		other := ""
+		found, err := s.findIn(ctx, dirs, func(c card) bool { other = c.Store; return true })
+		if err == nil {
+			found.Close()
+			return nil, problem.WithHint(fmt.Errorf("the running proxy uses the store %s, and this command would use %s", other, s.Store),
+				fmt.Sprintf("add --store %s for the accounts of that proxy, or --admin-socket none for those in %s", problem.Quote(other), s.Store))
 		}
 	}
 	return nil, s.otherUser()
 }
 
-// usesStore reports whether the proxy is the one that uses the store, which an admin port shows as well.
-func (s Search) usesStore(c card) bool { return s.Admin != nil || c.Store == s.Store }
+// usesStore reports whether the proxy uses the store, if that matters.
+func (s Search) usesStore(c card) bool { return s.Admin != nil || s.Store == "" || c.Store == s.Store }
 
-// findIn returns a client of the proxy that matches and has its admin socket in dir, or ErrNoProxy.
-func (s Search) findIn(ctx context.Context, dir string, match func(card) bool) (*Client, error) {
-	host, _ := os.Hostname()
-	cards, _ := filepath.Glob(filepath.Join(dir, "admin*.json")) // fails for a malformed pattern only
-	for _, path := range cards {
+// findIn returns a client of the first proxy that matches and has its admin socket in one of dirs, or ErrNoProxy.
+func (s Search) findIn(ctx context.Context, dirs []string, match func(card) bool) (*Client, error) {
+	host := hostName()
+	for _, path := range cardsIn(dirs) {
 		c, ok := readCard(path)
 		if !ok || c.Host != host || !c.serves(s.Admin) || !match(c) {
 			continue
 		}
-		if found, err := connect(ctx, strings.TrimSuffix(path, ".json")+".sock", "proxy"+c.where()); !errors.Is(err, ErrNoProxy) {
+		if found, err := connect(ctx, socketPath(path), "proxy"+c.where()); !errors.Is(err, ErrNoProxy) {
 			return found, err
 		}
 	}
 	return nil, ErrNoProxy
+}
+
+func cardsIn(dirs []string) (all []string) {
+	for _, dir := range dirs {
+		entries, _ := os.ReadDir(dir) // a directory that cannot be read holds no socket of ours
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), "admin") && strings.HasSuffix(e.Name(), ".json") {
+				all = append(all, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return all
 }
 
 func readCard(path string) (c card, ok bool) {

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -81,11 +82,12 @@ func TestProxiesWithoutAnAdminPortAreToldApartByTheirStores(t *testing.T) {
 		name, want string
 		in         Search
 	}{
-		{"the first store", "file:/a", Search{Store: "file:/a", OnlyStore: true}},
-		{"the second store", "file:/b", Search{Store: "file:/b", OnlyStore: true}},
+		{"the first store", "file:/a", Search{Store: "file:/a", StoreGiven: true}},
+		{"the second store", "file:/b", Search{Store: "file:/b", StoreGiven: true}},
 		{"the second store, as the default", "file:/b", Search{Store: "file:/b"}},
-		{"a store of no proxy", "", Search{Store: "file:/c", OnlyStore: true}},
-		{"a default that no proxy uses", "file:/a or file:/b", Search{Store: "file:/c"}},
+		{"a store of no proxy", "", Search{Store: "file:/c", StoreGiven: true}},
+		{"a default that no proxy uses", "", Search{Store: "file:/c"}}, // login signed in at the proxy of another HOME
+		{"no store at all", "file:/a or file:/b", Search{}},
 	} {
 		row.in.Dirs = []string{private}
 		var got string
@@ -93,8 +95,61 @@ func TestProxiesWithoutAnAdminPortAreToldApartByTheirStores(t *testing.T) {
 		if err == nil {
 			_, err = c.Do(t.Context(), http.MethodGet, "/store", nil, &got)
 		}
-		if row.want == "" && !errors.Is(err, ErrNoProxy) || row.want != "" && (got == "" || !strings.Contains(row.want, got)) {
+		if row.want == "" && err == nil || row.want != "" && (got == "" || !strings.Contains(row.want, got)) {
 			t.Errorf("%s: reached the proxy of %q (%v), want %q", row.name, got, err, row.want)
 		}
+		// What the user chose is clear. A default may be a mistake, so the error names both stores.
+		if row.want == "" && errors.Is(err, ErrNoProxy) != row.in.StoreGiven {
+			t.Errorf("%s: got %v", row.name, err)
+		}
+	}
+}
+
+// Each killed proxy left a socket in the temporary directory, for as long as the machine ran.
+func TestAStartRemovesDeadSockets(t *testing.T) {
+	base, err := os.MkdirTemp("", "[socket-") // its path must be short, and a home may have any name
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	dirs := []string{filepath.Join(base, "run"), filepath.Join(base, "tmp")}
+	offer := func(dirs []string, at string) net.Listener {
+		l, err := Offer(t.Context(), "", dirs, nil, []string{at}, "file:/"+at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	kill := func(l net.Listener) { // and nobody removes its files
+		for _, path := range []string{l.Addr().String(), cardPath(l.Addr().String())} {
+			if err := os.Link(path, path+".kept"); err != nil {
+				t.Fatal(err)
+			}
+			defer os.Rename(path+".kept", path)
+		}
+		l.Close()
+	}
+	alive := offer(dirs, "alive")
+	defer alive.Close()
+	kill(offer(dirs, "dead"))
+	kill(offer(dirs[1:], "dead elsewhere"))
+	others := filepath.Join(dirs[0], "admin-other.json")
+	if err := os.WriteFile(others, []byte(`{"host":"another"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	offer(dirs, "next").Close()
+	for i, want := range []int{3, 0} { // socket and card of the living, the card of the other machine
+		left, err := os.ReadDir(dirs[i])
+		if err != nil || len(left) != want {
+			t.Errorf("%s: left are %v (%v), want %d files", dirs[i], left, err, want)
+		}
+	}
+	if _, err := os.Stat(others); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("unix", alive.Addr().String()); err != nil {
+		t.Errorf("the socket of the living proxy: %v", err)
+	} else {
+		c.Close()
 	}
 }

@@ -46,18 +46,20 @@ func (r *running) build() (err error) {
 	}
 	r.server = r.proxy.Server()
 	r.server.BaseContext = withAccount(r.server.BaseContext)
-	r.adminServer, r.socketServer = r.newAdminServer(r.admin), r.newAdminServer(r.admin.Socket())
+	errorLog := log.New(proxy.NewLogWriter(r.logger, logrus.WarnLevel), "", 0)
+	r.adminServer, r.socketServer = newAdminServer(r.admin, errorLog), newAdminServer(r.admin.Socket(), errorLog)
 	r.budget.Watch(r.server)
 	r.budget.Watch(r.adminServer)
 	r.budget.Watch(r.socketServer)
 	return nil
 }
 
-func (r *running) newAdminServer(h http.Handler) *http.Server {
+// newAdminServer returns a server for an admin handler. A nil errorLog means the standard log.
+func newAdminServer(h http.Handler, errorLog *log.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: adminHeaderBytes,
-		ErrorLog:       log.New(proxy.NewLogWriter(r.logger, logrus.WarnLevel), "", 0),
+		ErrorLog:       errorLog,
 	}
 }
 

@@ -207,11 +207,13 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 		}
 		return nil, problem.WithHint(fmt.Errorf("listen on %s, the address of the redirect URL: %w", at, err), "use login --paste")
 	}
-	server := &http.Server{Handler: c.handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: adminHeaderBytes}
+	server := newAdminServer(c.handler, nil)
+	budget := listen.NewBudget(listen.Fit(0, openFiles(), boundMemory())) // any user of the machine can connect
+	budget.Watch(server)
 	ended := make(chan struct{}, len(open))
 	for _, l := range open {
 		go func() {
-			server.Serve(l) // always ends with an error, here that of Shutdown
+			server.Serve(budget.Listen(l, listen.Admin)) // always ends with an error, here that of Shutdown
 			ended <- struct{}{}
 		}()
 	}

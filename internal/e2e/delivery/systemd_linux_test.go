@@ -53,6 +53,59 @@ func TestTheServiceIsExposedToLittle(t *testing.T) {
 	}
 }
 
+// The service never started: with DynamicUser, the state directory that the unit names is a symbolic link, which the
+// store refuses. So the program runs here with the unit's own settings, in directories as systemd makes them.
+func TestTheServiceStartsInTheDirectoriesOfSystemd(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(top(t), units, "pandadoc-auth-proxy.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, dir := program.Emulate(t), shortDir(t)
+	state, runtime, credentials := filepath.Join(dir, "lib"), filepath.Join(dir, "run"), filepath.Join(dir, "credentials")
+	for _, made := range []string{filepath.Join(state, "private/pandadoc-auth-proxy"), filepath.Join(runtime, "pandadoc-auth-proxy"), credentials} {
+		if err := os.MkdirAll(made, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("private/pandadoc-auth-proxy", filepath.Join(state, "pandadoc-auth-proxy")); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{
+		"PANDADOC_API_URL=" + e.Info["api"], "PANDADOC_TOKEN_URL=" + e.Info["token_url"], "PANDADOC_AUTHORIZE_URL=" + e.Info["authorize_url"],
+		"PANDADOC_LISTEN=127.0.0.1:0", "PANDADOC_ADMIN_LISTEN=127.0.0.1:0", "TMPDIR=" + dir, "PANDADOC_REFRESH_TOKEN=" + e.Info["refresh_token"],
+	}
+	given := map[string]string{"client-id": e.Info["client_id"], "client-secret": e.Info["client_secret"]}
+	var command []string
+	dynamic := false
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch name {
+		case "DynamicUser":
+			dynamic = value == "yes"
+		case "ExecStart":
+			command = strings.Fields(value)
+		case "Environment":
+			env = append(env, strings.NewReplacer("%S", state, "%t", runtime, "%d", credentials).Replace(value))
+		case "LoadCredential":
+			id, _, _ := strings.Cut(value, ":")
+			if err := os.WriteFile(filepath.Join(credentials, id), []byte(given[id]), 0o400); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !dynamic || len(command) < 2 {
+		t.Fatalf("DynamicUser is %v and ExecStart %q: the directories here are not those of systemd", dynamic, command)
+	}
+	p := program.StartAs(t, func(c *exec.Cmd) { c.Env = env }, nil, command[1:]...)
+	p.Want("/public/v1/documents", http.StatusOK)
+	if _, err := os.Stat(filepath.Join(state, "private/pandadoc-auth-proxy/default.json")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(runtime, "pandadoc-auth-proxy/admin.sock")); err != nil {
+		t.Error(err)
+	}
+}
+
 // systemd opens the port and waits until the proxy says that it is ready.
 func TestTheServiceTakesSocketsAndSaysWhenItIsReady(t *testing.T) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")

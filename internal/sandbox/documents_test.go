@@ -52,7 +52,7 @@ func TestADocumentFromUploadToDownload(t *testing.T) {
 			t.Errorf("after sending: got %v", got)
 		}
 		s.do("POST", path+"/send", `{}`).want(t, 409) // twice
-		s.do("PATCH", path, `{"name":"x"}`).want(t, 409)
+		s.do("PATCH", path, `{"name":"x"}`).want(t, 400)
 
 		a := s.get(path+"/download").want(t, 202)
 		if len(a.body) != 0 || a.Header.Get("Retry-After") != "1" {
@@ -235,5 +235,5 @@ func TestADraftCanBeChanged(t *testing.T) {
 		t.Errorf("assigned to: got %v, want %v", got, added["id"])
 	}
 	s.do("POST", path+"/send", `{}`).want(t, 200)
-	assign(fields.Fields[0].UUID, nil).want(t, 409)
+	assign(fields.Fields[0].UUID, nil).want(t, 400)
 }

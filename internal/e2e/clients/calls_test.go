@@ -9,6 +9,7 @@ type call struct {
 	body         string            // JSON; empty if the specification's examples say enough
 	file         string            // content of a file in a multipart body, with body as its part "data"
 	set          map[string]string // key in the specification's examples: name of the value to put there
+	example      string            // only this one of the specification's examples
 	status       int               // zero means the specification's success
 	save         string            // "name=key.key" keeps a value of the answer
 }
@@ -79,9 +80,9 @@ func calls() []call {
 		{method: "GET", path: "/public/v1/documents/{id}/details", in: sent},
 		{method: "PATCH", path: "/public/v1/documents/{id}", in: doc, body: `{"name":"Changed","metadata":{"a":"b"},"tags":["x"],"fields":{"Size":{"value":3}},"tokens":[{"name":"Client.Company","value":"Ltd"}]}`},
 
+		{method: "GET", path: "/public/v1/documents/{document_id}/auto-reminders/status", in: docID, status: 400},
 		{method: "PATCH", path: "/public/v1/documents/{document_id}/auto-reminders", in: docID},
 		{method: "GET", path: "/public/v1/documents/{document_id}/auto-reminders", in: docID},
-		{method: "GET", path: "/public/v1/documents/{document_id}/auto-reminders/status", in: docID},
 		{method: "GET", path: "/public/v1/documents/{document_id}/esign-disclosure", in: docID},
 		{method: "GET", path: "/public/v2/documents/{document_id}/settings", in: docID},
 		{method: "PATCH", path: "/public/v2/documents/{document_id}/settings", in: docID},
@@ -127,11 +128,17 @@ func calls() []call {
 
 		{method: "POST", path: "/public/v1/documents/{id}/send", in: in{"id": "kept"}, body: `{"message":"Please sign","subject":"Contract","silent":true}`},
 		{method: "POST", path: "/public/v1/documents/{id}/send", in: in{"id": "kept"}, body: `{}`, status: 409},
+		{method: "PATCH", path: "/public/v1/documents/{document_id}/auto-reminders", in: in{"document_id": "kept"}, example: "Enable Auto Reminders"},
+		{method: "GET", path: "/public/v1/documents/{document_id}/auto-reminders/status", in: in{"document_id": "kept"}},
 		{method: "POST", path: "/public/v1/documents/{document_id}/send-reminder", in: in{"document_id": "kept"}, set: in{"recipient_id": "recipient"}},
 		{method: "POST", path: "/public/v1/documents/{id}/session", in: in{"id": "kept"}, set: in{"recipient": "contact-email"}},
 		{method: "GET", path: "/public/v2/documents/{document_id}/audit-trail", in: in{"document_id": "kept"}},
 		{method: "POST", path: "/public/v1/documents/{id}/draft", in: in{"id": "kept"}},
-		{method: "PATCH", path: "/public/v1/documents/{id}/status", in: sent},
+		{method: "PATCH", path: "/public/v1/documents/{id}/status", in: sent, example: "Mark as Completed"},
+		{method: "PATCH", path: "/public/v1/documents/{id}/status", in: sent, example: "Mark as Expired"},
+		{method: "PATCH", path: "/public/v1/documents/{id}/status", in: sent, example: "Mark as Decline"},
+		{method: "PATCH", path: "/public/v1/documents/{id}/status", in: doc, example: "Mark as Paid"},
+		{method: "PATCH", path: "/public/v1/documents/{id}/status", in: sent, body: `{"status":10}`, status: 409},
 		{method: "PATCH", path: "/public/v1/documents/{id}/status?upload", in: sent, file: "%PDF-1.4", body: `{"status":2}`},
 		{method: "GET", path: "/public/v1/documents/{id}/download", in: sent, status: 202},
 		{method: "GET", path: "/public/v1/documents/{id}/download", in: in{"id": "kept"}},

@@ -145,6 +145,9 @@ func (d *driver) drive(c call) {
 	examples := op.RequestBody.Value.Content["application/json"].Examples
 	names := []string{}
 	for name := range examples {
+		if c.example != "" && name != c.example {
+			continue
+		}
 		names = append(names, name)
 	}
 	slices.Sort(names)

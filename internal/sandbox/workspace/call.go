@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // maxJSON is the service's limit on a JSON body.
@@ -66,6 +68,9 @@ func ReadCall(r *http.Request, o *Operation, vars map[string]string, now time.Ti
 	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return nil, malformed("The query cannot be read.")
 	}
+	if err = checkQuery(o, c.query); err != nil {
+		return nil, err
+	}
 	if o.body == noBody {
 		return c, nil
 	}
@@ -99,7 +104,7 @@ func readJSON(r io.Reader) ([]byte, error) {
 		return nil, &Problem{Status: 413, Kind: "request_error", Detail: "Request body is too big. Maximum size is 2 MB"}
 	case len(body) == 0:
 		return []byte("{}"), nil
-	case !json.Valid(body):
+	case !json.Valid(body) || !utf8.Valid(body):
 		return nil, malformed("JSON parse error.")
 	}
 	return body, nil
@@ -113,11 +118,16 @@ func (c *Call) decode(v any) error {
 			raw = []byte("{}")
 		}
 	}
+	if string(bytes.TrimSpace(raw)) == "null" {
+		return malformed("No data provided.")
+	}
 	err := json.Unmarshal(raw, v)
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &kind) && kind.Field != "":
-		return Invalid(kind.Field, "Not a valid "+kind.Type.String()+".")
+		return Invalid(strings.ToLower(kind.Field), "Not a valid "+kind.Type.Kind().String()+".")
+	case errors.As(err, &kind):
+		return malformed("Invalid data: the body has the wrong type.")
 	case err != nil:
 		return malformed("JSON parse error.")
 	}

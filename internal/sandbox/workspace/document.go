@@ -110,16 +110,26 @@ func (w *Workspace) document(c *Call) (*document, error) {
 	return d, nil
 }
 
-// draft finds the document of a path and makes sure that it can be changed.
+// draft finds the document of a path and makes sure that it can be changed. Most operations answer 400
+// where it cannot; those to which the specification gives a 409 use draftOrConflict.
 func (w *Workspace) draft(c *Call) (*document, error) {
 	d, err := w.document(c)
-	if err != nil {
-		return nil, err
+	if err == nil && d.statusAt(c.now) != statusDraft {
+		return nil, Invalid("status", mustBeDraft(d, c))
 	}
-	if s := d.statusAt(c.now); s != statusDraft {
-		return nil, d.conflict(c, "Document status must be document.draft, it is "+s+".")
+	return d, err
+}
+
+func (w *Workspace) draftOrConflict(c *Call) (*document, error) {
+	d, err := w.document(c)
+	if err == nil && d.statusAt(c.now) != statusDraft {
+		return nil, d.conflict(c, mustBeDraft(d, c))
 	}
-	return d, nil
+	return d, err
+}
+
+func mustBeDraft(d *document, c *Call) string {
+	return "Document status must be document.draft, it is " + d.statusAt(c.now) + "."
 }
 
 // namedBlocks are parts of a document that requests and details name.
@@ -133,12 +143,8 @@ type namedBlock struct {
 	Name string `json:"name"`
 }
 
-// conflict is the answer where the document's state does not allow the operation. Its body is not that
-// of other problems.
 func (d *document) conflict(c *Call, why string) *Problem {
-	return &Problem{Status: 409, Kind: "request_error", Detail: why, Body: map[string]string{
-		"id": d.id, "status": d.statusAt(c.now), "info_message": why,
-	}}
+	return conflict(d.id, d.statusAt(c.now), why)
 }
 
 // brief is a document in lists and status answers.

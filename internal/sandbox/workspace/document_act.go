@@ -34,7 +34,7 @@ func (w *Workspace) sendDocument(c *Call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	d, err := w.draft(c)
+	d, err := w.draftOrConflict(c)
 	if err != nil {
 		return reply{}, err
 	}
@@ -127,11 +127,12 @@ func (w *Workspace) changeStatus(c *Call) (reply, error) {
 	if !slices.Contains([]string{"2", "10", "11", "12"}, in.Status.String()) {
 		return reply{}, Invalid("status", "Select a valid choice: 2, 10, 11 or 12.")
 	}
-	if s := d.statusAt(c.now); s == statusUploaded {
-		return reply{}, d.conflict(c, "Document is still being processed.")
+	from, to := d.statusAt(c.now), statusNumbers()[in.Status.String()]
+	if !slices.Contains(byHand()[from], to) {
+		return reply{}, d.conflict(c, "Document status cannot be changed from "+from+" to "+to+".")
 	}
 	d.changed(c.now)
-	d.setStatus(statusNumbers()[in.Status.String()], c.now)
+	d.setStatus(to, c.now)
 	if c.upload != nil && c.upload.name != "" {
 		w.attach(d, c, c.upload.name)
 	}
@@ -140,15 +141,25 @@ func (w *Workspace) changeStatus(c *Call) (reply, error) {
 	return noContent()
 }
 
+// byHand lists the states into which a document can be put by hand, by the state it is in. The table is that
+// of PandaDoc's page on the operation; what it does not name allows nothing.
+func byHand() map[string][]string {
+	return map[string][]string{
+		statusDraft:            {statusCompleted, statusPaid, statusDeclined},
+		statusSent:             {statusCompleted, statusVoided, statusDeclined},
+		statusViewed:           {statusCompleted, statusVoided, statusDeclined},
+		statusCompleted:        {statusDeclined},
+		"document.waiting_pay": {statusPaid, statusDeclined},
+		statusVoided:           {statusCompleted, statusPaid, statusDeclined},
+		statusDeclined:         {statusCompleted, statusPaid},
+	}
+}
+
 // toDraft answers POST /public/v1/documents/{id}/draft.
 func (w *Workspace) toDraft(c *Call) (reply, error) {
 	d, err := w.document(c)
 	if err != nil {
 		return reply{}, err
-	}
-	switch s := d.statusAt(c.now); s {
-	case statusUploaded, statusCompleted, statusPaid:
-		return reply{}, d.conflict(c, "Document cannot be moved to draft from "+s+".")
 	}
 	d.changed(c.now)
 	d.setStatus(statusDraft, c.now)
@@ -183,6 +194,9 @@ func (w *Workspace) deleteDocuments(c *Call) (reply, error) {
 			w.trash(d, c.now)
 			gone = append(gone, one.ID)
 		}
+	}
+	if len(gone) == 0 {
+		return reply{}, NotFound()
 	}
 	return ok(map[string]any{"id": gone})
 }
@@ -263,7 +277,7 @@ func (w *Workspace) shareDocument(c *Call) (reply, error) {
 		return reply{}, Invalid("recipient", "Recipient is not in the document.")
 	}
 	if s := d.statusAt(c.now); s == statusDraft || s == statusUploaded {
-		return reply{}, d.conflict(c, "Document must be sent first.")
+		return reply{}, Invalid("status", "Document must be sent first.")
 	}
 	if in.Lifetime == 0 {
 		in.Lifetime = 3600
@@ -286,7 +300,7 @@ func (w *Workspace) editDocument(c *Call) (reply, error) {
 // editingSession makes a session in which the object of that id could be edited.
 func (w *Workspace) editingSession(c *Call, key, id string) (reply, error) {
 	var in struct {
-		Lifetime int    `json:"lifetime"`
+		Lifetime *int   `json:"lifetime"`
 		Email    string `json:"email"`
 	}
 	if err := c.decode(&in); err != nil {
@@ -295,11 +309,17 @@ func (w *Workspace) editingSession(c *Call, key, id string) (reply, error) {
 	if err := checkEmail("email", in.Email); err != nil {
 		return reply{}, err
 	}
-	if in.Lifetime <= 0 {
-		in.Lifetime = 3600
+	switch {
+	case in.Lifetime == nil:
+		in.Lifetime = new(int)
+		*in.Lifetime = 3600
+	case *in.Lifetime < 60:
+		return reply{}, Invalid("lifetime", "Ensure this value is greater than or equal to 60.")
+	case *in.Lifetime > 86400:
+		return reply{}, Invalid("lifetime", "Ensure this value is less than or equal to 86400.")
 	}
 	return created(map[string]any{
 		key: id, "id": w.ids.ID(), "key": w.ids.ID(), "token": w.ids.Hex(40), "email": in.Email,
-		"expires_at": stamp(c.now.Add(time.Duration(in.Lifetime) * time.Second)),
+		"expires_at": stamp(c.now.Add(time.Duration(*in.Lifetime) * time.Second)),
 	})
 }

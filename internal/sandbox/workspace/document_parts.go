@@ -104,7 +104,7 @@ func (w *Workspace) addAttachment(c *Call) (reply, error) {
 		return reply{}, err
 	}
 	if d.statusAt(c.now) == statusUploaded {
-		return reply{}, d.conflict(c, "Document is still being processed.")
+		return reply{}, Invalid("status", "Document is still being processed.")
 	}
 	var in struct{ Name, Source string }
 	if c.upload == nil {

@@ -67,9 +67,18 @@ func (w *Workspace) changeSettings(c *Call) (reply, error) {
 	return ok(d.settings)
 }
 
+// remindable finds the document of a path and makes sure that it is not in a final state.
+func (w *Workspace) remindable(c *Call) (*document, error) {
+	d, err := w.document(c)
+	if err == nil && slices.Contains([]string{statusCompleted, statusPaid, statusDeclined, statusVoided}, d.statusAt(c.now)) {
+		return nil, refusal("Can't get or modify auto-reminders setup. Document is completed, paid, declined or expired")
+	}
+	return d, err
+}
+
 // autoReminders answers GET /public/v1/documents/{document_id}/auto-reminders.
 func (w *Workspace) autoReminders(c *Call) (reply, error) {
-	d, err := w.document(c)
+	d, err := w.remindable(c)
 	if err != nil {
 		return reply{}, err
 	}
@@ -78,7 +87,7 @@ func (w *Workspace) autoReminders(c *Call) (reply, error) {
 
 // changeReminders answers PATCH /public/v1/documents/{document_id}/auto-reminders.
 func (w *Workspace) changeReminders(c *Call) (reply, error) {
-	d, err := w.document(c)
+	d, err := w.remindable(c)
 	if err != nil {
 		return reply{}, err
 	}
@@ -103,11 +112,12 @@ func (w *Workspace) reminderStatus(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if s := d.statusAt(c.now); !*d.reminders.Enabled || s != statusSent && s != statusViewed {
+		return reply{}, refusal("Can't get reminder status. Auto reminders aren't configured for this document or the document is not in SENT or VIEWED statuses")
+	}
 	list := []map[string]any{}
 	for _, r := range d.recipients {
-		if *d.reminders.Enabled {
-			list = append(list, map[string]any{"recipient_id": r.ID, "status": "scheduled"})
-		}
+		list = append(list, map[string]any{"recipient_id": r.ID, "status": "scheduled"})
 	}
 	return ok(map[string]any{"reminders": list})
 }

@@ -128,7 +128,7 @@ func (w *Workspace) appendLibraryItem(c *Call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	d, err := w.draft(c)
+	d, err := w.draftOrConflict(c)
 	if err != nil {
 		return reply{}, err
 	}

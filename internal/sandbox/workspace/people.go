@@ -293,7 +293,7 @@ func (w *Workspace) removeMember(c *Call) (reply, error) {
 		return reply{}, err
 	}
 	if m.id == w.me {
-		return reply{}, &Problem{Status: 403, Kind: "permissions_error", Detail: "You cannot remove yourself."}
+		return reply{}, refusal("Owner can not be removed.")
 	}
 	w.memberships.remove(m.id)
 	return noContent()

@@ -2,64 +2,123 @@ package workspace
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // Problem is an error of the API. It is written in the shape of the path's version.
 type Problem struct {
 	Status int
-	Kind   string // "type" of version 1, "code" of version 2 unless codeV2 has another
-	Detail any    // a string or an object
+	Kind   string // "type" of version 1
+	Detail any    // a string, or an object with the wrong fields of the request
 	Header map[string]string
-	Body   any // replaces the usual body where an operation has one of its own
+	Body   any // replaces the usual body of version 1 where a status has one of its own
 }
 
 func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %v", p.Status, p.Kind, p.Detail) }
 
-// codeV2 translates a type of version 1 to the code of version 2.
-func codeV2(kind string) string {
-	switch kind {
-	case "authentication_error":
-		return "unauthorized"
-	case "permissions_error":
-		return "forbidden"
-	case "throttled":
-		return "too_many_requests"
+// BodyFor returns the answer's body for a path: {type, detail} in version 1, {code, details} in version 2 and beta.
+func (p *Problem) BodyFor(path string) any {
+	path = strings.TrimSuffix(path, "/")
+	beta := strings.HasPrefix(path, "/public/beta/")
+	switch {
+	case beta && (strings.HasSuffix(path, "/summary") || strings.HasSuffix(path, "/content")) && (p.Status == 400 || p.Status == 404):
+		return map[string]any{"error": map[string]string{"code": p.code(), "message": p.text()}}
+	case beta && strings.HasSuffix(path, "/ai-metadata") && p.Status == 409:
+		return map[string]string{"code": "not_started", "description": p.text()}
+	case beta || strings.HasPrefix(path, "/public/v2/"):
+		return map[string]any{"code": p.code(), "details": p.details()}
+	case p.Body != nil:
+		return p.Body
+	case strings.Contains(path, "/auto-reminders") && p.Status == 400: // here the detail is a sentence
+		return map[string]any{"type": "request_error", "detail": p.text()}
 	}
-	return kind
+	return map[string]any{"type": p.Kind, "detail": p.Detail}
 }
 
-// BodyFor returns the answer's body for a path: {type, detail} in version 1, {code, details} in version 2.
-func (p *Problem) BodyFor(path string) any {
-	version := 1
-	if strings.HasPrefix(path, "/public/v2/") {
-		version = 2
+// code is the status in the words of version 2.
+func (p *Problem) code() string {
+	switch p.Status {
+	case 429:
+		return "too_many_requests"
+	case 500:
+		return "internal"
+	case 504:
+		return "timeout"
 	}
-	if p.Body != nil {
-		return p.Body
-	}
-	if version != 2 {
-		return map[string]any{"type": p.Kind, "detail": p.Detail}
-	}
-	details := []any{}
-	if p.Status != http.StatusUnauthorized && p.Status != http.StatusTooManyRequests {
-		details = append(details, p.Detail)
-	}
-	return map[string]any{"code": codeV2(p.Kind), "details": details}
+	return strings.ReplaceAll(strings.ToLower(http.StatusText(p.Status)), " ", "_")
 }
+
+// detail is one of the details of version 2.
+type detail struct {
+	Code    string            `json:"code"`
+	Pointer *string           `json:"pointer"` // to the wrong field; nil for none
+	Data    map[string]string `json:"data"`
+}
+
+func (p *Problem) details() []detail {
+	fields, ok := p.Detail.(map[string]any)
+	switch {
+	case p.Status == http.StatusUnauthorized || p.Status == http.StatusNotFound || p.Status == http.StatusTooManyRequests:
+		return []detail{} // the code says all
+	case !ok:
+		return []detail{{Code: p.code(), Data: map[string]string{"message": fmt.Sprint(p.Detail)}}}
+	}
+	list := []detail{}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		d := detail{Code: "invalid", Data: map[string]string{"message": message(fields[name])}}
+		if name != noField {
+			pointer := "/" + strings.ReplaceAll(name, ".", "/")
+			d.Pointer = &pointer
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+// text is the detail as one sentence.
+func (p *Problem) text() string {
+	fields, ok := p.Detail.(map[string]any)
+	if !ok {
+		return fmt.Sprint(p.Detail)
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		part := message(fields[name])
+		if name != noField {
+			part = name + ": " + part
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, " ")
+}
+
+func message(of any) string {
+	if list, ok := of.([]string); ok {
+		return strings.Join(list, " ")
+	}
+	return fmt.Sprint(of)
+}
+
+// noField is where the service puts what is wrong with the request as a whole.
+const noField = "non_field_errors"
 
 // Invalid reports that a field of the request is wrong.
 func Invalid(field, message string) *Problem {
 	return &Problem{Status: 400, Kind: "validation_error", Detail: map[string]any{field: []string{message}}}
 }
 
-func malformed(message string) *Problem {
-	return &Problem{Status: 400, Kind: "validation_error", Detail: message}
+func malformed(message string) *Problem { return Invalid(noField, message) }
+
+// refusal is a 400 with one sentence, for the few operations that answer so.
+func refusal(sentence string) *Problem {
+	return &Problem{Status: 400, Kind: "request_error", Detail: sentence}
 }
 
 // NotFound reports that there is no such item or route.
-func NotFound() *Problem { return &Problem{Status: 404, Kind: "not_found", Detail: "Not found"} }
+func NotFound() *Problem { return &Problem{Status: 404, Kind: "request_error", Detail: "Not found"} }
 
 func tooBig(limit int64) *Problem {
 	return &Problem{Status: 413, Kind: "request_error",
@@ -69,6 +128,12 @@ func tooBig(limit int64) *Problem {
 // Unauthenticated reports that the credential is missing or not accepted.
 func Unauthenticated(detail string) *Problem {
 	return &Problem{Status: 401, Kind: "authentication_error", Detail: detail}
+}
+
+// conflict is the answer where the state of a document does not allow the operation.
+func conflict(id, status, why string) *Problem {
+	return &Problem{Status: 409, Kind: "request_error", Detail: why,
+		Body: map[string]string{"id": id, "status": status, "info_message": why}}
 }
 
 // Standard is the service's own problem for a status, used where a fault gives no body.
@@ -82,8 +147,12 @@ func Standard(status int) *Problem {
 		return &Problem{Status: 403, Kind: "permissions_error", Detail: "You do not have permission to perform this action."}
 	case 404:
 		return NotFound()
+	case 409:
+		return conflict("", statusUploaded, "Document is still being processed.")
 	case 413:
 		return tooBig(50_000_000)
+	case 423:
+		return &Problem{Status: 423, Kind: "document_locked", Detail: "The document is being edited."}
 	case 429:
 		return &Problem{Status: 429, Kind: "throttled", Detail: "Request was throttled."}
 	}

@@ -108,9 +108,12 @@ func products() resource[product] {
 				return nil, err
 			}
 			page, err := c.number("page", 1, 1, 1_000_000)
+			if err != nil {
+				return nil, err
+			}
 			return map[string]any{
 				"items": window(all, (page-1)*size, page*size), "has_more_items": len(all) > page*size, "total": len(all),
-			}, err
+			}, nil
 		},
 	}
 }

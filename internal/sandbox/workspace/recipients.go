@@ -278,7 +278,7 @@ func (w *Workspace) reassignRecipient(c *Call) (reply, error) {
 		return reply{}, err
 	}
 	if r.completed {
-		return reply{}, d.conflict(c, "Recipient has already signed.")
+		return reply{}, Invalid("recipient", "Recipient has already signed.")
 	}
 	r.Email, r.FirstName, r.LastName, r.contactID, r.group, r.members = person.Email, person.FirstName, person.LastName, person.ID, "", nil
 	d.changed(c.now)

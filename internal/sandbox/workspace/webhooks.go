@@ -75,6 +75,11 @@ func (h *webhook) read(c *Call) error {
 			return Invalid("triggers", Bounded(t, 60)+" is not a valid choice.")
 		}
 	}
+	for _, p := range changed.Payload {
+		if !slices.Contains([]string{"metadata", "fields", "products", "tokens", "pricing"}, p) {
+			return Invalid("payload", Bounded(p, 60)+" is not a valid choice.")
+		}
+	}
 	*h = changed
 	return nil
 }

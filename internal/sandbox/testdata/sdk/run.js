@@ -197,7 +197,7 @@ const steps = {
   },
   async 'errors'(saved) {
     const missing = await refused(404, () => documents.statusDocument({ id: 'nothing' }));
-    assert.equal(missing.body.type, 'not_found');
+    assert.equal(missing.body.type, 'request_error');
     const twice = await refused(409, () => documents.sendDocument({ id: saved.id, documentSendRequest: {} }));
     assert.equal(twice.body.status, 'document.completed');
     const invalid = await refused(400, () => documents.createDocument({ documentCreateRequest: { name: 'x' } }));

@@ -29,7 +29,7 @@ func hostileAPI(t *testing.T) *httptest.Server {
 		"first_name": markup, "last_name": long, "email": "\u202eelpmaxe@moc\x1b[2J", "workspace_name": long,
 	}))
 	// Lists to choose from.
-	serve("GET /public/v1/templates", "application/json", `{"results":[null,7,"text",[],{"id":{"a":1},"name":[1]},{"id":"good","name":`+asJSON(t, markup)+`,"status":{}},{"id":"unnamed"},{"id":7,"name":null}]}`)
+	serve("GET /public/v1/templates", "application/json", `{"results":[null,7,"text",[],{"id":{"a":1},"name":[1]},{"id":"good","name":`+asJSON(t, "\u202e\x1b[2J"+markup+long)+`,"status":{}},{"id":"unnamed"},{"id":7,"name":null}]}`)
 	serve("GET /public/v1/members", "text/html", "<html>"+markup)
 	serve("GET /public/v1/documents/folders", "application/json", `null`)
 	serve("GET /public/v1/contacts", "application/json", `{"results":[`+strings.Repeat(`{"id":"x","email":"`+strings.Repeat("e", 300)+`@x.example"},`, 20_000)+`{"id":"last","email":"last"}]}`)
@@ -119,6 +119,9 @@ func TestAHostileAPIHarmsNothing(t *testing.T) {
 				b.click(fmt.Sprintf(`document.querySelector('[aria-label=%q]')`, row.button))
 				b.see(row.shows)
 				b.unharmed(row.button)
+				if name := eval[string](b, `[...document.querySelectorAll(".choice option")].map((o) => o.textContent).find((t) => t.length > 120 || /[\x00-\x1f\u202e]/.test(t)) ?? ""`); name != "" {
+					t.Errorf("%s: offers the name %.200q", row.button, name)
+				}
 			}
 			if width != 360 { // the answers look alike, and take their time
 				return

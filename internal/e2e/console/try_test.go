@@ -311,3 +311,21 @@ func TestCopiedTasksCarryTheRequest(t *testing.T) {
 	b.press("Conductor")
 	b.see("This task cannot send a file")
 }
+
+// A person who looked for "cancel" got a form that completes the document, and code for /documents//status.
+func TestAFormDoesNotGuess(t *testing.T) {
+	t.Parallel()
+	b, _ := newSandbox(t)
+	b.open("#/try/14")
+	b.until(form(14))
+	body := `document.querySelector(".try-form textarea").value`
+	want(t, "status", between(eval[string](b, body), `"status": 11`), "true")
+	b.change(`.try-form select[aria-label="Example"]`, "2")
+	want(t, "status of another example", between(eval[string](b, body), `"status": 2`), "true")
+	for _, tab := range []string{"Node", "Python"} {
+		b.copied(tab)
+		if marked := eval[string](b, `document.querySelector("#copy-text mark")?.textContent ?? ""`); marked != "{id}" {
+			t.Errorf("%s: the missing id is not marked: %q", tab, marked)
+		}
+	}
+}

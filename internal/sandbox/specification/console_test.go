@@ -35,13 +35,19 @@ type words struct {
 			Example string            `json:"example"`
 			Options map[string]string `json:"options"` // what the values of an enumeration mean
 		} `json:"params"`
-		Example json.RawMessage     `json:"example"`
-		Parts   map[string]wordPart `json:"parts"`
-		Body    json.RawMessage     `json:"body"` // replaces the body, for the token endpoint
-		Answers map[string]string   `json:"answers"`
+		Example  json.RawMessage     `json:"example"`
+		Examples []wordExample       `json:"examples"` // where a body can mean quite different things
+		Parts    map[string]wordPart `json:"parts"`
+		Body     json.RawMessage     `json:"body"` // replaces the body, for the token endpoint
+		Answers  map[string]string   `json:"answers"`
 	} `json:"operations"`
 
 	place func(consoleOperation) int // of an operation in words.json: the console shows them in that order
+}
+
+type wordExample struct {
+	Name  string          `json:"name"`
+	Value json.RawMessage `json:"value"`
 }
 
 type wordPart struct {
@@ -100,10 +106,11 @@ func (o options) MarshalJSON() ([]byte, error) {
 
 // consoleBody is what a request carries.
 type consoleBody struct {
-	Kind    string            `json:"kind"`
-	Example json.RawMessage   `json:"example,omitempty"`
-	Fields  []consoleField    `json:"fields,omitempty"`
-	Parts   []consoleBodyPart `json:"parts,omitempty"`
+	Kind     string            `json:"kind"`
+	Example  json.RawMessage   `json:"example,omitempty"`
+	Examples []wordExample     `json:"examples,omitempty"`
+	Fields   []consoleField    `json:"fields,omitempty"`
+	Parts    []consoleBodyPart `json:"parts,omitempty"`
 }
 
 type consoleField struct {
@@ -287,7 +294,7 @@ func body(t *testing.T, w words, key string, given *openapi3.RequestBody) consol
 		return out
 	}
 	media := given.Content["application/json"]
-	out := consoleBody{Kind: "json", Example: said.Example}
+	out := consoleBody{Kind: "json", Example: said.Example, Examples: said.Examples}
 	all := properties(media.Schema.Value)
 	for _, name := range slices.Sorted(mapKeys(all)) {
 		schema := all[name].Value
@@ -352,18 +359,25 @@ func TestTheConsolesExamplesFitTheSpecification(t *testing.T) {
 				t.Errorf("%s: no example", key)
 				continue
 			}
-			filled := bytes.ReplaceAll(compact(t, said.Example), []byte("{field}"), []byte("d6948f39-612a-4626-a439-ca9e0cbbda7c"))
-			filled = regexp.MustCompile(`\{\w+\}`).ReplaceAll(filled, []byte("hryJY9mqYZHjQCYQuSjRQg"))
-			// The schema tells recipients from groups by "type", which the specification's own examples leave out.
-			filled = bytes.ReplaceAll(filled, []byte(`{"email":"kim@`), []byte(`{"type":"recipient","email":"kim@`))
-			var value any
-			if err := json.Unmarshal(filled, &value); err != nil {
-				t.Errorf("%s: %v", key, err)
-				continue
-			}
-			if err := op.RequestBody.Value.Content["application/json"].Schema.Value.VisitJSON(value, openapi3.VisitAsRequest()); err != nil {
-				t.Errorf("%s: %v", key, err)
+			for _, example := range append(said.Examples, wordExample{Value: said.Example}) {
+				fits(t, key, compact(t, example.Value), op.RequestBody.Value.Content["application/json"].Schema.Value)
 			}
 		}
+	}
+}
+
+func fits(t *testing.T, key string, example []byte, schema *openapi3.Schema) {
+	t.Helper()
+	filled := bytes.ReplaceAll(example, []byte("{field}"), []byte("d6948f39-612a-4626-a439-ca9e0cbbda7c"))
+	filled = regexp.MustCompile(`\{\w+\}`).ReplaceAll(filled, []byte("hryJY9mqYZHjQCYQuSjRQg"))
+	// The schema tells recipients from groups by "type", which the specification's own examples leave out.
+	filled = bytes.ReplaceAll(filled, []byte(`{"email":"kim@`), []byte(`{"type":"recipient","email":"kim@`))
+	var value any
+	if err := json.Unmarshal(filled, &value); err != nil {
+		t.Errorf("%s: %v", key, err)
+		return
+	}
+	if err := schema.VisitJSON(value, openapi3.VisitAsRequest()); err != nil {
+		t.Errorf("%s: %v", key, err)
 	}
 }

@@ -24,7 +24,13 @@ export const hasSession = () => Boolean(sessionStorage.getItem(sessionKey));
 const authorization = () => (hasSession() ? { Authorization: `Bearer ${sessionStorage.getItem(sessionKey)}` } : {});
 
 async function ask(path, { headers = {}, ...options }) {
-  const answer = await fetch(path, { ...options, headers: { ...headers, ...authorization() } });
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers: { ...headers, ...authorization() } });
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new Error(`The proxy does not answer.${options.method ? ' Check whether the request took effect before you send it again.' : ''}`);
+  }
   const body = await answer.json();
   if (answer.headers.get('Content-Type') === 'application/problem+json') throw new ApiError(answer.status, body);
   return body;
@@ -35,7 +41,16 @@ export const post = (path, body, signal) => ask(path, { method: 'POST', headers:
 
 const account = (name, verb) => `/api/v1/accounts/${encodeURIComponent(name)}/${verb}`;
 
-export const status = () => get('/api/v1/status');
+// byName puts account-2 before account-10, and default, which requests without a name use, before all.
+const byName = (a, b) => (b.account === 'default') - (a.account === 'default') || a.account.localeCompare(b.account, 'en', { numeric: true });
+
+export async function status() {
+  const now = await get('/api/v1/status');
+  now.accounts.sort(byName);
+  return now;
+}
+
+
 export const requests = (limit) => get(`/api/v1/requests?limit=${limit}`);
 export const refresh = (name) => post(account(name, 'refresh'));
 export const person = (name) => get(account(name, 'person'));

@@ -133,7 +133,7 @@ function sdkArguments(op, values, request) {
   const query = (op.query ?? []).filter((p) => values.query[p.name]?.length);
   const ownHeaders = request.headers.some(([name]) => ![keyHeader, 'Accept', 'Content-Type'].includes(name));
   if (!op.sdk || ownHeaders || query.some((p) => op.sdk.lacks?.includes(p.name))) return null;
-  const given = { ...values.path };
+  const given = Object.fromEntries(Object.entries(values.path).map(([name, value]) => [name, value || `{${name}}`]));
   for (const p of query) {
     const list = values.query[p.name].map((text) => typed(p, text));
     given[p.name] = p.repeat ? list : list[0];

@@ -3,7 +3,7 @@ import { baseOf, conductorOf, curlOf, nodeOf, pythonOf, simworkflowOf } from '/c
 import { csharpOf, phpOf, powershellOf } from '/console/copylanguages.js';
 import { copyButton, fill, h, remembered } from '/console/dom.js';
 
-const shownUpTo = 200_000; // characters; more would make the page slow
+const shownUpTo = 20_000; // characters; more would make typing slow
 const publicKey = 'pandadoc-auth-proxy.public-address';
 
 // publicAddress is the public address that was typed last. Browsers may deny storage.

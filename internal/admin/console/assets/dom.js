@@ -126,6 +126,13 @@ export function when(text, suffix = '') {
     h('span.distance', { 'data-at': at.getTime(), 'data-suffix': suffix }, distance(at)));
 }
 
+// until shows only the time until a moment, with its date for those who point at it.
+export function until(text) {
+  if (!text) return null;
+  const at = new Date(text);
+  return h('time', { datetime: text, title: at.toString(), 'data-at': at.getTime() }, distance(at));
+}
+
 // timeOfDay shows a moment in a short form, with its day if that is not today.
 export function timeOfDay(text) {
   const at = new Date(text);

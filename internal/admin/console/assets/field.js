@@ -88,14 +88,23 @@ function parsed(text) {
 // isText tells an id or a name from whatever else an API may send.
 const isText = (value) => (typeof value === 'string' && value !== '') || typeof value === 'number';
 
+const longest = 80; // characters of a name
+
+// plain makes one line of a name that anybody could have given: no control characters, nothing that turns the
+// direction of the text, no more than a line.
+function plain(name) {
+  const text = [...String(name).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ')];
+  return text.length > longest ? `${text.slice(0, longest).join('')}…` : text.join('');
+}
+
 function labelOf(item, list) {
-  const label = isText(item[list.label]) ? item[list.label] : item[list.value];
-  return isText(item.status) ? `${label}, ${String(item.status).replace('document.', '')}` : label;
+  const label = plain(isText(item[list.label]) ? item[list.label] : item[list.value]);
+  return isText(item.status) ? `${label}, ${plain(item.status).replace('document.', '')}` : label;
 }
 
 // jsonField edits JSON and shows where it is invalid. Placeholders like {template} stand for ids that the user
 // must fill in: lookups has a lookup for each.
-export function jsonField(label, example, lookups) {
+export function jsonField(label, example, lookups, examples = []) {
   const id = nextID('body');
   const start = JSON.stringify(example, null, 2);
   const area = h('textarea.code', { id, name: label, spellcheck: 'false', autocapitalize: 'none', rows: Math.min(32, Math.max(4, start.split('\n').length)), value: start, 'aria-describedby': `${id}-problem` });
@@ -115,10 +124,20 @@ export function jsonField(label, example, lookups) {
     h('div.label-row', h('label', { for: id }, label),
       h('span.buttons',
         h('button.small', { type: 'button', onclick: () => { if (!check()) set(JSON.stringify(JSON.parse(area.value), null, 2)); } }, 'Format'),
-        h('button.small', { type: 'button', onclick: () => set(start) }, 'Example'))),
+        examples.length > 1 ? exampleChoice(examples, set) : h('button.small', { type: 'button', onclick: () => set(start) }, 'Example'))),
     area, problem,
     Object.entries(lookups).map(([kind, lookup]) => placeholder(kind, lookup, area, set)));
   return { element, read: () => area.value, problem: () => check() || leftOver(area.value, lookups), focus: () => area.focus() };
+}
+
+// exampleChoice is for bodies that mean quite different things.
+function exampleChoice(examples, set) {
+  const select = h('select.small', { 'aria-label': 'Example' }, h('option', { value: '' }, 'Examples'), examples.map((e, i) => h('option', { value: i }, e.name)));
+  select.addEventListener('change', () => {
+    if (select.value !== '') set(JSON.stringify(examples[select.value].value, null, 2));
+    select.value = '';
+  });
+  return select;
 }
 
 function leftOver(text, lookups) {

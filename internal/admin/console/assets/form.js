@@ -124,7 +124,7 @@ function headerFields(op) {
 
 function bodyFields(op, lookup) {
   if (op.body?.kind === 'json') {
-    const json = jsonField('JSON', op.body.example, lookupsIn(op.body.example, lookup));
+    const json = jsonField('JSON', op.body.example, lookupsIn(op.body.example, lookup), op.body.examples);
     return { ...json, element: [json.element, knownFields(op.body.fields ?? [])], read: () => ({ kind: 'json', text: json.read() }) };
   }
   if (op.body?.kind === 'multipart') return formFields(op.body.parts, lookup);

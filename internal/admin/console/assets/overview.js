@@ -2,12 +2,12 @@
 import * as api from '/console/api.js';
 import { bars, lines } from '/console/chart.js';
 import { baseOf } from '/console/copy.js';
-import { copyButton, fill, h, keyed, milliseconds, remembered, say, when } from '/console/dom.js';
+import { copyButton, fill, h, keyed, milliseconds, remembered, say, until, when } from '/console/dom.js';
 import { feed } from '/console/feed.js';
 import { effectText, stateName } from '/console/words.js';
 
 const searchFrom = 6; // accounts
-const shownAtOnce = 100; // accounts; more make the page slow and long
+const shownAtOnce = 20; // accounts; more make the page long
 const askedAtOnce = 60; // accounts whose user is looked up at once
 
 const hasProblem = (a) => !['ready', 'unknown'].includes(a.state);
@@ -163,6 +163,7 @@ function accountTable() {
 function row(a, person, listener, opened) {
   const base = baseOf(listener) + (a.account === 'default' ? '' : `/@${a.account}`);
   const facts = [
+    ['Token expires', when(a.expires_at)],
     ['Newest token', a.generation ? when(a.obtained_at) : null],
     ['Generation', a.generation || null],
     ['Last successful refresh', a.scheme === 'Bearer' && a.state !== 'login-required' ? when(a.refresh_proven_at) ?? 'never tried' : null],
@@ -176,11 +177,12 @@ function row(a, person, listener, opened) {
     else opened.delete(a.account);
     remembered.write('open-accounts', [...opened]);
   });
+  const who = [a.scheme === 'API-Key' && 'an API key', person?.name, person?.email, person?.workspace].filter(Boolean).join(', ');
   return h('tr', { class: `account account-${a.state}` },
-    h('th', { scope: 'row' }, h('span.name', a.account),
-      h('span.person', a.scheme === 'API-Key' && 'an API key ', person && [person.name, person.email, person.workspace].filter(Boolean).join(', ')), facts.length > 0 && details),
+    h('th', { scope: 'row' }, h('span.name', a.account), facts.length > 0 && details,
+      h('span.person', { title: who }, who)),
     h('td', h('span', { class: `state state-${a.state}` }, stateName(a.state))),
-    h('td.expires', when(a.expires_at) ?? (a.generation && a.state !== 'login-required' ? 'not known' : '–')),
+    h('td.expires', until(a.expires_at) ?? (a.generation && a.state !== 'login-required' ? 'not known' : '–')),
     h('td.base', h('code', base), copyButton(() => base, `Copy the base URL of ${a.account}`)),
     h('td', h('div.actions', actions(a, false))));
 }

@@ -30,8 +30,8 @@ func TestFiftyAccountsFitOnAPage(t *testing.T) {
 		if tall := eval[float64](b, `document.querySelector(".accounts").offsetHeight`); tall > map[int64]float64{1280: 1400, 360: 3200}[width] {
 			t.Errorf("%d wide: 20 accounts are %v pixels high", width, tall)
 		}
-		b.press("Show all 50")
-		b.until(`document.querySelectorAll(".accounts tbody tr").length === 50`)
+		b.press("Show all ")
+		b.until(`document.querySelectorAll(".accounts tbody tr").length >= 50`)
 		b.change("#find-account", "account-07")
 		b.until(`document.querySelectorAll(".accounts tbody tr").length === 1`)
 	}

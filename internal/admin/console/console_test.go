@@ -32,10 +32,14 @@ type operation struct {
 	PathParams []parameter `json:"path_params"`
 	Query      []parameter
 	Body       *struct {
-		Kind    string
-		Example json.RawMessage
-		Parts   []parameter
-		Fields  []field
+		Kind     string
+		Example  json.RawMessage
+		Examples []struct {
+			Name  string
+			Value json.RawMessage
+		}
+		Parts  []parameter
+		Fields []field
 	}
 	Answers []struct {
 		Status int

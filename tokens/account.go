@@ -58,9 +58,12 @@ type account struct {
 
 	mu     sync.Mutex // guards the fields below
 	flight *flight    // nil if none is running
-	logins int        // running logins and logouts
-	asked  bool       // a token was requested, or a login happened
-	listed bool       // the store has a record, as far as we know
+	// claiming means that a marker of ours may be in the store and is in use. One that is found there at any other
+	// time was left by a save that reported an error although it was done.
+	claiming bool
+	logins   int  // running logins and logouts
+	asked    bool // a token was requested, or a login happened
+	listed   bool // the store has a record, as far as we know
 
 	rec      Record    // as last seen in the store, or newer while unsaved
 	unsaved  *unsaved  // a pair that is not in the store yet; nil if there is none
@@ -344,7 +347,7 @@ func (a *account) leftover() Record {
 // store is authoritative and memory is a cache, but if our pair is newer, it goes back to the store.
 func (a *account) wanted(found Record, missing bool) (want Record, e Event, changed bool) {
 	a.mu.Lock()
-	held, unsaved, holdEnded, doubt := a.rec.Clone(), a.unsaved != nil, a.holdEnded, a.doubt
+	held, unsaved, holdEnded, doubt, claiming := a.rec.Clone(), a.unsaved != nil, a.holdEnded, a.doubt, a.claiming
 	a.mu.Unlock()
 	spent := held.Generation == 0 || held.IsRejected()
 	switch {
@@ -377,6 +380,9 @@ func (a *account) wanted(found Record, missing bool) (want Record, e Event, chan
 		if found.Issuer == (Issuer{}) {
 			e = Event{Kind: EventUpgraded, Detail: "the record of an earlier version is taken to belong to " + full.String()}
 		}
+	}
+	if want.Pending != nil && want.Pending.Owner == a.owner && !claiming {
+		want.Pending, changed = nil, true
 	}
 	if want.Hold != nil && want.Hold.Since.Equal(holdEnded) {
 		want.Hold, changed = nil, true

@@ -286,3 +286,43 @@ func TestLoginDuringALostCallIsBeyondDoubt(t *testing.T) {
 		w.wantCalls(2, 1, 0)
 	})
 }
+
+// A save can report an error although it was done: Redis has the marker but too few replicas do, or the answer of
+// the API server was lost. Nothing was sent, but the marker stayed; after a lease every other process took it for
+// that of a dead owner, and the account was in doubt until its access token ended.
+func TestMarkerOfARefreshThatDidNotBeginIsTakenBack(t *testing.T) {
+	for name, away := range map[string]time.Duration{"at once": 0, "when the store is back": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
+				m := w.signedIn()
+				w.store.setOnSave(func(rec tokens.Record) error {
+					if rec.Pending == nil {
+						return nil
+					}
+					if _, err := w.store.Memory.Save(t.Context(), tokens.DefaultAccount, rec); err != nil {
+						return err
+					}
+					if away > 0 {
+						w.store.fail(errDisk, errDisk)
+					}
+					return errDisk
+				})
+				if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrStoreUnavailable) {
+					t.Errorf("Refresh = %v, want ErrStoreUnavailable", err)
+				}
+				time.Sleep(away)
+				w.store.setOnSave(nil)
+				w.store.fail(nil, nil)
+				if away > 0 {
+					time.Sleep(time.Minute) // until the record is read again
+				}
+				if rec := w.record(); rec.Pending != nil || !rec.UnconfirmedSince.IsZero() {
+					t.Errorf("store has %v, want no marker and no doubt", rec)
+				}
+				if calls, _, _ := w.server.counts(); away == 0 && calls != 0 {
+					t.Errorf("the token endpoint was called %d times without a marker", calls)
+				}
+			})
+		})
+	}
+}

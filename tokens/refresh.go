@@ -79,11 +79,15 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	if !slot {
 		return pollMin, nil
 	}
+	a.claims(true)
+	defer a.claims(false)
 	c, err := a.claim(rec, why)
 	switch {
 	case errors.Is(err, ErrConflict):
 		return pollMin, nil
 	case err != nil:
+		a.claims(false)
+		_, _ = a.look() // the marker may have been written all the same: settle takes it back
 		return 0, a.failed(ErrStoreUnavailable, err, 0)
 	}
 	if err := c.announced(); err != nil {
@@ -91,6 +95,13 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	}
 	c.lock = lock.move()
 	return 0, c.run()
+}
+
+// claims records whether a marker of ours in the store is in use.
+func (a *account) claims(now bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.claiming = now
 }
 
 // announced gives the other processes time to answer, if they have a newer pair than ours, or have sent our

@@ -220,7 +220,7 @@ type checkedStore struct {
 	*faultyStore
 }
 
-func (s checkedStore) Check(context.Context) error {
+func (s checkedStore) Check(context.Context, string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failSave
@@ -236,6 +236,28 @@ func TestStoreThatBecameReadOnlyDegrades(t *testing.T) {
 		w.store.fail(nil, nil)
 		time.Sleep(time.Minute)
 		wantState(t, m, "ready")
+	})
+}
+
+// A person who has to sign in is told that a login cannot be saved, before PandaDoc is asked for a code.
+func TestStoreThatIsReadOnlyBeforeTheFirstLogin(t *testing.T) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
+		m := w.manager(func(c *tokens.Config) { c.Store = checkedStore{w.store} })
+		readOnly := errors.New("read-only file system")
+		w.store.fail(nil, readOnly)
+		time.Sleep(time.Minute)
+		_, _ = m.Token(t.Context(), tokens.DefaultAccount)
+		s, err := m.AccountStatus(t.Context(), tokens.DefaultAccount)
+		if err != nil || s.State != tokens.LoginRequired || s.Detail != "a login cannot be saved now: read-only file system" {
+			t.Errorf("status is %+v, %v", s, err)
+		}
+		if err := m.Savable(tokens.DefaultAccount); !errors.Is(err, tokens.ErrStoreUnavailable) || !errors.Is(err, readOnly) {
+			t.Errorf("Savable = %v, want ErrStoreUnavailable", err)
+		}
+		w.store.fail(nil, nil)
+		if err := m.Savable(tokens.DefaultAccount); err != nil {
+			t.Error("Savable:", err)
+		}
 	})
 }
 

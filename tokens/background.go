@@ -26,7 +26,8 @@ const (
 
 // Checker is a Store that can check if records can be saved, without saving one.
 type Checker interface {
-	Check(ctx context.Context) error
+	// Check returns why the record of account could not be saved. Empty means the record of any account.
+	Check(ctx context.Context, account string) error
 }
 
 // runBackground starts the flights that are due, in one goroutine for all accounts.
@@ -305,14 +306,19 @@ func (a *account) isNew() bool {
 	return a.lookedAt.IsZero() && !a.keyed
 }
 
-// check checks if the store can save records. If it cannot, every account's state shows that.
-func (m *Manager) check() {
+// writable returns why the record of account could not be saved, as far as the store can tell.
+func (m *Manager) writable(account string) error {
 	if m.checker == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
 	defer cancel()
-	if err := m.checker.Check(ctx); !errors.Is(err, context.Canceled) {
+	return m.checker.Check(ctx, account)
+}
+
+// check checks if the store can save records. If it cannot, every account's state shows that.
+func (m *Manager) check() {
+	if err := m.writable(""); !errors.Is(err, context.Canceled) {
 		m.checked(err)
 	}
 }

@@ -67,6 +67,10 @@ type Config struct {
 	// users may be able to write to them. If there is none, such a pair is in memory only.
 	EmergencyDirs []string
 
+	// SaveTimeout is how long Close waits for the store to take a pair that is also in an emergency file. Zero means
+	// as long as its context lasts.
+	SaveTimeout time.Duration
+
 	// API is the URL of the API. Access tokens are bound to its origin. Empty matches every origin.
 	API string
 	// Endpoint is the token endpoint, with our credentials for it. Without a client id nothing can be

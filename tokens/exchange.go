@@ -132,25 +132,6 @@ func (c *claim) call() (Pair, error) {
 	}
 }
 
-// retryPause reports whether a failed call is tried again in this flight, and after which pause. If a server
-// asks for more than 5 s, the cool-down provides that.
-func retryPause(err error, pauses []time.Duration) (time.Duration, bool) {
-	const longest = 5 * time.Second
-	var answer *EndpointError
-	var broken *callError
-	switch {
-	case err == nil || len(pauses) == 0:
-		return 0, false
-	case errors.As(err, &broken):
-		return pauses[0], !broken.sent
-	case !errors.As(err, &answer) || answer.RetryAfter > longest:
-		return 0, false
-	case answer.Status == 429:
-		return answer.RetryAfter, answer.RetryAfter > 0
-	}
-	return max(pauses[0], answer.RetryAfter), answer.Status >= 500
-}
-
 // listen sends one token request and waits for its answer, for two minutes of running time, without the time
 // that the machine sleeps: an answer that waits in the socket must still be read. It renews the lease in the
 // meantime. The result of the request goes into the record that c will save.
@@ -420,9 +401,15 @@ func (a *account) keepUnsaved(u *unsaved) {
 // file keeps it for the next start.
 func (a *account) keepSaving(u *unsaved) {
 	defer u.lock.Unlock() // after the save, or when the process ends
+	enough := a.m.enough
+	if u.path == "" { // it is in memory only
+		enough = nil
+	}
 	for pause, goOn := saveAgainMin, true; goOn; pause = min(2*pause, saveAgainMax) {
 		select {
 		case <-a.m.ctx.Done():
+			goOn = false
+		case <-enough:
 			goOn = false
 		case <-u.news: // perhaps an announcement: whoever made it waits for an answer
 		case <-time.After(pause):

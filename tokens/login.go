@@ -44,10 +44,14 @@ func (m *Manager) loggedIn(p Pair) func(Record, time.Time) Record {
 	return func(rec Record, now time.Time) Record { return rec.replaced(p, m.issuer, now) }
 }
 
-// Readable returns an error if the store cannot read the account's record. Somebody who signs in then does so for
-// nothing: a record that cannot be read is not overwritten.
-func (m *Manager) Readable(name string) error {
-	if _, err := m.load(name); err != nil && !errors.Is(err, ErrNotFound) {
+// Savable returns an error if the store could not save a login to the account. Somebody who signs in then does so
+// for nothing: a record that cannot be read is not overwritten, and one that cannot be written is not kept.
+func (m *Manager) Savable(name string) error {
+	_, err := m.load(name)
+	if err == nil || errors.Is(err, ErrNotFound) {
+		err = m.writable(name)
+	}
+	if err != nil {
 		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
 	}
 	return nil
@@ -113,7 +117,10 @@ func (a *account) replace(kind EventKind, next func(Record, time.Time) Record) e
 	}
 	a.m.wake()
 	a.m.report(a, Event{Kind: kind, Generation: rec.Generation, Err: err})
-	return err
+	if err != nil {
+		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
+	}
+	return nil
 }
 
 // overwrite saves the record that next makes from the stored one, and tries again after every conflict. On
@@ -171,9 +178,9 @@ func ReadAnswer(body []byte) (Pair, error) {
 }
 
 // Import makes the tokens of another store's record the account's own, as a new lineage. The refresh token is
-// not spent. A record without an issuer gets the configured one. Tokens that the account has already change
-// nothing, and those that it had before its present ones are refused: they are spent. An access token that comes
-// alone leaves the refresh token that is there.
+// not spent. A record without an issuer gets the configured one. Tokens that the account has already are
+// encrypted with the present key, and otherwise left alone; those that it had before its present ones are refused:
+// they are spent. An access token that comes alone leaves the refresh token that is there.
 func (m *Manager) Import(ctx context.Context, name string, from Record) (Status, error) {
 	switch {
 	case !from.HasTokens():
@@ -192,7 +199,7 @@ func (m *Manager) Import(ctx context.Context, name string, from Record) (Status,
 		live := rec.HasTokens() && !rec.IsRejected()
 		switch {
 		case live && !from.RefreshToken.IsZero() && from.RefreshToken.Equal(rec.RefreshToken):
-			return a.reread(nil)
+			return errors.Join(a.seal(), a.reread(nil))
 		case live && rec.hasSpent(from, m.issuer):
 			refusal = errSpentSource(name)
 			return a.reread(nil)
@@ -205,10 +212,23 @@ func (m *Manager) Import(ctx context.Context, name string, from Record) (Status,
 	switch {
 	case refusal != nil:
 		return status, refusal
-	case err != nil && !errors.Is(err, ErrAPIKey):
+	case err != nil && !errors.Is(err, ErrAPIKey) && !errors.Is(err, ErrStoreUnavailable):
 		return status, &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
 	}
 	return status, err
+}
+
+// seal writes the stored record again, unchanged, if it is not encrypted with the key that encrypts now.
+func (a *account) seal() error {
+	for {
+		rec, err := a.m.load(a.name)
+		if err != nil || rec.KeyID() == a.m.config.Codec.KeyID() {
+			return err
+		}
+		if _, err := a.m.save(a.name, rec); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
 }
 
 func (m *Manager) imported(from Record) func(Record, time.Time) Record {

@@ -60,6 +60,7 @@ type Manager struct {
 	watchers sync.WaitGroup // the goroutine that follows the store
 
 	closing chan struct{} // closed when closed is set
+	enough  chan struct{} // closed SaveTimeout after that
 	poke    chan struct{} // wakes the background goroutine
 }
 
@@ -107,7 +108,7 @@ func New(c Config) (*Manager, error) {
 		emergency: &emergencyDirs{dirs: c.EmergencyDirs, store: c.StoreName, codec: c.Codec},
 		slots:     &slots{free: maxCalls}, report: (*account).report, lru: cache, parked: map[string]parked{},
 		watch:   newWatching(c.Store),
-		closing: make(chan struct{}), poke: make(chan struct{}, 1),
+		closing: make(chan struct{}), enough: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
 	m.locker, _ = c.Store.(Locker)
 	m.lister, _ = c.Store.(Lister)
@@ -407,6 +408,10 @@ func (m *Manager) Close(ctx context.Context) error {
 	if !m.closed {
 		m.closed = true
 		close(m.closing)
+		if m.config.SaveTimeout > 0 {
+			limit := time.AfterFunc(m.config.SaveTimeout, func() { close(m.enough) })
+			defer limit.Stop()
+		}
 	}
 	m.life.Unlock()
 	idle := make(chan struct{})

@@ -373,6 +373,25 @@ func (a *account) inDoubt(rec Record, now time.Time) bool {
 	return !rec.UnconfirmedSince.IsZero() && !rec.Answered || (a.foreign(rec) && now.Sub(rec.Pending.StartedAt) > lease)
 }
 
+// retryPause reports whether a failed call is tried again in this flight, and after which pause. If a server
+// asks for more than 5 s, the cool-down provides that.
+func retryPause(err error, pauses []time.Duration) (time.Duration, bool) {
+	const longest = 5 * time.Second
+	var answer *EndpointError
+	var broken *callError
+	switch {
+	case err == nil || len(pauses) == 0:
+		return 0, false
+	case errors.As(err, &broken):
+		return pauses[0], !broken.sent
+	case !errors.As(err, &answer) || answer.RetryAfter > longest:
+		return 0, false
+	case answer.Status == 429:
+		return answer.RetryAfter, answer.RetryAfter > 0
+	}
+	return max(pauses[0], answer.RetryAfter), answer.Status >= 500
+}
+
 const (
 	coolMin  = time.Second
 	coolMax  = time.Minute

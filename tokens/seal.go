@@ -90,6 +90,8 @@ func DecodeRecord(data []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: schema %d, this version knows %d", ErrNewerSchema, s.Schema, Schema)
 	case s.Schema < 1 || s.Generation == 0:
 		return Record{}, errors.New("not a valid record: schema or generation is missing")
+	case s.Lineage.BornAt.Year() >= lastYear:
+		return Record{}, errors.New("not a valid record: its lineage begins in a year that has no successor")
 	}
 	extra := map[string]json.RawMessage{}
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&extra); err != nil {
@@ -138,6 +140,9 @@ var (
 	ErrSealBroken = problem.Mistake("the encrypted tokens of the record are damaged, or belong to another account",
 		"restore the record from a backup, or remove it and sign in again; it is left as it is")
 )
+
+// lastYear is the last one that JSON can write. After a lineage of that year there could be no later one.
+const lastYear = 9999
 
 // minKey is the minimum length of a key in bytes. A text that people can remember is too short.
 const minKey = 32

@@ -205,12 +205,12 @@ func (a *account) troubleLocked(now time.Time) (cause, detail string) {
 	case a.unsaved != nil:
 		return CauseUnsavedRotation, a.unsaved.err.Error()
 	case errors.Is(a.lookErr, ErrNotFound):
-		return CauseNotSignedIn, ""
+		return CauseNotSignedIn, a.m.loginObstacle()
 	case a.lookErr != nil:
 		return CauseStore, a.lookErr.Error()
 	}
 	if cause := a.loginCause(a.rec); cause != "" && !(cause == CauseNoRefreshToken && a.works(now)) {
-		return cause, rejectedDetail(a.rec)
+		return cause, cmp.Or(a.m.loginObstacle(), rejectedDetail(a.rec))
 	}
 	storeErr := a.m.writeError()
 	switch {
@@ -245,6 +245,14 @@ func rejectedDetail(rec Record) string {
 		return ""
 	}
 	return fmt.Sprintf("the token endpoint refused the refresh token (%s) at %s", rec.Rejected.Code, rec.Rejected.At.Format(time.RFC3339))
+}
+
+// loginObstacle returns why a login could not be saved now; empty if no reason is known.
+func (m *Manager) loginObstacle() string {
+	if err := m.writeError(); err != nil {
+		return "a login cannot be saved now: " + err.Error()
+	}
+	return ""
 }
 
 // writeError returns why the store cannot be written to, as far as was tried.

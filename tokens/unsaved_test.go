@@ -97,6 +97,38 @@ func TestCloseWaitsForAnUnsavedRotation(t *testing.T) {
 	})
 }
 
+// status and login waited two minutes at their end for a store that takes no saves.
+func TestCloseOfACommandDoesNotWaitLongForASaveAlone(t *testing.T) {
+	for name, row := range map[string]struct {
+		dirs []string
+		want time.Duration
+	}{
+		"with an emergency file":    {[]string{t.TempDir()}, 5 * time.Second},
+		"without, it is all we can": {nil, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTestbed(t, func(t *testing.T, w *testbed) {
+				m := w.manager(func(c *tokens.Config) {
+					c.EmergencyDirs, c.StoreName, c.SaveTimeout = row.dirs, "memory:test", 5*time.Second
+				})
+				w.store.fail(nil, errDisk)
+				if _, err := m.Login(t.Context(), tokens.DefaultAccount, w.server.pair()); !errors.Is(err, tokens.ErrStoreUnavailable) || !errors.Is(err, errDisk) {
+					t.Errorf("Login = %v, want ErrStoreUnavailable because of the disk", err)
+				}
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if err := m.Close(ctx); err == nil {
+					t.Error("Close does not tell where the tokens are")
+				}
+				if took := time.Since(began); took != row.want {
+					t.Errorf("Close took %s, want %s", took, row.want)
+				}
+			})
+		})
+	}
+}
+
 func TestRestoredBackupNeverReplacesALivePair(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()

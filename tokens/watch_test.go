@@ -112,7 +112,7 @@ func (e *engine) Accounts(ctx context.Context) ([]string, error) {
 	return e.Memory.Accounts(ctx)
 }
 
-func (e *engine) Check(context.Context) error {
+func (e *engine) Check(context.Context, string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.listed++

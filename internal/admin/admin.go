@@ -27,8 +27,8 @@ type Manager interface {
 	Status() []tokens.Status
 	// AccountStatus loads the account if necessary.
 	AccountStatus(ctx context.Context, account string) (tokens.Status, error)
-	// Readable returns an error if the store cannot read the account's record.
-	Readable(account string) error
+	// Savable returns an error if the store could not save a login to the account.
+	Savable(account string) error
 	Refresh(ctx context.Context, account string) (tokens.Status, error)
 	Logout(ctx context.Context, account string) (tokens.Status, error)
 	Forget(ctx context.Context, account string) (tokens.Status, error)

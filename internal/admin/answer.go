@@ -71,7 +71,7 @@ func problemOf(account string, err error) problem.Problem {
 	case !ok:
 		code = problem.Internal
 	}
-	p := problem.Of(code, about(account)...)
+	p := problem.OfCase(code, problem.CaseAction, about(account)...)
 	var u *tokens.UnavailableError
 	if errors.As(err, &u) {
 		if u.RetryAfter > 0 {

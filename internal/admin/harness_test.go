@@ -24,14 +24,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeAccounts stands for the Manager.
 type fakeAccounts struct {
-	unreadable error      // the store of Readable
-	mu         sync.Mutex // guards the fields below
-	all        []tokens.Status
-	err        error             // of every method that can fail
-	codes      []string          // as exchanged
-	redirect   string            // as exchanged
-	logins     map[string]string // account to access token
-	calls      []string
+	unsavable error      // the error of Savable
+	mu        sync.Mutex // guards the fields below
+	all       []tokens.Status
+	err       error             // of every method that can fail
+	codes     []string          // as exchanged
+	redirect  string            // as exchanged
+	logins    map[string]string // account to access token
+	calls     []string
 }
 
 func (f *fakeAccounts) Status() []tokens.Status {
@@ -59,7 +59,7 @@ func (f *fakeAccounts) AccountStatus(_ context.Context, account string) (tokens.
 	return f.find("status", account)
 }
 
-func (f *fakeAccounts) Readable(string) error { return f.unreadable }
+func (f *fakeAccounts) Savable(string) error { return f.unsavable }
 
 func (f *fakeAccounts) Refresh(_ context.Context, account string) (tokens.Status, error) {
 	return f.find("refresh", account)

@@ -76,12 +76,13 @@ func (h *Handler) loginProblem(ctx context.Context, account string) (problem.Pro
 	return problem.Problem{}, false
 }
 
-// beginProblem returns why no login can begin now: the reasons of loginProblem, and a store that cannot be read.
+// beginProblem returns why no login can begin now: the reasons of loginProblem, and a store that could
+// not save the login.
 func (h *Handler) beginProblem(ctx context.Context, account string) (problem.Problem, bool) {
 	if p, refused := h.loginProblem(ctx, account); refused {
 		return p, true
 	}
-	if err := h.config.Manager.Readable(account); err != nil {
+	if err := h.config.Manager.Savable(account); err != nil {
 		return problemOf(account, err), true
 	}
 	return problem.Problem{}, false

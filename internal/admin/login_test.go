@@ -260,7 +260,7 @@ func TestNoLoginWithoutAClientOrForAKey(t *testing.T) {
 func TestNoLoginBeginsWhenTheStoreCannotBeRead(t *testing.T) {
 	x := newTester(t)
 	cause := problem.Mistake("read default.json: not a valid record", "restore the file")
-	x.accounts.unreadable = &tokens.UnavailableError{Err: tokens.ErrStoreUnavailable, Cause: cause}
+	x.accounts.unsavable = &tokens.UnavailableError{Err: tokens.ErrStoreUnavailable, Cause: cause}
 	for _, r := range []reply{
 		x.send(http.MethodGet, "/connect/acme", ""),
 		x.send(http.MethodPost, "/api/v1/accounts/acme/login", ""),
@@ -271,7 +271,7 @@ func TestNoLoginBeginsWhenTheStoreCannotBeRead(t *testing.T) {
 			t.Errorf("got %s, want the hint of the store", r.body)
 		}
 	}
-	x.accounts.unreadable = nil
+	x.accounts.unsavable = nil
 	x.connect("acme")
 }
 

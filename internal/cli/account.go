@@ -29,6 +29,8 @@ const (
 	// exchangeLimit is how long a command waits at its end for a token call that was sent, and for the save of
 	// its pair. It is a little longer than the Manager waits for the answer.
 	exchangeLimit = 130 * time.Second
+	// saveLimit is how long it waits for the save alone, of a pair that is in an emergency file too.
+	saveLimit = 5 * time.Second
 	// noticeDelay is how long a command waits before it tells the user why.
 	noticeDelay = 300 * time.Millisecond
 )
@@ -90,12 +92,13 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 func (p *program) ownAccounts(ctx context.Context, c *config.Config, store stores.Store) (*accounts, error) {
 	m := managerConfig(c, store, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(c.Secrets)))
 	m.Observe = onlyLosses(m.Observe)
+	m.SaveTimeout = saveLimit
 	manager, err := tokens.New(m)
 	if err != nil {
 		return nil, err
 	}
 	if err := manager.LoadAll(ctx); err != nil {
-		return nil, problem.WithHint(stores.Explain(err), stores.Fix)
+		return nil, problem.WithHint(stores.Explain(err), cmp.Or(problem.HintOf(err), stores.Fix))
 	}
 	login := admin.LoginConfig{
 		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),
@@ -314,8 +317,8 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 		state += " (" + a.Cause + ")"
 	}
 	fmt.Fprintf(w, "\naccount %s: %s\n", a.Account, state)
-	if a.State == tokens.LoginRequired {
-		a.Scheme = "" // with nothing, at present
+	if a.State == tokens.LoginRequired || a.Scheme == tokens.Bearer && a.Generation == 0 && a.ExpiresAt.IsZero() {
+		a.Scheme = "" // with nothing, as far as is known
 	}
 	for _, line := range []struct{ name, value string }{
 		{"since", problem.When(a.Since, now)},

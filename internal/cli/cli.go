@@ -207,11 +207,14 @@ func withStatus(err error, status int) error {
 // exitStatus returns the exit status for err.
 func exitStatus(err error) int {
 	var s statusError
+	var setting stores.SettingError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &s):
 		return s.status
+	case errors.As(err, &setting):
+		return exitUsage
 	}
 	return exitFailed
 }

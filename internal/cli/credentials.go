@@ -66,19 +66,25 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	case !target.Persistent:
 		return withStatus(problem.Mistake("the store "+target.Name+" ends with its program", "name another store with --to or --store"), exitUsage)
 	}
-	manager, err := tokens.New(managerConfig(settings, target, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(settings.Secrets))))
+	m := managerConfig(settings, target, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(settings.Secrets)))
+	m.SaveTimeout = saveLimit
+	manager, err := tokens.New(m)
 	if err != nil {
 		return err
 	}
+	imported := false
 	for _, r := range records {
 		status, e := manager.Import(ctx, r.account, r.record)
 		if e != nil {
 			err = errors.Join(err, fmt.Errorf("import %q: %w", r.account, e))
 			continue
 		}
+		imported = true
 		fmt.Fprintf(p.Stdout, "%s: imported into %s (%s)\n", r.account, target.Name, status.State)
 	}
-	warn("each refresh ends the tokens before it: end every other program that uses these, and remove its copy of them")
+	if imported {
+		warn("each refresh ends the tokens before it: end every other program that uses these, and remove its copy of them")
+	}
 	return errors.Join(err, p.finishExchange(manager))
 }
 
@@ -137,7 +143,7 @@ func (c *importCommand) pasted(p *program) (tokens.Record, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(in, maxImport))
 	if err != nil {
-		return tokens.Record{}, fmt.Errorf("read %s: %w", name, err)
+		return tokens.Record{}, problem.WithHint(fmt.Errorf("%s: %w", name, err), "name a readable file, or paste the answer on standard input")
 	}
 	pair, err := tokens.ReadAnswer(body)
 	if err != nil {

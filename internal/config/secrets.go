@@ -250,6 +250,12 @@ func (c *checker) checkFile() {
 	for _, name := range secretNames {
 		holds = holds || c.file.where(name) != ""
 	}
+	for _, name := range []string{"store", "from", "to"} {
+		if e, ok := c.file.entry(name); ok {
+			spec, _ := c.stores.Parse(strings.Join(e.values, " "))
+			holds = holds || spec.HasPassword()
+		}
+	}
 	for _, entries := range c.file.named {
 		for _, e := range entries {
 			for key := range e.keys {

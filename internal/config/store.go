@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -47,6 +48,10 @@ func (c *checker) spec(flag, text string) stores.Spec {
 // program runs.
 func (c *checker) storePassword(path string, used []stores.Spec) {
 	if path == "" {
+		if slices.ContainsFunc(used, stores.Spec.LacksPassword) { // the user would not be used
+			c.errs = append(c.errs, problem.Mistake("the URL of the store names a user, or a password in the place of one, and no password",
+				"set "+envName("store")+" to redis://USER:PASSWORD@HOST, with only a password to redis://:PASSWORD@HOST, or use --store-password-file"))
+		}
 		return
 	}
 	source := c.source("store-password-file")
@@ -84,7 +89,12 @@ func (c *checker) storeKeys(path string) {
 	}
 	keys, err := tokens.ParseKeys(text)
 	if err != nil {
-		c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %s: %w", source, path, err), "make one with: openssl rand -base64 32 >"+problem.Quote(path)))
+		// The file may have the key of tokens that are stored: nothing here may overwrite it.
+		fix := "correct or remove that line; openssl rand -base64 32 prints a new key"
+		if len(bytes.TrimSpace(text)) == 0 {
+			fix = "make one with: openssl rand -base64 32 >" + problem.Quote(path)
+		}
+		c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %s: %w", source, path, err), fix))
 		return
 	}
 	c.storeNeeds.Keys = keys

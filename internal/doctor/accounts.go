@@ -121,8 +121,11 @@ func (x *examination) oldKey(account, key string) Finding {
 	if key != "" {
 		text = fmt.Sprintf("the tokens of %q are still encrypted under the old key %s", account, key)
 	}
-	return warning(text, fmt.Sprintf("wait for the next refresh, or write them anew now: %s import --account %s --from %s --to %[3]s",
-		problem.Program, account, x.store.Name))
+	now := fmt.Sprintf("write them anew now: %s import --account %s --from %s --to %[3]s", problem.Program, account, x.store.Name)
+	if x.config.Store.HasPassword() { // which a flag must not show
+		now = "refresh now: " + problem.AccountCommand("refresh", account)
+	}
+	return warning(text, "wait for the next refresh, or "+now)
 }
 
 // refresh gets new tokens, if --refresh was given.

@@ -196,6 +196,9 @@ func (x *examination) troubles() (found []Finding) {
 			continue
 		}
 		seen := fmt.Sprintf("the running proxy reports account %s: %s (%s) %s", a.Account, a.State, a.Cause, a.Detail)
+		if a.Cause == tokens.CauseStore { // of which the hint is this command
+			a.Hint = "see the checks of the store below; if they are ok, those of the settings that the proxy runs with"
+		}
 		switch a.State {
 		case tokens.LoginRequired:
 			found = append(found, needsLogin(seen, a.Hint))

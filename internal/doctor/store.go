@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"strings"
 
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
@@ -12,7 +13,8 @@ import (
 // tokenStore reports whether records can be read, written and locked.
 func (x *examination) tokenStore(context.Context) (found []Finding) {
 	for _, text := range x.warnings {
-		found = append(found, warning(text, "nothing to do if it does not come back; else look for who changes it"))
+		seen, fix, _ := strings.Cut(text, "; ")
+		found = append(found, warning(seen, cmp.Or(fix, "nothing to do if it does not come back; else look for who changes it")))
 	}
 	switch {
 	case x.storeErr == errNotConfigured:
@@ -49,6 +51,9 @@ func (x *examination) files(context.Context) (found []Finding) {
 
 // emergency looks for a directory for tokens that the store cannot save.
 func (x *examination) emergency() Finding {
+	if x.storeErr != nil {
+		return skipped("the store cannot be opened")
+	}
 	if !x.store.Persistent {
 		return skipped("no store outlives the proxy, so there is no place for tokens that it does not take")
 	}

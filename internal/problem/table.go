@@ -88,6 +88,7 @@ const (
 	CaseNotProcessed = "not-processed"
 	CaseShutdown     = "shutdown"
 	CaseUnreachable  = "unreachable"
+	CaseAction       = "action" // what a person asked for, and not a request
 )
 
 // table has a section for each place where a problem happens. The first row of a code is its general row.
@@ -182,8 +183,14 @@ var table = []Problem{
 	{Code: RefreshUnavailable, Error: "proxy_internal_error", Status: 503, Title: "Refresh unavailable", RetryAfter: 5 * time.Second,
 		Detail: "There is no usable token, and the token endpoint is not answering.",
 		Hint:   "wait: the proxy tries again by itself"},
+	{Code: RefreshUnavailable, Case: CaseAction, Error: "proxy_internal_error", Status: 503, Title: "Refresh unavailable", RetryAfter: 5 * time.Second,
+		Detail: "There are no new tokens.",
+		Hint:   "wait: the proxy tries again by itself"},
 	{Code: StoreUnavailable, Error: "proxy_internal_error", Status: 503, Title: "Token store unavailable", RetryAfter: 5 * time.Second,
 		Detail: "There is no usable token in memory, and the token store is not available.",
+		Hint:   "run: pandadoc-auth-proxy doctor"},
+	{Code: StoreUnavailable, Case: CaseAction, Error: "proxy_internal_error", Status: 503, Title: "Token store unavailable", RetryAfter: 5 * time.Second,
+		Detail: "The token store cannot be read or written.",
 		Hint:   "run: pandadoc-auth-proxy doctor"},
 
 	// The connection to the API.

@@ -53,6 +53,12 @@ type Abilities struct {
 	ScratchDir string
 }
 
+// SettingError is an error of Open that only other settings, or another place to run in, can change.
+type SettingError struct{ Err error }
+
+func (e SettingError) Error() string { return e.Err.Error() }
+func (e SettingError) Unwrap() error { return e.Err }
+
 // Options are what a store may need besides its URL.
 type Options struct {
 	// StateDir returns the user's state directory for this program, for files that are kept when the program
@@ -69,7 +75,8 @@ type Options struct {
 	KubernetesURL *url.URL
 	// Roots are the trusted root certificates for stores that use TLS. Nil means those of the system.
 	Roots *x509.CertPool
-	// Warn is called with problems that a person should know about but that do not stop the store.
+	// Warn is called with problems that a person should know about but that do not stop the store. What to do about
+	// one stands after a semicolon.
 	Warn func(text string)
 }
 
@@ -103,6 +110,9 @@ type Spec struct {
 
 // Parse reads the value of --store. An error never repeats the text, which may contain a password.
 func (t Table) Parse(text string) (Spec, error) {
+	if strings.TrimSpace(text) != text || strings.Trim(text, "\"'`") != text {
+		return Spec{}, problem.Mistake("there is white space, a line break or a quotation mark around it", "write it without them")
+	}
 	scheme, rest, found := strings.Cut(text, ":")
 	if !found {
 		return Spec{}, problem.Mistake("it does not name a kind of store", t.Hint())
@@ -170,6 +180,12 @@ func (s Spec) HasPassword() bool {
 	}
 	_, has := u.User.Password()
 	return has
+}
+
+// LacksPassword reports whether the URL names a user without a password.
+func (s Spec) LacksPassword() bool {
+	u, err := url.Parse(s.kind.Scheme + ":" + s.rest)
+	return err == nil && s.kind.TakesPassword && u.User.Username() != "" && !s.HasPassword()
 }
 
 // Open opens the store, and determines once what its records can do.

@@ -18,6 +18,8 @@ func TestParse(t *testing.T) {
 		{"memory", "memory:", "", ""},
 		{"memory with a directory", "memory:x", "memory: takes nothing", "write memory:"},
 		{"no kind", "/var/lib/hunter2", "does not name a kind of store", "file:DIR"},
+		{"a line break of the file it came from", "redis://user:hunter2@host\n", "a line break or a quotation mark", "without them"},
+		{"quotation marks", `"redis://user:hunter2@host"`, "a line break or a quotation mark", "without them"},
 		{"an unknown kind", "etcd://user:hunter2@host", "etcd: is not a store", "file:DIR"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

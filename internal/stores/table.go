@@ -61,7 +61,7 @@ func openFile(ctx context.Context, rest string, o Options) (Store, error) {
 	return Store{
 		Records: records, Name: "file:" + records.Dir(),
 		Abilities: Abilities{Persistent: true, ScratchDir: records.Dir()},
-		Limited:   Explain(records.Check(ctx)),
+		Limited:   Explain(records.Check(ctx, "")),
 	}, nil
 }
 
@@ -99,7 +99,7 @@ func openKubernetes(ctx context.Context, rest string, o Options) (Store, error) 
 		Getenv: o.Getenv, Codec: o.Keys, Warn: o.Warn,
 	})
 	if err != nil {
-		return Store{}, err
+		return Store{}, SettingError{err}
 	}
 	return Store{
 		Records: records, Name: records.Name(), Abilities: Abilities{Persistent: true, Shared: true},
@@ -109,10 +109,10 @@ func openKubernetes(ctx context.Context, rest string, o Options) (Store, error) 
 
 // checkSoon gives a database a moment to answer. If it is not available now, it may be later, and the program
 // does not wait for it.
-func checkSoon(ctx context.Context, check func(context.Context) error) error {
+func checkSoon(ctx context.Context, check func(context.Context, string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return check(ctx)
+	return check(ctx, "")
 }
 
 // Explain uses the fix of a file store's error as its hint.

@@ -78,7 +78,7 @@ func TestDiskFull(t *testing.T) {
 	if !errors.Is(err, unix.ENOSPC) || !errors.As(err, &e) || !strings.HasPrefix(e.Path, dir) || !strings.Contains(e.Hint(), "make room") {
 		t.Errorf("Save: got %v, want the directory, the reason and the fix", err)
 	}
-	if err := s.Check(t.Context()); !errors.Is(err, unix.ENOSPC) {
+	if err := s.Check(t.Context(), ""); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("Check: got %v, want ENOSPC", err)
 	}
 	if got, err := s.Load(t.Context(), "acme"); err != nil || got.Version != rec.Version {
@@ -91,7 +91,7 @@ func TestDiskFull(t *testing.T) {
 	if _, err := s.Save(t.Context(), "acme", rec); err != nil {
 		t.Errorf("Save once there is room: %v", err)
 	}
-	if err := s.Check(t.Context()); err != nil {
+	if err := s.Check(t.Context(), ""); err != nil {
 		t.Errorf("Check once there is room: %v", err)
 	}
 	if got := temps(t, dir); len(got) > 0 {
@@ -117,7 +117,7 @@ func TestReadOnlyPlace(t *testing.T) {
 	wantError(t, err, lock, "read-only file system", "mount it writable")
 	_, _, err = s.TryLock(t.Context(), "acme")
 	wantError(t, err, filepath.Join(dir, "acme.refresh"), "mount it writable")
-	wantError(t, s.Check(t.Context()), filepath.Join(dir, ".lock"), "mount it writable")
+	wantError(t, s.Check(t.Context(), ""), filepath.Join(dir, ".lock"), "mount it writable")
 
 	mount(t, "", dir, "", unix.MS_REMOUNT, "size=256k,mode=0700")
 	if _, err := s.Save(t.Context(), "acme", rec); err != nil {

@@ -48,7 +48,7 @@ func helper(verb, dir string) error {
 	}
 	switch verb {
 	case "check":
-		err := s.Check(ctx)
+		err := s.Check(ctx, "")
 		fmt.Println(s.Dir())
 		return err
 	case "count":

@@ -69,9 +69,10 @@ type Store struct {
 }
 
 var (
-	_ tokens.Store  = (*Store)(nil)
-	_ tokens.Locker = (*Store)(nil)
-	_ tokens.Lister = (*Store)(nil)
+	_ tokens.Store   = (*Store)(nil)
+	_ tokens.Locker  = (*Store)(nil)
+	_ tokens.Checker = (*Store)(nil)
+	_ tokens.Lister  = (*Store)(nil)
 )
 
 // Option is an extra of Open.
@@ -207,7 +208,7 @@ const noAccount = ""
 
 // Check tests that the store can be read, written and locked: it writes a probe of the size of a
 // record, reads it, and removes it. It reads no record. Errors are those of Load and Save.
-func (s *Store) Check(ctx context.Context) error {
+func (s *Store) Check(ctx context.Context, _ string) error {
 	dir, err := s.prepare()
 	if err != nil {
 		return err

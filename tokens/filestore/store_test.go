@@ -197,7 +197,7 @@ func TestCheckLeavesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s := open(t, dir)
 	for range 2 {
-		if err := s.Check(t.Context()); err != nil {
+		if err := s.Check(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -214,7 +214,7 @@ func TestCheckIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	// The lock is free, so there is nothing to wait for: the store may well be checked.
-	if err := s.Check(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := s.Check(ctx, ""); err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

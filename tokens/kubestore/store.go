@@ -92,6 +92,7 @@ var (
 	_ tokens.Store   = (*Store)(nil)
 	_ tokens.Lister  = (*Store)(nil)
 	_ tokens.Watcher = (*Store)(nil)
+	_ tokens.Checker = (*Store)(nil)
 )
 
 // Open returns the store that o names. It does not connect.
@@ -380,10 +381,12 @@ func (s *Store) accountOf(m metadata) string {
 	return ""
 }
 
-// Check proves that a Secret can be read and written, and names rights that are missing. It changes nothing: the
-// server is asked for a dry run.
-func (s *Store) Check(ctx context.Context) error {
-	account := s.example()
+// Check proves that the Secret of account can be read and written, and names rights that are missing. It changes
+// nothing: the server is asked for a dry run.
+func (s *Store) Check(ctx context.Context, account string) error {
+	if account == "" {
+		account = s.example()
+	}
 	found, _, err := s.read(ctx, account)
 	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
 		return err

@@ -324,12 +324,12 @@ func TestCheckNamesMissingRights(t *testing.T) {
 	const own = "pandadoc-auth-proxy-default"
 	server := kubetest.Start(t, kubetest.Rights{"get", "watch"})
 	s := openAt(t, server)
-	wantError(t, s.Check(t.Context()), "cannot create", "create secret generic "+own)
+	wantError(t, s.Check(t.Context(), ""), "cannot create", "create secret generic "+own)
 	server.Put(own, func(kubetest.Secret) {})
-	wantError(t, s.Check(t.Context()), "cannot update", "allow get, update and watch")
+	wantError(t, s.Check(t.Context(), ""), "cannot update", "allow get, update and watch")
 	server.Allow(kubetest.Named(own))
 	before := string(server.Dump())
-	if err := s.Check(t.Context()); err != nil {
+	if err := s.Check(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 	if after := string(server.Dump()); after != before {
@@ -342,9 +342,9 @@ func TestTheCheckNeedsNoDefaultAccount(t *testing.T) {
 	server := kubetest.Start(t, kubetest.Named(name))
 	server.Put(name, func(kubetest.Secret) {})
 	s := openAt(t, server)
-	wantError(t, s.Check(t.Context()), "cannot get", "pandadoc-auth-proxy-default")
+	wantError(t, s.Check(t.Context(), ""), "cannot get", "pandadoc-auth-proxy-default")
 	_, _ = s.Load(t.Context(), account) // from here on it is in use
-	if err := s.Check(t.Context()); err != nil {
+	if err := s.Check(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 }

@@ -14,7 +14,7 @@ const probe = "Probe"
 
 // Check proves that records can be read and written, and looks whether the server may lose them. It touches no
 // record. Errors are those of Load and Save.
-func (s *Store) Check(ctx context.Context) error {
+func (s *Store) Check(ctx context.Context, _ string) error {
 	if err := s.again(ctx, func() error { return s.client.Ping(ctx).Err() }); err != nil {
 		return s.fail("connect to", "server", err)
 	}
@@ -35,15 +35,9 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// refuseEviction returns an error if the server may drop our keys when its memory is full. It asks once
-// for each connection of the watch.
+// refuseEviction returns an error if the server may drop our keys when its memory is full. It asks before every
+// save: saves are rare, and the policy can be changed at any time, or be that of another server after a failover.
 func (s *Store) refuseEviction(ctx context.Context, account string) error {
-	s.mu.Lock()
-	checked := s.checked
-	s.mu.Unlock()
-	if checked {
-		return nil
-	}
 	var memory map[string]string
 	err := s.again(ctx, func() (err error) {
 		memory, err = s.info(ctx, account, "memory")
@@ -51,7 +45,9 @@ func (s *Store) refuseEviction(ctx context.Context, account string) error {
 	})
 	switch {
 	case err != nil && code(err, "NOPERM"):
-		s.warn("token store: the user may not run INFO, so it is not known whether Redis evicts keys: see maxmemory-policy yourself")
+		s.blind.Do(func() {
+			s.warn("token store: the user may not run INFO, so it is not known whether Redis evicts keys; allow +info, or check maxmemory-policy yourself")
+		})
 	case err != nil:
 		return s.fail("examine", "server", err)
 	case strings.HasPrefix(memory["maxmemory_policy"], "allkeys-"):
@@ -60,17 +56,7 @@ func (s *Store) refuseEviction(ctx context.Context, account string) error {
 			s.wrap("use", "server", fmt.Errorf("maxmemory-policy is %s: when its memory is full, it deletes tokens", memory["maxmemory_policy"])),
 			"run: redis-cli CONFIG SET maxmemory-policy noeviction (or volatile-lru: our keys have no expiry), or use a server of its own")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.checked = true
 	return nil
-}
-
-// mayBeAnother has the next save examine the server again: a failover may have brought one with other settings.
-func (s *Store) mayBeAnother() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.checked = false
 }
 
 // warnOfForgetting warns once if the server keeps nothing on disk. A user who may not ask is not told.

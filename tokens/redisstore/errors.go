@@ -81,9 +81,11 @@ func (s *Store) hint(err error) string {
 		return "see that the replicas are connected, or lower ?wait="
 	case code(err, "NOAUTH", "WRONGPASS") || strings.Contains(err.Error(), "invalid password"):
 		return "check the user and password: in the URL of PANDADOC_STORE, or with --store-password-file"
-	case code(err, "NOPERM"):
+	case code(err, "NOPERM"), strings.Contains(err.Error(), "can't publish to the channel"): // the latter by a script
 		rights := problem.Quote(strings.Fields(Rights(s.target.prefix))...) // & and | mean something to a shell
 		return fmt.Sprintf("run: redis-cli ACL SETUSER %s %s", problem.Quote(userName(s.target.user)), rights)
+	case code(err, "NOREPLICAS"):
+		return "see that the replicas are connected, or lower min-replicas-to-write of the server"
 	case code(err, "OOM"):
 		return "raise maxmemory of the server, or remove other keys; what was stored before is unharmed"
 	case code(err, "MISCONF"):

@@ -133,7 +133,7 @@ func TestStoreInACluster(t *testing.T) {
 	eventually(t, "form a cluster", func() bool { return strings.Contains(server.Text("CLUSTER", "INFO"), "cluster_state:ok") })
 	url := "redis://" + server.Addr() + "?cluster=true"
 	suite(t, server, "", func(string) string { return url + "&" })
-	if err := openURL(t, url).Check(t.Context()); err != nil {
+	if err := openURL(t, url).Check(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 }

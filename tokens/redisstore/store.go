@@ -59,9 +59,7 @@ type Store struct {
 	// unproven saves are tried again also if they were done: they may not be on the replicas.
 	unproven tokens.Unproven
 	forgets  sync.Once // warns that the server keeps nothing on disk
-
-	mu      sync.Mutex // guards checked
-	checked bool       // the server is known not to drop our keys
+	blind    sync.Once // warns that nobody knows if the server drops our keys
 }
 
 var (
@@ -69,6 +67,7 @@ var (
 	_ tokens.Lister    = (*Store)(nil)
 	_ tokens.Watcher   = (*Store)(nil)
 	_ tokens.Forgetful = (*Store)(nil)
+	_ tokens.Checker   = (*Store)(nil)
 )
 
 // swapScript takes a version, a record, a channel, a message, and all versions that the record may replace. It

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -74,6 +75,9 @@ func parse(text string) (target, error) {
 	if u.Scheme != "redis" && u.Scheme != "rediss" || u.Opaque != "" || u.Hostname() == "" || u.Fragment != "" {
 		return target{}, problem.Mistake("the URL of the store has no host", "write "+Form)
 	}
+	if !validAddress(u.Host) {
+		return target{}, problem.Mistake("the URL of the store has no valid host and port", "write "+Form+"; more addresses of Sentinels or of a cluster follow as addr=HOST:PORT")
+	}
 	t := target{
 		name: u.Redacted(), hosts: []string{withPort(u.Host, u.Port())}, tls: u.Scheme == "rediss",
 		user: u.User.Username(), prefix: defaultPrefix,
@@ -91,6 +95,13 @@ func parse(text string) (target, error) {
 		t.hosts[0] = net.JoinHostPort(u.Hostname(), "26379")
 	}
 	return t, t.check()
+}
+
+// validAddress reports whether text is one host, with a port that exists or none.
+func validAddress(text string) bool {
+	u := url.URL{Host: text}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), "6379"), 10, 16)
+	return err == nil && port > 0 && !strings.ContainsAny(u.Hostname(), ", ") && (strings.HasPrefix(text, "[") || !strings.Contains(u.Hostname(), ":"))
 }
 
 func withPort(host, port string) string {
@@ -128,7 +139,7 @@ func (t *target) query(raw string) error {
 			ok = err == nil
 		case "addr":
 			t.hosts = append(t.hosts, values...)
-			ok = !slices.ContainsFunc(values, func(a string) bool { _, _, err := net.SplitHostPort(a); return err != nil })
+			ok = !slices.ContainsFunc(values, func(a string) bool { _, _, err := net.SplitHostPort(a); return err != nil || !validAddress(a) })
 		case "password", "username":
 			return problem.Mistake("the store's URL gives a "+name+" in its query",
 				"write it before the host, as in "+Form+", or use --store-password-file")

@@ -27,7 +27,7 @@ func TestTLS(t *testing.T) {
 		return open(t, redisstore.Options{URL: "rediss://proxy:secret@" + server.TLSAddr(), RootCAs: roots(t, root)})
 	}
 	s := at(server.Root())
-	if err := s.Check(t.Context()); err != nil {
+	if err := s.Check(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	reports := watch(t, s)
@@ -65,7 +65,7 @@ func TestTLSThatGoesWrong(t *testing.T) {
 			s := open(t, o)
 			_, err := s.Save(t.Context(), account, storetest.Sample())
 			wantError(t, err, row.error, row.hint)
-			wantError(t, s.Check(t.Context()), row.error, row.hint)
+			wantError(t, s.Check(t.Context(), ""), row.error, row.hint)
 		})
 	}
 }

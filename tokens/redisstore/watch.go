@@ -88,7 +88,6 @@ func (s *Store) follow(ctx context.Context, w tokens.Watch) (connected bool, err
 		switch m := message.(type) {
 		case *redis.Subscription:
 			connected = true
-			s.mayBeAnother()
 			s.revive(ctx)
 			w.Connected()
 		case *redis.Message:

@@ -33,7 +33,7 @@ func testAway(t *testing.T, p *place) {
 			wantTrouble(t, "Accounts", err)
 		}
 		if checker, ok := store.(tokens.Checker); ok {
-			wantTrouble(t, "Check", checker.Check(t.Context()))
+			wantTrouble(t, "Check", checker.Check(t.Context(), ""))
 		}
 		comeBack()
 		eventually(t, func() error { _, err := store.Load(t.Context(), account); return err })

@@ -66,7 +66,7 @@ func testCheck(t *testing.T, p *place) {
 	store := p.open(t)
 	check := func() {
 		t.Helper()
-		if err := store.(tokens.Checker).Check(t.Context()); err != nil {
+		if err := store.(tokens.Checker).Check(t.Context(), ""); err != nil {
 			t.Errorf("%v (%s)", err, problem.HintOf(err))
 		}
 	}

@@ -60,6 +60,13 @@ func TestALockedConsoleOpensByALink(t *testing.T) {
 	b.do(chromedp.Navigate("about:blank"))
 	b.do(chromedp.Evaluate[chromedp.Void]("0"), chromedp.Navigate(link)) // the same link in the same tab: the session still counts
 	b.see("Overview")
+
+	// Another tab shows the locked page already when it opens the link that was used: it said nothing.
+	b = browse(t, p)
+	b.open("")
+	b.see("The console is locked")
+	b.do(chromedp.Navigate(strings.Replace(link, "127.0.0.1", "localhost", 1)))
+	b.until(`document.querySelector("main [role=alert]")?.textContent`)
 }
 
 // A proxy started with serve for an emulator of its own called that 127.0.0.1:40001, and said that data change there.

@@ -77,9 +77,9 @@ async function enter() {
 // showLocked is the page for a browser that was opened without a link.
 function showLocked() {
   last = null;
-  if (page?.name === 'locked') return;
+  if (page?.name === 'locked' && page.refusal === refusal) return;
   page?.leave?.();
-  page = { name: 'locked' };
+  page = { name: 'locked', refusal };
   document.title = 'Locked - pandadoc-auth-proxy';
   fill(document.getElementById('health'), h('span.state.state-unknown', 'Locked'));
   fill(main, h('h1', 'The console is locked'),

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,7 +20,7 @@ const exchangeGrace = 10 * time.Second
 // under nohup, it stays ignored. SIGPIPE is in the list so that it does not end the process when the reader of
 // standard error is gone. It is not ignored instead, because child processes would inherit that.
 func Signals() []os.Signal {
-	all := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE}
+	all := append(programSignals(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE)
 	if !signal.Ignored(syscall.SIGHUP) {
 		all = append(all, syscall.SIGHUP)
 	}
@@ -115,6 +116,7 @@ func (e *ending) follow(signals <-chan os.Signal, stopped <-chan struct{}, steps
 			case s == syscall.SIGPIPE:
 			case another != nil:
 				another(s)
+			case slices.Contains(programSignals(), s): // there is no program
 			case s == syscall.SIGQUIT:
 				e.settleAll()
 				dieWithTrace()

@@ -76,8 +76,11 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 
 var errLoginLimit = problem.Mistake("nobody signed in within 5 minutes", retryLogin)
 
-// retryLogin is a placeholder for the command that the user typed; see again.
-const retryLogin = "run the command again"
+// Placeholders for the command that the user typed; see again.
+const (
+	retryLogin = "run the command again"
+	pasteLogin = "use login --paste"
+)
 
 // again replaces the hint of a failed login by the command that the user typed, with all its flags.
 func (p *program) again(err error, account string) error {
@@ -86,6 +89,9 @@ func (p *program) again(err error, account string) error {
 	switch hint {
 	case retryLogin, "run: " + problem.LoginCommand(account):
 		return withStatus(problem.WithHint(err, typed), exitStatus(err))
+	}
+	if before, found := strings.CutSuffix(hint, pasteLogin); found {
+		return withStatus(problem.WithHint(err, before+typed+" --paste"), exitStatus(err))
 	}
 	return err
 }
@@ -197,15 +203,15 @@ func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts)
 func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), listen.PortOf(c.redirect)))
 	if err != nil || !at.Loopback() || c.redirect.Scheme != "http" {
-		return nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", "use login --paste")
+		return nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", pasteLogin)
 	}
 	open, err := at.Open(ctx)
 	if err != nil {
 		if errors.Is(err, listen.ErrAddrInUse) {
 			err = fmt.Errorf("another login or another program listens on %s, the address of the redirect URL", at)
-			return nil, problem.WithHint(err, "finish the other login, stop that program, or use login --paste")
+			return nil, problem.WithHint(err, "finish the other login, stop that program, or "+pasteLogin)
 		}
-		return nil, problem.WithHint(fmt.Errorf("listen on %s, the address of the redirect URL: %w", at, err), "use login --paste")
+		return nil, problem.WithHint(fmt.Errorf("listen on %s, the address of the redirect URL: %w", at, err), pasteLogin)
 	}
 	server := newAdminServer(c.handler, nil)
 	budget := listen.NewBudget(listen.Fit(0, openFiles(), boundMemory())) // any user of the machine can connect

@@ -20,7 +20,7 @@ func dieWithTrace() {
 // terminalSends reports whether the terminal has sent the signal also to the program that we started: it sends
 // signals to all processes in the foreground.
 func terminalSends(s os.Signal) bool {
-	if s != syscall.SIGINT && s != syscall.SIGQUIT {
+	if s != syscall.SIGINT && s != syscall.SIGQUIT && s != syscall.SIGWINCH {
 		return false
 	}
 	tty, err := os.Open("/dev/tty")
@@ -30,6 +30,11 @@ func terminalSends(s os.Signal) bool {
 	defer tty.Close()
 	foreground, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
 	return err == nil && foreground == unix.Getpgrp()
+}
+
+// programSignals are signals that mean something only to a program that we started, as SIGWINCH, which ends httpd.
+func programSignals() []os.Signal {
+	return []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH}
 }
 
 // signalOf returns the number of the signal that ended a process.

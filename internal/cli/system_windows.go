@@ -21,3 +21,6 @@ func harden() error { return nil }
 
 // openFiles returns 0: no limit is known.
 func openFiles() uint64 { return 0 }
+
+// programSignals are signals that mean something only to a program that we started.
+func programSignals() []os.Signal { return nil }

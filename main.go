@@ -9,8 +9,8 @@ import (
 	"pandadoc-auth-proxy/internal/cli"
 )
 
-// version is set by the linker (-X main.version=0.1.0) where the program is built for others. Otherwise the
-// Go toolchain knows it.
+// version is set by the linker for a release (-X main.version=0.1.0). Otherwise it comes from the build
+// information of the Go toolchain.
 var version = ""
 
 func main() {

@@ -129,7 +129,7 @@ func TestAnswersAreSandboxed(t *testing.T) {
 	}
 }
 
-func TestTheAPICannotSpeakForUsOrForAServerInFront(t *testing.T) {
+func TestHeadersThatControlTheProxyOrAServerInFrontAreRemoved(t *testing.T) {
 	dropped := []string{
 		"Set-Cookie: a=b", "Clear-Site-Data: *", "Strict-Transport-Security: max-age=1", "Alt-Svc: h3=\":443\"", "Refresh: 0; url=/x",
 		"NEL: {}", "Report-To: {}", "Reporting-Endpoints: a=\"/\"", "X-Accel-Redirect: /internal", "X-Accel-Buffering: unbuffered", "X-Sendfile: /etc/passwd",
@@ -156,7 +156,7 @@ func TestTheAPICannotSpeakForUsOrForAServerInFront(t *testing.T) {
 }
 
 // In HTTP/1.0 net/http hides a Transfer-Encoding, and what follows would be read as another request.
-func TestAConnectionOfHTTP10TakesOneRequest(t *testing.T) {
+func TestAConnectionOfHTTP10ServesOneRequest(t *testing.T) {
 	for _, first := range []string{
 		"POST /a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"GET /a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",

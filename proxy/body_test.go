@@ -139,7 +139,7 @@ func TestStallingBodyTimesOut(t *testing.T) {
 }
 
 // Only waiting for the client counts: an API that takes its time is not the client's fault.
-func TestSlowAPIIsNotTheClientsFault(t *testing.T) {
+func TestASlowAPIDoesNotTimeTheClientOut(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 500 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
 		buf := make([]byte, 2<<20)
 		for {
@@ -163,7 +163,7 @@ func TestSlowAPIIsNotTheClientsFault(t *testing.T) {
 const kilobyte = 1 << 10
 
 // A slow client that gets on is served: the time-out is for standing still.
-func TestProgressRenewsTheTimeout(t *testing.T) {
+func TestProgressExtendsTheTimeout(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = time.Second }})
 	conn, r := g.upload(20*kilobyte, nil)
 	for range 20 {
@@ -197,7 +197,7 @@ func TestLongAnswerOutlivesTheBodyTimeout(t *testing.T) {
 	}
 }
 
-func TestBrokenBodyIsTheClientsFault(t *testing.T) {
+func TestABrokenBodyIsABadRequest(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	conn, r := g.upload(100, []byte("short"))
 	conn.(*net.TCPConn).CloseWrite()
@@ -218,7 +218,7 @@ func TestBrokenBodyIsTheClientsFault(t *testing.T) {
 }
 
 // H11: what nobody waits for is not gone on with, and is no error.
-func TestClientThatLeaves(t *testing.T) {
+func TestAClientThatDisconnects(t *testing.T) {
 	ended := make(chan struct{})
 	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
@@ -360,7 +360,7 @@ func TestReplayWhileTheClientPauses(t *testing.T) {
 
 // While the 401 is looked into, the upload stands still; if the 401 stands, it goes on or ends, and the
 // client gets the API's answer whole.
-func TestRefusalThatStandsInTheMiddleOfAnUpload(t *testing.T) {
+func TestA401ThatIsNotRetriedInTheMiddleOfAnUpload(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
 			source := newFakeTokens()

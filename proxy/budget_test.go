@@ -59,7 +59,7 @@ func TestReplayBudgets(t *testing.T) {
 	}
 }
 
-func TestUnusableTempDirIsSaidOnce(t *testing.T) {
+func TestUnusableTempDirIsReportedOnce(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.ReplayMemory, c.TempDir = 10, "/dev/null/x" }})
 	for range 3 {
 		if res, _ := g.do("POST", "/a", bytes.NewReader(payload(100))); res.StatusCode != 200 {

@@ -112,7 +112,7 @@ func TestClientKeys(t *testing.T) {
 	}
 }
 
-func TestRequestsFromInsideNeedNoKey(t *testing.T) {
+func TestRequestsOfTheProgramItselfNeedNoKey(t *testing.T) {
 	g := newRig(t, rigOptions{configure: withKeys})
 	for _, tt := range []struct {
 		name    string

@@ -152,7 +152,7 @@ func TestBrowserRule(t *testing.T) {
 	runGuardCases(t, g, cases)
 }
 
-func TestPreflightOfAllowedOriginIsAnsweredHere(t *testing.T) {
+func TestPreflightOfAnAllowedOriginIsAnsweredByTheProxy(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.AllowOrigins = []string{"https://app.example"} }})
 	res, _, _ := g.raw(request("OPTIONS", "/a", "localhost", "Origin: https://app.example", "Access-Control-Request-Method: DELETE",
 		"Access-Control-Request-Headers: content-type", "Access-Control-Request-Private-Network: true"))
@@ -184,7 +184,7 @@ func TestAllowedOriginCanReadEveryAnswer(t *testing.T) {
 
 // On plain http under a name that is not a loopback one, browsers send neither Sec-Fetch-Site nor, with a GET,
 // Origin: every page of the network reached the API by img, script and iframe.
-func TestABrowserThatDoesNotSayWhichPageItShowsIsRefused(t *testing.T) {
+func TestABrowserThatDoesNotSendThePageIsRefused(t *testing.T) {
 	const no = "origin-not-allowed"
 	browser := []string{"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "Accept-Language: en"}
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.AllowHosts = []string{"proxy.lan", "192.168.1.5"} }})
@@ -259,7 +259,7 @@ func TestTargetForms(t *testing.T) {
 	})
 }
 
-func TestOptionsAboutOurselvesIsAnsweredHere(t *testing.T) {
+func TestOptionsForTheServerIsAnsweredByTheProxy(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	for name, wire := range map[string]string{
 		"C7 OPTIONS *":      request("OPTIONS", "*", "localhost"),

@@ -36,7 +36,7 @@ func TestAccessLine(t *testing.T) {
 }
 
 // People and programs read the access line together with lines that logrus writes.
-func TestAccessLineIsWhatLogrusWouldWrite(t *testing.T) {
+func TestAccessLineEqualsTheOneOfLogrus(t *testing.T) {
 	start := time.Date(2026, 3, 1, 9, 8, 7, 123456789, time.FixedZone("", 3600))
 	for name, tt := range map[string]struct {
 		exchange Exchange
@@ -168,7 +168,7 @@ func TestLineLimit(t *testing.T) {
 }
 
 // M4: net/http quotes bytes from the wire.
-func TestLogWriterLeavesPayloadOut(t *testing.T) {
+func TestLogWriterRemovesPayload(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{`Unsolicited response received on idle HTTP channel starting with "HTTP/1.1 200 OK\r\n canary"; err=<nil>`, "Unsolicited response received on idle HTTP channel starting with [left out]"},
 		{"http: panic serving 127.0.0.1:1: canary?\ngoroutine 1", "http: panic serving 127.0.0.1:1: canary?"},
@@ -221,7 +221,7 @@ func TestPanicIsContained(t *testing.T) {
 }
 
 // D13 and H1: what is no request in time is cut off.
-func TestServerBoundsTheHeader(t *testing.T) {
+func TestTheServerLimitsTheHeader(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	srv := g.proxy.Server()
 	if srv.ReadHeaderTimeout != DefaultConfig().HeaderTimeout || srv.ReadTimeout != 0 || srv.WriteTimeout != 0 {

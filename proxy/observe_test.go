@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestObserverLearnsWhichTokensWereUsed(t *testing.T) {
+func TestTheObserverGetsTheTokensThatWereUsed(t *testing.T) {
 	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer default-1" {
 			refuse401(w)
@@ -22,7 +22,7 @@ func TestObserverLearnsWhichTokensWereUsed(t *testing.T) {
 	}
 }
 
-func TestReplayBytesTellsWhatIsKeptNow(t *testing.T) {
+func TestReplayBytesCountsWhatIsKeptNow(t *testing.T) {
 	var g *rig
 	var inMemory, onDisk int64
 	g = newRig(t, rigOptions{handler: func(_ http.ResponseWriter, r *http.Request) {

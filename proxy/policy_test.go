@@ -29,7 +29,7 @@ func mustRoutes(texts ...string) []Route {
 	return routes
 }
 
-func TestRoutesThatAreNone(t *testing.T) {
+func TestInvalidRoutesAreMistakes(t *testing.T) {
 	for _, text := range []string{"", "GET", "get /a", "FETCH /a", "GET a", "GET /a?b", "GET /%61"} {
 		if route, err := ParseRoute(text); err == nil || !strings.Contains(err.Error(), strconv.Quote(text)) || route.methods != nil {
 			t.Errorf("%q: got the route %+v and the error %v, want an error that repeats it", text, route, err)
@@ -78,7 +78,7 @@ func TestAllowedRoutes(t *testing.T) {
 	})
 }
 
-func TestAllowedRouteIsForwardedAsItCame(t *testing.T) {
+func TestAnAllowedRouteIsForwardedUnchanged(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.AllowRoutes = mustRoutes("GET /public/v1/documents/*") }})
 	g.raw(get("/public/v1/%64ocuments/a%7Cb?x=%zz"))
 	if got := g.upstream.seen(); len(got) != 1 || got[0].Target != "/public/v1/%64ocuments/a%7Cb?x=%zz" {

@@ -59,7 +59,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // The API's 401 stands, and says why it was not retried.
-func TestRefusalsThatStand(t *testing.T) {
+func TestA401ThatIsNotRetriedGoesToTheClient(t *testing.T) {
 	tests := []struct {
 		name               string
 		errs               []error

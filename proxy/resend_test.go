@@ -238,7 +238,7 @@ func TestASafeRequestIsNotRepeatedForLong(t *testing.T) {
 }
 
 // A body over the limit cannot be sent again.
-func TestWhatIsNotKeptIsNotSentAgain(t *testing.T) {
+func TestABodyThatIsNotKeptIsNotSentAgain(t *testing.T) {
 	api := newFrames(t, reset(1, http2.ErrCodeRefusedStream))
 	g := api.rig(func(c *Config) { c.ReplayMemory, c.ReplayDisk = 0, 10 })
 	res, answer := g.do("POST", "/x", strings.NewReader(strings.Repeat("a", 100_000)))

@@ -281,7 +281,7 @@ func TestResponseTrailersAreKept(t *testing.T) {
 }
 
 // A 103 with a Set-Cookie landed in curl's cookie jar, and clients of HTTP/1.0 took it for the answer.
-func TestInformationalAnswersStayHere(t *testing.T) {
+func TestInformationalAnswersAreNotForwarded(t *testing.T) {
 	g := newRig(t, rigOptions{api: rawUpstream(t, answering(strings.Repeat("HTTP/1.1 103 Early Hints\r\nSet-Cookie: a=b\r\n\r\n", 10_000)+
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))})
 	conn := g.dial()

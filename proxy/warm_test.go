@@ -162,7 +162,7 @@ func TestANewTransportFollowsTheDNS(t *testing.T) {
 }
 
 // The company's authority was replaced: every request failed until a restart.
-func TestOtherRootsAreTakenUpWithoutARestart(t *testing.T) {
+func TestNewRootsAreUsedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	api := newCounted(t, true, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
 	var roots atomic.Pointer[x509.CertPool]
@@ -186,7 +186,7 @@ func TestOtherRootsAreTakenUpWithoutARestart(t *testing.T) {
 }
 
 // The old address was a black hole: 45 s without an answer over HTTP/2.
-func TestASilentConnectionIsGivenUp(t *testing.T) {
+func TestASilentConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	api := newFrames(t, func(f *http2.Framer, n int, _ uint32) bool { return n == 1 })
 	api.silent = true

@@ -160,7 +160,7 @@ func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 
 // The survivor's request was cut, so that the token may be spent or may still be under way; the failover took back the
 // record that said so. The newcomer is told, and waits as everybody does in doubt.
-func TestANewcomerIsToldOfARequestWithoutAnAnswer(t *testing.T) {
+func TestANewcomerLearnsOfARequestWithoutAnAnswer(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e, survivor, old := w.connected(patiently)
 		stale := token(t, survivor)

@@ -199,7 +199,7 @@ func TestRejectedGenerationIsLookedForOnceASecond(t *testing.T) {
 	})
 }
 
-func TestInvalidGrantAfterAnotherWasQuickerIsNoFailure(t *testing.T) {
+func TestInvalidGrantAfterAnotherProcessRefreshedIsNoFailure(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)

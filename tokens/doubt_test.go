@@ -70,7 +70,7 @@ func TestInDoubtTheRefreshTokenIsNotSentWhileTheAccessTokenWorks(t *testing.T) {
 	})
 }
 
-func TestDoubtEndsAtExpiryWithoutBeingAsked(t *testing.T) {
+func TestDoubtEndsAtExpiryWithoutARequest(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 3600
 		m := w.signedIn()
@@ -85,7 +85,7 @@ func TestDoubtEndsAtExpiryWithoutBeingAsked(t *testing.T) {
 	})
 }
 
-func TestSecondTryWaitsUntilTheFirstCannotBeUnderWay(t *testing.T) {
+func TestTheSecondTryWaitsUntilTheFirstIsOver(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = time.Minute })
 		old := token(t, m)
@@ -159,7 +159,7 @@ func TestTakeoverTakesAWholeLeaseOfWatching(t *testing.T) {
 	})
 }
 
-func TestClaimOverAnotherMarkerSaysSoInTheSameSwap(t *testing.T) {
+func TestATakeoverNotesTheDoubtInTheSameSwap(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.signedIn()
 		w.crash(time.Now())
@@ -265,7 +265,7 @@ func TestDoubtThatCouldNotBeNotedIsRemembered(t *testing.T) {
 	})
 }
 
-func TestLoginDuringALostCallIsBeyondDoubt(t *testing.T) {
+func TestALoginDuringALostCallIsNotInDoubt(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.server.next(func(*authServer, http.ResponseWriter, *http.Request) bool {

@@ -155,7 +155,7 @@ func TestEmergencyFileIsRemovedWhenTheStoreHasThePair(t *testing.T) {
 	})
 }
 
-func TestEmergencyFileGoesToTheFirstPlaceThatTakesIt(t *testing.T) {
+func TestEmergencyFileGoesToTheFirstWritableDirectory(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		blocked, second := filepath.Join(t.TempDir(), "a-file"), t.TempDir()
 		if err := os.WriteFile(blocked, nil, 0o600); err != nil {

@@ -30,7 +30,7 @@ func TestEveryTokenCallHasAConnectionOfItsOwn(t *testing.T) {
 }
 
 // The authority of the token endpoint was replaced: every refresh failed until a restart.
-func TestTokenCallsTrustTheRootsOfNow(t *testing.T) {
+func TestTokenCallsTrustTheCurrentRoots(t *testing.T) {
 	server := newAuthServer()
 	endpoint := httptest.NewUnstartedServer(server)
 	endpoint.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
@@ -147,7 +147,7 @@ func TestSignInIsSavedAlthoughTheManagerIsClosed(t *testing.T) {
 }
 
 // A silent token endpoint held the end of the process up for two minutes.
-func TestCloseGivesUpASignInWithItsContext(t *testing.T) {
+func TestCloseWaitsForASignInOnlyUntilItsContextEnds(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager()
 		w.server.next(silent)

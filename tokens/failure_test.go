@@ -110,7 +110,7 @@ func TestUnreachableEndpointIsTriedThreeTimesAndLeavesNoDoubt(t *testing.T) {
 	})
 }
 
-func TestFailingRefreshIsNotHammered(t *testing.T) {
+func TestAFailingRefreshIsNotRepeatedTooOften(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
@@ -130,7 +130,7 @@ func TestFailingRefreshIsNotHammered(t *testing.T) {
 	})
 }
 
-func TestFailingRefreshNeverTakesAwayAWorkingToken(t *testing.T) {
+func TestAFailingRefreshKeepsAWorkingToken(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 3600
 		m := w.signedIn()

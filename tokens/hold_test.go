@@ -28,7 +28,7 @@ func refusedRequest(t *testing.T, m *tokens.Manager, account string) {
 }
 
 // The endpoint gives the access token that the API has just refused: one request made 222 token calls in 20 s.
-func TestSameAccessTokenAgainIsNoProgress(t *testing.T) {
+func TestARefreshWithTheSameAccessTokenDoesNotHelp(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		old := token(t, m)
@@ -96,7 +96,7 @@ func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 
 // A record can come from another program, or from a careless hand. One with a negative number ended the process, at
 // each start again.
-func TestHoldWithNumbersThatMakeNoSense(t *testing.T) {
+func TestAHoldWithInvalidNumbersDoesNoHarm(t *testing.T) {
 	for _, failures := range []int{-1, math.MinInt, math.MaxInt} {
 		inTestbed(t, func(t *testing.T, w *testbed) {
 			m := w.signedIn()

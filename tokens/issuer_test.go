@@ -103,7 +103,7 @@ func TestForeignRecordEndsWithALoginOrANewSeed(t *testing.T) {
 }
 
 // A first start with the wrong region must not use the seed up.
-func TestSeedThatTheWrongEndpointRefusedIsTakenByTheRightOne(t *testing.T) {
+func TestASeedRefusedByTheWrongEndpointWorksAtTheRightOne(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		p := w.server.pair()
 		w.server.next(answers(400, nil, `{"error":"invalid_grant"}`)) // the wrong endpoint does not know it

@@ -132,7 +132,7 @@ func TestRecordThatVanishedIsPutBackInDoubt(t *testing.T) {
 }
 
 // One process has missed the last rotation, and puts its pair back first.
-func TestPairThatMissedARotationIsNotSpent(t *testing.T) {
+func TestAPairThatMissedARotationIsNotSent(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		cut := &faultyStore{Memory: w.store.Memory}
 		behind := w.signedIn(func(c *tokens.Config) { c.Store = cut; c.RefreshTimeout = 2 * time.Minute })

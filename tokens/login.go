@@ -157,7 +157,7 @@ func (a *account) overwrite(next func(Record, time.Time) Record) (Record, error)
 var (
 	errRefusedSource = problem.Mistake("the refresh token was refused before: it is spent or revoked", "sign in instead: run pandadoc-auth-proxy login")
 	errBusySource    = problem.Mistake("a refresh of these tokens is in progress",
-		"stop the proxy that uses them, and try again; what a crash has left behind is over within 3 minutes")
+		"stop the proxy that uses them, and try again; if it has crashed, wait 3 minutes first")
 	errNoImport = problem.Mistake("there is no access token and no refresh token in it",
 		`paste the whole answer of the token endpoint, like {"access_token": "…", "refresh_token": "…"}`)
 )
@@ -165,7 +165,7 @@ var (
 // errSpentSource is returned for tokens that newer ones have followed here.
 func errSpentSource(account string) error {
 	return problem.Mistake("these tokens were imported before, and have been replaced by newer ones; nothing was changed",
-		"leave it at that; to go back to the old ones on purpose, first run: "+problem.AccountCommand("logout", account))
+		"continue with the newer ones; to go back to the old ones, first run: "+problem.AccountCommand("logout", account))
 }
 
 // ReadAnswer reads a pair from a stored answer of a token endpoint (RFC 6749 section 5.1).

@@ -103,7 +103,7 @@ func canceled() context.Context {
 	return ctx
 }
 
-func TestMarkerStandsBeforeTheTokenCall(t *testing.T) {
+func TestTheMarkerIsSavedBeforeTheTokenCall(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		w.server.next(func(*authServer, http.ResponseWriter, *http.Request) bool {
@@ -134,7 +134,7 @@ func TestNoMarkerNoRefresh(t *testing.T) {
 	})
 }
 
-func TestWaiterLeavesAloneAndTheRefreshGoesOn(t *testing.T) {
+func TestAWaiterCanLeaveAndTheRefreshContinues(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
@@ -152,7 +152,7 @@ func TestWaiterLeavesAloneAndTheRefreshGoesOn(t *testing.T) {
 	})
 }
 
-func TestLateAnswerIsAGoodAnswer(t *testing.T) {
+func TestALateAnswerIsUsed(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		old := token(t, m)
@@ -174,7 +174,7 @@ func TestLateAnswerIsAGoodAnswer(t *testing.T) {
 	})
 }
 
-func TestAnotherProcessKeepsOffWhileALeaseIsRenewed(t *testing.T) {
+func TestNoTakeoverWhileALeaseIsRenewed(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
 		other := w.manager()
@@ -222,7 +222,7 @@ func TestManyProcessesRotateInTurn(t *testing.T) {
 	})
 }
 
-func TestWhoThereIs(t *testing.T) {
+func TestAnUnknownAccountHasItsOwnError(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager(func(c *tokens.Config) {
 			c.Accounts = map[string]tokens.AccountConfig{"key": {APIKey: tokens.NewSecret("k")}}
@@ -334,7 +334,7 @@ func (s *faultyStore) setOnSave(f func(tokens.Record) error) {
 }
 
 // Making room takes the cache's lock before an account's, and starting a flight takes an account's first.
-func TestCrowdedMemoryDoesNotLockUp(t *testing.T) {
+func TestAFullMemoryDoesNotDeadlock(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 2; c.RefreshTimeout = time.Hour })
 		var wg sync.WaitGroup

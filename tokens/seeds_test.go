@@ -172,7 +172,7 @@ func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
 				living := w.record()
 				again := row.again(first, old)
 				_, err := w.bare().Import(t.Context(), tokens.DefaultAccount, again)
-				if problem.HintOf(err) != "leave it at that; to go back to the old ones on purpose, first run: pandadoc-auth-proxy logout" {
+				if problem.HintOf(err) != "continue with the newer ones; to go back to the old ones, first run: pandadoc-auth-proxy logout" {
 					t.Errorf("Import = %v, hint %q", err, problem.HintOf(err))
 				}
 				if got := w.record(); got.Compare(living) != 0 {

@@ -222,7 +222,7 @@ func TestALogoutElsewhereIsSeenAtOnce(t *testing.T) {
 	})
 }
 
-func TestABrokenWatchIsReportedAndMadeUpFor(t *testing.T) {
+func TestABrokenWatchIsReportedAndReplacedByReading(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := newEngine()
 		m := w.signedIn(on(e))
@@ -264,7 +264,7 @@ func TestAfterAReconnectALostPairIsPutBack(t *testing.T) {
 	})
 }
 
-func TestAnEngineThatIsAwayStopsRefreshesAndNothingElse(t *testing.T) {
+func TestAStoreThatIsAwayStopsOnlyRefreshes(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
 		m := w.signedIn(on(e))

@@ -17,7 +17,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// RequestHeader must be present, with any value, on every request of a browser that changes something. A page of
+// RequestHeader must be present, with any value, on every change that a browser requests. A page of
 // another origin cannot send it without a preflight, which is never allowed.
 const RequestHeader = "Pandadoc-Auth-Proxy"
 

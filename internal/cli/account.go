@@ -82,7 +82,7 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 	case err != nil:
 		return nil, err
 	case !store.Persistent:
-		return nil, problem.Mistake(fmt.Sprintf("no proxy is running on %s, and the store %s ends with its proxy", s.AdminListen, store.Name),
+		return nil, problem.Mistake(fmt.Sprintf("no proxy is running on %s, and the store %s is lost when its proxy ends", s.AdminListen, store.Name),
 			"start the proxy first, or name its address with --admin-listen")
 	}
 	return p.ownAccounts(ctx, c, store)

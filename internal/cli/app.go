@@ -149,7 +149,7 @@ func (r *running) openSocket(ctx context.Context) error {
 	l, err := client.Offer(ctx, r.AdminSocket, config.SocketDirs(r.environ), addresses(r.adminListeners), addresses(r.listeners), place)
 	switch {
 	case err != nil && r.AdminSocket != "":
-		return problem.WithHint(fmt.Errorf("admin-socket: %w", err), "name another place with --admin-socket, or none")
+		return problem.WithHint(fmt.Errorf("admin-socket: %w", err), "set --admin-socket to another path, or to none")
 	case err != nil:
 		logProblem(r.logger, logrus.WarnLevel, "", err)
 	case l != nil:

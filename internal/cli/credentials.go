@@ -64,7 +64,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	case err != nil:
 		return err
 	case !target.Persistent:
-		return withStatus(problem.Mistake("the store "+target.Name+" ends with its program", "name another store with --to or --store"), exitUsage)
+		return withStatus(problem.Mistake("the store "+target.Name+" is lost when this program ends", "name another store with --to or --store"), exitUsage)
 	}
 	m := managerConfig(settings, target, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(settings.Secrets)))
 	m.SaveTimeout = saveLimit

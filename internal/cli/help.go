@@ -108,7 +108,7 @@ func usageError(err error, app *kong.Application, args []string) error {
 		return withStatus(problem.Mistake("the argument "+strings.ToUpper(m[1])+" is missing", hint), exitUsage)
 	}
 	if m := flagBeforeCommand.FindStringSubmatch(text); m != nil {
-		return withStatus(problem.Mistake(m[1]+" stands before the command "+m[2], "run: "+programName+" "+problem.Quote(commandFirst(m[2], args)...)), exitUsage)
+		return withStatus(problem.Mistake(m[1]+" is before the command "+m[2], "run: "+programName+" "+problem.Quote(commandFirst(m[2], args)...)), exitUsage)
 	}
 	return withStatus(problem.WithHint(err, hint), exitUsage)
 }

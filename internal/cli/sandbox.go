@@ -33,7 +33,7 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 	settings, err := p.settings.Sandbox(&c.SandboxSettings)
 	options := c.options(settings.Login.RedirectURL)
 	if err == nil && c.TokenTTL == 0 { // the emulator would take zero for its default
-		err = problem.Mistake("--token-ttl: tokens that live 0s cannot be used", "give whole seconds, like 60s")
+		err = problem.Mistake("--token-ttl: with 0s, no token would ever be valid", "give whole seconds, like 60s")
 	}
 	if c.Accounts < 1 {
 		err = errors.Join(err, problem.Mistake(fmt.Sprintf("--accounts: %d is not a number of accounts", c.Accounts), "give at least 1"))

@@ -237,7 +237,7 @@ func (f *file) checkKeys(names []string) []error {
 		switch e := f.entries[key]; {
 		case named || slices.Contains(names, key):
 		case settingOf(key) == "config":
-			errs = append(errs, problem.Mistake(e.where+": a file cannot name another", "remove the line"))
+			errs = append(errs, problem.Mistake(e.where+": a configuration file cannot name another one", "remove the line"))
 		default:
 			if name, ok := Nearest(settingOf(key), append(names, accountsKey, clientKeysKey)); ok {
 				errs = append(errs, problem.Mistake(e.where+": unknown name", "write "+name+":"))

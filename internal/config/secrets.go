@@ -316,7 +316,7 @@ func readableByOthers(f *os.File) bool {
 func (c *Config) SpentSeed(store stores.Store) error {
 	for _, a := range c.Tokens.Accounts {
 		if !a.RefreshToken.IsZero() && !store.Persistent {
-			return problem.Mistake(store.Name+" does not keep the tokens of a refresh, but the refresh token of the configuration works only once",
+			return problem.Mistake(store.Name+" is lost when the proxy ends, but the refresh token of the configuration works only once",
 				"use --store file: (or file:DIR) so that a restart needs no login")
 		}
 	}

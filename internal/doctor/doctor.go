@@ -73,7 +73,7 @@ func checks() []check {
 		{"clock", "this machine's clock against the `Date` of the answer", (*examination).clock},
 		{"refresh", "a refresh of each account; only with `--refresh`", (*examination).refresh},
 		{"token", "each account's tokens: missing, refused, expired, of another issuer, their age", (*examination).tokens},
-		{"api", "`members/current` with each account's token or key: who is signed in, or why it fails; a key that was given as a token, or the reverse", (*examination).members},
+		{"api", "`members/current` with each account's token or key: who is signed in, or why it fails; whether a key was given as a token, or a token as a key", (*examination).members},
 		{"sandbox key", "whether an API key is a sandbox key, which is limited to 10 requests a minute", (*examination).sandboxKeys},
 	}
 }

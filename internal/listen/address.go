@@ -22,7 +22,7 @@ import (
 type Address struct {
 	Path string // of a unix socket; then the rest is empty
 	Host string // "localhost", an IP address, another name, or "" for all addresses
-	Port uint16 // 0 picks a free one
+	Port uint16 // 0 means a free one
 }
 
 // Parse reads HOST:PORT or unix:/PATH.
@@ -75,8 +75,8 @@ func (a Address) Origin() string {
 	return "http://localhost"
 }
 
-// Loopback reports whether only processes of this machine can reach the address. A name other than localhost
-// may resolve to any address, now or later.
+// Loopback reports whether only processes of this machine can reach the address. It is false for names other than
+// localhost, because they may resolve to any address, now or later.
 func (a Address) Loopback() bool { return a.Path != "" || IsLoopbackHost(a.Host) }
 
 // IsLoopbackHost reports whether host is localhost or a loopback address, without asking the DNS.

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// mostBytes is the most memory for unfinished headers, however much memory there is.
+	// mostBytes is the maximum memory for unfinished headers, even on a large machine.
 	mostBytes = 32 << 20
-	// shareOfMemory limits them to one part in eight of the memory limit, if that is less.
+	// shareOfMemory limits them to an eighth of the memory limit, if that is less.
 	shareOfMemory = 8
 	// connectionCost is what a connection takes in memory: two buffers and the stacks of two goroutines.
 	connectionCost = 16 << 10
@@ -34,9 +34,9 @@ const (
 	filesPerConnection = 3
 	leastConnections   = 8
 
-	// turnover times the number of connections is how long a new one, or one with an unfinished header, is kept
-	// although another client needs its place. Without it, a burst closes connections whose request is on its
-	// way. With it, a client behind a flood of a thousand silent connections waits for half a second.
+	// turnover times the number of connections is how long a new connection, or one with an unfinished header, is
+	// kept although another client needs its place. Without this time, a burst closes connections whose request
+	// is about to arrive. With it, a client waits half a second behind a thousand silent connections.
 	turnover = 500 * time.Microsecond
 )
 
@@ -55,9 +55,8 @@ type Limits struct {
 	Connections [2]int // by Class
 }
 
-// Fit returns the limits for a process that may have so many files open and so much memory, in bytes, and
-// for so many connections wanted on the proxied port. Zero files, or zero memory, means that there is no
-// limit, or none that is known.
+// Fit returns the limits for a process that may have this number of open files and this much memory, in bytes, and
+// that wants this number of connections on the proxied port. Zero files or zero memory means no known limit.
 func Fit(wanted int, files uint64, memory int64) Limits {
 	l := Limits{Bytes: mostBytes}
 	if memory > 0 {
@@ -72,10 +71,10 @@ func Fit(wanted int, files uint64, memory int64) Limits {
 	return l
 }
 
-// Budget limits the memory of connections before the client is authenticated. A connection waits from when
-// it is accepted, or its last answer has ended, until the whole header of its next request has come. Where a
-// limit is reached, the connection that has waited longest is closed. If all are at work, or have just begun to
-// send a request, accepting waits. A Budget is safe for concurrent use.
+// Budget limits the memory of connections before the client is authenticated. A connection is waiting from the time
+// when it is accepted, or when its last answer ends, until the whole header of its next request has arrived. If a
+// limit is reached, the connection that has waited longest is closed. If all connections are busy, or have just
+// started to send a request, Accept waits. A Budget is safe for concurrent use.
 type Budget struct {
 	limits   Limits
 	turnover time.Duration
@@ -97,9 +96,9 @@ func NewBudget(l Limits) *Budget {
 	return b
 }
 
-// Listen returns a listener whose connections count against b. TLS must lie below it, in l, because the
-// lines of a header are counted; the bytes are then counted on the wire (see Certificate.Secure), because a
-// handshake that never ends takes memory too.
+// Listen returns a listener whose connections count against b. If there is TLS, it must be in l, because b counts the
+// lines of headers. The bytes are then counted below TLS (see Certificate.Secure), because an unfinished handshake
+// takes memory too.
 func (b *Budget) Listen(l net.Listener, class Class) net.Listener {
 	return &budgeted{Listener: l, budget: b, class: class}
 }
@@ -136,7 +135,7 @@ func (l *budgeted) Close() error {
 	return l.Listener.Close()
 }
 
-// admit makes room for c, and reports false if the listener is closed meanwhile.
+// admit makes room for c. It returns false if the listener is closed before that.
 func (b *Budget) admit(c *conn, l *budgeted) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -179,7 +178,7 @@ func (b *Budget) oldestLocked(class Class) (oldest *conn, left time.Duration) {
 func (b *Budget) waitForRoomLocked(limit time.Duration) {
 	if limit > 0 {
 		timer := time.AfterFunc(limit, func() {
-			b.mu.Lock() // so that it does not come before Wait
+			b.mu.Lock() // so that the signal does not come before Wait
 			defer b.mu.Unlock()
 			b.room.Broadcast()
 		})
@@ -208,7 +207,7 @@ func (b *Budget) Watch(s *http.Server) {
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 			b.work(c)
-			if over, ok := c.Conn.(*tls.Conn); ok { // net/http sees only what wraps it
+			if over, ok := c.Conn.(*tls.Conn); ok { // net/http only sees the tls.Conn
 				state := over.ConnectionState()
 				r.TLS = &state
 			}
@@ -219,7 +218,7 @@ func (b *Budget) Watch(s *http.Server) {
 
 type connKey struct{}
 
-// work ends the wait of c: the header of a request is complete.
+// work notes that the header of a request on c is complete, so that c is not waiting any more.
 func (b *Budget) work(c *conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -227,7 +226,7 @@ func (b *Budget) work(c *conn) {
 	c.counting.Store(false)
 }
 
-// wait begins the wait of c for its next request.
+// wait notes that c is waiting for its next request.
 func (b *Budget) wait(c *conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -255,7 +254,7 @@ func (b *Budget) leaveLocked(c *conn) {
 	c.cost = 0
 }
 
-// arrived counts bytes and lines of a header, or of the handshake before it, that c has read.
+// arrived counts the bytes and lines of a header, or of the handshake before it, that c has read.
 func (b *Budget) arrived(c *conn, bytes, lines int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -270,7 +269,7 @@ func (b *Budget) arrived(c *conn, bytes, lines int) {
 	c.cost += cost
 	b.bytes[c.class] += cost
 	for b.bytes[Proxied]+b.bytes[Admin] > b.limits.Bytes {
-		// The side that takes more pays for it: clients of the proxied port must not end a probe's connection.
+		// Close a connection of the class that uses more: clients of the proxied port must not end a probe's connection.
 		class := Proxied
 		if b.bytes[Admin] > b.bytes[Proxied] {
 			class = Admin
@@ -305,9 +304,9 @@ type conn struct {
 	net.Conn
 	budget   *Budget
 	class    Class
-	counting atomic.Bool // what is read belongs to a header
+	counting atomic.Bool // the bytes that are read belong to a header
 
-	bytesBelow bool // bytes are counted by the wire below TLS
+	bytesBelow bool // the bytes are counted below TLS, by wire
 
 	// Guarded by budget.mu:
 	in         *queue // nil while it is busy
@@ -318,7 +317,7 @@ type conn struct {
 	ended      bool
 }
 
-// NetConn returns the connection below, as tls.Conn does.
+// NetConn returns the wrapped connection, as tls.Conn does.
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -340,7 +339,7 @@ func (c *conn) count(part []byte) {
 	c.budget.arrived(c, size, bytes.Count(part, []byte{'\n'}))
 }
 
-// wireListener lies below TLS, so that a Budget hears of bytes that TLS keeps until a message is complete.
+// wireListener is below TLS, so that a Budget counts bytes that TLS keeps until a message is complete.
 type wireListener struct{ net.Listener }
 
 func (l wireListener) Accept() (net.Conn, error) {
@@ -356,7 +355,7 @@ type wire struct {
 	above *conn // nil without a budget
 }
 
-// NetConn returns the connection below, as tls.Conn does.
+// NetConn returns the wrapped connection, as tls.Conn does.
 func (w *wire) NetConn() net.Conn { return w.Conn }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -376,7 +375,7 @@ func underTLS(c net.Conn) (*wire, bool) {
 	return w, ok
 }
 
-// CloseWrite lets net/http end an answer to a client that still sends without a reset.
+// CloseWrite lets net/http end an answer without a reset while the client is still sending.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -384,7 +383,7 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// answerPlainHTTP tells a client that it must use https, as net/http does when it makes the handshake itself.
+// answerPlainHTTP tells a client to use https, as net/http does when it does the handshake itself.
 func answerPlainHTTP(err error) {
 	var record tls.RecordHeaderError
 	if !errors.As(err, &record) || record.Conn == nil {
@@ -405,7 +404,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// queue is a linked list that uses fields of the connections, so that a request needs no allocation here.
+// queue is a linked list that uses fields of the connections, so that a request needs no allocation.
 type queue struct{ first, last *conn }
 
 func (q *queue) push(c *conn) {

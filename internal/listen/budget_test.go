@@ -63,7 +63,7 @@ func openTLS(t *testing.T, l Limits) *door {
 	return (&door{T: t, budget: NewBudget(l), arrived: make(chan string, 100), release: make(chan bool)}).beside(Proxied, c)
 }
 
-// beside returns another listener with the same budget.
+// beside returns a second listener with the same budget.
 func (d *door) beside(class Class, c *Certificate) *door {
 	d.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -136,7 +136,7 @@ func (d *door) want(c *client, what, want string) {
 	}
 }
 
-// await waits until the budget is as ok says.
+// await waits until ok is true for the budget.
 func (d *door) await(what string, ok func(b *Budget) bool) {
 	d.Helper()
 	for end := time.Now().Add(waitLimit); ; {
@@ -152,8 +152,8 @@ func (d *door) await(what string, ok func(b *Budget) bool) {
 	}
 }
 
-// begin sends an unfinished header, or handshake, on a new connection, and waits until all of it has been counted:
-// only then is the connection younger than those before it.
+// begin sends an unfinished header, or handshake, on a new connection, and waits until all of it is counted. After
+// that, the connection is the youngest.
 func (d *door) begin(text string, lines int) *client {
 	d.Helper()
 	d.budget.mu.Lock()
@@ -188,8 +188,8 @@ func TestTheConnectionThatIsIdleLongestMakesRoom(t *testing.T) {
 	d.want(first, "first", "/e")
 }
 
-// A burst of clients, each with a connection of its own, lost some of its requests: they were on their way when their
-// connections made room for the next ones.
+// When many clients connected at the same time, some requests were lost: they were about to arrive when their
+// connections were closed to make room for the next ones.
 func TestARequestOnItsWayKeepsItsConnection(t *testing.T) {
 	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{2, 1}}, Proxied)
 	d.budget.turnover = waitLimit // as if there were very many
@@ -205,7 +205,7 @@ func TestARequestOnItsWayKeepsItsConnection(t *testing.T) {
 	d.want(second, "the second", "/second")
 }
 
-func TestASilentConnectionMakesRoomInTheEnd(t *testing.T) {
+func TestASilentConnectionIsClosedAfterItsTime(t *testing.T) {
 	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{1, 1}}, Proxied)
 	silent := d.dial()
 	d.await("the silent connection", func(b *Budget) bool { return b.fresh[Proxied].first != nil })
@@ -215,7 +215,7 @@ func TestASilentConnectionMakesRoomInTheEnd(t *testing.T) {
 	d.want(silent, "the silent one", "closed")
 }
 
-func TestAcceptingWaitsWhileAllAreAtWork(t *testing.T) {
+func TestAcceptWaitsWhileAllConnectionsAreBusy(t *testing.T) {
 	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{2, 1}}, Proxied)
 	first, second := d.dial(), d.dial()
 	for _, c := range []*client{first, second} {
@@ -265,7 +265,7 @@ func TestBodiesCostNothing(t *testing.T) {
 	}
 }
 
-// continued sends the body when the header has been taken for complete.
+// continued sends the body after the server has read the complete header.
 func (d *door) continued(c *client, body string) string {
 	d.await("the handler", func(b *Budget) bool {
 		return b.open[Proxied] == 1 && b.waiting[Proxied].first == nil && b.fresh[Proxied].first == nil && b.begun[Proxied].first == nil
@@ -274,7 +274,7 @@ func (d *door) continued(c *client, body string) string {
 	return c.answer()
 }
 
-func TestABrokenServerEndsWhileAcceptingWaits(t *testing.T) {
+func TestCloseEndsAWaitingAccept(t *testing.T) {
 	d := open(t, Limits{Bytes: 1 << 20, Connections: [2]int{1, 1}}, Proxied)
 	c := d.dial()
 	c.send("/wait")
@@ -283,8 +283,9 @@ func TestABrokenServerEndsWhileAcceptingWaits(t *testing.T) {
 	t.Cleanup(func() { d.release <- true }) // the server is closed first, and must not hang
 }
 
-// A liveness probe is not closed for what clients of the proxied port send, neither before nor after it.
-func TestTheOtherSidePaysForNoHeader(t *testing.T) {
+// The connection of a liveness probe is not closed because of headers that clients of the proxied port send, neither
+// before nor after it.
+func TestClientsDoNotEndTheConnectionOfAProbe(t *testing.T) {
 	d := open(t, Limits{Bytes: 100_000, Connections: [2]int{100, 10}}, Proxied)
 	admin := d.beside(Admin, nil)
 	probe := admin.dial()
@@ -301,7 +302,7 @@ func TestTheOtherSidePaysForNoHeader(t *testing.T) {
 	d.want(late, "a probe when all is taken", "/late")
 }
 
-// A handshake that never ends takes memory before a byte of a header has come.
+// An unfinished handshake takes memory before the first byte of a header arrives.
 func TestUnfinishedHandshakesShareTheBudget(t *testing.T) {
 	d := openTLS(t, Limits{Bytes: 200_000, Connections: [2]int{100, 1}})
 	hello := "\x16\x03\x01\x40\x00\x01\x00\xff\xfc\x03\x03" // a record of 16 KiB that begins a ClientHello of 64 KiB

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// certificateCheck is the shortest time between two checks of a certificate's files.
+// certificateCheck is the minimum time between two checks of a certificate's files.
 const certificateCheck = time.Second
 
-// Certificate is the proxied port's own, which is read again when its files change. It is safe for
+// Certificate is the certificate of the proxied port. It is read again when its files change. It is safe for
 // concurrent use.
 type Certificate struct {
 	CertFile, KeyFile string

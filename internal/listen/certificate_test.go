@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// writePair writes a certificate with a serial number that tells it from others.
+// writePair writes a certificate that can be recognised by its serial number.
 func writePair(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

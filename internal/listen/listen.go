@@ -108,7 +108,7 @@ func noSuchFamily(err error) bool {
 		errors.Is(err, errProtocol)
 }
 
-// openTCP listens in one family if host is an address of it: Go would serve 0.0.0.0 on IPv6 as well.
+// openTCP listens only in the family of host if that is an address: otherwise Go would serve 0.0.0.0 on IPv6 too.
 func openTCP(ctx context.Context, host string, port uint16) (net.Listener, error) {
 	network := "tcp"
 	ip, err := netip.ParseAddr(host)
@@ -125,8 +125,8 @@ func openTCP(ctx context.Context, host string, port uint16) (net.Listener, error
 	return l, nil
 }
 
-// loopbackOnly refuses peers that are not on loopback. Routers and containers can be configured to forward such
-// packets to a loopback address, but its listener trusts every client.
+// loopbackOnly refuses peers that are not on loopback. A router or a container network can be configured to forward
+// their packets to a loopback address, but the listener there trusts every client.
 type loopbackOnly struct{ net.Listener }
 
 func (l loopbackOnly) Accept() (net.Conn, error) {
@@ -248,7 +248,7 @@ func (s *socket) Close() error {
 	return s.Listener.Close()
 }
 
-// Addr returns the address under the name that was asked for.
+// Addr returns the address with the path that the user wrote.
 func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
 
 // Dial connects to the address, and ignores the address of the request. If the address means all addresses, it
@@ -259,7 +259,7 @@ func (a Address) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	hosts := []string{a.Host}
 	if ip := net.ParseIP(a.Host); a.Host == "localhost" || a.Host == "" || ip != nil && ip.IsUnspecified() {
-		hosts = []string{"127.0.0.1", "::1"} // without asking a resolver, which a Bare container may lack
+		hosts = []string{"127.0.0.1", "::1"} // needs no resolver: a container may have none
 	}
 	var first error
 	for _, host := range hosts {
@@ -272,9 +272,9 @@ func (a Address) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return nil, first
 }
 
-// Leads reports whether conn, which this process has opened, leads to one of its own listeners. A listener on
-// all addresses can be reached at each address of the machine; such a connection then also comes from that
-// address.
+// Leads reports whether conn, which this process has opened, leads to one of its own listeners. A listener on all
+// addresses can be reached at each address of the machine; a connection to it then also has that address as its
+// source.
 func Leads(conn net.Conn, listeners ...net.Listener) bool {
 	remote, ok := addrPort(conn.RemoteAddr())
 	if !ok {
@@ -288,7 +288,7 @@ func Leads(conn net.Conn, listeners ...net.Listener) bool {
 	})
 }
 
-// addrPort returns a TCP address, an IPv4 one in IPv6's form as IPv4.
+// addrPort returns a TCP address. It returns an IPv4 address inside an IPv6 address as IPv4.
 func addrPort(a net.Addr) (netip.AddrPort, bool) {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {

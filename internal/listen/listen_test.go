@@ -31,7 +31,7 @@ func TestLocalhostIsOnePortInBothFamilies(t *testing.T) {
 	}
 }
 
-// A container without /etc/hosts does not know the name, and healthcheck runs in there.
+// healthcheck also runs in containers without /etc/hosts, which cannot resolve localhost.
 func TestLocalhostIsReachedWithoutAResolver(t *testing.T) {
 	for _, family := range []string{"127.0.0.1", "::1"} {
 		open, err := Address{Host: family}.Open(t.Context())
@@ -54,7 +54,7 @@ func TestLocalhostIsReachedWithoutAResolver(t *testing.T) {
 	}
 }
 
-// A container reached at its own address must not be reached through IPv6 that nobody thought of.
+// An address that was given as IPv4 must not be reachable over IPv6, because nobody expects that.
 func TestAnIPv4AddressIsServedOnIPv4Only(t *testing.T) {
 	open, err := Address{Host: "0.0.0.0"}.Open(t.Context())
 	if err != nil {
@@ -73,7 +73,7 @@ func TestAnIPv4AddressIsServedOnIPv4Only(t *testing.T) {
 	}
 }
 
-// A host with route_localnet, or a container network, hands packets from elsewhere to 127.0.0.1.
+// A host with route_localnet, or a container network, delivers packets of other machines to 127.0.0.1.
 func TestALoopbackListenerRefusesOtherPeers(t *testing.T) {
 	open, err := Address{Host: "127.0.0.1"}.Open(t.Context())
 	if err != nil {
@@ -171,7 +171,7 @@ func deep(t *testing.T, n int) string {
 	return dir
 }
 
-func TestATakenFamilyIsAnError(t *testing.T) {
+func TestAPortThatIsTakenInOneFamilyIsAnError(t *testing.T) {
 	v6, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Skip("this machine has no IPv6")

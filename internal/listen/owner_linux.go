@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Owner returns the user who listens at a, as the kernel knows it, without connecting there. It is not ok if
-// nobody does, or if that cannot be read.
+// Owner returns the user whose process listens on a. It asks the kernel and does not connect. ok is false if nobody
+// listens there, or if the kernel's table cannot be read.
 func Owner(a Address) (uid int, ok bool) {
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := os.Open(table)

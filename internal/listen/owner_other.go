@@ -2,5 +2,5 @@
 
 package listen
 
-// Owner is not known on this system.
+// Owner always returns false: it is not implemented on this system.
 func Owner(Address) (uid int, ok bool) { return 0, false }

@@ -13,8 +13,8 @@ import (
 // firstInherited is the first descriptor that systemd passes (sd_listen_fds(3)).
 const firstInherited = 3
 
-// Inherited returns the sockets that systemd opened for this process, whose number is pid (socket
-// activation, sd_listen_fds(3)). It returns none if systemd opened none.
+// Inherited returns the sockets that systemd opened for this process (socket activation, sd_listen_fds(3)), if any.
+// pid is the number of this process.
 func Inherited(environ []string, pid int) ([]net.Listener, error) {
 	if lookup(environ, "LISTEN_PID") != strconv.Itoa(pid) {
 		return nil, nil
@@ -52,8 +52,8 @@ func inherit(fd int) (net.Listener, error) {
 	return l, nil
 }
 
-// Notify tells systemd about the state of this service, as in "READY=1" (sd_notify(3)). If systemd does not
-// wait for it, it does nothing.
+// Notify reports the state of this service to systemd, such as "READY=1" (sd_notify(3)). It does nothing if systemd
+// has not asked for that.
 func Notify(environ []string, state string) error {
 	path := lookup(environ, "NOTIFY_SOCKET")
 	if path == "" {

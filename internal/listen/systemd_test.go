@@ -37,7 +37,7 @@ func TestNotifyWithoutAServiceManagerDoesNothing(t *testing.T) {
 	}
 }
 
-// Variables of a parent must not make a child take its descriptors for sockets.
+// A child process that has the variables of its parent must not use its own descriptors as sockets.
 func TestSocketsOfAnotherProcessAreNotInherited(t *testing.T) {
 	for _, environ := range [][]string{
 		nil,

@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// hinted is an error with the next thing to try. Any error with a method Hint() string is one.
+// hinted is an error with the next thing to try. HintOf also accepts other errors with a method Hint() string.
 type hinted struct {
 	error
 	hint string
@@ -41,21 +41,21 @@ func TLSHint(err error) string {
 	var network *net.OpError
 	switch {
 	case errors.As(err, &name):
-		return "name the server by a name that its certificate holds, or have one made that holds this name"
+		return "use a name of the server that is in its certificate, or get a certificate for this name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "renew the certificate of the server, or set the clock of this machine"
 	case errors.As(err, &verify):
-		return "name the root certificate of the server with --ca-file"
+		return "set --ca-file to a file with the root certificate of the server"
 	case errors.As(err, &record):
 		return "the server does not speak TLS there: check scheme and port"
 	case errors.As(err, &network) && network.Op == "remote error":
-		return "the server refused this client's TLS: let it ask clients for no certificate (Redis: tls-auth-clients no)"
+		return "the server refused the TLS connection: configure it to require no client certificates (Redis: tls-auth-clients no)"
 	}
 	return ""
 }
 
-// Each takes apart what errors.Join put together, so that every error can be shown with its own hint. It
-// returns nothing for nil.
+// Each returns the errors that errors.Join has put together in err, so that each can be shown with its own hint.
+// It returns nothing for nil, and err itself if it is not a joined error.
 func Each(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	switch {
@@ -64,7 +64,7 @@ func Each(err error) []error {
 	case !ok:
 		return []error{err}
 	}
-	// An error with several causes looks the same, but only a joined one is nothing but its parts.
+	// Other errors have this method too, but only errors.Join adds no text of its own.
 	parts := joined.Unwrap()
 	if whole := errors.Join(parts...); whole == nil || whole.Error() != err.Error() {
 		return []error{err}

@@ -98,7 +98,7 @@ func AccountCommand(command, account string, more ...string) string {
 }
 
 // Write sends p as the answer. Headers of one code only (Allow, WWW-Authenticate) must be set by the caller
-// first. The caller must not have begun an answer.
+// first, and must not have started an answer.
 func (p Problem) Write(w http.ResponseWriter) {
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`

@@ -8,29 +8,29 @@ import (
 
 const (
 	earlyRefusalShare = 1.0 / 16
-	// quietTime is how old a token has to be, and how long ago the last 401, before a token is refused
-	// early. A client that renews and repeats a request after a 401 is then never refused twice for
-	// the same request: a refusal that it could only pass on.
+	// quietTime is the age of a token, and the time since the last 401, before a token can be refused early.
+	// So a client that refreshes and repeats a request after a 401 is never refused twice for the same request:
+	// it could only pass on the second refusal.
 	quietTime = 10 * time.Second
-	// maxEarlyBody is the largest request that a client can be expected to repeat.
+	// maxEarlyBody is the largest body that a client can be expected to send again.
 	maxEarlyBody = 32 << 20
 )
 
-// behaviour decides where the emulator misbehaves of its own accord.
+// behaviour decides when the emulator misbehaves without a fault that was set.
 type behaviour struct {
 	opts   Options
 	random *random
 
 	mu       sync.Mutex // guards the fields below
 	last401  time.Time
-	refusing int // 401 answers under way: their requests' bodies are still being read
+	refusing int // 401 answers in progress: the bodies of their requests are still being read
 }
 
 func newBehaviour(opts Options) *behaviour {
 	return &behaviour{opts: opts, random: newRandom(opts.Seed, "behaviour")}
 }
 
-// refusesEarly reports whether a request with a good token is to be refused all the same, for good.
+// refusesEarly reports whether to refuse the valid token of a request, from now on.
 func (m *behaviour) refusesEarly(p pair, bodyLength int64, now time.Time) bool {
 	if m.opts.Calm || now.Sub(p.issued) < quietTime || bodyLength < 0 || bodyLength > maxEarlyBody {
 		return false
@@ -41,7 +41,7 @@ func (m *behaviour) refusesEarly(p pair, bodyLength int64, now time.Time) bool {
 	return quiet && m.random.chance(earlyRefusalShare)
 }
 
-// refuse notes a 401 under way; done is called when its answer is written.
+// refuse counts a 401 in progress. Call done when the answer is written.
 func (m *behaviour) refuse() (done func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -54,7 +54,7 @@ func (m *behaviour) refuse() (done func()) {
 	}
 }
 
-// bendExpiry now and then sends expires_in as a string, or not at all.
+// bendExpiry sometimes makes expires_in a string, or removes it.
 func (m *behaviour) bendExpiry(answer map[string]any) {
 	switch {
 	case m.opts.Calm:
@@ -65,8 +65,8 @@ func (m *behaviour) bendExpiry(answer map[string]any) {
 	}
 }
 
-// mischief returns the fault that chaos sets on a request, or nil. The token endpoint is only ever
-// slow or down before it has done anything: chaos must be survivable without a new consent.
+// mischief returns the fault that --chaos adds to a request, or nil. The token endpoint is only slow, or fails
+// before it has done anything: chaos must not cost a login.
 func (m *behaviour) mischief(o *operation) *Fault {
 	if !m.opts.Chaos || o.consent {
 		return nil

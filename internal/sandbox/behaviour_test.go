@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TestDefaultBehaviourIsHiddenFromAClientThatRenews plays a client that renews and repeats a request once
+// TestDefaultBehaviourIsHiddenFromAClientThatRefreshes plays a client that renews and repeats a request once
 // after a 401, as the proxy does. It must never be refused twice for one request.
-func TestDefaultBehaviourIsHiddenFromAClientThatRenews(t *testing.T) {
+func TestDefaultBehaviourIsHiddenFromAClientThatRefreshes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{})
 		for range 2000 {
@@ -34,7 +34,7 @@ func TestDefaultBehaviourIsHiddenFromAClientThatRenews(t *testing.T) {
 // A 401 that is not about the token makes a careful client look whether the token is good. If just that
 // look were refused early, the client would refresh, meet the same 401, and conclude that refreshing
 // does not help.
-func TestALookAfterARefusalIsNotRefusedEarly(t *testing.T) {
+func TestAProbeAfterA401IsNotRefusedEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{})
 		looks := 0
@@ -68,7 +68,7 @@ func TestAFreshTokenIsNotRefusedEarly(t *testing.T) {
 	})
 }
 
-func TestDefaultBehaviourBendsExpiry(t *testing.T) {
+func TestExpiresInIsSometimesAStringOrMissing(t *testing.T) {
 	s := start(t, Options{})
 	kinds := map[string]int{}
 	for range 100 {
@@ -83,7 +83,7 @@ func TestDefaultBehaviourBendsExpiry(t *testing.T) {
 	}
 }
 
-func TestCalmDoesNothing(t *testing.T) {
+func TestCalmHasNoMisbehaviour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{Calm: true})
 		for range 500 {
@@ -96,7 +96,7 @@ func TestCalmDoesNothing(t *testing.T) {
 	})
 }
 
-func TestChaosShowsItselfAndCanBeRepeated(t *testing.T) {
+func TestChaosIsVisibleAndASeedRepeatsIt(t *testing.T) {
 	run := func() map[string]int {
 		outcomes := map[string]int{}
 		synctest.Test(t, func(t *testing.T) {

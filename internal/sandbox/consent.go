@@ -14,8 +14,8 @@ const (
 	maxTickets     = 1000
 )
 
-// consent remembers the consent pages that wait for an answer. The ticket in a page's form is good for
-// that page's request and once, so that no other page can send the form.
+// consent has the consent pages that wait for an answer. The ticket in a page's form is valid once, for the
+// request of that page only, so that no other page can send the form.
 type consent struct {
 	random *random
 
@@ -54,8 +54,8 @@ func (c *consent) take(ticket string, now time.Time) (consentRequest, bool) {
 	return r, ok && now.Before(r.expires)
 }
 
-// serveAuthorize shows the consent page. A wrong client or redirect URL is told to the person and never
-// redirected (RFC 6749 section 4.1.2.1); other mistakes go back to the client.
+// serveAuthorize shows the consent page. A wrong client or redirect URL is shown to the person and never
+// redirected (RFC 6749 section 4.1.2.1); other mistakes are sent to the client.
 func (e *Emulator) serveAuthorize(x *exchange) {
 	q := x.r.URL.Query()
 	redirectURL := q.Get("redirect_uri")
@@ -73,7 +73,7 @@ func (e *Emulator) serveAuthorize(x *exchange) {
 		x.sendBack(redirectURL, q.Get("state"), "error", "invalid_scope")
 	default:
 		scope := cmp.Or(q.Get("scope"), defaultScope)
-		if scope == "read write" { // "read+write" whose plus was read as a space
+		if scope == "read write" { // "read+write", if the client did not escape the plus
 			scope = defaultScope
 		}
 		ask := consentRequest{redirectURL: redirectURL, state: q.Get("state"), scope: scope}
@@ -81,7 +81,7 @@ func (e *Emulator) serveAuthorize(x *exchange) {
 	}
 }
 
-// serveConsent takes the answer of the person.
+// serveConsent handles the form that the person has sent.
 func (e *Emulator) serveConsent(x *exchange) {
 	if err := http.NewCrossOriginProtection().Check(x.r); err != nil {
 		x.consentError("This form can be sent from the emulator's own page only.")
@@ -99,7 +99,7 @@ func (e *Emulator) serveConsent(x *exchange) {
 	}
 }
 
-// sendBack redirects to the client. The state comes back empty when none was sent, as PandaDoc does.
+// sendBack redirects to the client. As at PandaDoc, the state is empty if none was sent.
 func (x *exchange) sendBack(redirectURL, state, key, value string) {
 	u, err := url.Parse(redirectURL)
 	if err != nil {
@@ -119,7 +119,7 @@ func (x *exchange) consentError(message string) {
 	x.showPage(http.StatusBadRequest, "'none'", page{Problem: message})
 }
 
-// formAction is what the form may reach. Chromium holds the redirect after the form to it too.
+// formAction lists where the form may be sent. Chromium also applies it to the redirect after the form.
 func formAction(redirectURL string) string {
 	u, err := url.Parse(redirectURL)
 	if err != nil {

@@ -79,7 +79,7 @@ func TestConsentGivesACodeAndTheCodeAPair(t *testing.T) {
 	s.renew()
 }
 
-func TestDenyGoesBackWithTheState(t *testing.T) {
+func TestDenyReturnsTheState(t *testing.T) {
 	s := start(t, Options{Calm: true})
 	back := sentTo(t, s.consent(ticketOf(t, s.ask(nil)), "deny", nil))
 	if back.Get("error") != "access_denied" || back.Get("state") != "s t&te" || back.Has("code") {
@@ -87,7 +87,7 @@ func TestDenyGoesBackWithTheState(t *testing.T) {
 	}
 }
 
-func TestStateComesBackEmptyWhenNoneWasSent(t *testing.T) {
+func TestStateIsEmptyIfNoneWasSent(t *testing.T) {
 	s := start(t, Options{Calm: true})
 	back := sentTo(t, s.consent(ticketOf(t, s.ask(map[string]string{"state": ""})), "allow", nil))
 	if !back.Has("state") || back.Get("state") != "" {
@@ -153,7 +153,7 @@ func TestConsentCannotBeForged(t *testing.T) {
 	s.consent(ticket, "allow", nil).want(t, 400) // once
 }
 
-func TestConsentPageGrowsOld(t *testing.T) {
+func TestConsentPageExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{Calm: true})
 		ticket := ticketOf(t, s.ask(nil))
@@ -162,7 +162,7 @@ func TestConsentPageGrowsOld(t *testing.T) {
 	})
 }
 
-func TestManyOpenConsentPagesAreForgotten(t *testing.T) {
+func TestOpenConsentPagesAreLimited(t *testing.T) {
 	c := newConsent(newRandom(1, "test"))
 	for range 3 * maxTickets {
 		c.put(consentRequest{}, time.Now())

@@ -147,7 +147,7 @@ func TestUploadIsChosenByTheRawQueryKey(t *testing.T) {
 	}
 }
 
-func TestAttachmentsComeBackAsTheyWere(t *testing.T) {
+func TestAttachmentsAreReturnedUnchanged(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	path := "/public/v1/documents/" + first(t, s.get("/public/v1/documents?status=0"))["id"].(string) + "/attachments"
 	content := []byte(strings.Repeat("attachment ", 100_000))
@@ -183,7 +183,7 @@ func TestContactsFilterIsExactAndRecipientsBecomeContacts(t *testing.T) {
 	}
 }
 
-func TestLogsShowWhatTheEmulatorWasAsked(t *testing.T) {
+func TestTheAPILogShowsTheRequests(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	s.get("/public/v1/documents?q=marked").want(t, 200)
 	s.get("/public/v1/documents/none?q=marked").want(t, 404)

@@ -9,13 +9,13 @@ import (
 	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
-// EmulatorHeader is in every answer, so that nobody takes one for the service's.
+// EmulatorHeader is in every answer, so that nobody mistakes the emulator for the service.
 const (
 	EmulatorHeader = "X-Emulator"
 	emulatorValue  = "PandaDoc emulator of pandadoc-auth-proxy; no real account, no real documents"
 )
 
-// Emulator is one made-up PandaDoc with one application, one user and one workspace. It is safe for
+// Emulator is an invented PandaDoc with one application, one user and one workspace. It is safe for
 // concurrent use and starts no goroutine.
 type Emulator struct {
 	opts      Options
@@ -30,13 +30,13 @@ type Emulator struct {
 	ids       *random
 }
 
-// credentials are what an application registered at the emulator is given.
+// credentials are those of the application that is registered at the emulator.
 type credentials struct {
 	id, secret string
 	apiKey     string
 }
 
-// New returns an emulator with sample data and one grant, whose refresh token Info tells.
+// New returns an emulator with sample data and one grant. Info returns its refresh token.
 func New(opts Options) (*Emulator, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
@@ -60,8 +60,7 @@ func New(opts Options) (*Emulator, error) {
 	return e, nil
 }
 
-// Info is what a client needs to use an emulator. It marshals to the one line that the sandbox
-// command prints.
+// Info is what a client needs to use an emulator. As JSON, it is the line that the sandbox command prints.
 type Info struct {
 	API          string `json:"api"`
 	AuthorizeURL string `json:"authorize_url"`
@@ -72,9 +71,8 @@ type Info struct {
 	RefreshToken string `json:"refresh_token"`
 }
 
-// InfoAt tells the credentials, and the URLs for an API and a management handler served at these
-// origins. The refresh token is that of the grant that the emulator started with, as it is at the
-// moment of the call; "" after Revoke.
+// InfoAt returns the credentials, and the URLs for an API and a management handler served at these origins.
+// The refresh token is the current one of the first grant, or "" after Revoke.
 func (e *Emulator) InfoAt(api, manage string) Info {
 	return Info{
 		API:          api,
@@ -87,8 +85,8 @@ func (e *Emulator) InfoAt(api, manage string) Info {
 	}
 }
 
-// Grant returns the refresh token of a new grant, as if somebody had consented once more. Grants live
-// side by side, so that two programs can use one emulator without spending each other's tokens.
+// Grant returns the refresh token of a new grant, as if somebody had consented again. Grants are independent, so
+// two programs can use one emulator without using up each other's tokens.
 func (e *Emulator) Grant() string { return e.grants.consented(time.Now()).refresh }
 
 // APIKey returns the sandbox key that the emulator accepts as "Authorization: API-Key …".
@@ -97,7 +95,7 @@ func (e *Emulator) APIKey() string { return e.client.apiKey }
 // Seed returns the seed that repeats this run.
 func (e *Emulator) Seed() uint64 { return e.opts.Seed }
 
-// Banner says in one line, for people, what this is and how it behaves.
+// Banner describes the emulator and its behaviour in one line, for people.
 func (e *Emulator) Banner() string {
 	manner := "default: good tokens are refused early, every refresh rotates"
 	switch {
@@ -112,13 +110,13 @@ func (e *Emulator) Banner() string {
 // API serves the API, the consent page and the token endpoint.
 func (e *Emulator) API() http.Handler { return http.HandlerFunc(e.serveAPI) }
 
-// Expire ends the life of every access token that is out now. Refresh tokens stay good.
+// Expire makes every current access token expire. Refresh tokens stay valid.
 func (e *Emulator) Expire() { e.grants.expire(time.Now()) }
 
-// Revoke takes back every grant: its access and refresh tokens are dead, and only a new consent helps.
+// Revoke revokes every grant: no token of it is valid any more, and only a new consent helps.
 func (e *Emulator) Revoke() { e.grants.revoke() }
 
-// Clear forgets history, counters and faults. Grants and documents stay.
+// Clear removes history, counters and faults. Grants and documents stay.
 func (e *Emulator) Clear() {
 	e.history.clear()
 	e.faults.clear()
@@ -130,8 +128,8 @@ func (e *Emulator) History() []Entry { return e.history.entries() }
 // Stats returns the counters since the start or the last Clear.
 func (e *Emulator) Stats() Stats { return e.history.stats() }
 
-// AddFault sets a fault. The error says what is wrong with it.
+// AddFault sets a fault, or returns an error that describes what is wrong with it.
 func (e *Emulator) AddFault(f Fault) error { return e.faults.add(f) }
 
-// Faults returns the faults that are still to come, in the order in which they were set.
+// Faults returns the faults that are not used up yet, in the order in which they were set.
 func (e *Emulator) Faults() []Fault { return e.faults.list() }

@@ -14,10 +14,10 @@ import (
 	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
-// earlyRefusal names the emulator's own refusals in the history.
+// earlyRefusal is the name of the emulator's own refusals in the history.
 const earlyRefusal = "early-refusal"
 
-// exchange is one request on its way through the emulator.
+// exchange is one request and its answer.
 type exchange struct {
 	w     *answerWriter
 	r     *http.Request
@@ -28,12 +28,12 @@ type exchange struct {
 	entry Entry
 }
 
-// serveAPI runs every request through the same steps: note it, find its operation, apply the fault,
-// check the credential, do the work.
+// serveAPI handles every request in the same steps: note it, find its operation, apply the fault, check the
+// credential, do the work.
 func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	x := e.begin(w, r)
-	// Noted when the answer begins, so that who has an answer finds it in the history, and once more at
-	// the end, which comes also when a fault cuts the connection by a panic.
+	// Note the request when the answer begins, so that a client that has the answer finds it in the history. Note
+	// it again at the end, which is reached even when a fault panics to cut the connection.
 	x.w.begins = func() { e.note(x) }
 	defer e.note(x)
 	op, vars, allowed := e.table.find(r.Method, r.URL)
@@ -69,15 +69,15 @@ func (e *Emulator) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	h := w.Header()
 	h.Set(EmulatorHeader, emulatorValue)
 	h.Set("X-Request-Id", x.entry.RequestID)
-	// The service stands behind a CDN that sets cookies on every answer.
+	// The real service is behind a CDN that sets cookies in every answer.
 	h.Add("Set-Cookie", "visid_incap_emulator="+x.entry.RequestID[:16]+"; HttpOnly; Path=/")
 	return x
 }
 
-// target is the raw request target, without the queries that carry codes or secrets.
+// target is the raw request target, without queries that may contain codes or secrets.
 func target(r *http.Request) string {
 	t := r.RequestURI
-	if t == "" { // a request made by hand, not by a server
+	if t == "" { // a request that did not come through a server
 		t = r.URL.RequestURI()
 	}
 	if strings.HasPrefix(r.URL.Path, "/oauth2/") {
@@ -105,7 +105,7 @@ func noRoute(allowed []string) *workspace.Problem {
 	}
 }
 
-// authenticate answers 401 itself and returns false where the credential is not good.
+// authenticate reports whether the credential is valid. If not, it has answered 401.
 func (e *Emulator) authenticate(x *exchange) bool {
 	p := e.credential(x)
 	if p == nil {
@@ -118,7 +118,7 @@ func (e *Emulator) authenticate(x *exchange) bool {
 	return false
 }
 
-// credential returns nil for a good one.
+// credential returns nil if the credential is valid.
 func (e *Emulator) credential(x *exchange) *workspace.Problem {
 	scheme, value, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
 	switch {
@@ -175,8 +175,8 @@ func (e *Emulator) work(x *exchange) {
 	}
 }
 
-// readRest takes the body to its end, so that the client has sent all of it and the history knows its
-// hash. The limit keeps an endless one from holding the connection.
+// readRest reads the rest of the body, so that the client can send all of it and the history has its hash. The
+// limit stops an endless body.
 func (x *exchange) readRest() {
 	const most = 1 << 30
 	x.body.discard(most)
@@ -188,7 +188,7 @@ func (e *Emulator) writeError(x *exchange, err error) {
 		p = &workspace.Problem{Status: 500, Kind: "request_error", Detail: err.Error()}
 	}
 	if p.Status == http.StatusUnauthorized {
-		// A client that looks into this refusal must not meet an early one meanwhile.
+		// While a client finds out the reason for this 401, it must not get an early refusal.
 		done := e.behaviour.refuse()
 		defer done()
 	}
@@ -208,7 +208,7 @@ func (x *exchange) setHeader(header map[string]string) {
 
 func (x *exchange) writeJSON(status int, v any) {
 	body, err := json.Marshal(v)
-	if err != nil { // everything we send is made of plain values
+	if err != nil { // all values that we send can be encoded
 		panic(err)
 	}
 	x.writeBytes(status, body)
@@ -246,7 +246,7 @@ func acceptsGzip(values []string) bool {
 	return false
 }
 
-// sleep waits for d, or until the client or the server goes.
+// sleep waits for d, or until the client disconnects or the server closes.
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -13,54 +13,54 @@ import (
 const (
 	// FaultStatus answers Status with Body (or PandaDoc's own body for that status) and changes nothing.
 	FaultStatus = "status"
-	// FaultRefuse answers 401 and ends the access token of the request for good.
+	// FaultRefuse answers 401 and revokes the access token of the request.
 	FaultRefuse = "refuse"
-	// FaultDelay waits before the request is looked at, which then takes its normal course.
+	// FaultDelay waits before it handles the request normally.
 	FaultDelay = "delay"
-	// FaultDrop closes the connection without an answer; nothing was done.
+	// FaultDrop closes the connection without an answer. The request has no effect.
 	FaultDrop = "drop"
-	// FaultDropAfterCommit does what was asked, a rotation for example, and closes the connection
-	// without an answer.
+	// FaultDropAfterCommit carries out the request, for example a rotation, and closes the connection without an
+	// answer.
 	FaultDropAfterCommit = "drop_after_commit"
-	// FaultStatusAfterCommit does what was asked and answers Status with Body all the same.
+	// FaultStatusAfterCommit carries out the request, but answers Status with Body.
 	FaultStatusAfterCommit = "status_after_commit"
 	// FaultCut closes the connection in the middle of the answer's body.
 	FaultCut = "cut"
-	// FaultNoRefreshToken makes a refresh give a new access token only; the refresh token stays good.
+	// FaultNoRefreshToken makes a refresh return only an access token. The refresh token stays valid.
 	FaultNoRefreshToken = "no_refresh_token"
-	// FaultKeepOld makes a refresh leave the old pair good.
+	// FaultKeepOld keeps the old pair valid after a refresh.
 	FaultKeepOld = "keep_old"
-	// FaultExpiresIn puts ExpiresIn into the answer of the token endpoint as it is.
+	// FaultExpiresIn sends ExpiresIn unchanged in the answer of the token endpoint.
 	FaultExpiresIn = "expires_in"
 )
 
-// Fault is a misbehaviour set by hand. The first fault whose route fits a request is used for it.
+// Fault is a misbehaviour that somebody has set. A request gets the first fault whose route matches it.
 type Fault struct {
-	// Route is what the fault is for: "token", "authorize", "api" (all but these two), "*", or
-	// "/path" or "METHOD /path", where a * at the end stands for the rest.
+	// Route selects requests: "token", "authorize", "api" (all except these two), "*", "/path" or "METHOD /path".
+	// A * at the end matches anything.
 	Route string `json:"route"`
 	Kind  string `json:"kind"`
-	// Count is how many requests meet the fault. Zero means one, a negative number all.
+	// Count is how many requests get the fault. Zero means one; a negative number means all.
 	Count int `json:"count,omitempty"`
-	// Probability is the share of fitting requests that meet it. Zero means all.
+	// Probability is the fraction of matching requests that get it. Zero means all.
 	Probability float64 `json:"probability,omitempty"`
 
-	// Status, Body, Header and RetryAfter make the answer. A body that starts with < is sent as HTML,
-	// any other as JSON, unless Header says otherwise.
+	// Status, Body, Header and RetryAfter are the answer. A body that starts with < is sent as HTML, any other as
+	// JSON, unless Header has a Content-Type.
 	Status     int               `json:"status,omitempty"`
 	Body       string            `json:"body,omitempty"`
 	Header     map[string]string `json:"header,omitempty"`
 	RetryAfter string            `json:"retry_after,omitempty"`
-	// ReadBytes is how much of the request's body is read before a status or refuse answer. Nil reads
-	// the whole body; zero answers before any of it is read, without "100 Continue".
+	// ReadBytes is how much of the request's body is read before a status or refuse answer. Nil means the whole
+	// body. Zero means none of it, and no "100 Continue".
 	ReadBytes *int64 `json:"read_bytes,omitempty"`
-	// Delay is how long to wait before anything else. It goes with every kind.
+	// Delay is how long to wait before anything else. Every kind can have it.
 	Delay time.Duration `json:"-"`
 	// ExpiresIn is raw JSON: 3600, "3600", 1e12, -1, null …
 	ExpiresIn json.RawMessage `json:"expires_in,omitempty"`
 }
 
-// faultJSON is the outer form, where a delay is written "250ms".
+// faultJSON is the form of a Fault in JSON, where a delay is written like "250ms".
 type faultJSON struct {
 	plainFault
 	Delay string `json:"delay,omitempty"`
@@ -92,7 +92,7 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Validate reports every mistake at once.
+// Validate returns all mistakes together.
 func (f Fault) Validate() error {
 	var errs []error
 	if !validRoute(f.Route) {
@@ -135,7 +135,7 @@ func validRoute(route string) bool {
 	return strings.HasPrefix(route, "/")
 }
 
-// fits reports whether f is for this request.
+// fits reports whether f applies to this request.
 func (f *Fault) fits(o *operation, r *http.Request) bool {
 	switch f.Route {
 	case "*":
@@ -157,7 +157,7 @@ func (f *Fault) fits(o *operation, r *http.Request) bool {
 	return method == r.Method && path == r.URL.Path
 }
 
-// The methods below are asked on requests without a fault too.
+// The methods below can be called on nil, for requests without a fault.
 
 func (f *Fault) is(kind string) bool { return f != nil && f.Kind == kind }
 

@@ -52,7 +52,7 @@ func TestFaultsOnTheAPI(t *testing.T) {
 	}
 }
 
-func TestFaultThatRefusesEndsTheTokenForGood(t *testing.T) {
+func TestARefuseFaultRevokesTheToken(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	s.fault(Fault{Route: "GET /public/v1/documents", Kind: FaultRefuse})
 	s.get("/public/v1/documents").want(t, 401)

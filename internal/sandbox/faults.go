@@ -10,10 +10,10 @@ import (
 	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
-// maxFaults bounds the list that callers can fill.
+// maxFaults limits the list.
 const maxFaults = 1000
 
-// faults are the misbehaviours set by hand.
+// faults are the faults that are set.
 type faults struct {
 	random *random
 
@@ -39,7 +39,7 @@ func (s *faults) add(f Fault) error {
 	return nil
 }
 
-// take returns the fault for a request and uses it up, or nil.
+// take returns the fault for a request, or nil, and counts it as used.
 func (s *faults) take(o *operation, r *http.Request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,8 +75,8 @@ func (s *faults) clear() {
 	s.queue = nil
 }
 
-// applyFault does what the fault of the request asks for before the work, and returns true if that was
-// the answer. Faults that bend the work itself are set here and take effect in it.
+// applyFault does the part of a fault that comes before the work, and reports whether that was the answer. Faults
+// that change the work itself are prepared here.
 func (e *Emulator) applyFault(x *exchange) (answered bool) {
 	f := x.fault
 	if f == nil {
@@ -103,7 +103,7 @@ func (e *Emulator) applyFault(x *exchange) (answered bool) {
 	return false
 }
 
-// afterWork replaces an answer that a fault held back.
+// afterWork replaces an answer that a fault has withheld.
 func (x *exchange) afterWork() {
 	switch {
 	case x.fault.is(FaultDropAfterCommit):
@@ -114,7 +114,7 @@ func (x *exchange) afterWork() {
 	}
 }
 
-// refuseForFault ends the access token of the request for good, as a server does that forgot it.
+// refuseForFault revokes the access token of the request, like a server that has lost it.
 func (e *Emulator) refuseForFault(x *exchange) {
 	done := e.behaviour.refuse()
 	defer done()
@@ -126,7 +126,7 @@ func (e *Emulator) refuseForFault(x *exchange) {
 	x.answerFault(http.StatusUnauthorized)
 }
 
-// readForFault reads as much of the body as the fault says.
+// readForFault reads as much of the body as the fault allows.
 func (x *exchange) readForFault() {
 	if x.fault.ReadBytes == nil {
 		x.readRest()
@@ -139,7 +139,7 @@ func (x *exchange) readForFault() {
 	}
 }
 
-// answerFault writes the fault's own answer, or PandaDoc's for the status.
+// answerFault sends the fault's own answer, or PandaDoc's answer for its status.
 func (x *exchange) answerFault(status int) {
 	f := x.fault
 	if f.RetryAfter != "" {
@@ -162,6 +162,6 @@ func (x *exchange) answerFault(status int) {
 	}
 }
 
-// htmlOutage is what the network in front of the service says when it does not answer.
+// htmlOutage is the page of a gateway in front of the service when the service is down.
 const htmlOutage = `<!doctype html><html><head><title>Service unavailable</title></head>` +
 	`<body><h1>Service unavailable</h1><p>This page comes from the PandaDoc emulator.</p></body></html>`

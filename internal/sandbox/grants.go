@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	maxPairs     = 10_000 // pairs remembered, dead ones included
+	maxPairs     = 10_000 // pairs that are kept, including invalid ones
 	codeLifetime = 10 * time.Minute
 )
 
-// pair is an access token and its refresh token. A refresh makes a new pair and ends the old one.
+// pair is an access token and its refresh token. A refresh makes a new pair and invalidates the old one.
 type pair struct {
 	generation int // counts the pairs of the emulator, from 1
-	grant      int // the generation of the first pair of its chain of refreshes
+	grant      int // the generation of the first pair of this login
 	access     string
 	refresh    string
 	scope      string
 	issued     time.Time
 	expires    time.Time // of the access token
-	revoked    bool      // the access token is dead before its time
-	spent      bool      // the refresh token was used or taken back
+	revoked    bool      // the access token is invalid before it expires
+	spent      bool      // the refresh token was used or revoked
 }
 
 // code is a one-use authorization code.
@@ -33,8 +33,8 @@ type code struct {
 	expires time.Time
 }
 
-// grants holds the tokens and codes that are out. Dead ones are kept as long as there is room, so that
-// the history can say whose they were.
+// grants has the tokens and codes that were issued. Invalid tokens are kept as long as there is room, so that the
+// history can name their generation.
 type grants struct {
 	random *random
 	ttl    time.Duration
@@ -47,7 +47,7 @@ type grants struct {
 	count     int
 }
 
-// newGrants starts with one grant, as if somebody had consented before.
+// newGrants returns grants with a first one, as if somebody had consented.
 func newGrants(random *random, ttl time.Duration) *grants {
 	g := &grants{
 		random: random, ttl: ttl,
@@ -57,7 +57,7 @@ func newGrants(random *random, ttl time.Duration) *grants {
 	return g
 }
 
-// issue makes a pair, of a new grant if grant is 0. Callers hold mu, except the constructor.
+// issue makes a pair, of a new grant if grant is 0. Callers except the constructor hold mu.
 func (g *grants) issue(grant int, scope string, now time.Time) *pair {
 	g.count++
 	p := &pair{
@@ -75,11 +75,11 @@ func (g *grants) issue(grant int, scope string, now time.Time) *pair {
 	return p
 }
 
-// newCode makes an authorization code for a consent that was given now.
+// newCode returns an authorization code for a consent.
 func (g *grants) newCode(scope string, now time.Time) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for value, c := range g.codes { // keeps the map as small as the consents of ten minutes
+	for value, c := range g.codes { // remove expired codes, so that the map stays small
 		if !now.Before(c.expires) {
 			delete(g.codes, value)
 		}
@@ -89,7 +89,7 @@ func (g *grants) newCode(scope string, now time.Time) string {
 	return value
 }
 
-// exchange turns a code into a pair. The code is used up; ok is false for an unknown, used or old one.
+// exchange returns a pair for a code, which works only once. ok is false for an unknown, used or expired code.
 func (g *grants) exchange(value string, now time.Time) (p pair, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -101,7 +101,7 @@ func (g *grants) exchange(value string, now time.Time) (p pair, ok bool) {
 	return *g.issue(0, c.scope, now), true
 }
 
-// rotation is the outcome of a refresh.
+// rotation is the result of a refresh.
 type rotation struct {
 	pair  pair // the new one
 	from  int  // generation of the refresh token; 0 if it was never issued
@@ -109,8 +109,8 @@ type rotation struct {
 	ok    bool
 }
 
-// rotate is the heart of a refresh: both old tokens die and a new pair is issued, or nothing happens.
-// With keepOld the old pair stays good, as with a server that allows a grace period.
+// rotate does a refresh: it issues a new pair and invalidates both old tokens, or changes nothing. With keepOld
+// the old pair stays valid, as with a server that allows a grace period.
 func (g *grants) rotate(refresh string, keepOld bool, now time.Time) rotation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -127,7 +127,7 @@ func (g *grants) rotate(refresh string, keepOld bool, now time.Time) rotation {
 	return rotation{pair: *g.issue(old.grant, old.scope, now), from: old.generation, ok: true}
 }
 
-// renewAccess issues an access token under the same refresh token, as a server that does not rotate.
+// renewAccess issues an access token for the same refresh token, like a server that does not rotate.
 func (g *grants) renewAccess(refresh string, now time.Time) rotation {
 	rot := g.rotate(refresh, false, now)
 	if !rot.ok {
@@ -143,7 +143,7 @@ func (g *grants) renewAccess(refresh string, now time.Time) rotation {
 	return rot
 }
 
-// find returns the pair of an access token, and whether the token is good now.
+// find returns the pair of an access token, and reports whether the token is valid now.
 func (g *grants) find(access string, now time.Time) (p pair, known, good bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -154,7 +154,7 @@ func (g *grants) find(access string, now time.Time) (p pair, known, good bool) {
 	return *found, true, !found.revoked && now.Before(found.expires)
 }
 
-// revokeAccess ends an access token for good. Its refresh token stays good.
+// revokeAccess revokes an access token. Its refresh token stays valid.
 func (g *grants) revokeAccess(access string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -163,7 +163,7 @@ func (g *grants) revokeAccess(access string) {
 	}
 }
 
-// expire ends every access token that is out.
+// expire makes every access token expire.
 func (g *grants) expire(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -174,7 +174,7 @@ func (g *grants) expire(now time.Time) {
 	}
 }
 
-// revoke ends every token and code that is out.
+// revoke revokes every token and code.
 func (g *grants) revoke() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -194,7 +194,7 @@ func (g *grants) consented(now time.Time) pair {
 // firstGrant is the grant that the emulator starts with.
 const firstGrant = 1
 
-// firstRefreshToken returns the good refresh token of the first grant, or "" if that was taken back.
+// firstRefreshToken returns the current refresh token of the first grant, or "" if that was revoked.
 func (g *grants) firstRefreshToken() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -206,7 +206,7 @@ func (g *grants) firstRefreshToken() string {
 	return ""
 }
 
-// fingerprint makes a token recognisable without showing it.
+// fingerprint identifies a token without showing it.
 func fingerprint(value string) string {
 	if value == "" {
 		return ""

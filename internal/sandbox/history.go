@@ -8,7 +8,7 @@ import (
 	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
-// historySize is how many requests are remembered.
+// historySize is how many requests are kept.
 const historySize = 2000
 
 // Entry is one request in the history. Credentials appear as fingerprints only.
@@ -19,33 +19,33 @@ type Entry struct {
 	Method    string    `json:"method"`
 	// Target is the raw request target, at most 2 KiB of it. The query of the OAuth routes is left out.
 	Target string `json:"target"`
-	// Operation is its number among PandaDoc's operations, 0 for anything else.
+	// Operation is the number of PandaDoc's operation, or 0 for other requests.
 	Operation int `json:"operation,omitempty"`
-	// Status is what was sent, 0 when the connection was cut before an answer.
+	// Status is the status that was sent, or 0 if the connection was cut before an answer.
 	Status     int     `json:"status"`
 	DurationMS float64 `json:"duration_ms"`
 	UserAgent  string  `json:"user_agent,omitempty"`
 
-	// Scheme, Token and Generation tell the credential: its scheme, its fingerprint, and the generation
-	// of the pair that it belongs to (0 if the emulator never issued it).
+	// Scheme, Token and Generation describe the credential: its scheme, its fingerprint, and the generation of
+	// its pair (0 if the emulator never issued it).
 	Scheme     string `json:"scheme,omitempty"`
 	Token      string `json:"token,omitempty"`
 	Generation int    `json:"generation,omitempty"`
 
-	// Grant, Outcome, Issued and Spent are about token calls: the grant type, what came of it, the
-	// generation issued, and whether the refresh token had been used before.
+	// Grant, Outcome, Issued and Spent describe token calls: the grant type, the result, the generation that was
+	// issued, and whether the refresh token had been used before.
 	Grant   string `json:"grant,omitempty"`
 	Outcome string `json:"outcome,omitempty"`
 	Issued  int    `json:"issued,omitempty"`
 	Spent   bool   `json:"spent,omitempty"`
 
-	// BodyBytes and BodySHA256 are of the request's body as far as it was read; BodyComplete says
-	// whether that was all of it.
+	// BodyBytes and BodySHA256 describe the part of the request's body that was read. BodyComplete means that
+	// this was all of it.
 	BodyBytes    int64  `json:"body_bytes"`
 	BodySHA256   string `json:"body_sha256"`
 	BodyComplete bool   `json:"body_complete"`
 
-	// Fault is the kind of the fault that the request met, "early-refusal" for the emulator's own.
+	// Fault is the kind of the fault that the request got, or "early-refusal".
 	Fault string `json:"fault,omitempty"`
 }
 
@@ -53,23 +53,23 @@ type Entry struct {
 type Stats struct {
 	Requests int         `json:"requests"`
 	Statuses map[int]int `json:"statuses"`
-	// TokenCalls counts calls of the token endpoint by outcome: "refreshes", "exchanges", and the error
-	// codes. A call that a fault answered before it was looked at is in Faults only.
+	// TokenCalls counts calls of the token endpoint by result: "refreshes", "exchanges", and the error codes. A
+	// call that a fault answered without carrying it out is counted in Faults only.
 	TokenCalls map[string]int `json:"token_calls"`
 	// SpentTokens counts refreshes with a refresh token that had been used before.
 	SpentTokens   int `json:"spent_tokens"`
 	Unauthorized  int `json:"unauthorized"`   // 401 answers
-	EarlyRefusals int `json:"early_refusals"` // good tokens refused by the emulator
-	Faults        int `json:"faults"`         // requests that met a fault
+	EarlyRefusals int `json:"early_refusals"` // valid tokens that the emulator refused
+	Faults        int `json:"faults"`         // requests that got a fault
 }
 
-// history is a ring of the newest requests, and counters over all.
+// history has the newest requests in a ring, and counters of all requests.
 type history struct {
 	mu      sync.Mutex // guards the fields below
 	ring    []Entry
 	size    int
 	counted int // requests since the start
-	cleared int // of these, how many were there at the last clear
+	cleared int // of these, the ones before the last clear
 	sums    Stats
 }
 
@@ -79,7 +79,7 @@ func newHistory(size int) *history {
 	return h
 }
 
-// put adds a request, or replaces it if it has a number from an earlier put. It returns the number.
+// put adds a request, or replaces it if it already has a number. It returns the number.
 func (h *history) put(e Entry) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -100,7 +100,7 @@ func (h *history) put(e Entry) int {
 	return e.Number
 }
 
-// place is where a request is in the ring. Callers hold mu.
+// place returns the index of a request in the ring. Callers hold mu.
 func (h *history) place(number int) int { return (number - h.cleared - 1) % h.size }
 
 func (s *Stats) count(e Entry) {
@@ -149,12 +149,12 @@ func (h *history) clear() {
 	h.ring, h.cleared = nil, h.counted
 	h.sums = Stats{
 		Statuses: map[int]int{},
-		// The three that everybody asks for are there from the start.
+		// These three are always present, so that clients need no check.
 		TokenCalls: map[string]int{outcomeRefreshed: 0, outcomeExchanged: 0, "invalid_grant": 0},
 	}
 }
 
-// requests are the calls of PandaDoc's operations, for the API log.
+// requests returns the calls of PandaDoc's operations, for the API log.
 func (h *history) requests() []workspace.Request {
 	var list []workspace.Request
 	for _, e := range h.entries() {

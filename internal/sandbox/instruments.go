@@ -12,15 +12,15 @@ import (
 	"pandadoc-auth-proxy/internal/sandbox/workspace"
 )
 
-// The routes below /emulator/ are no part of PandaDoc. They show what reached the API, and send answers
-// that PandaDoc's own operations cannot be made to send.
+// PandaDoc does not have the routes below /emulator/. They show what reached the API, and send answers that none
+// of PandaDoc's operations sends.
 
 const (
 	maxStream = 8 << 30 // bytes
 	maxEvents = 100_000
 )
 
-// serveEcho tells what arrived: target, headers (without the credential's value) and body.
+// serveEcho answers with what arrived: target, headers (without the credential) and body.
 func (e *Emulator) serveEcho(x *exchange) {
 	x.readRest()
 	size, sha, complete := x.body.sum()
@@ -38,8 +38,8 @@ func (e *Emulator) serveEcho(x *exchange) {
 	})
 }
 
-// serveStream sends ?bytes= bytes (default 1 MiB) of a fixed pattern, with a Content-Length unless
-// ?chunked= is there, and ?pause= between pieces of 64 KiB.
+// serveStream sends ?bytes= bytes (default 1 MiB) of a fixed pattern, in pieces of 64 KiB with a pause of ?pause=
+// after each. It sends a Content-Length unless ?chunked= is given.
 func (e *Emulator) serveStream(x *exchange) {
 	q := x.r.URL.Query()
 	size, err := strconv.ParseInt(cmp.Or(q.Get("bytes"), "1048576"), 10, 64)
@@ -72,7 +72,7 @@ func (e *Emulator) serveStream(x *exchange) {
 	}
 }
 
-// streamPattern is 64 KiB in which every block of eight bytes tells its place.
+// streamPattern is 64 KiB in which every block of eight bytes contains its position.
 func streamPattern() []byte {
 	piece := make([]byte, 0, 64<<10)
 	for i := 0; len(piece) < 64<<10; i++ {
@@ -113,7 +113,7 @@ func (e *Emulator) serveEvents(x *exchange) {
 	}
 }
 
-// serveRoot tells a person who looks what this is.
+// serveRoot explains the emulator to a person who opens its address in a browser.
 func (e *Emulator) serveRoot(x *exchange) {
 	x.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	io.WriteString(x.w, e.Banner()+"\n")

@@ -8,8 +8,8 @@ import (
 	"net/http"
 )
 
-// Manage serves the management address: what was seen, and what is to go wrong. It has no
-// credentials, so it answers loopback names only and refuses web pages of other origins.
+// Manage serves the management address: the history, and the faults. It requires no credentials, so it serves
+// loopback names only and refuses web pages of other origins.
 func (e *Emulator) Manage() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -82,7 +82,7 @@ func writeManage(w http.ResponseWriter, status int, v any) {
 	enc.Encode(v)
 }
 
-// loopbackHost keeps pages out that made their own name resolve to this machine.
+// loopbackHost refuses pages whose own host name resolves to this machine (DNS rebinding).
 func loopbackHost(hostport string) bool {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {

@@ -62,7 +62,7 @@ func TestManagementAddress(t *testing.T) {
 	}
 }
 
-func TestManagementKeepsWebPagesOut(t *testing.T) {
+func TestManagementRefusesWebPages(t *testing.T) {
 	s := start(t, Options{Calm: true})
 	for _, tt := range []struct {
 		name, method string
@@ -91,7 +91,7 @@ func TestManagementKeepsWebPagesOut(t *testing.T) {
 	}
 }
 
-func TestHistoryIsBounded(t *testing.T) {
+func TestHistoryIsLimited(t *testing.T) {
 	h := newHistory(3)
 	for i := range 8 {
 		h.put(Entry{Target: fmt.Sprint(i)})

@@ -20,7 +20,7 @@ func signInOperations() []operation {
 	}
 }
 
-// ownRoutes are no part of PandaDoc. See instruments.go.
+// ownRoutes are routes that PandaDoc does not have. See instruments.go.
 func ownRoutes() []operation {
 	own := []operation{
 		{Operation: workspace.Operation{Method: "GET", Path: "/", Summary: "what this is"}, stream: (*Emulator).serveRoot, open: true},

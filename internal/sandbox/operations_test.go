@@ -111,16 +111,16 @@ func TestBadInputIsAnsweredAsTheServiceWould(t *testing.T) {
 	}
 }
 
-// TestFilesAreTakenWithoutUpload: public integrations send them so, and were answered 415.
-func TestFilesAreTakenWithoutUpload(t *testing.T) {
+// TestFilesAreAcceptedWithoutUpload: public integrations send them so, and were answered 415.
+func TestFilesAreAcceptedWithoutUpload(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	if made := s.do("POST", "/public/v1/documents", pdfForm()).want(t, 201).object(t); made["name"] != "[DEV] Uploaded" {
 		t.Errorf("name: got %v", made["name"])
 	}
 }
 
-// TestTheShortRecipientPathIsTaken: PandaDoc's Python client sends it.
-func TestTheShortRecipientPathIsTaken(t *testing.T) {
+// TestTheShortRecipientPathIsAccepted: PandaDoc's Python client sends it.
+func TestTheShortRecipientPathIsAccepted(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	path := "/public/v1/documents/" + first(t, s.get("/public/v1/documents?status=0"))["id"].(string)
 	who := func() map[string]any {

@@ -10,29 +10,29 @@ import (
 	"time"
 )
 
-// DefaultTokenTTL is how long PandaDoc says that an access token lives: a year less a second.
+// DefaultTokenTTL is the lifetime of an access token that PandaDoc documents: a year less a second.
 const DefaultTokenTTL = 31535999 * time.Second
 
-// Options say how an Emulator behaves. The zero value is the default behaviour with a random seed.
+// Options configure an Emulator. The zero value means the default behaviour with a random seed.
 type Options struct {
 	// Listen and ManageListen are the addresses of Start, loopback only. Empty means 127.0.0.1:0.
 	Listen       string
 	ManageListen string
-	// TokenTTL is the life of an access token, in whole seconds. Zero means DefaultTokenTTL.
+	// TokenTTL is the lifetime of an access token, in whole seconds. Zero means DefaultTokenTTL.
 	TokenTTL time.Duration
-	// Calm turns misbehaviour off; Chaos adds what a client must see. They exclude each other.
+	// Calm turns all misbehaviour off; Chaos adds misbehaviour that clients can see. At most one of them is set.
 	Calm  bool
 	Chaos bool
-	// Seed fixes credentials and misbehaviour. Zero means a random one, told by Info.
+	// Seed determines credentials and misbehaviour. Zero means a random one, which Info contains.
 	Seed uint64
-	// RedirectURLs are the registered redirect URLs, compared whole. Empty accepts every http URL of
+	// RedirectURLs are the registered redirect URLs, which must match exactly. Empty accepts every http URL of
 	// localhost, 127.0.0.1 and [::1] whose path is /oauth2/callback.
 	RedirectURLs []string
 	// MaxBody replaces the service's limits on uploads (50 and 100 MB), in bytes. Zero keeps them.
 	MaxBody int64
 }
 
-// Validate reports every mistake at once.
+// Validate returns all mistakes together.
 func (o Options) Validate() error {
 	var errs []error
 	if o.Calm && o.Chaos {
@@ -59,8 +59,8 @@ func (o Options) tokenTTL() time.Duration {
 	return o.TokenTTL
 }
 
-// checkLoopback refuses an address that others could reach: who finds an emulator where a service
-// was expected would trust made-up documents.
+// checkLoopback refuses an address that other machines can reach: their users could mistake the emulator for the
+// service and trust invented documents.
 func checkLoopback(address string) error {
 	if address == "" {
 		return nil
@@ -86,8 +86,8 @@ func isLoopback(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// acceptsRedirect reports whether redirectURL is registered. The inferred server compares the whole
-// string, so there is no prefix and no pattern among configured URLs.
+// acceptsRedirect reports whether redirectURL is registered. PandaDoc probably compares whole strings, so
+// configured URLs cannot be prefixes or patterns.
 func (o Options) acceptsRedirect(redirectURL string) bool {
 	for _, registered := range o.RedirectURLs {
 		if registered == redirectURL {

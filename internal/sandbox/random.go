@@ -11,14 +11,14 @@ import (
 // idLetters are the letters of PandaDoc's object ids.
 const idLetters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// random is a repeatable source for one purpose, safe for concurrent use. It makes credentials that
-// protect nothing but made-up documents.
+// random is a repeatable source for one purpose, safe for concurrent use. It is not secure: its credentials
+// protect only invented documents.
 type random struct {
 	mu  sync.Mutex // guards rng
 	rng *rand.Rand
 }
 
-// newRandom derives an independent stream for purpose, so that more requests of one kind do not shift
+// newRandom derives an independent stream for purpose, so that the number of requests of one kind does not change
 // what another kind gets.
 func newRandom(seed uint64, purpose string) *random {
 	key := sha256.Sum256(append(binary.BigEndian.AppendUint64(nil, seed), purpose...))
@@ -36,7 +36,7 @@ func (r *random) Hex(n int) string {
 	return hex.EncodeToString(raw)[:n]
 }
 
-// ID returns an object id as PandaDoc makes them: 22 letters and digits.
+// ID returns an object id like PandaDoc's: 22 letters and digits.
 func (r *random) ID() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,14 +47,14 @@ func (r *random) ID() string {
 	return string(id)
 }
 
-// chance is true in the given share of calls.
+// chance returns true in the given fraction of calls.
 func (r *random) chance(share float64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.rng.Float64() < share
 }
 
-// between returns a number of [low, high].
+// between returns a number in [low, high].
 func (r *random) between(low, high int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

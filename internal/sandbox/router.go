@@ -25,8 +25,8 @@ type operation struct {
 	key      string   // "upload" of "?upload"
 }
 
-// router finds the operation of a request. It neither cleans nor redirects: a path with two slashes in
-// a row is another path, as it is to the service.
+// router finds the operation of a request. It neither cleans paths nor redirects: for the service too, a path
+// with two slashes in a row is another path.
 type router struct{ operations []operation }
 
 func newRouter(operations []operation) *router {
@@ -35,8 +35,8 @@ func newRouter(operations []operation) *router {
 		path, key, _ := strings.Cut(o.Path, "?")
 		o.segments, o.key = strings.Split(strings.Trim(path, "/"), "/"), key
 	}
-	// More literal segments win over fewer: /documents/folders is not a document. Among equals, the
-	// row with a query key wins over the one without.
+	// Prefer rows with more literal segments: /documents/folders is not a document. Among equals, prefer a row with
+	// a query key.
 	slices.SortStableFunc(operations, func(a, b operation) int { return b.weight() - a.weight() })
 	return &router{operations}
 }
@@ -54,8 +54,8 @@ func (o *operation) weight() int {
 	return n
 }
 
-// find returns the operation and the path's variables. Without a match, allowed lists the methods that
-// the path has.
+// find returns the operation and the path's variables. If there is no match, allowed lists the methods for the
+// path.
 func (t *router) find(method string, u *url.URL) (o *operation, vars map[string]string, allowed []string) {
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -64,7 +64,7 @@ func (t *router) find(method string, u *url.URL) (o *operation, vars map[string]
 	if !ok {
 		return nil, nil, nil
 	}
-	// One trailing slash is as good as none: PandaDoc's own samples have both.
+	// Ignore one trailing slash: PandaDoc's own samples have both forms.
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
 	for i := range t.operations {
 		o := &t.operations[i]
@@ -102,7 +102,7 @@ func (o *operation) match(segments []string) (map[string]string, bool) {
 	return vars, true
 }
 
-// hasKey reports whether key stands in the raw query, with or without "=". The empty key always does.
+// hasKey reports whether the raw query has key, with or without "=". It is true for an empty key.
 func hasKey(rawQuery, key string) bool {
 	if key == "" {
 		return true

@@ -18,7 +18,7 @@ type Server struct {
 	*Emulator
 	api, manage string // origins
 	servers     []*http.Server
-	closing     context.CancelFunc // frees those who wait in a slow answer
+	closing     context.CancelFunc // ends the waiting in slow answers
 	running     sync.WaitGroup     // what Close waits for: listeners and requests
 
 	mu     sync.RWMutex // guards closed; held while a request joins running
@@ -54,10 +54,10 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Info tells where the emulator listens and with which credentials it is used.
+// Info returns the addresses and the credentials of the emulator.
 func (s *Server) Info() Info { return s.InfoAt(s.api, s.manage) }
 
-// Close ends all connections and waits until nothing of the server runs. It is safe to call twice.
+// Close ends all connections and waits for all requests. It is safe to call twice.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -67,8 +67,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// join counts a request in, so that Close waits for it. After Close none may join: a WaitGroup must
-// not grow from zero while somebody waits for it.
+// join makes Close wait for a request. After Close it refuses, because a WaitGroup must not grow from zero while
+// somebody waits for it.
 func (s *Server) join() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -99,7 +99,7 @@ func (s *Server) serve(base context.Context, l net.Listener, h http.Handler) {
 		Handler:           http.HandlerFunc(counted),
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return base },
-		// Cut connections are the emulator's business, not news.
+		// Do not log cut connections: the emulator cuts them on purpose.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	s.servers = append(s.servers, srv)
@@ -112,7 +112,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: listen on %s: %w", address, err)
 	}
-	// A hosts file can make "localhost" anything.
+	// A hosts file can give "localhost" any address.
 	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
 		l.Close()
 		return nil, fmt.Errorf("sandbox: %s is not loopback here", address)

@@ -11,8 +11,7 @@ import (
 
 const defaultScope = "read+write"
 
-// Outcomes of token calls, as history and counters name them. A refused call is counted under its
-// error code.
+// Results of token calls in the history and the counters. A refused call has its error code as the result.
 const (
 	outcomeRefreshed = "refreshes"
 	outcomeExchanged = "exchanges"
@@ -26,8 +25,8 @@ type tokenRequest struct {
 	hasGrantType, hasCredential       bool
 }
 
-// serveToken answers POST /oauth2/access_token. What it checks, and in which order, is that of django-oauth2-provider,
-// whose traits PandaDoc's published answers share: the grant type before the client, every error a 400.
+// serveToken answers POST /oauth2/access_token. It checks the same things in the same order as django-oauth2-provider,
+// because PandaDoc's published answers are similar: the grant type before the client, and 400 for every error.
 func (e *Emulator) serveToken(x *exchange) {
 	x.w.Header().Set("Cache-Control", "no-store")
 	x.w.Header().Set("Pragma", "no-cache")
@@ -48,8 +47,8 @@ func (e *Emulator) serveToken(x *exchange) {
 	}
 }
 
-// readTokenRequest reads the form from the body, and from nowhere else: secrets in a query would end
-// in logs, and the service does not look there.
+// readTokenRequest reads the form from the body only: secrets in a query would be written to logs, and the service
+// does not accept them there.
 func readTokenRequest(x *exchange) (tokenRequest, bool) {
 	kind, _, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	if x.r.Method != http.MethodPost || kind != "application/x-www-form-urlencoded" {
@@ -121,14 +120,14 @@ func (e *Emulator) answerPair(x *exchange, p pair, outcome string) {
 	x.writeJSON(http.StatusOK, answer)
 }
 
-// refuseToken answers 400 for every error, invalid_client included (RFC 6749 section 5.2 would have 401).
+// refuseToken answers 400 for every error, also for invalid_client, where RFC 6749 section 5.2 recommends 401.
 func (x *exchange) refuseToken(code string) {
 	x.entry.Outcome = code
 	x.writeJSON(http.StatusBadRequest, map[string]string{"error": code})
 }
 
-// knownScope reports whether every name of a scope parameter exists. "read+write" is one name; sent
-// without escaping its plus it arrives as two.
+// knownScope reports whether every name of a scope parameter exists. "read+write" is one name; if the client does
+// not escape the plus, it arrives as two.
 func knownScope(scope string) bool {
 	for name := range strings.FieldsSeq(scope) {
 		if name != "read" && name != "write" && name != defaultScope {

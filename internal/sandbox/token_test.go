@@ -45,7 +45,7 @@ func TestTokenEndpointRefusesInTheServersOrder(t *testing.T) {
 	s.renew() // nothing of this has spent the refresh token
 }
 
-func TestTokenEndpointTakesOnlyAPostedForm(t *testing.T) {
+func TestTokenEndpointAcceptsOnlyAPostedForm(t *testing.T) {
 	s := start(t, Options{Calm: true})
 	good := url.Values{
 		"grant_type": {"refresh_token"}, "client_id": {s.info.ClientID}, "client_secret": {s.info.ClientSecret}, "refresh_token": {s.refresh},
@@ -111,7 +111,7 @@ func TestRefreshRotatesBothTokensAtOnce(t *testing.T) {
 	s.renew()
 }
 
-func TestGrantsLiveSideBySide(t *testing.T) {
+func TestGrantsAreIndependent(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	mine := s.refresh
 	s.refresh = s.Grant()
@@ -154,7 +154,7 @@ func TestConcurrentRefreshesWithOneTokenGiveOnePair(t *testing.T) {
 	}
 }
 
-func TestCodesAreGoodForTenMinutesAndOneUse(t *testing.T) {
+func TestCodesWorkOnceWithinTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, err := New(Options{Calm: true, Seed: 1})
 		if err != nil {
@@ -186,7 +186,7 @@ func TestCodesAreGoodForTenMinutesAndOneUse(t *testing.T) {
 	})
 }
 
-func TestAccessTokenEndsWithItsLife(t *testing.T) {
+func TestAnAccessTokenExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, err := New(Options{Calm: true, Seed: 1, TokenTTL: time.Minute})
 		if err != nil {
@@ -210,7 +210,7 @@ func TestAccessTokenEndsWithItsLife(t *testing.T) {
 	})
 }
 
-func TestCredentialsOfTheAPI(t *testing.T) {
+func TestTheAPIRequiresAValidCredential(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	for _, tt := range []struct {
 		name, authorization, path string

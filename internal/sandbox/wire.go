@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// countedBody hashes and counts a request's body as it is read, and keeps none of it.
+// countedBody hashes and counts a request's body while it is read. It keeps none of it.
 type countedBody struct {
-	mu   sync.Mutex // net/http may close while a handler reads
+	mu   sync.Mutex // net/http may close the body while a handler reads
 	body io.ReadCloser
 	hash hash.Hash
 	read int64
@@ -53,13 +53,13 @@ func (b *countedBody) sum() (read int64, sha string, complete bool) {
 	return b.read, hex.EncodeToString(b.hash.Sum(nil)), b.end
 }
 
-// answerWriter notes the status of an answer and bends the answer where a fault says so.
+// answerWriter notes the status of an answer, and changes the answer for a fault.
 type answerWriter struct {
 	http.ResponseWriter
 	status int    // 0 until something was sent
-	begins func() // called before the first byte goes out
+	begins func() // called before the first byte is sent
 
-	swallow bool  // nothing goes out
+	swallow bool  // nothing is sent
 	cut     bool  // the connection ends in the middle of the body
 	left    int64 // bytes until then
 }
@@ -77,7 +77,7 @@ func (w *answerWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// startOver forgets a swallowed answer, so that another can be written.
+// startOver discards a swallowed answer, so that another can be written.
 func (w *answerWriter) startOver() {
 	w.swallow = false
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Disposition", "Vary", "Location"} {
@@ -105,7 +105,7 @@ func (w *answerWriter) Write(p []byte) (int, error) {
 	panic(http.ErrAbortHandler)
 }
 
-// half of a known length, or a bit of an unknown one.
+// half of a known length, or a small part of an unknown one.
 func half(contentLength string) int64 {
 	n, err := strconv.ParseInt(contentLength, 10, 64)
 	if err != nil {

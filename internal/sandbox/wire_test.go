@@ -27,7 +27,7 @@ func (p *pattern) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func TestLargeBodiesAreHashedOnTheWayThrough(t *testing.T) {
+func TestLargeBodiesAreHashedWhileTheyArrive(t *testing.T) {
 	const size = 100 << 20
 	s := startSignedIn(t, Options{Calm: true})
 	sum := sha256.New()
@@ -133,7 +133,7 @@ func TestRefusedUploadsAreReadToTheEnd(t *testing.T) {
 	}
 }
 
-func TestGzipOnlyForClientsThatTakeIt(t *testing.T) {
+func TestGzipOnlyForClientsThatAcceptIt(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	plain := s.get("/public/v1/documents").want(t, 200)
 	if got := plain.Header.Get("Content-Encoding"); got != "" {

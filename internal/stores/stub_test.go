@@ -89,7 +89,7 @@ func TestAStoreIsOneLine(t *testing.T) {
 		{"doctor --store vault:gone", 3, []string{"vault:gone can be read and written, and is lost when its proxy ends"}, "memory"},
 		{"doctor --store vault:locked", 1, []string{"the vault is locked", "fix: unlock the vault"}, "memory"},
 		{"status --store vault:locked", 1, []string{"account default: unavailable (store-unavailable)", "the vault is locked"}, "memory"},
-		{"refresh --store vault:gone", 1, []string{"the store vault:gone ends with its proxy"}, "memory"},
+		{"refresh --store vault:gone", 1, []string{"the store vault:gone is lost when its proxy ends"}, "memory"},
 		{"serve --store vaul:safe", 2, []string{"vaul: is not a store", "vault:NAME"}, ""},
 		{"serve --help", 0, []string{"vault:NAME (in a vault)"}, ""},
 	} {

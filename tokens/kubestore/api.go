@@ -29,18 +29,18 @@ const (
 	maxAnswer   = 4 << 20 // a Secret has at most 1 MiB; a page of a list has metadata only
 )
 
-// api talks to an API server about the Secrets of one namespace.
+// api is a client of an API server for the Secrets of one namespace.
 type api struct {
 	base      *url.URL
 	namespace string
-	token     func() (tokens.Secret, error) // nil sends none
+	token     func() (tokens.Secret, error) // nil means no token
 	caFile    string                        // empty outside of a pod
 	roots     *x509.CertPool
 	proxy     func(*http.Request) (*url.URL, error)
 
 	mu        sync.Mutex // guards the fields below
 	transport *http.Transport
-	ca        []byte // what transport trusts
+	ca        []byte // the roots that transport trusts
 }
 
 func newAPI(o Options) (*api, error) {
@@ -64,7 +64,7 @@ func newAPI(o Options) (*api, error) {
 	return a, nil
 }
 
-// inCluster finds the API server as every pod does.
+// inCluster finds the API server in the same way as every pod.
 func (a *api) inCluster(getenv func(string) string, dir string) error {
 	host, port := "", ""
 	if getenv != nil {
@@ -78,7 +78,7 @@ func (a *api) inCluster(getenv func(string) string, dir string) error {
 		port = "443"
 	}
 	a.base = &url.URL{Scheme: "https", Host: net.JoinHostPort(host, port)}
-	a.proxy = nil // the way to the API server leads through the cluster
+	a.proxy = nil // inside the cluster, no forward proxy is used
 	a.caFile = filepath.Join(dir, "ca.crt")
 	if a.token == nil {
 		a.token = func() (tokens.Secret, error) {
@@ -92,8 +92,8 @@ func (a *api) inCluster(getenv func(string) string, dir string) error {
 	return nil
 }
 
-// client returns the connections to the API server. They are made anew when the cluster's root certificate
-// has changed.
+// client returns the HTTP client for the API server. It makes a new one when the cluster's root certificate has
+// changed.
 func (a *api) client() (*http.Client, error) {
 	var ca []byte
 	if a.caFile != "" {
@@ -119,7 +119,7 @@ func (a *api) client() (*http.Client, error) {
 		a.transport = &http.Transport{
 			Proxy: a.proxy, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			ForceAttemptHTTP2: true, TLSHandshakeTimeout: callTimeout, MaxConnsPerHost: 64, IdleConnTimeout: time.Minute,
-			// A watch can be silent for long: a dead connection is found by asking.
+			// A watch can be silent for a long time. Pings find a broken connection.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 		}
 	}
@@ -127,7 +127,7 @@ func (a *api) client() (*http.Client, error) {
 	return &http.Client{Transport: a.transport, CheckRedirect: refuse}, nil
 }
 
-// call makes one request about a Secret, or about all of them if name is empty, and reads the answer into into.
+// call makes one request for a Secret, or for all of them if name is empty, and decodes the answer into into.
 func (a *api) call(ctx context.Context, method, name string, query url.Values, body []byte, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -144,12 +144,12 @@ func (a *api) call(ctx context.Context, method, name string, query url.Values, b
 		return errors.New("the answer is too large")
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return errors.New("the answer is not of a Kubernetes API") // the error would quote the Secret
+		return errors.New("the answer is not from a Kubernetes API") // the JSON error would quote the Secret
 	}
 	return nil
 }
 
-// send returns the answer to a request if it is a success, and else a *statusError.
+// send returns the answer to a request, or a *statusError if it is not a success.
 func (a *api) send(ctx context.Context, method, name string, query url.Values, body []byte) (*http.Response, error) {
 	client, err := a.client()
 	if err != nil {
@@ -189,11 +189,11 @@ func (a *api) send(ctx context.Context, method, name string, query url.Values, b
 		return answer, nil
 	}
 	defer answer.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, 64<<10)) // what is missing of it is only words
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, 64<<10)) // the status is known; the text only adds an explanation
 	return nil, newStatusError(answer.StatusCode, text)
 }
 
-// bare takes the URL out of an error of the client: what was asked is told besides.
+// bare removes the URL from an error of the HTTP client, because callers add the operation themselves.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {

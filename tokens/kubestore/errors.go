@@ -12,11 +12,11 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// statusError is an answer of the API server that is no success.
+// statusError is an answer of the API server that is not a success.
 type statusError struct {
 	code    int
-	kind    string // of what the answer is about: "secrets" or "namespaces"
-	message string // bounded, without control characters
+	kind    string // of the object: "secrets" or "namespaces"
+	message string // shortened, without control characters
 }
 
 func (e *statusError) Error() string {
@@ -26,8 +26,8 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("the API server answered %d: %s", e.code, e.message)
 }
 
-// newStatusError reads a Status object. Its message names the user, the verb and the resource, and never
-// what a Secret holds.
+// newStatusError reads a Status object. Its message names the user, the verb and the resource, and never the content of
+// a Secret.
 func newStatusError(code int, text []byte) *statusError {
 	var status struct {
 		Kind    string `json:"kind"`
@@ -53,7 +53,7 @@ func newStatusError(code int, text []byte) *statusError {
 	return e
 }
 
-// status returns the status of an answer that is no success; 0 if there was no answer.
+// status returns the status of an answer that is not a success, or 0 if there was no answer.
 func status(err error) int {
 	var e *statusError
 	if errors.As(err, &e) {
@@ -62,13 +62,13 @@ func status(err error) int {
 	return 0
 }
 
-// answered reports whether err is a complete answer that says that nothing was done.
+// answered reports whether err is a complete answer, which means that nothing was done.
 func answered(err error) bool {
 	code := status(err)
 	return code != 0 && code < 500 && code != http.StatusRequestTimeout
 }
 
-// passing reports whether err is a fault that may be over in a moment.
+// passing reports whether err may disappear soon.
 func passing(err error) bool {
 	if code := status(err); code != 0 {
 		return code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout
@@ -77,13 +77,13 @@ func passing(err error) bool {
 	return errors.As(err, &broken) && !errors.Is(err, context.Canceled)
 }
 
-// callError is a request that got no complete answer.
+// callError is the error of a request that got no complete answer.
 type callError struct{ err error }
 
 func (e *callError) Error() string { return e.err.Error() }
 func (e *callError) Unwrap() error { return e.err }
 
-// fail adds to err what was tried and what a person can do.
+// fail adds to err the operation that failed, and a hint.
 func (s *Store) fail(op, what string, err error) error {
 	hint := problem.HintOf(err)
 	if hint == "" {

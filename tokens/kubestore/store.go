@@ -47,28 +47,28 @@ const (
 	accountLabel = "pandadoc-auth-proxy/account"
 	opaque       = "Opaque"
 
-	retries = 5 // of a save that meets another resourceVersion around the same record
+	retries = 5 // of a save, if the resourceVersion has changed but the record has not
 )
 
-// Options are what a store is opened with.
+// Options configure a store.
 type Options struct {
 	// Namespace of the Secrets. Empty means that of the pod.
 	Namespace string
-	// Prefix begins the names of the Secrets. Empty means pandadoc-auth-proxy.
+	// Prefix is the beginning of the names of the Secrets. Empty means pandadoc-auth-proxy.
 	Prefix string
 	// URL of the API server. Nil means that of the cluster that this pod runs in.
 	URL *url.URL
 	// Token authenticates to URL. Nil means the pod's service account, or nothing if URL is set.
 	Token func() (tokens.Secret, error)
-	// RootCAs are trusted for URL. Nil means those of the system. In a pod the cluster's own root counts.
+	// RootCAs are trusted for URL. Nil means those of the system. In a pod, the root of the cluster is used instead.
 	RootCAs *x509.CertPool
-	// Getenv finds the API server of the cluster, as os.Getenv does.
+	// Getenv returns environment variables, as os.Getenv does. They name the API server of the cluster.
 	Getenv func(string) string
 	// AccountDir is where Kubernetes mounts the service account. Empty means its usual place.
 	AccountDir string
-	// Codec encrypts. Nil keeps tokens in clear.
+	// Codec encrypts the tokens. Nil means that they are not encrypted.
 	Codec *tokens.Codec
-	// Warn is told what a person should know and what does not stop the store. Nil is allowed.
+	// Warn is called with problems that a person should know about but that do not stop the store. Nil is allowed.
 	Warn func(text string)
 }
 
@@ -83,9 +83,9 @@ type Store struct {
 
 	mu     sync.Mutex        // guards the fields below
 	seen   map[string]string // resourceVersion that was read or written last, by account
-	single map[string]bool   // accounts that only a watch of their own reports
-	follow chan struct{}     // tells the watch that single has grown; holds at most one
-	noList bool              // the rights do not allow to list
+	single map[string]bool   // accounts that are watched by name
+	follow chan struct{}     // receives a value when single has grown; its capacity is one
+	noList bool              // there is no right to list
 }
 
 var (
@@ -114,12 +114,12 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Name returns the store for people.
+// Name describes the store to users.
 func (s *Store) Name() string { return "kubernetes:" + s.api.namespace + "/" + s.prefix }
 
 func (s *Store) secretName(account string) string { return s.prefix + "-" + account }
 
-// secret is a Secret as the API server gave it. What we do not know of it is kept.
+// secret is a Secret from the API server. Fields that we do not know are kept.
 type secret struct {
 	fields   map[string]json.RawMessage
 	metadata map[string]json.RawMessage
@@ -142,13 +142,13 @@ func (s *secret) UnmarshalJSON(text []byte) error {
 			return err
 		}
 	}
-	if raw := s.metadata["resourceVersion"]; raw != nil { // a dry run that creates gives none
+	if raw := s.metadata["resourceVersion"]; raw != nil { // a dry run of a creation returns none
 		return json.Unmarshal(raw, &s.version)
 	}
 	return nil
 }
 
-// with returns the Secret as it is sent to hold record: all else stays.
+// with returns the Secret with record in it, as it is sent. Nothing else in it changes.
 func (s *secret) with(record []byte, labels map[string]string) ([]byte, error) {
 	if s.labels == nil {
 		s.labels = map[string]string{}
@@ -172,7 +172,7 @@ func (s *secret) with(record []byte, labels map[string]string) ([]byte, error) {
 	return text, errors.Join(err, e)
 }
 
-// kind returns the type of the Secret, and whether it can be changed at all.
+// kind returns the type of the Secret, and reports whether the Secret can be changed.
 func (s *secret) kind() (kind string, immutable bool) {
 	_ = json.Unmarshal(s.fields["type"], &kind) // absent means Opaque
 	_ = json.Unmarshal(s.fields["immutable"], &immutable)
@@ -195,8 +195,8 @@ func (s *Store) Load(ctx context.Context, account string) (tokens.Record, error)
 	return rec, err
 }
 
-// read returns the Secret of account and the record in it. The Secret is nil if there is none; the error is
-// then tokens.ErrNotFound, as it is for a Secret without a record.
+// read returns the Secret of account and the record in it. If there is no Secret, it returns nil and
+// tokens.ErrNotFound. For a Secret without a record, the error is also tokens.ErrNotFound.
 func (s *Store) read(ctx context.Context, account string) (*secret, tokens.Record, error) {
 	found, err := s.get(ctx, account)
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *Store) read(ctx context.Context, account string) (*secret, tokens.Recor
 func (s *Store) get(ctx context.Context, account string) (*secret, error) {
 	var found secret
 	var answer error
-	for range 2 { // a read can be repeated
+	for range 2 { // it is safe to repeat a read
 		answer = s.api.call(ctx, http.MethodGet, s.secretName(account), nil, nil, &found)
 		if answer == nil || answered(answer) || ctx.Err() != nil {
 			break
@@ -239,7 +239,7 @@ func (s *Store) get(ctx context.Context, account string) (*secret, error) {
 	return &found, nil
 }
 
-// owned returns an error for a Secret that has another purpose.
+// owned returns an error if the Secret is not for this store.
 func (s *Store) owned(account string, found *secret) error {
 	kind, immutable := found.kind()
 	store, labelled := found.labels[storeLabel]
@@ -254,11 +254,11 @@ func (s *Store) owned(account string, found *secret) error {
 	return nil
 }
 
-// maxSeen bounds what is remembered of accounts, also of those that clients make up.
+// maxSeen limits seen, because clients can ask for any number of accounts that do not exist.
 const maxSeen = 20_000
 
-// note remembers what the watch need not report, and has an account watched by its name if the watch over the
-// labelled ones will not report it.
+// note remembers a version that the watch need not report. If the watch of labelled Secrets will not report the
+// account, note makes it watched by name.
 func (s *Store) note(account, version string, labelled bool) {
 	s.mu.Lock()
 	if _, known := s.seen[account]; known || len(s.seen) < maxSeen {
@@ -271,8 +271,8 @@ func (s *Store) note(account, version string, labelled bool) {
 	}
 }
 
-// Save implements tokens.Store. After a lost connection it tries again while ctx lasts, and recognises
-// its own write if that was done.
+// Save implements tokens.Store. If the connection is lost, it tries again until ctx ends, and recognises its own write
+// if the first try was done.
 func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (tokens.Record, error) {
 	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
 		return tokens.Record{}, err
@@ -305,15 +305,15 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	return written, nil
 }
 
-// swap makes one try to replace the record that has one of the versions. again means that it failed in a way that
-// may pass.
+// swap tries once to replace the record that has one of the versions. again means that the reason of a failure may
+// disappear soon.
 func (s *Store) swap(ctx context.Context, account string, replaces []string, version string, data []byte) (again bool, err error) {
 	found, rec, err := s.read(ctx, account)
 	switch {
 	case err != nil && !errors.Is(err, tokens.ErrNotFound):
 		return passing(err), err
 	case rec.Version == version:
-		return false, nil // an earlier try was done, and only its answer was lost
+		return false, nil // an earlier try was done; only its answer was lost
 	case !slices.Contains(replaces, rec.Version):
 		return false, tokens.ErrConflict
 	}
@@ -329,7 +329,7 @@ func (s *Store) swap(ctx context.Context, account string, replaces []string, ver
 	}
 	op := map[bool]string{true: "create", false: "update"}[found == nil]
 	if status(err) == http.StatusConflict {
-		return true, tokens.ErrConflict // perhaps only a label: look again
+		return true, tokens.ErrConflict // perhaps only a label has changed: read it again
 	}
 	return passing(err), s.fail(op, s.secretName(account), err)
 }
@@ -354,7 +354,7 @@ func (s *Store) replace(ctx context.Context, account string, query url.Values, f
 	return s.api.call(ctx, http.MethodPut, s.secretName(account), query, body, answer)
 }
 
-// Accounts implements tokens.Lister. Where the rights do not allow to list, nobody is named.
+// Accounts implements tokens.Lister. Without the right to list, it returns no accounts.
 func (s *Store) Accounts(ctx context.Context) ([]string, error) {
 	items, _, err := s.list(ctx)
 	if status(err) == http.StatusForbidden {
@@ -372,7 +372,7 @@ func (s *Store) Accounts(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// accountOf returns the account that a Secret of the list belongs to; empty if its labels and name disagree.
+// accountOf returns the account of a Secret in a list, or "" if its label and its name differ.
 func (s *Store) accountOf(m metadata) string {
 	account := m.Labels[accountLabel]
 	if tokens.ValidAccount(account) && m.Name == s.secretName(account) {
@@ -399,13 +399,13 @@ func (s *Store) Check(ctx context.Context, account string) error {
 	} else {
 		op, err = "update", s.replace(ctx, account, dry, found, found.data[dataKey], &answer)
 	}
-	if err == nil || status(err) == http.StatusConflict { // somebody is at work, with the same rights
+	if err == nil || status(err) == http.StatusConflict { // another process is writing, with the same rights
 		return nil
 	}
 	return s.fail(op, s.secretName(account), err)
 }
 
-// example returns an account whose Secret exists, or the default one: rights may be for Secrets of other names.
+// example returns an account whose Secret exists, or the default account. The rights may be only for certain names.
 func (s *Store) example() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -58,7 +58,7 @@ func wantVersion(t *testing.T, s tokens.Store, want tokens.Record) {
 	}
 }
 
-// wantError wants an error with text and with a hint that holds hint.
+// wantError checks that err contains text, and that its hint contains hint.
 func wantError(t *testing.T, err error, text, hint string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), text) || !strings.Contains(problem.HintOf(err), hint) {
@@ -70,7 +70,7 @@ func TestStore(t *testing.T) {
 	suite(t, func(t *testing.T) *url.URL { return kubetest.Start(t, kubetest.Everything).URL() }, kubetest.Namespace)
 }
 
-// The same suite over a real API server.
+// The same suite with a real API server.
 func TestStoreOverARealServer(t *testing.T) {
 	text := os.Getenv("PANDADOC_TEST_KUBERNETES_URL")
 	if text == "" {
@@ -114,7 +114,7 @@ func suite(t *testing.T, server func(*testing.T) *url.URL, namespace string) {
 	}}.Run(t)
 }
 
-// secret is what a client of the suite needs of a Secret.
+// secret has the fields of a Secret that the suite needs.
 type secret struct {
 	Kind     string `json:"kind"`
 	API      string `json:"apiVersion"`
@@ -185,7 +185,7 @@ func TestOnlyOurKeyIsTouched(t *testing.T) {
 	}
 }
 
-// A label that somebody changes between reading and writing is no conflict of records.
+// If a label changes between reading and writing, the record is not in conflict.
 func TestALabelOfOthersIsNoConflict(t *testing.T) {
 	server := kubetest.Start(t, kubetest.Everything)
 	s := openAt(t, server)
@@ -254,7 +254,7 @@ func TestWrongRightsAndPlaces(t *testing.T) {
 	}
 }
 
-// A save is done once, whatever becomes of its answer, and is known to be done.
+// A save is done exactly once, even if its answer is lost, and the store knows that it is done.
 func TestFaultsOfTheServer(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -280,7 +280,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 	}
 }
 
-// A pod is given nothing: address, root, token and namespace are where Kubernetes puts them, and all may change.
+// A pod needs no settings: address, root, token and namespace are where Kubernetes puts them, and all may change.
 func TestAPodFindsEverythingByItself(t *testing.T) {
 	server, root := kubetest.StartTLS(t, kubetest.Everything)
 	dir := t.TempDir()
@@ -337,13 +337,13 @@ func TestCheckNamesMissingRights(t *testing.T) {
 	}
 }
 
-// Rights for the Secret of an account that is in use are enough, whatever its name is.
+// Rights for the Secret of one account in use are enough, even if it is not the default account.
 func TestTheCheckNeedsNoDefaultAccount(t *testing.T) {
 	server := kubetest.Start(t, kubetest.Named(name))
 	server.Put(name, func(kubetest.Secret) {})
 	s := openAt(t, server)
 	wantError(t, s.Check(t.Context(), ""), "cannot get", "pandadoc-auth-proxy-default")
-	_, _ = s.Load(t.Context(), account) // from here on it is in use
+	_, _ = s.Load(t.Context(), account) // now it is in use
 	if err := s.Check(t.Context(), ""); err != nil {
 		t.Error(err)
 	}

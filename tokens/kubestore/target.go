@@ -7,14 +7,14 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Parse reads what stands after "kubernetes:", [NAMESPACE/]PREFIX. Both may be empty.
+// Parse reads the text after "kubernetes:", which is [NAMESPACE/]PREFIX. Both may be empty.
 func Parse(text string) (namespace, prefix string, err error) {
 	namespace, prefix, found := strings.Cut(text, "/")
 	if !found {
 		namespace, prefix = "", text
 	}
 	for _, part := range []string{namespace, prefix} {
-		// Names of namespaces and of accounts follow the same rule, that of DNS labels.
+		// Namespaces and accounts have the same rule for names, that of DNS labels.
 		if part != "" && !tokens.ValidAccount(part) {
 			return "", "", problem.Mistake("the store's namespace or prefix is not a valid Kubernetes name",
 				"write kubernetes:NAMESPACE/PREFIX with a-z, 0-9 and - in both")

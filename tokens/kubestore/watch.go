@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	watchTime    = 5 * time.Minute // the server ends a watch after this; then the next one goes on where it ended
+	watchTime    = 5 * time.Minute // the server ends a watch after this time; the next one continues there
 	reconnectMin = 100 * time.Millisecond
 	reconnectMax = 5 * time.Second
 	pageSize     = "500"
@@ -27,14 +27,14 @@ const (
 
 var errGone = errors.New("the API server has forgotten where the watch was")
 
-// metadata is what lists and watches tell of a Secret.
+// metadata is the part of a Secret that lists and watches return.
 type metadata struct {
 	Name            string            `json:"name"`
 	ResourceVersion string            `json:"resourceVersion"`
 	Labels          map[string]string `json:"labels"`
 }
 
-// list returns our Secrets, and where a watch goes on from there. Its errors are bare.
+// list returns our Secrets, and the version from which a watch continues. Its errors are bare.
 func (s *Store) list(ctx context.Context) (items []metadata, version string, err error) {
 	query := url.Values{"labelSelector": {storeLabel + "=" + s.prefix}, "limit": {pageSize}}
 	for {
@@ -60,8 +60,8 @@ func (s *Store) list(ctx context.Context) (items []metadata, version string, err
 	}
 }
 
-// watchAlone has account followed by a watch of its own: it has no labels, or does not exist yet and may come
-// without.
+// watchAlone makes the Secret of account watched by name: it has no labels, or it does not exist yet and may be created
+// without labels.
 func (s *Store) watchAlone(account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,12 +75,12 @@ func (s *Store) watchAlone(account string) {
 	}
 }
 
-// maxSingle bounds the watches of single Secrets: names that clients make up must not become watches without
-// end. Others are read when they are asked for.
+// maxSingle limits the watches of single Secrets, because clients can ask for any number of accounts that do not exist.
+// Other Secrets are read when they are needed.
 const maxSingle = 32
 
-// Watch implements tokens.Watcher: one watch over all labelled Secrets if the rights allow that, and one for
-// each other Secret in use.
+// Watch implements tokens.Watcher: with one watch of all labelled Secrets, if there is a right to list, and one watch
+// for each other Secret in use.
 func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
 	r := &reporter{watch: w, broken: map[string]error{}}
 	var streams sync.WaitGroup
@@ -117,12 +117,12 @@ func (s *Store) stream(ctx context.Context, r *reporter, account string) {
 		case ctx.Err() != nil:
 			return
 		case account == "" && status(err) == http.StatusForbidden:
-			r.connected("") // nothing is missed: every Secret in use is watched by its name
+			r.connected("") // no change is missed: every Secret in use is watched by name
 			s.watchAllAlone()
 			return
 		case errors.Is(err, errGone):
-			version = ""      // start over with what is there now
-			r.expect(account) // what was removed meanwhile is not reported: all is read again
+			version = ""      // begin again with the current state
+			r.expect(account) // removals since then are not reported, so everything is read again
 		case err != nil:
 			r.lost(account, s.fail("watch", s.watched(account), err))
 		}
@@ -144,7 +144,7 @@ func (s *Store) watched(account string) string {
 	return s.secretName(account)
 }
 
-// watchAllAlone gives every account that was used so far a watch of its own, and those to come.
+// watchAllAlone starts a watch by name for every account that is in use, now and later.
 func (s *Store) watchAllAlone() {
 	s.mu.Lock()
 	s.noList = true
@@ -155,8 +155,8 @@ func (s *Store) watchAllAlone() {
 	}
 }
 
-// followFrom watches from *version on, and keeps it at the last event. An empty version reads the present state
-// first. nil means that the server has ended the watch in good order.
+// followFrom watches from *version on, and sets it to the version of the last event. With an empty version it reads the
+// current state first. It returns nil if the server has ended the watch normally.
 func (s *Store) followFrom(ctx context.Context, r *reporter, account string, version *string) error {
 	query := url.Values{
 		"watch": {"1"}, "allowWatchBookmarks": {"true"},
@@ -178,14 +178,14 @@ func (s *Store) followFrom(ctx context.Context, r *reporter, account string, ver
 		query.Set("fieldSelector", "metadata.name="+s.secretName(account))
 	}
 	if *version == "" {
-		// From 0 on, a watch begins with the state that the API server has in memory. With bookmarks or without a
-		// version, the server would ask etcd how far it is, which an older etcd cannot tell.
+		// With version 0, a watch begins with the state that the API server has in memory. With bookmarks or without a
+		// version, the server would ask etcd for its progress, which an older etcd does not report.
 		query.Set("resourceVersion", "0")
 		query.Del("allowWatchBookmarks")
 	} else {
 		query.Set("resourceVersion", *version)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*watchTime) // a server that forgets to end the watch
+	ctx, cancel := context.WithTimeout(ctx, 2*watchTime) // in case the server does not end the watch
 	defer cancel()
 	answer, err := s.api.send(ctx, http.MethodGet, "", query, nil)
 	if status(err) == http.StatusGone {
@@ -239,14 +239,14 @@ func (s *Store) event(r *reporter, account, kind string, object json.RawMessage,
 	return nil
 }
 
-// changed reports a Secret that the list or the watch over all has told of.
+// changed reports a Secret from the list or from the watch of all labelled Secrets.
 func (s *Store) changed(r *reporter, m metadata) {
 	if account := s.accountOf(m); account != "" {
 		s.report(r, account, m.ResourceVersion)
 	}
 }
 
-// report passes on what we have not read or written ourselves.
+// report reports a version, unless this process has read or written it.
 func (s *Store) report(r *reporter, account, version string) {
 	s.mu.Lock()
 	known := s.seen[account] == version
@@ -256,7 +256,7 @@ func (s *Store) report(r *reporter, account, version string) {
 	}
 }
 
-// ended returns nil for the end of a watch that the server has ended between two events.
+// ended returns nil if err means that the server ended a watch between two events.
 func ended(err error) error {
 	if errors.Is(err, io.EOF) {
 		return nil
@@ -264,14 +264,14 @@ func ended(err error) error {
 	return fmt.Errorf("the watch was cut: %w", err)
 }
 
-// reporter makes one report of many streams: connected when all are, and broken when one is.
+// reporter combines many streams into one report: connected if all are connected, broken if one is broken.
 type reporter struct {
 	mu     sync.Mutex // guards the fields below, and makes the calls to watch one at a time
 	watch  tokens.Watch
-	broken map[string]error // by account; nil for one that was not connected yet
+	broken map[string]error // by account; nil for a stream that has not been connected yet
 }
 
-// expect makes the report wait for another stream.
+// expect adds a stream, which must be connected before the report is.
 func (r *reporter) expect(account string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -282,7 +282,7 @@ func (r *reporter) connected(account string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, waiting := r.broken[account]; !waiting {
-		return // it was connected all the time
+		return // it was already connected
 	}
 	delete(r.broken, account)
 	if len(r.broken) == 0 {

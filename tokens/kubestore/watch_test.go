@@ -30,13 +30,13 @@ func TestAWatchByNameNeedsNoRightToList(t *testing.T) {
 	server.Put(name, func(kubetest.Secret) {})
 	s := openAt(t, server)
 	reports := watch(t, s)
-	_, _ = s.Load(t.Context(), account) // from here on it is in use
+	_, _ = s.Load(t.Context(), account) // now it is in use
 	reports.Connected(t)
 	save(t, openAt(t, server), storetest.Sample())
 	reports.Changed(t, account, "")
 }
 
-// An operator's Secret has no labels, so that the watch over labels does not see it.
+// A Secret that an operator has made has no labels, so the watch of labelled Secrets does not report it.
 func TestAPreparedSecretIsWatchedBesideTheOthers(t *testing.T) {
 	server := kubetest.Start(t, kubetest.Everything)
 	server.Put(name, func(kubetest.Secret) {})
@@ -59,7 +59,7 @@ func TestAfter410TheListIsReadAgain(t *testing.T) {
 	server.Put(name, func(secret kubetest.Secret) { secret["metadata"].(map[string]any)["generation"] = 2 })
 	server.Forget()
 	server.GoAway(false)
-	reports.Changed(t, account, "") // which changed while nobody watched
+	reports.Changed(t, account, "") // it changed while nobody watched
 	reports.Connected(t)
 	save(t, other, rec)
 	reports.Changed(t, account, "")
@@ -69,7 +69,7 @@ func TestAnIdleWatchAsksForNothing(t *testing.T) {
 	server := kubetest.Start(t, kubetest.Everything)
 	watch(t, openAt(t, server))
 	before, _ := server.Requests()
-	timer := time.NewTimer(3 * time.Second) // bookmarks come, and nothing is asked
+	timer := time.NewTimer(3 * time.Second) // bookmarks arrive, and the store sends no requests
 	<-timer.C
 	if after, byVerb := server.Requests(); after != before {
 		t.Errorf("%d requests in three idle seconds: %v", after-before, byVerb)

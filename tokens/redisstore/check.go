@@ -12,8 +12,8 @@ import (
 // probe is a key that no account can have.
 const probe = "Probe"
 
-// Check proves that records can be read and written, and looks whether the server may lose them. It touches no
-// record. Errors are those of Load and Save.
+// Check proves that records can be read and written, and checks if the server may lose them. It changes no record. Its
+// errors are those of Load and Save.
 func (s *Store) Check(ctx context.Context, _ string) error {
 	if err := s.again(ctx, func() error { return s.client.Ping(ctx).Err() }); err != nil {
 		return s.fail("connect to", "server", err)
@@ -59,7 +59,7 @@ func (s *Store) refuseEviction(ctx context.Context, account string) error {
 	return nil
 }
 
-// warnOfForgetting warns once if the server keeps nothing on disk. A user who may not ask is not told.
+// warnOfForgetting warns once if the server keeps nothing on disk. It does not warn if the user has no right to ask.
 func (s *Store) warnOfForgetting(ctx context.Context) {
 	node, err := s.node(ctx, probe)
 	if err != nil {

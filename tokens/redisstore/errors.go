@@ -17,8 +17,8 @@ var (
 	errReplicas = errors.New("too few replicas have the save")
 )
 
-// passing reports whether err is a fault that may be over in a moment: a broken connection, or a server that
-// is starting or being replaced.
+// passing reports whether err may disappear soon: a broken connection, or a server that is starting or being
+// replaced.
 func passing(err error) bool {
 	switch {
 	case err == nil, errors.Is(err, tokens.ErrConflict), errors.Is(err, errForeign), errors.Is(err, errReplicas), problem.TLSHint(err) != "":
@@ -29,7 +29,7 @@ func passing(err error) bool {
 	return !errors.Is(err, context.Canceled)
 }
 
-// unproven reports whether a save that failed with err may have been done.
+// unproven reports whether a save that failed with err may still have been carried out.
 func unproven(err error) bool {
 	switch {
 	case err == nil, errors.Is(err, tokens.ErrConflict), errors.Is(err, errForeign):
@@ -38,14 +38,14 @@ func unproven(err error) bool {
 	return !answered(err)
 }
 
-// answered reports whether err is what the server said, and not a failure to ask it.
+// answered reports whether err is an answer of the server.
 func answered(err error) bool {
 	var said redis.Error
 	return errors.As(err, &said)
 }
 
-// code reports whether the server said one of codes, which stand first in its answer; an error of a script
-// has them inside.
+// code reports whether the server's error has one of codes. A code is the first word of an error; if a script failed,
+// it is inside the text.
 func code(err error, codes ...string) bool {
 	for _, c := range codes {
 		if text := err.Error(); strings.HasPrefix(text, c+" ") || strings.Contains(text, " "+c+" ") || strings.Contains(text, "-"+c+" ") {
@@ -59,7 +59,7 @@ func (s *Store) wrap(op, key string, err error) error {
 	return fmt.Errorf("token store: %s %s of %s: %w", op, key, s.target.name, err)
 }
 
-// fail adds to err what was tried and what a person can do.
+// fail adds to err the operation that failed, and a hint.
 func (s *Store) fail(op, key string, err error) error {
 	return problem.WithHint(s.wrap(op, key, err), s.hint(err))
 }
@@ -82,7 +82,7 @@ func (s *Store) hint(err error) string {
 	case code(err, "NOAUTH", "WRONGPASS") || strings.Contains(err.Error(), "invalid password"):
 		return "check the user and password: in the URL of PANDADOC_STORE, or with --store-password-file"
 	case code(err, "NOPERM"), strings.Contains(err.Error(), "can't publish to the channel"): // the latter by a script
-		rights := problem.Quote(strings.Fields(Rights(s.target.prefix))...) // & and | mean something to a shell
+		rights := problem.Quote(strings.Fields(Rights(s.target.prefix))...) // & and | have a meaning in a shell
 		return fmt.Sprintf("run: redis-cli ACL SETUSER %s %s", problem.Quote(userName(s.target.user)), rights)
 	case code(err, "NOREPLICAS"):
 		return "see that the replicas are connected, or lower min-replicas-to-write of the server"

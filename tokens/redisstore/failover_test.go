@@ -13,7 +13,7 @@ import (
 	"pandadoc-auth-proxy/tokens/storetest"
 )
 
-// replica starts a server that follows master, and returns when it has all that master has.
+// replica starts a replica of master, and returns when it has all data of master.
 func replica(t *testing.T, master *redistest.Server) *redistest.Server {
 	t.Helper()
 	r := redistest.Start(t, "--replicaof", strings.Replace(master.Addr(), ":", " ", 1))
@@ -58,8 +58,8 @@ func TestAFailoverIsFollowedThroughSentinel(t *testing.T) {
 	reports.Changed(t, account, saved.Version)
 }
 
-// One name stands for the master, as managed Redis has it: connections stay open to the old one, which takes no writes
-// any more, and new ones reach the new one.
+// Managed Redis has one name for the master. After a failover, open connections stay at the old master, which accepts
+// no writes any more, and new connections reach the new master.
 func TestAFailoverBehindOneNameIsFollowed(t *testing.T) {
 	t.Parallel()
 	old := redistest.Start(t)
@@ -82,7 +82,7 @@ func TestAFailoverBehindOneNameIsFollowed(t *testing.T) {
 	reports.Changed(t, account, saved.Version)
 }
 
-// forward returns an address whose connections lead to where target says at their beginning.
+// forward returns an address. It forwards each connection to the target at the time when the connection begins.
 func forward(t *testing.T, target func() string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,7 +108,7 @@ func forward(t *testing.T, target func() string) string {
 	return l.Addr().String()
 }
 
-// With ?wait=1 a save that is on no replica has not succeeded, and is not taken for done when it is tried again.
+// With ?wait=1, a save that is on no replica has failed, and a second try does not count as done either.
 func TestASaveWaitsForReplicas(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
@@ -125,7 +125,7 @@ func TestASaveWaitsForReplicas(t *testing.T) {
 	}
 }
 
-// The nodes of a cluster name their own addresses, so that nothing can stand between them and the store.
+// There is no relay here: the nodes of a cluster report their own addresses, so the store would bypass it.
 func TestStoreInACluster(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--cluster-enabled", "yes")

@@ -42,7 +42,7 @@ func save(t *testing.T, s tokens.Store, rec tokens.Record) tokens.Record {
 	return saved
 }
 
-// wantError wants an error with text and with a hint that holds hint.
+// wantError checks that err contains text, and that its hint contains hint.
 func wantError(t *testing.T, err error, text, hint string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), text) || !strings.Contains(problem.HintOf(err), hint) {
@@ -50,8 +50,8 @@ func wantError(t *testing.T, err error, text, hint string) {
 	}
 }
 
-// suite runs the suite on server, each test under a prefix of its own. relayed is the address of server, or empty
-// if url names it; the prefix is added to url.
+// suite runs the suite on server, each test with its own prefix, which is added to url. relayed is the address of
+// server, or empty if url already has it.
 func suite(t *testing.T, server *redistest.Server, relayed string, url func(via string) string) {
 	t.Helper()
 	storetest.Suite{Lists: true, Checks: true, Watches: true, Forgets: true, New: func(*testing.T) storetest.Place {
@@ -93,7 +93,7 @@ func TestPrefixesAndDatabasesKeepInstancesApart(t *testing.T) {
 	}
 }
 
-func TestWhatOthersHaveWrittenIsLeftAlone(t *testing.T) {
+func TestKeysOfOtherProgramsAreNotChanged(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := openURL(t, server.URL(""))
@@ -152,7 +152,7 @@ func TestAServerThatRefuses(t *testing.T) {
 	}
 }
 
-// The rights that the hint and the documentation name are enough, for everything.
+// The rights in the hint and in the documentation are enough for every operation.
 func TestAUserWithTheDocumentedRights(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -164,7 +164,7 @@ func TestAUserWithTheDocumentedRights(t *testing.T) {
 	}
 }
 
-func TestAPasswordThatChangesIsFollowed(t *testing.T) {
+func TestAChangedPasswordIsUsedForNewConnections(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	server.Do("ACL", "SETUSER", "proxy", "on", ">first", "~*", "&*", "+@all")
@@ -206,7 +206,7 @@ func TestEvictionIsRefusedAsSoonAsItIsSet(t *testing.T) {
 	wantError(t, err, "allkeys-lfu", "noeviction")
 }
 
-func TestAFullMemoryIsNamed(t *testing.T) {
+func TestTheErrorNamesAFullMemory(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := openURL(t, server.URL(""))
@@ -236,7 +236,7 @@ func TestLackOfPersistenceIsOneWarning(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsRestarted(t *testing.T) {
+func TestTheStoreWorksAgainAfterARestartOfTheServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	s := openURL(t, server.URL(""))

@@ -21,34 +21,34 @@ import (
 
 const defaultPrefix = "pandadoc-auth-proxy"
 
-// Form is how a URL is written, for hints.
+// Form is the form of a URL, for hints.
 const Form = "redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME&wait=N]"
 
-// Options are what a store is opened with.
+// Options configure a store.
 type Options struct {
 	// URL is redis://USER:PASSWORD@HOST:PORT/DB, or rediss:// for TLS. Its query may have:
 	//
-	//	prefix=NAME       begins all keys; pandadoc-auth-proxy by default
+	//	prefix=NAME       all keys begin with it; pandadoc-auth-proxy by default
 	//	wait=N            a save has succeeded only when N replicas have it; 0 by default
 	//	master_name=NAME  the host is a Sentinel, which knows the master of this name
 	//	cluster=true      the host is a node of a Redis Cluster
 	//	addr=HOST:PORT    one more Sentinel or node; may be given several times
 	//	sentinel_auth=true  the Sentinels ask for the same user and password
 	URL string
-	// Password returns the password of the user, if the URL has none. It is asked for every connection, so that a
-	// password that changes is followed. Nil means no password.
+	// Password returns the password of the user, if the URL has none. It is called for each new connection, because the
+	// password can change. Nil means no password.
 	Password func() (tokens.Secret, error)
 	// RootCAs are trusted for rediss://. Nil means the roots of the system.
 	RootCAs *x509.CertPool
-	// Codec encrypts. Nil keeps tokens in clear.
+	// Codec encrypts the tokens. Nil means that they are not encrypted.
 	Codec *tokens.Codec
-	// Warn is told what a person should know and what does not stop the store. Nil is allowed.
+	// Warn is called with problems that a person should know about but that do not stop the store. Nil is allowed.
 	Warn func(text string)
 }
 
-// target is a URL taken apart.
+// target is a parsed URL.
 type target struct {
-	name           string // for people; holds no password
+	name           string // for users; contains no password
 	hosts          []string
 	user, password string
 	db             int
@@ -111,7 +111,7 @@ func withPort(host, port string) string {
 	return host
 }
 
-// query reads what stands after the question mark. What is not known is refused: it would be without effect.
+// query reads the parameters after the question mark. It refuses unknown ones, because they would have no effect.
 func (t *target) query(raw string) error {
 	q, err := url.ParseQuery(raw)
 	if err != nil {
@@ -168,7 +168,7 @@ func (t *target) check() error {
 	return nil
 }
 
-// channel is named after the database too, because channels are shared by all databases of a server.
+// channel contains the number of the database, because all databases of a server share their channels.
 func (t target) channel() string { return fmt.Sprintf("%s:changes@%d", t.prefix, t.db) }
 
 func (t target) options(o Options) *redis.UniversalOptions {
@@ -190,7 +190,7 @@ func (t target) options(o Options) *redis.UniversalOptions {
 	if t.sentinelAuth {
 		u.SentinelUsername, u.SentinelPassword = t.user, t.password
 		if o.Password != nil {
-			password, _ := o.Password() // what is wrong with it shows when Redis is asked
+			password, _ := o.Password() // if it cannot be read, Redis refuses the connection
 			u.SentinelPassword = password.Reveal()
 		}
 	}
@@ -205,7 +205,7 @@ func glob(prefix string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix)
 }
 
-// unique returns names once each: SCAN may give a key twice.
+// unique removes duplicates: SCAN may return a key twice.
 func unique(names []string) []string {
 	slices.Sort(names)
 	return slices.Compact(names)

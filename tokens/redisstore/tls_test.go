@@ -19,7 +19,7 @@ func roots(t *testing.T, certificate []byte) *x509.CertPool {
 	return pool
 }
 
-// A user with no more rights than needed, over TLS, with a root of its own.
+// A user with only the necessary rights, over TLS, with a private root certificate.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartTLS(t, append([]string{"--user", "proxy", "on", ">secret"}, strings.Fields(redisstore.Rights("pandadoc-auth-proxy"))...)...)
@@ -39,7 +39,7 @@ func TestTLS(t *testing.T) {
 	reports.Connected(t)
 }
 
-// Each way in which TLS can go wrong has an error of its own, at once, with the fix.
+// Each failure of TLS is reported at once, with its own error and fix.
 func TestTLSThatGoesWrong(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartTLS(t)

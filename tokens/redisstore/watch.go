@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	quiet        = 15 * time.Second // after this much silence the subscription is tested
+	quiet        = 15 * time.Second // after this time without a message the connection is tested
 	pongTimeout  = 5 * time.Second
 	reconnectMin = 50 * time.Millisecond
 	reconnectMax = 500 * time.Millisecond // an announcement may wait for our answer
@@ -40,8 +40,8 @@ func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
 	}
 }
 
-// revive waits until calls reach the server again: after many failures the library refuses calls for another second,
-// and everybody who hears of the connection reads at once.
+// revive waits until calls reach the server again. After many failures the library refuses calls for another second,
+// but everybody who learns that the store is connected reads at once.
 func (s *Store) revive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
@@ -57,13 +57,13 @@ func (s *Store) revive(ctx context.Context) {
 	}
 }
 
-// follow subscribes and reports until the connection breaks. connected is true if it had been established.
+// follow subscribes, and reports changes until the connection breaks. connected means that the subscription succeeded.
 func (s *Store) follow(ctx context.Context, w tokens.Watch) (connected bool, err error) {
 	sub := s.client.Subscribe(ctx, s.target.channel())
 	defer sub.Close()
-	// Receive looks at ctx only between messages.
+	// Receive checks ctx only between messages.
 	defer context.AfterFunc(ctx, func() { sub.Close() })()
-	asked := false // a ping waits for its pong
+	asked := false // a ping was sent, and its pong has not arrived
 	for {
 		limit := quiet
 		if asked || !connected {

@@ -50,7 +50,7 @@ func wantAbsent(t *testing.T, s tokens.Store, account string) {
 	}
 }
 
-// wantRecord compares everything, the version too: secrets by their value, times as moments.
+// wantRecord compares every field, including the version: secrets by value, times as points in time.
 func wantRecord(t *testing.T, got, want tokens.Record) {
 	t.Helper()
 	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(tokens.Record{}), cmpopts.EquateEmpty()); d != "" {
@@ -58,7 +58,7 @@ func wantRecord(t *testing.T, got, want tokens.Record) {
 	}
 }
 
-// based returns rec as a successor of the stored record that has version.
+// based returns rec as the successor of the stored record with this version.
 func based(rec tokens.Record, version string) tokens.Record {
 	rec = rec.Clone()
 	rec.Version = version

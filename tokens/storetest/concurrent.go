@@ -16,8 +16,8 @@ const (
 	swapsPerHand = 15
 )
 
-// testConcurrentSwaps counts in one record from many goroutines over two handles. A lost update
-// shows in the sum, and two winners over one version in the tally.
+// testConcurrentSwaps increments a number in one record, from many goroutines and over two handles. If an update is
+// lost, the sum is wrong; if two swaps replace the same version, wins shows it.
 func testConcurrentSwaps(t *testing.T, p *place) {
 	a, b := p.handles(t)
 	start := Sample()
@@ -54,8 +54,8 @@ func testConcurrentSwaps(t *testing.T, p *place) {
 	}
 }
 
-// increment swaps the record until it wins and returns the version that it replaced. Whoever loses
-// lost to a winner, so that the number of tries is bounded by the number of all swaps.
+// increment repeats a swap until it succeeds, and returns the version that it replaced. A swap fails only if another
+// one has succeeded, so the number of tries is limited by the number of all swaps.
 func increment(ctx context.Context, s tokens.Store) (base string, err error) {
 	for range workers*swapsPerHand + 1 {
 		rec, err := s.Load(ctx, account)
@@ -101,8 +101,8 @@ func testConcurrentCreations(t *testing.T, p *place) {
 	}
 }
 
-// A store may finish what it began although its caller is gone. It may not take the caller's
-// departure for an answer about the record.
+// A store may finish an operation after its context has ended. But the end of the context must not be reported as
+// a result about the record.
 func testCancelled(t *testing.T, p *place) {
 	store := p.open(t)
 	first := save(t, store, account, Sample())
@@ -128,8 +128,8 @@ func wantNilOrCanceled(t *testing.T, call string, err error) {
 	}
 }
 
-// testTakeovers: an owner renews its marker while another takes it over. Whoever comes second learns of it, and so
-// does the owner that saves its pair in the end.
+// testTakeovers: an owner renews its marker while another process takes it over. The second one gets a conflict, and so
+// does the owner when it saves its pair.
 func testTakeovers(t *testing.T, p *place) {
 	a, b := p.handles(t)
 	rec := save(t, a, account, Sample())
@@ -149,14 +149,14 @@ func testTakeovers(t *testing.T, p *place) {
 		if winner < 0 || !errors.Is(errs[1-winner], tokens.ErrConflict) {
 			t.Fatalf("got %v, want one success and one conflict", errs)
 		}
-		wantConflict(t, a, marked) // the pair of an owner that has lost its marker, or does not know of its renewal
+		wantConflict(t, a, marked) // the owner has lost its marker, or does not know that it was renewed
 		rec = saved[winner]
 	}
 	wantRecord(t, load(t, a, account), rec)
 }
 
-// testClocks: two machines whose clocks are 5 s apart, both ways, swap one record. The store keeps their dates to
-// the nanosecond and orders by versions alone.
+// testClocks: two machines whose clocks differ by 5 s, in both directions, swap one record. The store keeps their dates
+// to the nanosecond, and only versions decide the order.
 func testClocks(t *testing.T, p *place) {
 	a, b := p.handles(t)
 	rec := save(t, a, account, Sample())

@@ -12,8 +12,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// testAway: while the engine is away, nobody is told that there is no record, or another one. Afterwards everything
-// goes on with the same handle.
+// testAway: while the server is away, no operation reports that there is no record, or a different one. After that,
+// everything works again with the same handle.
 func testAway(t *testing.T, p *place) {
 	store, goAway := p.open(t), p.Break
 	if p.Server != "" {
@@ -60,7 +60,7 @@ func eventually(t *testing.T, f func() error) {
 	}
 }
 
-// wantTrouble wants an error that says what to do, and that nobody takes for an answer about the record.
+// wantTrouble wants an error that has a hint, and that is not a result about the record.
 func wantTrouble(t *testing.T, call string, err error) {
 	t.Helper()
 	switch {
@@ -72,10 +72,10 @@ func wantTrouble(t *testing.T, call string, err error) {
 }
 
 // testBrokenSaves breaks the connection at the first piece of a save, at the second, and so on. The server can be
-// reached again at once, or only after another try that reached nobody. Whoever then tries again neither meets the
-// first try as a conflict nor makes a second record.
+// reached again at once, or only after one more failed try. The next try must not get a conflict with the first one,
+// and must not make a second record.
 func testBrokenSaves(t *testing.T, p *place) {
-	const pieces = 16 // more than a save has
+	const pieces = 16 // a save has fewer
 	for n := 1; n <= pieces; n++ {
 		for _, stays := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d, away %v", n, stays), func(t *testing.T) {
@@ -111,7 +111,7 @@ func testBrokenSaves(t *testing.T, p *place) {
 	}
 }
 
-// saveWithin gives a save that cannot succeed a moment only.
+// saveWithin limits the time of a save that cannot succeed.
 func saveWithin(t *testing.T, s tokens.Store, account string, rec tokens.Record, short bool) (tokens.Record, error) {
 	ctx := t.Context()
 	if short {
@@ -122,7 +122,7 @@ func saveWithin(t *testing.T, s tokens.Store, account string, rec tokens.Record,
 	return s.Save(ctx, account, rec)
 }
 
-// testGivenUp: the caller gave up while the server was still at work. The next try finds it done.
+// testGivenUp: the caller gave up while the server was still working. The next try finds that the save is done.
 func testGivenUp(t *testing.T, p *place) {
 	between := p.between(t)
 	store, other := p.Open(t, between.addr, p.keys), p.open(t)
@@ -143,8 +143,8 @@ func testGivenUp(t *testing.T, p *place) {
 	wantRecord(t, load(t, other, account), saved)
 }
 
-// testLateAnswers: answers come when their callers have gone. They are never taken for the answer to another
-// question: a mixed-up answer would give one account the tokens of another.
+// testLateAnswers: answers arrive after their callers have gone. They must never be used as the answer to another
+// request: that would give one account the tokens of another.
 func testLateAnswers(t *testing.T, p *place) {
 	between := p.between(t)
 	store := p.Open(t, between.addr, p.keys)

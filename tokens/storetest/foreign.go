@@ -11,7 +11,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// testUnreadable: a record that Load would refuse must not take the place of one that it reads.
+// testUnreadable: a record that Load would refuse must not replace one that it can read.
 func testUnreadable(t *testing.T, p *place) {
 	store := p.open(t)
 	rec := save(t, store, account, Sample())
@@ -22,7 +22,7 @@ func testUnreadable(t *testing.T, p *place) {
 	wantRecord(t, load(t, store, account), rec)
 }
 
-// testSchemas: a program of the first schema and one of a schema to come use the place beside this one.
+// testSchemas: programs with the first schema and with a later schema use the same place.
 func testSchemas(t *testing.T, p *place) {
 	store := p.open(t)
 	old := func(generation string) []byte {
@@ -33,7 +33,7 @@ func testSchemas(t *testing.T, p *place) {
 	if rec.Generation != 4 || !rec.AccessToken.Equal(tokens.NewSecret("old-access")) || !rec.RefreshToken.Equal(tokens.NewSecret("old-refresh")) {
 		t.Errorf("got %v of a record of schema 1", rec)
 	}
-	p.Write(t, account, old("5")) // it saves between our reading and our writing
+	p.Write(t, account, old("5")) // the other program saves between our read and our write
 	if _, err := store.Save(t.Context(), account, rec); !errors.Is(err, tokens.ErrConflict) {
 		t.Errorf("Save over what an older program wrote: got %v, want ErrConflict", err)
 	}
@@ -54,7 +54,7 @@ func testSchemas(t *testing.T, p *place) {
 	p.wantUntouched(t, store, newer, "", rec.Version)
 }
 
-// wantUntouched tries to save with each of versions, and wants data to stay.
+// wantUntouched tries to save with each of versions, and checks that data does not change.
 func (p *place) wantUntouched(t *testing.T, store tokens.Store, data []byte, versions ...string) {
 	t.Helper()
 	for _, version := range versions {
@@ -67,8 +67,8 @@ func (p *place) wantUntouched(t *testing.T, store tokens.Store, data []byte, ver
 	}
 }
 
-// testDamaged: what cannot be understood may be the only copy of a refresh token that a person can still save by
-// hand. It is not absent, and nothing writes over it.
+// testDamaged: a damaged record may be the only copy of a refresh token, which a person could still save by hand. It
+// does not count as absent, and nothing overwrites it.
 func testDamaged(t *testing.T, p *place) {
 	store := p.open(t)
 	save(t, store, account, Sample())
@@ -92,7 +92,7 @@ func testDamaged(t *testing.T, p *place) {
 			p.wantUntouched(t, store, data, "", "never-given-out")
 		})
 	}
-	save(t, store, "other", Sample()) // one damaged account does not stop the others
+	save(t, store, "other", Sample()) // a damaged account does not stop the others
 	wantAccountsBesideDamage(t, store)
 }
 
@@ -103,7 +103,7 @@ func wantAccountsBesideDamage(t *testing.T, store tokens.Store) {
 	}
 }
 
-// testSealed: with keys, tokens stand in clear nowhere, and nobody can use or move them without the key.
+// testSealed: with keys, no token is stored unencrypted, and nobody can use or move tokens without the key.
 func testSealed(t *testing.T, p *place) {
 	store := p.open(t)
 	save(t, store, account, Sample())
@@ -133,7 +133,7 @@ func testSealed(t *testing.T, p *place) {
 	}
 }
 
-// testKeys: encryption is turned on and its key replaced, while records stay readable for all who are up to date.
+// testKeys: encryption is turned on, and the key is replaced. Records stay readable for programs with current keys.
 func testKeys(t *testing.T, p *place) {
 	rec := save(t, p.Open(t, p.Server, nil), account, Sample())
 	for _, step := range []struct {

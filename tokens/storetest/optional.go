@@ -14,8 +14,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// testAbilities compares what the store can do with what its author believes: a method that is lost by renaming it
-// would otherwise be tested by nobody.
+// testAbilities compares the abilities of the store with those that its test declares. Otherwise, a method that was
+// renamed by mistake would not be tested at all.
 func (s Suite) testAbilities(t *testing.T, p *place) {
 	store := p.open(t)
 	_, lists := store.(tokens.Lister)
@@ -60,8 +60,8 @@ func wantAccounts(t *testing.T, l tokens.Lister, want ...string) {
 	}
 }
 
-// testCheck: a check proves that records can be read and written, where there is one and where there is none, and
-// leaves nothing.
+// testCheck: a check proves that records can be read and written, with and without an existing record, and leaves
+// nothing behind.
 func testCheck(t *testing.T, p *place) {
 	store := p.open(t)
 	check := func() {
@@ -135,7 +135,7 @@ func testLockRace(t *testing.T, p *place) {
 	}
 }
 
-// lock takes the refresh lock of account if the store has one; it is freed at the end of the test.
+// lock takes the refresh lock of account, if the store has one, until the end of the test.
 func lock(t *testing.T, s tokens.Store, account string) (unlock func()) {
 	t.Helper()
 	locker, ok := s.(tokens.Locker)

@@ -51,11 +51,11 @@ func testStale(t *testing.T, p *place) {
 	wantConflict(t, store, stale)
 	wantConflict(t, store, based(stale, "never-given-out"))
 	wantRecord(t, load(t, store, account), second)
-	save(t, store, account, second) // the winner's version still holds
+	save(t, store, account, second) // the version of the winner is still valid
 }
 
-// A record that vanished, with its directory or its database, is not silently made again by
-// somebody who believes that it is still there.
+// A record that was lost, with its directory or its database, is not silently created again by a process that believes
+// that it still exists.
 func testVersionOfAbsent(t *testing.T, p *place) {
 	store := p.open(t)
 	wantConflict(t, store, based(Sample(), "never-given-out"))
@@ -63,7 +63,7 @@ func testVersionOfAbsent(t *testing.T, p *place) {
 }
 
 func testFields(t *testing.T, p *place) {
-	// A field that is added to Record and not to Sample would be tested by nobody.
+	// A field that is in Record but not in Sample would not be tested.
 	v := reflect.ValueOf(Sample())
 	for _, f := range reflect.VisibleFields(v.Type()) {
 		if f.IsExported() && f.Name != "Version" && v.FieldByIndex(f.Index).IsZero() {
@@ -106,7 +106,7 @@ func testUnknownFields(t *testing.T, p *place) {
 func testVersions(t *testing.T, p *place) {
 	store := p.open(t)
 	seen := map[string]bool{}
-	rec := Sample() // the same content each time: only the write differs
+	rec := Sample() // always the same content: only the versions differ
 	for range 20 {
 		rec = save(t, store, account, rec)
 		if seen[rec.Version] {
@@ -118,7 +118,7 @@ func testVersions(t *testing.T, p *place) {
 
 func testAccounts(t *testing.T, p *place) {
 	store := p.open(t)
-	// Names that a careless key or file name would mix up, and the longest one.
+	// Names that could be confused in careless keys or file names, and the longest name.
 	names := []string{"a", "a-a", "aa", "a-lock", "default", "0", strings.Repeat("a", 63)}
 	saved := map[string]tokens.Record{}
 	for i, name := range names {

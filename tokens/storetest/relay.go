@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// relay stands between a store and its server, and loses what it is told to lose.
+// relay forwards between a store and its server, and can lose data on request.
 type relay struct {
 	t      *testing.T
 	server string
@@ -18,9 +18,9 @@ type relay struct {
 	listener net.Listener // nil while the relay is away
 	conns    map[net.Conn]bool
 	passed   int           // pieces, in both directions
-	cutAt    int           // the piece that is lost, with its connection; zero for none
-	stays    bool          // away, after that
-	held     chan struct{} // answers wait until it is closed; nil if they need not
+	cutAt    int           // the number of the piece to lose, with its connection; zero for none
+	stays    bool          // stay away after that
+	held     chan struct{} // answers wait until it is closed; nil if they do not wait
 	pending  sync.WaitGroup
 }
 
@@ -29,9 +29,9 @@ func (p *place) between(t *testing.T) *relay {
 	t.Helper()
 	r := &relay{t: t, server: p.Server, conns: map[net.Conn]bool{}}
 	for r.listener == nil {
-		// A port below those that the system gives out by itself: while the relay is away, nobody else comes by it.
+		// A port below the range from which the system chooses ports: while the relay is away, no other program gets it.
 		r.addr = fmt.Sprintf("127.0.0.1:%d", 22_000+rand.IntN(2_000))
-		r.listener, _ = net.Listen("tcp", r.addr) // it may be taken
+		r.listener, _ = net.Listen("tcp", r.addr) // the port may be taken
 	}
 	l := r.listener
 	r.pending.Go(func() { r.accept(l) })
@@ -43,7 +43,7 @@ func (p *place) between(t *testing.T) *relay {
 	return r
 }
 
-// goAway cuts every connection and refuses others, until comeBack.
+// goAway cuts every connection and refuses new ones, until comeBack is called.
 func (r *relay) goAway() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,7 +78,7 @@ func (r *relay) comeBack() {
 	r.pending.Go(func() { r.accept(l) })
 }
 
-// cut makes the relay lose the n-th piece from now on and cut its connection, and go away then if it stays cut.
+// cut makes the relay lose the n-th piece from now and cut its connection. With stays, the relay then stays away.
 func (r *relay) cut(n int, stays bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,7 +92,7 @@ func (r *relay) wasCut() bool {
 	return r.cutAt > 0 && r.passed >= r.cutAt
 }
 
-// hold lets requests through and no answers, until release.
+// hold forwards requests but no answers, until release is called.
 func (r *relay) hold() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +140,7 @@ func (r *relay) keep(l net.Listener, client, server net.Conn) bool {
 	return true
 }
 
-// copy passes on what comes from one side, piece by piece, until the connection ends or is cut.
+// copy forwards the data of one side, piece by piece, until the connection ends or is cut.
 func (r *relay) copy(to, from net.Conn, answers bool) {
 	buffer := make([]byte, 64<<10)
 	for {
@@ -154,7 +154,7 @@ func (r *relay) copy(to, from net.Conn, answers bool) {
 	}
 }
 
-// pass waits until a piece may go on, and reports whether it may at all.
+// pass waits until a piece may be forwarded. It returns false if the piece is lost.
 func (r *relay) pass(answer bool) bool {
 	r.mu.Lock()
 	r.passed++

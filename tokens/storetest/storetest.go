@@ -1,5 +1,5 @@
-// Package storetest is the suite that every tokens.Store has to pass. The test of a store says what the store
-// can do, and provides an empty place for its records:
+// Package storetest is the suite that every tokens.Store has to pass. The test of a store declares the abilities of
+// the store, and provides an empty place for its records:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Suite{Lists: true, Locks: true, Checks: true, New: func(t *testing.T) storetest.Place {
@@ -11,8 +11,8 @@
 //	}
 //
 // Each test opens its place more than once, as two processes would. If the place can show the stored data, the
-// whole suite runs a second time with encryption. If it is a server, the suite is a relay between the server
-// and the store, and cuts connections at every point of a save.
+// whole suite runs a second time with encryption. If it is a server, the suite runs a relay between the
+// server and the store, and cuts connections at every point of a save.
 //
 // The suite needs no clock. Its records contain only invented secrets.
 package storetest
@@ -26,26 +26,26 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Suite says what the store under test can do, and how to come by it.
+// Suite describes the store under test, and how to open it.
 type Suite struct {
-	// Lists, Locks, Checks, Watches and Forgets say that the store is a tokens.Lister, Locker, Checker, Watcher and
-	// Forgetful. A store that is more than that, or less, fails.
+	// Lists, Locks, Checks, Watches and Forgets mean that the store is a tokens.Lister, Locker, Checker, Watcher and
+	// Forgetful. The suite fails if the store has more or fewer of these abilities.
 	Lists, Locks, Checks, Watches, Forgets bool
-	// New returns an empty place, which no other test sees. What has to be closed or removed is left to t.Cleanup.
+	// New returns an empty place that no other test uses. It closes and removes everything in t.Cleanup.
 	New func(t *testing.T) Place
 }
 
 // Place is where a store keeps its records.
 type Place struct {
-	// Open opens the place, as one more process would. It connects to the server at via; keys encrypt, or are nil.
+	// Open opens the place, like one more process. It connects to the server at via. keys encrypt the tokens, or are nil.
 	Open func(t *testing.T, via string, keys *tokens.Codec) tokens.Store
 	// Server is the address of the server that keeps the records, HOST:PORT. Empty if there is none, or if the store
-	// would find it elsewhere than where Open is told to look.
+	// would not connect to the address that Open gets.
 	Server string
-	// Break makes a place without a server unusable, and returns what mends it. Nil if that cannot happen.
+	// Break makes a place without a server unusable, and returns a function that repairs it. Nil if that cannot happen.
 	Break func(t *testing.T) (mend func())
-	// Read returns what is stored of account, and Write replaces it, both as it is and past the store. They are nil
-	// of a store that keeps records in memory only.
+	// Read returns the stored data of account, and Write replaces it, both without the store. They are nil for a store
+	// that keeps records in memory only.
 	Read  func(t *testing.T, account string) []byte
 	Write func(t *testing.T, account string, data []byte)
 }
@@ -62,7 +62,7 @@ func (s Suite) Run(t *testing.T) {
 func (s Suite) run(t *testing.T, keys *tokens.Codec) {
 	sample := s.New(t)
 	stored, breaks := sample.Read != nil, sample.Server != "" || sample.Break != nil
-	remote := sample.Server != "" && keys == nil // connections know nothing of keys
+	remote := sample.Server != "" && keys == nil // keys make no difference to connections
 	for _, c := range []struct {
 		name    string
 		applies bool
@@ -113,7 +113,7 @@ func (s Suite) run(t *testing.T, keys *tokens.Codec) {
 	}
 }
 
-// place is a Place of one test, and the keys that the test runs with.
+// place is the Place of one test, and the keys of that test.
 type place struct {
 	Place
 	keys *tokens.Codec
@@ -130,7 +130,7 @@ func (p *place) handles(t *testing.T) (a, b tokens.Store) {
 	return p.open(t), p.open(t)
 }
 
-// keys returns keys that encrypt, the first one first. Each is named by a letter.
+// keys returns encryption keys, one for each letter. The first one encrypts.
 func keys(t *testing.T, letters ...string) *tokens.Codec {
 	t.Helper()
 	var lines strings.Builder
@@ -146,8 +146,8 @@ func keys(t *testing.T, letters ...string) *tokens.Codec {
 
 const accessToken = "access-token-of-the-suite"
 
-// Sample returns a record with every field set to a value of its own, as a store may meet it. Its
-// Version is empty: it has not been stored yet.
+// Sample returns a valid record in which every field is set to a different value. Its Version is empty: it has not been
+// stored yet.
 func Sample() tokens.Record {
 	at := time.Date(2031, 2, 3, 4, 5, 6, 789_000_000, time.UTC)
 	return tokens.Record{

@@ -12,14 +12,14 @@ import (
 // waitLimit limits every wait. It is long, because the machine may be busy.
 const waitLimit = time.Minute
 
-// Report is what a watch reported: that it is "connected" or "broken", or that an account has "changed".
+// Report is one report of a watch: "connected", "broken", or an account that has "changed".
 type Report struct{ What, Account, Version string }
 
-// Reports are what a watch reports, in order.
+// Reports are the reports of a watch, in order.
 type Reports <-chan Report
 
-// Follow watches store until the end of the test. Its watch has to report to one goroutine at a time, and to end
-// with its context.
+// Follow watches store until the end of the test. The watch must make one report at a time, and must end when its
+// context ends.
 func Follow(t *testing.T, store tokens.Watcher) Reports {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -56,13 +56,13 @@ func follow(ctx context.Context, t *testing.T, store tokens.Watcher) (reports Re
 	return all, done
 }
 
-// Connected waits until every change is reported, and skips whatever else comes.
+// Connected waits for the report "connected", and skips other reports. From then on every change is reported.
 func (r Reports) Connected(t *testing.T) { t.Helper(); r.next(t, Report{What: "connected"}) }
 
-// Broken waits until changes may be missed, and skips whatever else comes.
+// Broken waits for the report "broken", and skips other reports. From then on changes may be missed.
 func (r Reports) Broken(t *testing.T) { t.Helper(); r.next(t, Report{What: "broken"}) }
 
-// Changed waits for the report that account has version, or has changed, and skips whatever else comes.
+// Changed waits for the report that account has version, or has changed, and skips other reports.
 func (r Reports) Changed(t *testing.T, account, version string) {
 	t.Helper()
 	r.next(t, Report{"changed", account, version})
@@ -91,7 +91,7 @@ func testWatch(t *testing.T, p *place) {
 	reports.Changed(t, account, saved.Version)
 	saved = save(t, other, "b-2", Sample()) // it is new
 	reports.Changed(t, "b-2", saved.Version)
-	saved = save(t, watched, account, load(t, watched, account)) // our own save hides nothing that follows
+	saved = save(t, watched, account, load(t, watched, account)) // our own save hides no later change
 	saved = save(t, other, account, saved)
 	reports.Changed(t, account, saved.Version)
 }
@@ -108,7 +108,7 @@ func testWatchEnds(t *testing.T, p *place) {
 	}
 }
 
-// What changed while the connection was broken need not be reported: who watches reads everything again then.
+// Changes while the connection was broken need not be reported: the watcher reads everything again.
 func testWatchBreaks(t *testing.T, p *place) {
 	other := p.open(t)
 	rec := save(t, other, account, Sample())
@@ -120,7 +120,7 @@ func testWatchBreaks(t *testing.T, p *place) {
 		between.goAway()
 		reports.Broken(t)
 		rec = save(t, other, account, rec)
-		for range 10 { // whoever asks in vain must not be refused any longer than the server is away
+		for range 10 { // failed calls must not make the store refuse calls for longer than the server is away
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			_, err := watched.Load(ctx, account)
 			cancel()

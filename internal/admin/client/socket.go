@@ -66,7 +66,7 @@ func Offer(ctx context.Context, path string, dirs, admin, proxied []string, stor
 		errs = append(errs, fmt.Errorf("%s: %w", dir, err))
 	}
 	return nil, problem.WithHint(fmt.Errorf("no admin socket: %w", errors.Join(errs...)),
-		"name a place for it with --admin-socket; until then the commands of this machine cannot ask the running proxy")
+		"set --admin-socket to a path that this user can write to; until then, commands cannot reach the running proxy")
 }
 
 // makePrivate makes a directory that only this user can enter.

@@ -53,7 +53,7 @@ func TestFirstRunWithoutAnAccount(t *testing.T) {
 	}
 }
 
-func TestBrokenAccountShowsItsWayOut(t *testing.T) {
+func TestABrokenAccountShowsItsFix(t *testing.T) {
 	t.Parallel()
 	e := program.Emulate(t)
 	p := e.Serve("memory:")

@@ -196,7 +196,7 @@ func TestMissingParameterIsPointedAt(t *testing.T) {
 	want(t, "status", b.send(""), "200 OK")
 }
 
-func TestRefreshAndReplayAreTold(t *testing.T) {
+func TestRefreshAndReplayAreShown(t *testing.T) {
 	t.Parallel()
 	e := program.Emulate(t)
 	p := e.Serve("memory:")
@@ -211,7 +211,7 @@ func TestRefreshAndReplayAreTold(t *testing.T) {
 	b.see("refreshed and repeated")
 }
 
-func TestRefusalThatIsNotAboutTheTokenIsTold(t *testing.T) {
+func TestA401ThatIsNotAboutTheTokenIsExplained(t *testing.T) {
 	t.Parallel()
 	b, p := newSandbox(t)
 	b.open("#/try/22")

@@ -39,7 +39,7 @@ func TestSystemdAcceptsTheUnits(t *testing.T) {
 	}
 }
 
-func TestTheServiceIsExposedToLittle(t *testing.T) {
+func TestTheServiceHasFewRights(t *testing.T) {
 	const most = 1.5
 	need(t, "systemd-analyze")
 	out := run(t, top(t), "systemd-analyze", "security", "--offline=true", filepath.Join(units, "pandadoc-auth-proxy.service"))
@@ -107,7 +107,7 @@ func TestTheServiceStartsInTheDirectoriesOfSystemd(t *testing.T) {
 }
 
 // systemd opens the port and waits until the proxy says that it is ready.
-func TestTheServiceTakesSocketsAndSaysWhenItIsReady(t *testing.T) {
+func TestTheServiceUsesSocketsAndReportsWhenItIsReady(t *testing.T) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func TestDoctorDoesNotGuessAtTokensInMemory(t *testing.T) {
 	}
 }
 
-func TestRefreshShowsWhatLookingCannot(t *testing.T) {
+func TestDoctorWithRefreshFindsMore(t *testing.T) {
 	t.Parallel()
 	for _, running := range []bool{false, true} {
 		t.Run(fmt.Sprintf("running proxy: %t", running), func(t *testing.T) {

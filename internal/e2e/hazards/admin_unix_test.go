@@ -42,7 +42,7 @@ var adminActions = []struct{ method, path, body string }{
 }
 
 // U1: a proxied port that asks for a key had an admin port beside it that did not.
-func TestTheAdminSideAsksForNoLess(t *testing.T) {
+func TestTheAdminListenerRequiresAuthenticationToo(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		args func(t *testing.T) []string
@@ -194,7 +194,7 @@ func (c *counted) Accept() (net.Conn, error) {
 }
 
 // U2: status printed what a squatter answered, and login --paste handed the code over.
-func TestASquatterOnTheAdminPortIsNotAsked(t *testing.T) {
+func TestAnotherProgramOnTheAdminPortGetsNothing(t *testing.T) {
 	at, asked := squatter(t)
 	e := program.Emulate(t)
 	store := filepath.Join(t.TempDir(), "store")

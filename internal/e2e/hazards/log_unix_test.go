@@ -146,7 +146,7 @@ func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 }
 
 // U17: as `serve 2>&1 | head`, whose end must not be ours.
-func TestALogReaderThatLeavesEndsNothing(t *testing.T) {
+func TestTheProgramContinuesWithoutALogReader(t *testing.T) {
 	p := talk(t, record(t).URL)
 	p.pipe.Close()
 	p.requests(100)

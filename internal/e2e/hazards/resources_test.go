@@ -346,7 +346,7 @@ func TestNothingLeaks(t *testing.T) {
 }
 
 // H14 H15: neither the log nor the metrics grow with what unknown callers send.
-func TestFloodLeavesLittleBehind(t *testing.T) {
+func TestMemoryIsFreedAfterAFlood(t *testing.T) {
 	requests := 10_000
 	if *whole {
 		requests = 100_000

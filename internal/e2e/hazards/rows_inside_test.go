@@ -4,18 +4,18 @@ func retryRows() []row {
 	return []row{
 		{"I1", "a storm of refreshes", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestExpiredTokenIsRefreshedOnceForAll"), ""},
 		{"I2", "staggered 401s refresh again and again", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestStaggeredRefusalsRefreshOnce"), ""},
-		{"I3", "a retry without end", by("proxy.TestRefusalsThatStand", "tokens.TestRefreshThatDidNotHelpIsHeldBack"), ""},
-		{"I4", "every request refreshes a dead grant", by("tokens.TestFailingRefreshIsNotHammered", "tokens.TestRejectedGenerationIsLookedForOnceASecond"), ""},
+		{"I3", "a retry without end", by("proxy.TestA401ThatIsNotRetriedGoesToTheClient", "tokens.TestRefreshThatDidNotHelpIsHeldBack"), ""},
+		{"I4", "every request refreshes a dead grant", by("tokens.TestAFailingRefreshIsNotRepeatedTooOften", "tokens.TestRejectedGenerationIsLookedForOnceASecond"), ""},
 		{"I5", "403, 404, 429 and 5xx refresh", by("proxy.TestOtherStatusesAreNotRetried"), ""},
-		{"I6", "a 401 that is not about the token", by(".TestRouteThatAlwaysRefusesCostsNoRefresh", "proxy.TestRefusalsThatStand"), ""},
+		{"I6", "a 401 that is not about the token", by(".TestRouteThatAlwaysRefusesCostsNoRefresh", "proxy.TestA401ThatIsNotRetriedGoesToTheClient"), ""},
 		{"I7", "a POST is sent twice", by("TestUpstreamFaults", "TestGoAwayInTheMiddleOfAPost", "proxy.TestBrokenConnectionIsNotTriedAgain"), ""},
 		{"I8", "the repeated body differs", by(".TestRefusedUploadIsReplayedWhole", "proxy.TestReplayMatrix", "proxy/spool.FuzzSpool"), ""},
 		{"I9", "a body over the limit", by("proxy.TestBodyThatWasNotKept"), ""},
-		{"I10", "a 401 before the body is read", by("TestEarlyAnswers", "proxy.TestReplayMatrix", "proxy.TestRefusalThatStandsInTheMiddleOfAnUpload"), ""},
-		{"I11", "a client that leaves cancels the refresh of all", by("tokens.TestWaiterLeavesAloneAndTheRefreshGoesOn"), ""},
-		{"I12", "the token endpoint hangs", by("tokens.TestLateAnswerIsAGoodAnswer", "internal/e2e/chaos.TestTokenEndpointDown"), ""},
+		{"I10", "a 401 before the body is read", by("TestEarlyAnswers", "proxy.TestReplayMatrix", "proxy.TestA401ThatIsNotRetriedInTheMiddleOfAnUpload"), ""},
+		{"I11", "a client that leaves cancels the refresh of all", by("tokens.TestAWaiterCanLeaveAndTheRefreshContinues"), ""},
+		{"I12", "the token endpoint hangs", by("tokens.TestALateAnswerIsUsed", "internal/e2e/chaos.TestTokenEndpointDown"), ""},
 		{"I13", "odd answers of the token endpoint", by("tokens.TestFailedRefresh", "tokens.TestReadPair", "internal/e2e/chaos.TestAwkwardAnswers"), ""},
-		{"I14", "invalid_grant because another was quicker", by("tokens.TestInvalidGrantAfterAnotherWasQuickerIsNoFailure", "tokens.TestRefusalAdoptsWhatAnotherProcessStored"), ""},
+		{"I14", "invalid_grant because another was quicker", by("tokens.TestInvalidGrantAfterAnotherProcessRefreshedIsNoFailure", "tokens.TestRefusalAdoptsWhatAnotherProcessStored"), ""},
 		{"I15", "invalid_request on a race, to be tried again", nil, "another server's habit: a complete 4xx is an answer, and the account cools down and recovers"},
 		{"I16", "the grant is sent in two styles", by("tokens.TestTokenRequest"), ""},
 		{"I17", "an answer without a refresh token wipes the old one", by("tokens.TestRefreshTokenStaysIfTheAnswerHasNone"), ""},
@@ -24,7 +24,7 @@ func retryRows() []row {
 		{"I20", "a token that would break a header", by("tokens.TestReadPair", "TestCanary"), ""},
 		{"I21", "clocks jump, machines sleep", by("internal/e2e/chaos.TestOwnerStoppedInItsTokenCall", "tokens.TestYearLongTokenIsRefreshedOnItsLastDay"), ""},
 		{"I22", "all replicas refresh at once", by("tokens.TestAccountsThatExpireTogetherAreSpread", "tokens.TestReplicasRefreshOncePerWindow"), ""},
-		{"I23", "an early refresh that fails takes a good token away", by("tokens.TestFailingRefreshNeverTakesAwayAWorkingToken"), ""},
+		{"I23", "an early refresh that fails takes a good token away", by("tokens.TestAFailingRefreshKeepsAWorkingToken"), ""},
 	}
 }
 
@@ -39,13 +39,13 @@ func storeRows() []row {
 		{"J7", "a record of a newer program", by("tokens.TestDecodeRefusesNewerSchema", "tokens.TestUnknownFieldsSurvive"), ""},
 		{"J8", "a damaged record", by("tokens/filestore.TestDamagedFilesAreRefusedAndLeft", "tokens.FuzzDecodeRecord"), ""},
 		{"J9", "the holder of a lock dies", by("tokens/filestore.TestRefreshLockEndsWithItsHolder", "tokens.TestTakeoverOfADeadOwner"), ""},
-		{"J10", "a lease shorter than the token call", by("tokens.TestAnotherProcessKeepsOffWhileALeaseIsRenewed", "tokens.TestPairOfASlowOwnerArrivesAfterItsTakeover"), ""},
+		{"J10", "a lease shorter than the token call", by("tokens.TestNoTakeoverWhileALeaseIsRenewed", "tokens.TestPairOfASlowOwnerArrivesAfterItsTakeover"), ""},
 		{"J11", "a lost update in Kubernetes", by("tokens/kubestore.TestStore", "internal/e2e/chaos.TestMachinesShareOneCredential"), ""},
 		{"J12", "too many rights in Kubernetes", by("tokens/kubestore.TestNamedRightsAreEnoughForPreparedSecrets", "tokens/kubestore.TestWrongRightsAndPlaces"), ""},
 		{"J13", "other fields of a Secret are lost", by("tokens/kubestore.TestOnlyOurKeyIsTouched", "tokens/kubestore.TestWhatOthersHaveWrittenIsLeftAlone"), ""},
 		{"J14", "the API of Kubernetes is down", by("internal/e2e/chaos.TestAnEngineThatHangs", "tokens/kubestore.TestStore"), ""},
 		{"J15", "the service account's token rotates", by("tokens/kubestore.TestAPodFindsEverythingByItself"), ""},
-		{"J16", "Redis fails over, pauses, evicts", by("tokens/redisstore.TestAFailoverIsFollowedThroughSentinel", "tokens/redisstore.TestEvictionIsRefused", "tokens/redisstore.TestAFullMemoryIsNamed", "internal/e2e/chaos.TestRedisIsKilledUnderLoad", "internal/e2e/chaos.TestAnEngineThatHangs"), ""},
+		{"J16", "Redis fails over, pauses, evicts", by("tokens/redisstore.TestAFailoverIsFollowedThroughSentinel", "tokens/redisstore.TestEvictionIsRefused", "tokens/redisstore.TestTheErrorNamesAFullMemory", "internal/e2e/chaos.TestRedisIsKilledUnderLoad", "internal/e2e/chaos.TestAnEngineThatHangs"), ""},
 		{"J17", "Redis mixes up replies", by("tokens/redisstore.TestStore"), ""},
 		{"J18", "Redis loses the last write", by("internal/e2e/chaos.TestAFailoverThatLosesTheNewestPair", "internal/e2e/chaos.TestAPairThatIsLostForGood", "tokens/redisstore.TestASaveWaitsForReplicas"), ""},
 		{"J19", "tokens at rest in clear", by("internal/e2e/chaos.TestKeysAreReplacedWithoutDowntime", "tokens/filestore.TestStore", "tokens/redisstore.TestStore", "tokens/kubestore.TestStore"), ""},
@@ -77,7 +77,7 @@ func consoleRows() []row {
 		{"L2", "health is wrong about usefulness", by("internal/admin.TestReadyWhileOneAccountIsUsable", "internal/admin.TestHealthAsksNobody"), ""},
 		{"L3", "a probe's User-Agent opens doors", by("TestGuard"), ""},
 		{"L4", "the emulator in production", by("internal/cli/testdata/script/sandbox.txtar", "internal/sandbox.TestEveryAnswerSaysThatItIsAnEmulator"), ""},
-		{"L5", "the emulator is too kind", by("internal/sandbox.TestRefreshRotatesBothTokensAtOnce", "internal/sandbox.TestCredentialsOfTheAPI"), ""},
+		{"L5", "the emulator is too kind", by("internal/sandbox.TestRefreshRotatesBothTokensAtOnce", "internal/sandbox.TestTheAPIRequiresAValidCredential"), ""},
 	}
 }
 
@@ -86,7 +86,7 @@ func logRows() []row {
 		{"M1", "secrets in any log, at any level", by("TestCanary", "tokens.TestSecretsDoNotReachLogs", "internal/cli.TestRedaction"), ""},
 		{"M2", "errors repeat a token answer", by("TestCanary", "tokens.TestErrorsShowNoSecret", "tokens.TestRefusalThatNamesTheTokenIsNotRepeated"), ""},
 		{"M3", "errors repeat a URL with its query", by("TestUpstreamFaults", "TestCanary"), ""},
-		{"M4", "net/http logs bytes of the wire", by("TestUnsolicitedBytes", "proxy.TestLogWriterLeavesPayloadOut", "internal/cli.TestLibrariesLogThroughOurs"), ""},
+		{"M4", "net/http logs bytes of the wire", by("TestUnsolicitedBytes", "proxy.TestLogWriterRemovesPayload", "internal/cli.TestLibrariesLogThroughOurs"), ""},
 		{"M5", "a request writes lines of its own", by("TestLogCannotBeForged", "proxy.TestLogCannotBeForged"), ""},
 		{"M6", "a dump of traffic", nil, "there is none"},
 	}

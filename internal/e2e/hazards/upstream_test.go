@@ -386,7 +386,7 @@ func TestCompressedAnswerIsNotUnpacked(t *testing.T) {
 }
 
 // C13: a misspelled scheme must not send a token in clear.
-func TestUpstreamInClearIsRefused(t *testing.T) {
+func TestUnencryptedUpstreamIsRefused(t *testing.T) {
 	for _, flag := range []string{"--api-url", "--token-url"} {
 		_, code := command(t, append(serveArgs("https://api.example.com"), flag, "http://api.example.com")...)
 		if code != 2 {

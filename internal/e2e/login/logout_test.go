@@ -10,7 +10,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-func TestLogoutThroughTheProxyCountsAtOnce(t *testing.T) {
+func TestLogoutThroughTheProxyTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	p := s.serve(s.seed())
@@ -20,7 +20,7 @@ func TestLogoutThroughTheProxyCountsAtOnce(t *testing.T) {
 }
 
 // A command that cannot reach the proxy writes to the store. The proxy looks there every 30 s.
-func TestLogoutBehindTheProxysBackCountsWithin30s(t *testing.T) {
+func TestLogoutInTheStoreTakesEffectWithin30s(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	p := s.serve(s.seed())

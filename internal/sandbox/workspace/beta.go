@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The beta operations are asynchronous: the first answer says that the work is under way.
+// The beta operations are asynchronous: the first answer says that the work is in progress.
 
 // documentContent answers GET /public/beta/documents/{document_id}/content: 202 first, then text with an
 // ETag.
@@ -53,8 +53,8 @@ func tagged(name, text, kind, value string) (reply, error) {
 	}, nil
 }
 
-// exportDOCX answers POST /public/beta/documents/{document_id}/docx-export-tasks. The task's id is the
-// document's: a document has one.
+// exportDOCX answers POST /public/beta/documents/{document_id}/docx-export-tasks. The id of the task
+// is that of the document, because a document has only one task.
 func (w *Workspace) exportDOCX(c *Call) (reply, error) {
 	d, err := w.document(c)
 	if err != nil {
@@ -65,8 +65,8 @@ func (w *Workspace) exportDOCX(c *Call) (reply, error) {
 	return ok(map[string]string{"id": "docx-" + d.id, "document_id": d.id, "status": "created"})
 }
 
-// docxTask answers GET /public/beta/documents/{document_id}/docx-export-tasks/{task_id}. There is no file
-// behind the address that it names when it is done.
+// docxTask answers GET /public/beta/documents/{document_id}/docx-export-tasks/{task_id}. When
+// the task is done, it names an address, but there is no file at that address.
 func (w *Workspace) docxTask(c *Call) (reply, error) {
 	d, err := w.document(c)
 	if err != nil {
@@ -83,7 +83,7 @@ func (w *Workspace) docxTask(c *Call) (reply, error) {
 	return ok(task)
 }
 
-// metadataOf are made-up results of an extraction; keys is a filter.
+// metadataOf returns invented results of an extraction; keys is a filter.
 func metadataOf(d *document, keys []string) []any {
 	list := []any{}
 	for _, f := range []struct{ key, kind, value string }{
@@ -120,7 +120,7 @@ func (w *Workspace) documentMetadata(c *Call) (reply, error) {
 	return ok(map[string]any{"count": len(all), "results": window(all, from, to)})
 }
 
-// manyMetadata answers POST /public/beta/documents/ai-metadata, each document for itself.
+// manyMetadata answers POST /public/beta/documents/ai-metadata. Each document is independent.
 func (w *Workspace) manyMetadata(c *Call) (reply, error) {
 	var in struct {
 		IDs  []string `json:"document_ids"`
@@ -152,8 +152,8 @@ func (w *Workspace) manyMetadata(c *Call) (reply, error) {
 	return ok(map[string]any{"count": len(list), "results": list})
 }
 
-// searchDocuments answers GET /public/beta/documents/search by the words of the name: nothing here
-// understands a question.
+// searchDocuments answers GET /public/beta/documents/search. It searches for the words in names,
+// because the emulator cannot understand a question.
 func (w *Workspace) searchDocuments(c *Call) (reply, error) {
 	q := c.query.Get("q")
 	if q == "" {

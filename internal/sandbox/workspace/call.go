@@ -18,24 +18,24 @@ import (
 // maxJSON is the service's limit on a JSON body.
 const maxJSON = 2_000_000
 
-// Call is one request to an operation, with its input already read.
+// Call is one request to an operation. Its input has been read already.
 type Call struct {
 	vars   map[string]string
 	query  url.Values
 	json   []byte // {} if the client sent nothing
 	upload *upload
-	origin string // of the API, as the client addressed it
+	origin string // of the API, as the client wrote it
 	now    time.Time
 }
 
-// Reply is a whole answer. A nil body is an empty one; without a Content-Type in Header it is JSON.
+// Reply is a complete answer. A nil body is empty. A body is JSON unless Header has a Content-Type.
 type Reply struct {
 	Status int
 	Header map[string]string
 	Body   []byte
 }
 
-// reply is what an operation answers: json, or content, or nothing.
+// reply is the answer of an operation: json, or content, or neither.
 type reply struct {
 	status  int
 	json    any
@@ -47,7 +47,7 @@ func ok(v any) (reply, error)      { return reply{status: http.StatusOK, json: v
 func created(v any) (reply, error) { return reply{status: http.StatusCreated, json: v}, nil }
 func noContent() (reply, error)    { return reply{status: http.StatusNoContent}, nil }
 
-// notReady is the answer of an operation whose result is still in the making.
+// notReady is the answer of an operation whose result is not ready yet.
 func notReady(seconds int) (reply, error) {
 	return reply{status: http.StatusAccepted, header: map[string]string{"Retry-After": strconv.Itoa(seconds)}}, nil
 }
@@ -60,8 +60,8 @@ func results[T any](list []T) (reply, error) {
 	return ok(map[string]any{"results": list})
 }
 
-// ReadCall reads the input of an operation from r; vars are the variables of its path. A maxBody above
-// zero, in bytes, replaces the service's limits on uploads.
+// ReadCall reads the input of an operation from r; vars are the variables of its path. maxBody, in bytes, replaces
+// the service's limits on uploads if it is more than zero.
 func ReadCall(r *http.Request, o *Operation, vars map[string]string, now time.Time, maxBody int64) (*Call, error) {
 	c := &Call{vars: vars, origin: "http://" + r.Host, now: now}
 	var err error
@@ -134,7 +134,7 @@ func (c *Call) decode(v any) error {
 	return nil
 }
 
-// size is what keeping the input of this call costs in memory, roughly.
+// size estimates the memory that the input of this call needs if it is kept.
 func (c *Call) size() int64 {
 	n := int64(len(c.json)) + 512
 	if c.upload != nil {
@@ -143,7 +143,7 @@ func (c *Call) size() int64 {
 	return n
 }
 
-// pages reads count and page and returns the window of a list.
+// pages reads count and page, and returns which part of a list to show.
 func (c *Call) pages(standard, most int) (from, to int, err error) {
 	count, err := c.number("count", standard, 1, most)
 	if err != nil {
@@ -156,7 +156,7 @@ func (c *Call) pages(standard, most int) (from, to int, err error) {
 	return (page - 1) * count, page * count, nil
 }
 
-// offsets reads limit and offset, as version 2 has them.
+// offsets reads limit and offset, which version 2 uses.
 func (c *Call) offsets() (from, to int, err error) {
 	limit, err := c.number("limit", 50, 1, 100)
 	if err != nil {
@@ -188,7 +188,7 @@ func (c *Call) flag(name string) (bool, error) {
 	return false, Invalid(name, "Must be true or false.")
 }
 
-// moment reads a time of the query; zero if it is absent.
+// moment returns a time from the query, or zero if it is absent.
 func (c *Call) moment(name string) (time.Time, error) {
 	raw := c.query.Get(name)
 	if raw == "" {

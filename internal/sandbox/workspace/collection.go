@@ -10,8 +10,8 @@ const (
 	maxBytes = 64 << 20
 )
 
-// collection holds items of one kind in the order in which they came. When there are too many, or they
-// are too big together, the oldest make room.
+// collection holds items of one kind, the oldest first. If there are too many, or if they are too large together,
+// the oldest are removed.
 type collection[T any] struct {
 	order []string
 	items map[string]held[T]
@@ -25,7 +25,7 @@ type held[T any] struct {
 
 func newCollection[T any]() *collection[T] { return &collection[T]{items: map[string]held[T]{}} }
 
-// put adds item; cost is roughly what keeping it takes, in bytes.
+// put adds item; cost estimates the memory that it needs, in bytes.
 func (s *collection[T]) put(id string, item *T, cost int64) {
 	s.order = append(s.order, id)
 	s.items[id] = held[T]{item, cost}
@@ -35,7 +35,7 @@ func (s *collection[T]) put(id string, item *T, cost int64) {
 	}
 }
 
-// grow adds to the cost of an item that is there.
+// grow adds to the cost of an item.
 func (s *collection[T]) grow(id string, cost int64) {
 	if h, ok := s.items[id]; ok {
 		h.cost += cost
@@ -44,7 +44,7 @@ func (s *collection[T]) grow(id string, cost int64) {
 	}
 }
 
-// get returns the item, or the problem that says that there is none.
+// get returns the item, or the problem that it does not exist.
 func (s *collection[T]) get(id string) (*T, error) {
 	if h, ok := s.items[id]; ok {
 		return h.item, nil
@@ -68,7 +68,7 @@ func (s *collection[T]) remove(id string) bool {
 	return true
 }
 
-// all returns the items in order, oldest first.
+// all returns the items, the oldest first.
 func (s *collection[T]) all() []*T {
 	list := make([]*T, 0, len(s.order))
 	for _, id := range s.order {
@@ -77,7 +77,7 @@ func (s *collection[T]) all() []*T {
 	return list
 }
 
-// filter reports whether an item stays in a list.
+// filter reports whether a list shows an item.
 type filter[T any] func(*T) bool
 
 func keep[T any](list []*T, filters ...filter[T]) []*T {
@@ -86,26 +86,26 @@ func keep[T any](list []*T, filters ...filter[T]) []*T {
 	})
 }
 
-// window cuts list to [from, to).
+// window returns list[from:to], as far as it exists.
 func window[T any](list []T, from, to int) []T {
 	return list[min(from, len(list)):min(to, len(list))]
 }
 
-// resource serves the usual operations on the items of one collection: list, create, details, change
-// and delete. What a kind of item does not have is left nil.
+// resource serves the usual operations on the items of one collection: list, create, details, change and delete.
+// A field is nil if the items do not have that operation.
 type resource[T any] struct {
 	in  func(*Workspace) *collection[T]
-	key string // the variable of the path that names an item
+	key string // the variable in the path that names an item
 	// create returns a new item and its id, from the request.
 	create func(*Workspace, *Call) (string, *T, error)
-	// change applies the request to a copy of an item, which replaces the item if there is no error.
+	// change applies the request to a copy of an item. If there is no error, the copy replaces the item.
 	change func(*Workspace, *Call, *T) error
-	// show is an item in an answer, brief an item in a list. Without brief, show serves both.
+	// show returns an item for an answer, brief an item for a list. If brief is nil, show is used for both.
 	show, brief func(*Workspace, *Call, *T) any
 	filters     func(*Workspace, *Call) ([]filter[T], error)
 	made        int // status of a creation; zero means 201
 	changed     int // status of a change; zero means 200, and 204 has no body
-	// page cuts a list and wraps it. Without it the whole list is under "results".
+	// page returns the answer with one page of a list. If it is nil, the whole list is under "results".
 	page func(c *Call, all []any) (any, error)
 }
 
@@ -180,13 +180,13 @@ func (r resource[T]) remove(w *Workspace, c *Call) (reply, error) {
 	return noContent()
 }
 
-// counted pages a list by count and page, 50 and at most 100 on a page, under "results".
+// counted returns a page of a list under "results", chosen by count (50, at most 100) and page.
 func counted(c *Call, all []any) (any, error) {
 	from, to, err := c.pages(50, 100)
 	return map[string]any{"results": window(all, from, to)}, err
 }
 
-// offset pages a list by limit and offset, as version 2 does, under "results" with the whole "count".
+// offset returns a page of a list under "results", chosen by limit and offset as in version 2, and the total "count".
 func offset(c *Call, all []any) (any, error) {
 	from, to, err := c.offsets()
 	return map[string]any{"results": window(all, from, to), "count": len(all)}, err

@@ -42,7 +42,7 @@ func contacts() resource[contact] {
 	}
 }
 
-// readContact reads the request into p, whose address must be no other contact's than self's.
+// readContact reads the request into p. No other contact than self may have the same address.
 func (w *Workspace) readContact(c *Call, p, self *contact) error {
 	id := p.ID
 	if err := c.decode(p); err != nil {
@@ -77,7 +77,7 @@ func (w *Workspace) contactWith(email string) *contact {
 	return nil
 }
 
-// contactFor returns the id of the contact with a recipient's address, making one if need be.
+// contactFor returns the id of the contact with a recipient's address. It creates the contact if necessary.
 func (w *Workspace) contactFor(r *recipient) string {
 	if known := w.contactWith(r.Email); known != nil {
 		return known.ID
@@ -87,7 +87,7 @@ func (w *Workspace) contactFor(r *recipient) string {
 	return made.ID
 }
 
-// contactOf finds the contact that {"id", "kind"} names. There are no groups of contacts here.
+// contactOf finds the contact that {"id", "kind"} names. The emulator has no groups of contacts.
 func (w *Workspace) contactOf(c *Call) (*contact, error) {
 	var in struct{ ID, Kind string }
 	if err := c.decode(&in); err != nil {
@@ -107,7 +107,7 @@ func (w *Workspace) contactOf(c *Call) (*contact, error) {
 	return found, nil
 }
 
-// smsOptOuts answers GET /public/v1/sms-opt-outs: nobody here has opted out.
+// smsOptOuts answers GET /public/v1/sms-opt-outs: nobody has opted out.
 func (w *Workspace) smsOptOuts(c *Call) (reply, error) {
 	_, errFrom := c.moment("timestamp_from")
 	_, errTo := c.moment("timestamp_to")

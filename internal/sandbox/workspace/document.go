@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Document states, in the service's words.
+// The states of a document, as the service names them.
 const (
 	statusUploaded  = "document.uploaded"
 	statusDraft     = "document.draft"
@@ -18,7 +18,7 @@ const (
 	statusDeclined  = "document.declined"
 )
 
-// statusNumbers are the states as filters and status changes number them.
+// statusNumbers are the numbers of the states in filters and status changes.
 func statusNumbers() map[string]string {
 	return map[string]string{
 		"0": statusDraft, "1": statusSent, "2": statusCompleted, "3": statusUploaded,
@@ -29,14 +29,14 @@ func statusNumbers() map[string]string {
 }
 
 const (
-	// conversion is how long a new document stays uploaded before it is a draft. The service takes
+	// conversion is how long a new document is "uploaded" before it is a draft. The service takes
 	// three to five seconds.
 	conversion = 1500 * time.Millisecond
-	// rendering is how long a download is answered 202 after it was first asked for.
+	// rendering is how long a download answers 202 after the first request for it.
 	rendering = time.Second
 )
 
-// document is one document and all that hangs on it.
+// document is one document with all its parts.
 type document struct {
 	id, name   string
 	status     string
@@ -61,10 +61,10 @@ type document struct {
 	blocks     namedBlocks
 	reminders  reminders
 	settings   settings
-	asked      map[string]time.Time // when each rendering was first asked for
+	asked      map[string]time.Time // when each rendering was first requested
 }
 
-// statusAt moves an uploaded document to draft when its time has come; there is no clock running.
+// statusAt makes an uploaded document a draft when conversion is over. It is called at each use: no timer runs.
 func (d *document) statusAt(now time.Time) string {
 	if d.status == statusUploaded && now.Sub(d.created) >= conversion {
 		return statusDraft
@@ -80,7 +80,7 @@ func (d *document) setStatus(status string, now time.Time) {
 	}
 }
 
-// readyAt reports whether a rendering of the document is ready; the first question starts it.
+// readyAt reports whether a rendering of the document is ready. The first call starts it.
 func (d *document) readyAt(what string, now time.Time) bool {
 	if d.asked == nil {
 		d.asked = map[string]time.Time{}
@@ -93,12 +93,12 @@ func (d *document) readyAt(what string, now time.Time) bool {
 	return now.Sub(first) >= rendering
 }
 
-// changed notes a change: renderings are old news.
+// changed notes a change, after which all renderings must be made again.
 func (d *document) changed(now time.Time) {
 	d.modified, d.asked = now, nil
 }
 
-// document finds the document that a path names; deleted ones are gone.
+// document finds the document that a path names, unless it was deleted.
 func (w *Workspace) document(c *Call) (*document, error) {
 	d, err := w.documents.get(cmp.Or(c.vars["id"], c.vars["document_id"]))
 	if err != nil {
@@ -110,8 +110,8 @@ func (w *Workspace) document(c *Call) (*document, error) {
 	return d, nil
 }
 
-// draft finds the document of a path and makes sure that it can be changed. Most operations answer 400
-// where it cannot; those to which the specification gives a 409 use draftOrConflict.
+// draft finds the document of a path and checks that it can be changed. If not, most operations answer 400; those
+// that have a 409 in the specification use draftOrConflict.
 func (w *Workspace) draft(c *Call) (*document, error) {
 	d, err := w.document(c)
 	if err == nil && d.statusAt(c.now) != statusDraft {
@@ -168,7 +168,7 @@ func (d *document) brief(now time.Time) brief {
 	}
 }
 
-// details is the heavy form of a document.
+// details is the complete form of a document.
 func (w *Workspace) details(d *document, now time.Time) map[string]any {
 	author := w.person(d.owner)
 	author.MembershipID = d.owner

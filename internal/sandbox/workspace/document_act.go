@@ -141,8 +141,8 @@ func (w *Workspace) changeStatus(c *Call) (reply, error) {
 	return noContent()
 }
 
-// byHand lists the states into which a document can be put by hand, by the state it is in. The table is that
-// of PandaDoc's page on the operation; what it does not name allows nothing.
+// byHand lists, for each state of a document, the states that a client can set. The table is from PandaDoc's page on
+// the operation. A client cannot change a state that is not in the table.
 func byHand() map[string][]string {
 	return map[string][]string{
 		statusDraft:            {statusCompleted, statusPaid, statusDeclined},
@@ -297,7 +297,7 @@ func (w *Workspace) editDocument(c *Call) (reply, error) {
 	return w.editingSession(c, "document_id", d.id)
 }
 
-// editingSession makes a session in which the object of that id could be edited.
+// editingSession returns a session for an object. Nothing can be edited with it.
 func (w *Workspace) editingSession(c *Call, key, id string) (reply, error) {
 	var in struct {
 		Lifetime *int   `json:"lifetime"`

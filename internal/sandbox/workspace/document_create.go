@@ -54,8 +54,8 @@ func (w *Workspace) createDocument(c *Call) (reply, error) {
 	return w.makeDocument(c, in, t.name)
 }
 
-// createFromFile answers POST /public/v1/documents?upload and ?upload-markdown, and files that are sent
-// without either, as public integrations do. The file is counted and hashed; the pages are made up.
+// createFromFile answers POST /public/v1/documents?upload and ?upload-markdown, and files that are sent without either
+// key, as public integrations do. The file is counted and hashed; the pages are invented.
 func (w *Workspace) createFromFile(c *Call) (reply, error) {
 	file, err := c.file()
 	if err != nil {
@@ -81,7 +81,7 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (
 	if err != nil {
 		return reply{}, err
 	}
-	// Sandbox documents are marked in their names.
+	// The names of sandbox documents have a mark.
 	d := &document{
 		id: w.ids.ID(), name: "[DEV] " + cmp.Or(in.Name, fallbackName, "Untitled"), status: statusUploaded,
 		created: c.now, modified: c.now, expires: c.now.Add(60 * 24 * time.Hour),
@@ -109,7 +109,7 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (
 	})
 }
 
-// fileURL checks a URL that the service would fetch. The emulator fetches nothing.
+// fileURL checks a URL that the service would fetch. The emulator does not fetch it.
 func fileURL(raw string) (name string, err error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {

@@ -23,7 +23,7 @@ func (w *Workspace) listDocuments(c *Call) (reply, error) {
 		return reply{}, err
 	}
 	found := keep(w.documents.all(), filters...)
-	slices.Reverse(found) // newest first among equals
+	slices.Reverse(found) // among equals, the newest first
 	slices.SortStableFunc(found, order)
 	var list []brief
 	for _, d := range window(found, from, to) {
@@ -48,7 +48,7 @@ func (w *Workspace) documentFilters(c *Call) ([]filter[document], error) {
 		{"template_id", func(d *document) string { return d.templateID }},
 		{"folder_uuid", func(d *document) string { return d.folderID }},
 		{"membership_id", func(d *document) string { return d.owner }},
-		{"form_id", func(*document) string { return "" }}, // no document comes from a form here
+		{"form_id", func(*document) string { return "" }}, // no document of the emulator comes from a form
 	} {
 		if want := c.query.Get(named.name); want != "" {
 			filters = append(filters, func(d *document) bool { return named.of(d) == want })
@@ -72,7 +72,7 @@ func (w *Workspace) documentFilters(c *Call) ([]filter[document], error) {
 	return append(filters, more...), err
 }
 
-// stateFilters are those on states and times.
+// stateFilters are the filters for states and times.
 func stateFilters(c *Call) (filters []filter[document], err error) {
 	for name, wanted := range map[string]bool{"status": true, "status__ne": false} {
 		number := c.query.Get(name)
@@ -108,7 +108,7 @@ func stateFilters(c *Call) (filters []filter[document], err error) {
 	return filters, nil
 }
 
-// documentOrder reads order_by; a minus in front turns it around.
+// documentOrder reads order_by; a minus in front reverses the order.
 func documentOrder(c *Call) (func(a, b *document) int, error) {
 	by, descending := strings.CutPrefix(c.query.Get("order_by"), "-")
 	sign := 1

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// linkedObject ties a document to a record of a CRM.
+// linkedObject links a document to a record of a CRM.
 type linkedObject struct {
 	ID         string `json:"id"`
 	Provider   string `json:"provider"`
 	EntityType string `json:"entity_type"`
 	EntityID   string `json:"entity_id"`
-	Children   []any  `json:"children"` // always empty here
+	Children   []any  `json:"children"` // always empty
 }
 
 // listLinked answers GET /public/v1/documents/{id}/linked-objects.
@@ -124,7 +124,7 @@ func (w *Workspace) addAttachment(c *Call) (reply, error) {
 	if err != nil {
 		return reply{}, Invalid("source", "Enter a valid URL.")
 	}
-	// Nothing is fetched: the attachment of a URL holds a line that says so.
+	// Nothing is fetched: the content of such an attachment is a line that says so.
 	c.upload = &upload{kind: "text/plain", content: []byte("The emulator does not fetch " + Bounded(in.Source, 2000) + "\n")}
 	return ok(w.attach(d, c, cmp.Or(in.Name, name, "attachment")))
 }
@@ -187,7 +187,7 @@ func (w *Workspace) downloadAttachment(c *Call) (reply, error) {
 	return fileReply(a.kind, a.Name, a.content)
 }
 
-// section is a part of a document that is made of several.
+// section is one part of a document that was put together from several.
 type section struct {
 	UUID         string `json:"uuid"`
 	Name         string `json:"name"`
@@ -211,7 +211,7 @@ func (w *Workspace) listSections(c *Call) (reply, error) {
 }
 
 // addSection answers POST /public/v1/documents/{document_id}/sections/uploads, with and without ?upload.
-// The upload is done as soon as the document's own would be.
+// The upload takes as long as that of a document.
 func (w *Workspace) addSection(c *Call) (reply, error) {
 	var in struct {
 		Name         string `json:"name"`
@@ -258,7 +258,7 @@ func (w *Workspace) addSection(c *Call) (reply, error) {
 	return created(view)
 }
 
-// upload reports how far the making of a section is.
+// upload returns the progress of the upload of a section.
 func (s section) upload(c *Call) map[string]any {
 	status, made := "document_sections_upload.UPLOADED", []string{}
 	if !c.now.Before(s.created.time().Add(conversion)) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// settings of a document, as PATCH changes them and GET shows them.
+// settings are the settings of a document, in the form that PATCH accepts and GET returns.
 type settings struct {
 	Language     string `json:"language"`
 	ExpiresIn    int    `json:"expires_in"` // days
@@ -14,7 +14,7 @@ type settings struct {
 	SuggestEdits bool   `json:"suggest_edits"`
 }
 
-// reminders are the automatic ones of a document.
+// reminders are the automatic reminders of a document.
 type reminders struct {
 	Enabled             *bool  `json:"enabled"`
 	DeliveryMethod      string `json:"delivery_method"`
@@ -29,7 +29,7 @@ func firstReminders() reminders {
 	return reminders{Enabled: new(bool), DeliveryMethod: "email", InitialDelayDays: 3, RecurrenceFrequency: 3}
 }
 
-// checkLanguage refuses what the service has no texts in.
+// checkLanguage refuses languages that the service does not support.
 func checkLanguage(language string) error {
 	known := []string{
 		"en-US", "fr-FR", "it-IT", "es-ES", "nl-NL", "de-DE", "pt-BR", "pt-PT", "pl-PL", "sv-SE", "cs-CZ", "da-DK",
@@ -67,7 +67,7 @@ func (w *Workspace) changeSettings(c *Call) (reply, error) {
 	return ok(d.settings)
 }
 
-// remindable finds the document of a path and makes sure that it is not in a final state.
+// remindable finds the document of a path and checks that it is not in a final state.
 func (w *Workspace) remindable(c *Call) (*document, error) {
 	d, err := w.document(c)
 	if err == nil && slices.Contains([]string{statusCompleted, statusPaid, statusDeclined, statusVoided}, d.statusAt(c.now)) {
@@ -133,7 +133,7 @@ func (w *Workspace) disclosure(c *Call) (reply, error) {
 	}})
 }
 
-// action is what an entry of the audit trail is about, numbered as the service does.
+// action is the kind of an entry of the audit trail, with the service's number.
 type action int
 
 const (
@@ -161,10 +161,10 @@ type auditEvent struct {
 	User        map[string]string `json:"user"`
 }
 
-// maxTrail bounds the trail of one document.
+// maxTrail limits the trail of one document.
 const maxTrail = 500
 
-// happened adds to the trail of d.
+// happened adds an entry to the trail of d.
 func (w *Workspace) happened(d *document, a action, now time.Time) {
 	if len(d.trail) < maxTrail {
 		who := w.person(d.owner)
@@ -175,7 +175,7 @@ func (w *Workspace) happened(d *document, a action, now time.Time) {
 	}
 }
 
-// sentAt is when the document was first sent; zero if it was not.
+// sentAt returns when the document was first sent, or zero.
 func (d *document) sentAt() time.Time {
 	for _, e := range d.trail {
 		if e.Action == actionSent {
@@ -198,7 +198,7 @@ func (w *Workspace) auditTrail(c *Call) (reply, error) {
 	return ok(map[string]any{"count": len(d.trail), "results": nonNil(window(d.trail, from, to))})
 }
 
-// orEmpty returns what the client sent, or the empty value of its kind.
+// orEmpty returns what the client sent, or the zero value.
 func orEmpty(raw json.RawMessage, empty string) json.RawMessage {
 	if len(raw) == 0 || string(raw) == "null" {
 		return json.RawMessage(empty)
@@ -206,7 +206,7 @@ func orEmpty(raw json.RawMessage, empty string) json.RawMessage {
 	return raw
 }
 
-// nonNil makes an empty list show as [].
+// nonNil makes JSON show an empty list as [] and not as null.
 func nonNil[T any](list []T) []T {
 	if list == nil {
 		return []T{}

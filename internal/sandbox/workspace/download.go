@@ -43,7 +43,7 @@ func (w *Workspace) downloadDocument(c *Call) (reply, error) {
 	return fileReply("application/zip", name+".zip", packed)
 }
 
-// documentLines is the text of the made-up page.
+// documentLines is the text of the invented page.
 func documentLines(d *document, c *Call) []string {
 	lines := []string{
 		"This page was made by an emulator of PandaDoc. It is no real document.",
@@ -74,8 +74,8 @@ func zipOf(name string, content []byte) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// downloadProtected answers GET /public/v1/documents/{id}/download-protected, which the service refuses to every sandbox credential with a 401
-// that is not about the token.
+// downloadProtected answers GET /public/v1/documents/{id}/download-protected. For every
+// sandbox credential, the service answers with a 401 that is not about the token.
 func (w *Workspace) downloadProtected(c *Call) (reply, error) {
 	return reply{}, Unauthenticated("Protected documents cannot be downloaded with a sandbox credential.")
 }

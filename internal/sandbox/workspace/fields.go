@@ -24,7 +24,7 @@ func fieldTypes() []string {
 	return []string{"checkbox", "collect_file", "date", "dropdown", "initials", "payment_details", "radio_buttons", "signature", "stamp", "text"}
 }
 
-// fieldViews are the fields in details and in the list of fields.
+// fieldViews returns the fields for details and for the list of fields.
 func (d *document) fieldViews() []map[string]any {
 	list := []map[string]any{}
 	for _, f := range d.fields {
@@ -49,7 +49,7 @@ func (f field) view(d *document) map[string]any {
 		view["merge_field"] = f.MergeField
 	}
 	if f.Type == "date" && f.Value == nil {
-		delete(view, "value") // an empty string is no date
+		delete(view, "value") // an empty string is not a date
 	}
 	if r, err := d.recipient(f.AssignedTo); err == nil {
 		view["assigned_to"] = r.assigned()
@@ -57,13 +57,13 @@ func (f field) view(d *document) map[string]any {
 	return view
 }
 
-// fieldsFromCreation reads the "fields" of a creation: an object from field names to {"value": …}. An
-// empty list is taken as none.
+// fieldsFromCreation reads the "fields" of a creation: an object from field names to {"value": …}. An empty list
+// means no fields.
 func fieldsFromCreation(w *Workspace, raw json.RawMessage) ([]field, error) {
 	if len(raw) == 0 || string(raw) == "null" || string(raw) == "[]" {
 		return nil, nil
 	}
-	// The order of the object's keys is kept, so that a run can be repeated.
+	// Keep the order of the object's keys, so that a run can be repeated.
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
 		return nil, Invalid("fields", "Expected an object.")
@@ -101,8 +101,8 @@ func (w *Workspace) listFields(c *Call) (reply, error) {
 	return ok(map[string]any{"fields": d.listedFields(0)})
 }
 
-// listedFields are the fields from the given one on, as the operations on fields show them: with their
-// place, and with less about whom they are assigned to.
+// listedFields returns the fields from the given one on, as the operations on fields show them: with their place, and
+// with fewer facts about their recipients.
 func (d *document) listedFields(from int) []map[string]any {
 	list := d.fieldViews()[from:]
 	for i, view := range list {

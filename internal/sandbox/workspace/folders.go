@@ -36,7 +36,7 @@ func templateFolders() resource[folder] {
 	)
 }
 
-// folders serves one of the two trees; holds reports whether a folder has items.
+// folders serves one of the two folder trees; holds reports whether a folder has items.
 func folders(in func(*Workspace) *collection[folder], holds func(*Workspace, string) bool) resource[folder] {
 	read := func(w *Workspace, c *Call, f *folder) error {
 		var body struct {
@@ -78,7 +78,7 @@ func folders(in func(*Workspace) *collection[folder], holds func(*Workspace, str
 	}
 }
 
-// form is a web form that makes documents.
+// form is a web form from which documents are made.
 type form struct {
 	ID           string `json:"id"`
 	Name         string `json:"name"`

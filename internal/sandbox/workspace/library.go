@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// libraryItem is a piece of content that documents can take in.
+// libraryItem is a piece of content that can be added to documents.
 type libraryItem struct {
 	id, name string
 	created  time.Time
@@ -36,7 +36,7 @@ func library() resource[libraryItem] {
 			return status
 		},
 		filters: func(_ *Workspace, c *Call) ([]filter[libraryItem], error) {
-			for name, values := range c.query { // the service answers 400 to a parameter with an empty value here
+			for name, values := range c.query { // here the service answers 400 to a parameter with an empty value
 				for _, v := range values {
 					if v == "" {
 						return nil, Invalid(name, "This field may not be blank.")
@@ -46,7 +46,7 @@ func library() resource[libraryItem] {
 			deleted, err := c.flag("deleted")
 			q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
 			return []filter[libraryItem]{
-				func(*libraryItem) bool { return !deleted }, // nothing can be deleted here
+				func(*libraryItem) bool { return !deleted }, // library items cannot be deleted
 				func(i *libraryItem) bool { return strings.Contains(strings.ToLower(i.name), q) },
 				func(i *libraryItem) bool { return id == "" || i.id == id },
 				func(i *libraryItem) bool { return folderID == "" || i.folderID == folderID },

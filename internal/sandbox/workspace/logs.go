@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The API log shows what the emulator was asked, from its history.
+// The API log shows the requests in the emulator's history.
 
 // listLogs answers GET /public/v1/logs and GET /public/v2/logs.
 func (w *Workspace) listLogs(c *Call) (reply, error) {
@@ -39,7 +39,7 @@ func (w *Workspace) listLogs(c *Call) (reply, error) {
 	return results(list)
 }
 
-// statusFits compares with a whole status or with its first digit: the service filters by hundreds.
+// statusFits compares a status, or only its first digit: the service filters by hundreds.
 func statusFits(want string, status int) bool {
 	have := strconv.Itoa(status)
 	return want == have || len(want) > 0 && want == have[:1] || want == have[:1]+"00"

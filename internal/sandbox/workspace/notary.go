@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// notarization is a request for a session with a notary. No session ever takes place.
+// notarization is a request for a session with a notary. There are no sessions.
 type notarization struct {
 	id, documentID, name, author string
 	invitees                     []invitee
@@ -35,7 +35,7 @@ func (w *Workspace) listNotaries(c *Call) (reply, error) {
 	return ok(answer)
 }
 
-// fits reports whether a filter of the query leaves value in; an absent one does.
+// fits reports whether value passes a filter of the query. An absent filter accepts every value.
 func fits(wanted []string, value string) bool {
 	return len(wanted) == 0 || slices.Contains(wanted, value)
 }

@@ -2,7 +2,7 @@ package workspace
 
 import "slices"
 
-// input says which request body an operation takes.
+// input is the kind of request body that an operation accepts.
 type input string
 
 const (
@@ -12,28 +12,28 @@ const (
 	eitherWay input = "json or multipart"
 )
 
-// Operation is one row of the table that routing, docs/emulator.md and the tests share.
+// Operation is one row of the table that is used for routing, docs/emulator.md and the tests.
 type Operation struct {
-	Number  int    // among PandaDoc's operations; 0 for others
-	Method  string // HEAD goes with GET
-	Path    string // {name} is one segment; "?upload" at the end asks for that bare query key
+	Number  int    // of PandaDoc's operation; 0 for others
+	Method  string // GET includes HEAD
+	Path    string // {name} is one segment; "?upload" at the end requires that query key
 	Summary string
 	Note    string // what differs from the service, for the docs
 
 	body input
-	// answer computes the reply under the lock, from input that was read before.
+	// answer computes the reply while the lock is held. The input has been read before.
 	answer func(*Workspace, *Call) (reply, error)
 }
 
 // Emulated reports whether the operation has an answer.
 func (o *Operation) Emulated() bool { return o.answer != nil }
 
-// Operations is the whole table: PandaDoc's operations but for the token endpoint.
+// Operations is the whole table: PandaDoc's operations except the token endpoint.
 func Operations() []Operation {
 	return slices.Concat(documentOperations(), documentPartOperations(), contentOperations(), peopleOperations())
 }
 
-// documentOperations are those on documents as a whole.
+// documentOperations are the operations on whole documents.
 func documentOperations() []Operation {
 	return []Operation{
 		{Number: 2, Method: "GET", Path: "/public/v1/documents", Summary: "list and filter documents", answer: (*Workspace).listDocuments, Note: "form_id matches nothing"},
@@ -60,7 +60,7 @@ func documentOperations() []Operation {
 	}
 }
 
-// documentPartOperations are those on what hangs on a document.
+// documentPartOperations are the operations on parts of a document.
 func documentPartOperations() []Operation {
 	return []Operation{
 		{Number: 23, Method: "GET", Path: "/public/v1/documents/linked-objects", Summary: "documents linked to a CRM record", answer: (*Workspace).findLinked},
@@ -99,7 +99,7 @@ func documentPartOperations() []Operation {
 	}
 }
 
-// contentOperations are those on the library, templates, forms, folders and logs.
+// contentOperations are the operations on the library, templates, forms, folders and logs.
 func contentOperations() []Operation {
 	return []Operation{
 		{Number: 55, Method: "GET", Path: "/public/v1/content-library-items", Summary: "list content library items", answer: library().list, Note: "an empty query value is a 400"},
@@ -132,7 +132,7 @@ func contentOperations() []Operation {
 	}
 }
 
-// peopleOperations are those on contacts, members, webhooks, and the rest.
+// peopleOperations are the operations on contacts, members, webhooks and everything else.
 func peopleOperations() []Operation {
 	return []Operation{
 		{Number: 82, Method: "GET", Path: "/public/v1/contacts", Summary: "list contacts (email filter is exact)", answer: contacts().list},

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// makePDF returns a one-page PDF (version 1.4) with the given lines, in the built-in Helvetica. What the
-// font's encoding does not have is shown as a question mark.
+// makePDF returns a one-page PDF (version 1.4) with the given lines, in the built-in Helvetica. Characters that the
+// font's encoding does not have are shown as question marks.
 func makePDF(title string, lines ...string) []byte {
 	var text strings.Builder
 	fmt.Fprintf(&text, "BT /F1 20 Tf 72 760 Td (%s) Tj /F1 11 Tf 0 -14 Td", pdfString(title))
@@ -23,7 +23,7 @@ func makePDF(title string, lines ...string) []byte {
 		"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
 		fmt.Sprintf("<< /Title (%s) /Producer (PandaDoc emulator) >>", pdfString(title)),
 	}
-	// The bytes above 127 after the header tell transfer programs that this is binary (ISO 32000, 7.5.2).
+	// Bytes above 127 after the header, so that transfer programs treat the file as binary (ISO 32000, 7.5.2).
 	out := bytes.NewBufferString("%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
 	offsets := make([]int, len(objects))
 	for i, object := range objects {
@@ -31,7 +31,7 @@ func makePDF(title string, lines ...string) []byte {
 		fmt.Fprintf(out, "%d 0 obj\n%s\nendobj\n", i+1, object)
 	}
 	start := out.Len()
-	// Every entry of the table is 20 bytes, its end of line included.
+	// Every entry of the table has 20 bytes, including its end of line.
 	fmt.Fprintf(out, "xref\n0 %d\n0000000000 65535 f \n", len(objects)+1)
 	for _, offset := range offsets {
 		fmt.Fprintf(out, "%010d 00000 n \n", offset)

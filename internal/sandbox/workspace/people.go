@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// user is somebody in the organization.
+// user is a person in the organization.
 type user struct {
 	id, email, firstName, lastName, phone, license string
 	owner                                          bool
@@ -18,13 +18,13 @@ type membership struct {
 	created                       stamp
 }
 
-// office is a workspace of the organization. The emulator's documents are all in the first one.
+// office is a workspace of the organization. All documents of the emulator are in the first one.
 type office struct {
 	id, name string
 	created  stamp
 }
 
-// member is a membership as the API shows it.
+// member is a membership in the form of the API.
 type member struct {
 	UserID         string `json:"user_id"`
 	MembershipID   string `json:"membership_id"`
@@ -51,7 +51,7 @@ type memberRef struct {
 	Avatar       *string `json:"avatar"`
 }
 
-// member finds a membership of the workspace that the documents are in.
+// member finds a membership of the workspace that has the documents.
 func (w *Workspace) member(membershipID string) (member, bool) {
 	m, err := w.memberships.get(membershipID)
 	if err != nil || m.workspaceID != w.home {
@@ -69,13 +69,13 @@ func (w *Workspace) member(membershipID string) (member, bool) {
 	}, true
 }
 
-// current is the member who consented.
+// current returns the member who consented.
 func (w *Workspace) current() member {
 	m, _ := w.member(w.me)
 	return m
 }
 
-// person is the reference to a member, the current one if there is none with that id.
+// person returns a reference to the member with that id, or else to the current member.
 func (w *Workspace) person(membershipID string) memberRef {
 	m, ok := w.member(membershipID)
 	if !ok {
@@ -184,7 +184,7 @@ func users() resource[user] {
 
 func roles() []string { return []string{"Admin", "Manager", "Member", "Collaborator"} }
 
-// newUser reads a user with the workspaces that it joins.
+// newUser reads a user, and the workspaces that the user joins.
 func (w *Workspace) newUser(c *Call) (string, *user, error) {
 	var in struct {
 		License string

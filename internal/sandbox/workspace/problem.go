@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Problem is an error of the API. It is written in the shape of the path's version.
+// Problem is an error of the API. Its JSON form depends on the API version of the path.
 type Problem struct {
 	Status int
 	Kind   string // "type" of version 1
-	Detail any    // a string, or an object with the wrong fields of the request
+	Detail any    // a string, or an object with the invalid fields of the request
 	Header map[string]string
-	Body   any // replaces the usual body of version 1 where a status has one of its own
+	Body   any // replaces the usual body of version 1 if a status has a special one
 }
 
 func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %v", p.Status, p.Kind, p.Detail) }
@@ -32,13 +32,13 @@ func (p *Problem) BodyFor(path string) any {
 		return map[string]any{"code": p.code(), "details": p.details()}
 	case p.Body != nil:
 		return p.Body
-	case strings.Contains(path, "/auto-reminders") && p.Status == 400: // here the detail is a sentence
+	case strings.Contains(path, "/auto-reminders") && p.Status == 400: // for these paths, the detail is a sentence
 		return map[string]any{"type": "request_error", "detail": p.text()}
 	}
 	return map[string]any{"type": p.Kind, "detail": p.Detail}
 }
 
-// code is the status in the words of version 2.
+// code returns the name of the status in version 2.
 func (p *Problem) code() string {
 	switch p.Status {
 	case 429:
@@ -54,7 +54,7 @@ func (p *Problem) code() string {
 // detail is one of the details of version 2.
 type detail struct {
 	Code    string            `json:"code"`
-	Pointer *string           `json:"pointer"` // to the wrong field; nil for none
+	Pointer *string           `json:"pointer"` // to the invalid field, or nil
 	Data    map[string]string `json:"data"`
 }
 
@@ -62,7 +62,7 @@ func (p *Problem) details() []detail {
 	fields, ok := p.Detail.(map[string]any)
 	switch {
 	case p.Status == http.StatusUnauthorized || p.Status == http.StatusNotFound || p.Status == http.StatusTooManyRequests:
-		return []detail{} // the code says all
+		return []detail{} // the code needs no details
 	case !ok:
 		return []detail{{Code: p.code(), Data: map[string]string{"message": fmt.Sprint(p.Detail)}}}
 	}
@@ -78,7 +78,7 @@ func (p *Problem) details() []detail {
 	return list
 }
 
-// text is the detail as one sentence.
+// text returns the detail as one sentence.
 func (p *Problem) text() string {
 	fields, ok := p.Detail.(map[string]any)
 	if !ok {
@@ -102,22 +102,22 @@ func message(of any) string {
 	return fmt.Sprint(of)
 }
 
-// noField is where the service puts what is wrong with the request as a whole.
+// noField is the key that the service uses for errors of the whole request.
 const noField = "non_field_errors"
 
-// Invalid reports that a field of the request is wrong.
+// Invalid returns the problem that a field of the request is invalid.
 func Invalid(field, message string) *Problem {
 	return &Problem{Status: 400, Kind: "validation_error", Detail: map[string]any{field: []string{message}}}
 }
 
 func malformed(message string) *Problem { return Invalid(noField, message) }
 
-// refusal is a 400 with one sentence, for the few operations that answer so.
+// refusal returns a 400 with one sentence, which only a few operations send.
 func refusal(sentence string) *Problem {
 	return &Problem{Status: 400, Kind: "request_error", Detail: sentence}
 }
 
-// NotFound reports that there is no such item or route.
+// NotFound returns the problem that an item or route does not exist.
 func NotFound() *Problem { return &Problem{Status: 404, Kind: "request_error", Detail: "Not found"} }
 
 func tooBig(limit int64) *Problem {
@@ -125,18 +125,18 @@ func tooBig(limit int64) *Problem {
 		Detail: fmt.Sprintf("Attached file is too big. Maximum file size is %d MB", limit/1_000_000)}
 }
 
-// Unauthenticated reports that the credential is missing or not accepted.
+// Unauthenticated returns the problem that the credential is missing or not accepted.
 func Unauthenticated(detail string) *Problem {
 	return &Problem{Status: 401, Kind: "authentication_error", Detail: detail}
 }
 
-// conflict is the answer where the state of a document does not allow the operation.
+// conflict returns the problem that the state of a document does not allow the operation.
 func conflict(id, status, why string) *Problem {
 	return &Problem{Status: 409, Kind: "request_error", Detail: why,
 		Body: map[string]string{"id": id, "status": status, "info_message": why}}
 }
 
-// Standard is the service's own problem for a status, used where a fault gives no body.
+// Standard returns the service's own problem for a status, for faults without a body.
 func Standard(status int) *Problem {
 	switch status {
 	case 400:

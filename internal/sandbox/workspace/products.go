@@ -28,7 +28,7 @@ type variant struct {
 	Configuration priceConfiguration `json:"price_configuration"`
 }
 
-// product is an item of the catalogue.
+// product is an item in the catalogue.
 type product struct {
 	id, variantID string
 	title, kind   string
@@ -118,8 +118,8 @@ func products() resource[product] {
 	}
 }
 
-// deleteProduct answers DELETE /public/v2/product-catalog/items/{item_uuid} with 200 and an empty body,
-// where others answer 204.
+// deleteProduct answers DELETE /public/v2/product-catalog/items/{item_uuid} with 200 and an empty body;
+// other deletions answer 204.
 func (w *Workspace) deleteProduct(c *Call) (reply, error) {
 	if !w.products.remove(c.vars["item_uuid"]) {
 		return reply{}, NotFound()
@@ -146,7 +146,7 @@ func (p *product) check(c *Call) error {
 	return nil
 }
 
-// catalogueItem is a product by itself, with its one variant.
+// catalogueItem is the form of a single product, with its one variant.
 func (w *Workspace) catalogueItem(p *product) map[string]any {
 	bundle := []any{}
 	for _, b := range p.bundle {
@@ -155,7 +155,7 @@ func (w *Workspace) catalogueItem(p *product) map[string]any {
 		if json.Unmarshal(b.Item, &id) == nil {
 			found, err := w.products.get(id)
 			if err != nil {
-				continue // it was deleted since
+				continue // it has been deleted
 			}
 			price := found.variant.Configuration
 			item, _ = json.Marshal(map[string]any{
@@ -177,7 +177,7 @@ func (w *Workspace) catalogueItem(p *product) map[string]any {
 	}
 }
 
-// searchItem is a product in GET /public/v2/product-catalog/items/search.
+// searchItem is the form of a product in GET /public/v2/product-catalog/items/search.
 func (w *Workspace) searchItem(p *product) map[string]any {
 	price := p.variant.Configuration
 	return map[string]any{

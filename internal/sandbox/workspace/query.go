@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// trueOrFalse are the choices of a boolean.
+// trueOrFalse are the values of a boolean.
 func trueOrFalse() []string { return []string{"true", "false", "True", "False", "1", "0"} }
 
-// choices are the parameters of the query, by path, whose values the specification enumerates and which the
-// operations themselves do not check. Some have no effect here, but a wrong value must not pass unseen.
+// choices are the parameters of the query, by path, for which the specification lists the values and which the
+// operations do not check themselves. Some have no effect in the emulator, but a wrong value is still an error.
 func choices() map[string]map[string][]string {
 	logs := map[string][]string{
 		"methods":          {"GET", "POST", "PUT", "PATCH", "DELETE"},
@@ -48,7 +48,7 @@ func choices() map[string]map[string][]string {
 	}
 }
 
-// ascending are orders and, with a minus, their opposites.
+// ascending returns the orders, and each of them with a minus for the opposite order.
 func ascending(names ...string) []string {
 	for _, name := range slices.Clone(names) {
 		names = append(names, "-"+name)

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// quote is a table of prices in a document. The API writes its numbers as text.
+// quote is a table of prices in a document. In the API, its numbers are text.
 type quote struct {
 	ID        string
 	Currency  string
@@ -30,7 +30,7 @@ type quoteItem struct {
 	Billing                    *string
 }
 
-// newQuote is what documents from templates start with.
+// newQuote returns the quote that a document from a template starts with.
 func newQuote(w *Workspace) *quote {
 	return &quote{ID: w.uuid(), Currency: "USD", Selection: "custom", Sections: []quoteSection{{
 		ID: w.uuid(), Name: "Services", Selection: "custom", Selected: true,
@@ -96,7 +96,7 @@ func (q *quote) view() map[string]any {
 	}
 }
 
-// quoteInput is what changes a quote. An id names what is there; without one, a section or item is new.
+// quoteInput is a change of a quote. A section or item with an id changes that one; without an id, it is new.
 type quoteInput struct {
 	Currency string
 	Settings struct {
@@ -124,8 +124,8 @@ type quoteItemInput struct {
 	BillingFrequency     *string `json:"billing_frequency"`
 }
 
-// updateQuote answers PUT /public/v1/documents/{document_id}/quotes/{quote_id}: what is sent replaces the
-// sections. Discounts, fees and taxes are not computed.
+// updateQuote answers PUT /public/v1/documents/{document_id}/quotes/{quote_id}: the sections of the
+// request replace the old ones. Discounts, fees and taxes are not computed.
 func (w *Workspace) updateQuote(c *Call) (reply, error) {
 	var in quoteInput
 	if err := c.decode(&in); err != nil {
@@ -206,7 +206,7 @@ func (w *Workspace) quoteItems(old []quoteItem, in []quoteItemInput) ([]quoteIte
 	return items, nil
 }
 
-// set replaces a value if another was sent.
+// set replaces a value if the request has another one.
 func set[T any](to *T, sent *T) {
 	if sent != nil {
 		*to = *sent

@@ -8,7 +8,7 @@ import (
 // recipientInput is a recipient, or a group of them, as clients send it.
 type recipientInput struct {
 	ID           string          `json:"id"`
-	Type         string          `json:"type"` // recipient_group, or recipient, which is meant by none
+	Type         string          `json:"type"` // recipient_group, or recipient (the default)
 	Name         string          `json:"name"` // of a group
 	Members      []memberInput   `json:"members"`
 	Email        string          `json:"email"`
@@ -54,12 +54,12 @@ type groupMember struct {
 	SignatureDate *string `json:"signature_date"`
 }
 
-// link leads nowhere, on purpose.
+// link deliberately does not work.
 func link(id string) string { return "https://app.pandadoc.example/document/" + id }
 
 func (r *recipient) isGroup() bool { return r.group != "" }
 
-// view is a recipient in details. Clients tell people from groups by "type".
+// view is the form of a recipient in details. Clients distinguish people and groups by "type".
 func (r *recipient) view() map[string]any {
 	roles := []string{}
 	if r.role != "" {
@@ -82,7 +82,7 @@ func (r *recipient) view() map[string]any {
 	return view
 }
 
-// assigned is a recipient as fields name it, where nothing may be null.
+// assigned is the form of a recipient in fields, where nothing may be null.
 func (r *recipient) assigned() map[string]any {
 	view := map[string]any{}
 	for key, value := range r.view() {
@@ -98,7 +98,7 @@ func (r *recipient) assigned() map[string]any {
 	return view
 }
 
-// sent is a recipient in the answer to sending.
+// sent is the form of a recipient in the answer to sendDocument.
 func (r *recipient) sent() map[string]any {
 	kind := "recipient"
 	if r.isGroup() {
@@ -121,7 +121,7 @@ func nullable(s string) any {
 	return s
 }
 
-// newRecipient makes a signer or a group of signers, and a contact if the address is new.
+// newRecipient returns a signer or a group of signers. It creates a contact if the address is new.
 func (w *Workspace) newRecipient(in recipientInput, place int) (*recipient, error) {
 	if in.SigningOrder == nil {
 		in.SigningOrder = &place
@@ -142,7 +142,7 @@ func (w *Workspace) newRecipient(in recipientInput, place int) (*recipient, erro
 	return r, nil
 }
 
-// apply takes over what was sent and leaves the rest.
+// apply changes the values that were sent and keeps the others.
 func (r *recipient) apply(w *Workspace, in recipientInput) error {
 	if in.Email != "" {
 		if err := checkEmail("recipients", in.Email); err != nil {
@@ -180,8 +180,8 @@ func (r *recipient) apply(w *Workspace, in recipientInput) error {
 	return nil
 }
 
-// changedRecipients applies an update's list, which names recipients by id or brings new ones. It
-// returns nil when none was sent.
+// changedRecipients applies the list of an update: a recipient with an id is changed, one without an id is new. It
+// returns nil if there is no list.
 func (w *Workspace) changedRecipients(d *document, list []recipientInput) ([]*recipient, error) {
 	var changed []*recipient
 	for i, in := range list {
@@ -267,7 +267,7 @@ func (w *Workspace) editRecipient(c *Call) (reply, error) {
 }
 
 // reassignRecipient answers POST /public/v1/documents/{id}/recipients/{recipient_id}/reassign: another
-// contact signs.
+// contact signs instead.
 func (w *Workspace) reassignRecipient(c *Call) (reply, error) {
 	person, err := w.contactOf(c)
 	if err != nil {

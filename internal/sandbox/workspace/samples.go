@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// New returns a workspace with something in it, so that the first GET shows more than []. log returns
-// what the API was asked, for the API log.
+// New returns a workspace with sample data, so that the first GET shows more than []. log returns the requests to the
+// API, for the API log.
 func New(ids Source, log func() []Request, now time.Time) *Workspace {
 	w := &Workspace{
 		ids: ids, log: log,
@@ -94,7 +94,7 @@ func (w *Workspace) sampleDocuments(now time.Time) {
 		}
 		d.setStatus(status, made.Add(time.Hour))
 		r, err := w.newRecipient(people[i%len(people)], 1)
-		if err != nil { // the samples are ours, and right
+		if err != nil { // the samples are known to be valid
 			panic(err)
 		}
 		d.recipients = []*recipient{r}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// template is what documents are made from.
+// template is a template for documents.
 type template struct {
 	id, name string
 	created  time.Time

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxKept is the largest file whose content is kept for a later download. Larger ones are counted
-	// and hashed on the way through.
+	// maxKept is the largest file whose content is kept for a later download. Larger files are only counted and
+	// hashed.
 	maxKept  = 4 << 20
 	maxField = 64 << 10
 )
@@ -23,19 +23,19 @@ type upload struct {
 	size    int64
 	sha256  string
 	content []byte            // nil if the file is larger than maxKept
-	fields  map[string]string // the parts that are no files
+	fields  map[string]string // the parts that are not files
 }
 
 var errTooBig = errors.New("larger than the limit")
 
-// readUpload takes a multipart body apart as it comes in; a file never lies in memory whole.
+// readUpload parses a multipart body while it arrives, so that a large file is never in memory as a whole.
 func readUpload(body io.Reader, boundary string, limit int64) (*upload, error) {
 	if boundary == "" {
 		return nil, malformed("Multipart form parse error - no boundary.")
 	}
 	u := &upload{fields: map[string]string{}}
 	parts := multipart.NewReader(body, boundary)
-	for range 20 { // more parts than any operation has
+	for range 20 { // no operation has more parts
 		part, err := parts.NextRawPart()
 		if err == io.EOF {
 			return u, nil
@@ -88,7 +88,7 @@ func (f *firstBytes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// file returns the upload if it has a file, and says otherwise what is missing.
+// file returns the upload, or an error that names what is missing if it has no file.
 func (c *Call) file() (*upload, error) {
 	if c.upload == nil || c.upload.name == "" {
 		return nil, Invalid("file", "No file was submitted.")

@@ -50,7 +50,7 @@ func webhooks() resource[webhook] {
 	}
 }
 
-// read takes the request over, but for what the service sets itself.
+// read copies the request into the webhook, except values that the service sets itself.
 func (h *webhook) read(c *Call) error {
 	changed := *h
 	if err := c.decode(&changed); err != nil {
@@ -94,7 +94,7 @@ func (w *Workspace) newSharedKey(c *Call) (reply, error) {
 	return ok(map[string]string{"shared_key": hook.SharedKey})
 }
 
-// webhookEvent is what would have been delivered. Its error is that nothing was.
+// webhookEvent is an event that the service would deliver. Its error says that nothing was delivered.
 type webhookEvent struct {
 	UUID           string `json:"uuid"`
 	Name           string `json:"name"`
@@ -106,7 +106,7 @@ type webhookEvent struct {
 	url, body, signature string
 }
 
-// notify notes an event for every subscription that waits for it. data is what the event is about.
+// notify notes an event for every subscription to it. data is the object that the event is about.
 func (w *Workspace) notify(trigger string, data any, now time.Time) {
 	for _, hook := range w.webhooks.all() {
 		if !hook.Active || !slices.Contains(hook.Triggers, trigger) {
@@ -153,7 +153,7 @@ func events() resource[webhookEvent] {
 				func(e *webhookEvent) bool { return len(errors) == 0 || slices.Contains(errors, e.Error) },
 				func(e *webhookEvent) bool { return !e.DeliveryTime.time().Before(since) },
 				func(e *webhookEvent) bool { return until.IsZero() || e.DeliveryTime.time().Before(until) },
-				func(*webhookEvent) bool { return c.query.Get("http_status_code") == "" }, // none was answered
+				func(*webhookEvent) bool { return c.query.Get("http_status_code") == "" }, // no delivery was answered
 			}, err
 		},
 		page: func(c *Call, all []any) (any, error) {

@@ -35,8 +35,8 @@ type Request struct {
 	Token              string // its fingerprint
 }
 
-// Workspace is everything that the API shows. It is safe for concurrent use: every operation runs
-// under its lock, on input that was read before, so that the operations are plain sequential code.
+// Workspace has all the state of the API. It is safe for concurrent use: every operation runs while the lock is held,
+// with input that was read before, so the operations are sequential code.
 type Workspace struct {
 	ids Source
 	log func() []Request // oldest first
@@ -57,12 +57,13 @@ type Workspace struct {
 	offices         *collection[office] // workspaces of the organization
 	forms           []form
 
-	// What the samples made and what stays: the office that the documents are in, the membership of the
-	// person who consented, and a notary.
+	// From the sample data, and never removed: the office that has the documents, the membership of the person who
+	// consented, and a notary.
 	home, me, notary string
 }
 
-// Do runs one operation. The answer is encoded under the lock, because it may point into the workspace.
+// Do runs one operation. It encodes the answer while it holds the lock, because the answer may point into
+// the workspace.
 func (w *Workspace) Do(o *Operation, c *Call) (Reply, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -79,7 +80,7 @@ func (w *Workspace) Do(o *Operation, c *Call) (Reply, error) {
 	return out, nil
 }
 
-// Bounded cuts what a client chose before it is kept.
+// Bounded shortens a text of a client before it is kept.
 func Bounded(s string, most int) string {
 	if len(s) > most {
 		return s[:most] + "…"
@@ -87,7 +88,7 @@ func Bounded(s string, most int) string {
 	return s
 }
 
-// stamp is a time in answers, with the service's microseconds.
+// stamp formats a time like the service, with microseconds.
 type stamp time.Time
 
 func (s stamp) MarshalJSON() ([]byte, error) {
@@ -100,13 +101,13 @@ func (s stamp) MarshalJSON() ([]byte, error) {
 
 func (s stamp) time() time.Time { return time.Time(s) }
 
-// etag is a short mark of a text, for ETag headers and ids that must not change.
+// etag returns a short hash of a text, for ETag headers and for ids that must not change.
 func etag(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:6])
 }
 
-// uuid returns a UUID of version 4, as the newer parts of the API name their objects.
+// uuid returns a UUID of version 4, which newer parts of the API use as ids.
 func (w *Workspace) uuid() string { return uuidOf(w.ids.Hex(32)) }
 
 // uuidOf writes 32 hexadecimal digits as a UUID of version 4.

@@ -2,19 +2,19 @@ package kubetest
 
 import "net/http"
 
-// Fault is what happens to a request that changes something.
+// Fault is a fault for a request that changes something.
 type Fault int
 
 const (
 	// None is no fault.
 	None Fault = iota
-	// Lost drops the request: nothing is done, and the connection is cut.
+	// Lost drops the request: it has no effect, and the connection is cut.
 	Lost
-	// Unanswered does what was asked and cuts the connection.
+	// Unanswered carries out the request and cuts the connection.
 	Unanswered
-	// Twice does what was asked two times, as a proxy in between may, and gives the second answer.
+	// Twice carries out the request two times, like a proxy that repeats it, and returns the second answer.
 	Twice
-	// Late does what was asked after a second, whether somebody listens or not.
+	// Late carries out the request after a second, even if the client has gone.
 	Late
 	// Busy answers 503.
 	Busy
@@ -37,7 +37,7 @@ func (s *Server) GoAway(away bool) {
 	}
 }
 
-// Hang makes the server answer nothing, as one whose etcd has stopped, until resume.
+// Hang makes the server answer nothing until resume is called, like a server whose etcd has stopped.
 func (s *Server) Hang() (resume func()) {
 	hung := make(chan struct{})
 	s.mu.Lock()
@@ -51,7 +51,7 @@ func (s *Server) Hang() (resume func()) {
 	}
 }
 
-// wait waits until the server answers, or nobody listens any more.
+// wait waits until the server answers again, or the client has gone.
 func (s *Server) wait(r *http.Request) {
 	s.mu.Lock()
 	hung := s.hung
@@ -66,7 +66,7 @@ func (s *Server) wait(r *http.Request) {
 	}
 }
 
-// CutWatches cuts all watches, as a restart of the server would.
+// CutWatches cuts all watches, like a restart of the server.
 func (s *Server) CutWatches() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *Server) CutWatches() {
 	clear(s.watches)
 }
 
-// Forget makes watches from before now end with 410.
+// Forget makes watches from older versions end with 410.
 func (s *Server) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,18 +26,18 @@ import (
 	"time"
 )
 
-// Namespace is the one that exists.
+// Namespace is the only namespace.
 const Namespace = "tools"
 
-// Rights are what the client may do: a verb, or a verb with the name of one Secret, as in "get:acme".
+// Rights are the rights of the client: a verb, or a verb with the name of one Secret, as in "get:acme".
 type Rights []string
 
 var (
-	// Everything is all that a store may need.
+	// Everything has all rights that a store may need.
 	Everything = Rights{"get", "list", "watch", "create", "update"}
 )
 
-// Named returns the rights to Secrets that have been prepared, and to nothing else.
+// Named returns only the rights for Secrets that exist already.
 func Named(names ...string) (r Rights) {
 	for _, name := range names {
 		r = append(r, "get:"+name, "update:"+name, "watch:"+name)
@@ -45,7 +45,7 @@ func Named(names ...string) (r Rights) {
 	return r
 }
 
-// Secret is a Secret as the server keeps it: without its name and version.
+// Secret is the content of a Secret, without its name and version.
 type Secret map[string]any
 
 // Server is the API server. Its methods may be called concurrently.
@@ -58,7 +58,7 @@ type Server struct {
 	token    string // that a client must send; empty for none
 	secrets  map[string]Secret
 	version  int // of the newest change
-	oldest   int // versions before are forgotten
+	oldest   int // older versions are not known any more
 	history  []event
 	changed  chan struct{} // closed and replaced at each change
 	faults   []Fault
@@ -107,7 +107,7 @@ func newServer(t *testing.T, rights Rights) *Server {
 	return s
 }
 
-// URL returns where the server is.
+// URL returns the address of the server.
 func (s *Server) URL() *url.URL {
 	u, err := url.Parse(s.http.URL)
 	if err != nil {
@@ -123,14 +123,14 @@ func (s *Server) Allow(rights Rights) {
 	s.rights = rights
 }
 
-// RequireToken makes the server refuse other tokens.
+// RequireToken makes the server refuse all other tokens.
 func (s *Server) RequireToken(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.token = token
 }
 
-// Put makes or changes a Secret, as another client would.
+// Put creates or changes a Secret, like another client.
 func (s *Server) Put(name string, change func(Secret)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *Server) Names() []string {
 	return slices.Sorted(maps.Keys(s.secrets))
 }
 
-// Dump returns all Secrets as etcd would hold them.
+// Dump returns all Secrets in the form that etcd stores.
 func (s *Server) Dump() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +167,7 @@ func (s *Server) Dump() []byte {
 	return text
 }
 
-// Requests returns how many requests came, and of which verb.
+// Requests returns the number of requests by verb.
 func (s *Server) Requests() (total int, byVerb map[string]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,7 +207,7 @@ func (s *Server) storeLocked(name string, secret Secret, existed bool) {
 	s.changed = make(chan struct{})
 }
 
-// Delete removes a Secret, as an operator might.
+// Delete removes a Secret, like an operator.
 func (s *Server) Delete(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -281,7 +281,7 @@ func verbOf(r *http.Request, name string) string {
 	return ""
 }
 
-// allowsLocked knows that a right to one Secret covers a list or a watch of that name.
+// allowsLocked accepts a list or a watch of one name with the right for that Secret.
 func (s *Server) allowsLocked(verb, name string, query url.Values) bool {
 	if n, ok := strings.CutPrefix(query.Get("fieldSelector"), "metadata.name="); ok {
 		name = n
@@ -289,7 +289,7 @@ func (s *Server) allowsLocked(verb, name string, query url.Values) bool {
 	return slices.Contains(s.rights, verb) || name != "" && slices.Contains(s.rights, verb+":"+name)
 }
 
-// answer writes a Status object, as every refusal of an API server is one.
+// answer writes a Status object, the form of every refusal of an API server.
 func answer(w http.ResponseWriter, code int, kind, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
@@ -308,7 +308,7 @@ func (s *Server) get(w http.ResponseWriter, name string) {
 	_ = json.NewEncoder(w).Encode(secret)
 }
 
-// write serves POST and PUT, with the fault that is due.
+// write serves POST and PUT, with the next fault.
 func (s *Server) write(w http.ResponseWriter, r *http.Request, verb, name string) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -365,7 +365,7 @@ func (s *Server) apply(w http.ResponseWriter, body []byte, verb, name string, dr
 		answer(w, http.StatusConflict, "secrets", "the object has been modified; please apply your changes to the latest version")
 		return
 	}
-	if !dry { // what a dry run would create has no version
+	if !dry { // the result of a dry run has no version
 		s.storeLocked(named, secret, now != nil)
 		secret = clone(secret)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// matches reports whether a list or a watch with this query shows secret.
+// matches reports whether a list or a watch with this query contains secret.
 func matches(r *http.Request, secret Secret) bool {
 	m := secret.metadata()
 	if name, ok := strings.CutPrefix(r.URL.Query().Get("fieldSelector"), "metadata.name="); ok && m["name"] != name {
@@ -21,7 +21,7 @@ func matches(r *http.Request, secret Secret) bool {
 	return true
 }
 
-// shown returns what a list or a watch gives of secret: without its data, if only metadata is asked for.
+// shown returns secret as a list or a watch contains it: without its data, if only metadata is requested.
 func shown(r *http.Request, secret Secret) Secret {
 	if strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadata") {
 		return Secret{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": secret["metadata"]}
@@ -59,7 +59,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 // follow serves a watch.
 func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	from, err := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
-	if from == 0 && r.URL.Query().Get("allowWatchBookmarks") != "" || err != nil { // as with an older etcd
+	if from == 0 && r.URL.Query().Get("allowWatchBookmarks") != "" || err != nil { // like an older etcd
 		answer(w, http.StatusInternalServerError, "", "the required storage feature RequestWatchProgress is disabled")
 		return
 	}
@@ -67,7 +67,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	var first []event
 	s.mu.Lock()
 	s.watches[cut] = true
-	if from == 0 { // the present state, and from there on
+	if from == 0 { // first the current state
 		from = s.version
 		for name, secret := range s.secrets {
 			version, _ := strconv.Atoi(secret.metadata()["resourceVersion"].(string))

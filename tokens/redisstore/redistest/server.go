@@ -30,7 +30,7 @@ import (
 // waitLimit limits every wait. It is long, because the machine may be busy.
 const waitLimit = time.Minute
 
-// Server is one redis-server. Its methods are called by one goroutine at a time.
+// Server is one redis-server. Only one goroutine may call its methods at a time.
 type Server struct {
 	t    *testing.T
 	port string
@@ -39,7 +39,7 @@ type Server struct {
 	// tlsPort and root are empty if the server does not speak TLS.
 	tlsPort string
 	root    []byte
-	// instead are arguments in place of the usual ones.
+	// instead are arguments that replace the usual ones.
 	instead []string
 
 	process *exec.Cmd
@@ -47,7 +47,7 @@ type Server struct {
 	log     *output
 }
 
-// Start starts a server with more arguments, and stops it at the end of the test.
+// Start starts a server with additional arguments, and stops it at the end of the test.
 func Start(t *testing.T, args ...string) *Server {
 	t.Helper()
 	if _, err := exec.LookPath(program()); err != nil {
@@ -79,7 +79,7 @@ func (s *Server) Watch() *Server {
 // Addr returns host and port.
 func (s *Server) Addr() string { return "127.0.0.1:" + s.port }
 
-// URL returns the address of the server as a store is named, with a query that may be empty.
+// URL returns the URL of the server for --store, with a query that may be empty.
 func (s *Server) URL(query string) string {
 	if query != "" {
 		query = "?" + query
@@ -87,7 +87,7 @@ func (s *Server) URL(query string) string {
 	return "redis://" + s.Addr() + "/0" + query
 }
 
-// Restart starts the server again, in the same place. It returns when the server answers.
+// Restart starts the server again, with the same directory and port. It returns when the server answers.
 func (s *Server) Restart() {
 	s.t.Helper()
 	args := append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no", "--save", "", "--repl-diskless-sync-delay", "0"}, s.args...)
@@ -104,7 +104,7 @@ func (s *Server) Restart() {
 	s.ended = ended
 	process := s.process
 	go func() {
-		_ = process.Wait() // it is killed in the end, which is an error too
+		_ = process.Wait() // an error is expected, because the process is killed
 		close(ended)
 	}()
 	deadline := time.Now().Add(waitLimit)
@@ -125,7 +125,7 @@ func (s *Server) answers() bool {
 	return err == nil && strings.Contains(text, fmt.Sprintf("process_id:%d\r", s.process.Process.Pid))
 }
 
-// Kill ends the server as a power failure would. It may be called for a server that has ended.
+// Kill ends the server like a power failure. It does nothing if the server has ended.
 func (s *Server) Kill() {
 	_ = s.process.Process.Kill() // fails if it has ended
 	<-s.ended
@@ -141,14 +141,14 @@ func (s *Server) Do(words ...string) string {
 	return reply
 }
 
-// command speaks the protocol of Redis just far enough, and returns the first line of the answer.
+// command sends a command in the protocol of Redis, and returns the first line of the answer.
 func (s *Server) command(words ...string) (string, error) {
 	text, err := s.exchange(words...)
 	line, _, _ := strings.Cut(text, "\r\n")
 	return line, err
 }
 
-// Text sends one command and returns the whole of an answer that is one text.
+// Text sends one command whose answer is one text, and returns that text.
 func (s *Server) Text(words ...string) string {
 	s.t.Helper()
 	text, err := s.exchange(words...)
@@ -198,7 +198,7 @@ func (s *Server) exchange(words ...string) (string, error) {
 // Info returns a section of INFO.
 func (s *Server) Info(section string) string { s.t.Helper(); return s.Text("INFO", section) }
 
-// Dump returns everything that the server holds, as it writes it to its disk.
+// Dump returns all data of the server, in the form that it writes to disk.
 func (s *Server) Dump() string {
 	s.t.Helper()
 	s.Do("CONFIG", "SET", "rdbcompression", "no")
@@ -210,8 +210,8 @@ func (s *Server) Dump() string {
 	return string(data)
 }
 
-// freePort returns a port below those that the system gives out by itself: while a server is down, nobody else may
-// come by its port. The port 10,000 above is free too, because the nodes of a cluster talk there.
+// freePort returns a port below the range from which the system chooses ports, so that no other program gets the port
+// while the server is down. The port 10,000 above is free too: the nodes of a cluster use it between them.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {

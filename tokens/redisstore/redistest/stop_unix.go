@@ -4,8 +4,8 @@ package redistest
 
 import "syscall"
 
-// Stop makes the server hang, as a machine does that swaps: connections stay open and nothing is answered. The
-// function that it returns lets it go on.
+// Stop makes the server hang, like a machine that is swapping: connections stay open, but nothing is answered. The
+// returned function lets the server continue.
 func (s *Server) Stop() (resume func()) {
 	s.t.Helper()
 	if err := s.process.Process.Signal(syscall.SIGSTOP); err != nil {

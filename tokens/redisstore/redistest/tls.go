@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// StartTLS is Start for a server that speaks TLS as well, at TLSAddr. Its certificate is for "localhost", and it asks
-// clients for none.
+// StartTLS is Start for a server that also speaks TLS, at TLSAddr. Its certificate is for "localhost", and it requires
+// no client certificates.
 func StartTLS(t *testing.T, args ...string) *Server {
 	t.Helper()
 	dir := t.TempDir()
@@ -35,13 +35,13 @@ func StartTLS(t *testing.T, args ...string) *Server {
 	return s
 }
 
-// TLSAddr returns where the server speaks TLS.
+// TLSAddr returns the address for TLS.
 func (s *Server) TLSAddr() string { return "localhost:" + s.tlsPort }
 
 // Root returns the certificate to trust, as PEM.
 func (s *Server) Root() []byte { return s.root }
 
-// certificates returns a root of its own and a certificate that it has signed, with the key of the latter, as PEM.
+// certificates returns a new root, and a certificate signed by it with its key, all as PEM.
 func certificates(t *testing.T) (root, certificate, key []byte) {
 	t.Helper()
 	encode := func(kind string, der []byte) []byte {

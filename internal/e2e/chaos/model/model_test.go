@@ -147,7 +147,7 @@ func run(t *testing.T, b bounds) report {
 }
 
 // A search that never takes some moves would find nothing wrong with them.
-func TestEveryMoveIsTaken(t *testing.T) {
+func TestEveryStepHappensInTheSearch(t *testing.T) {
 	all := common(vanish, restore, abroad)
 	taken := map[string]int{}
 	for _, b := range []bounds{

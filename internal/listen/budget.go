@@ -269,7 +269,8 @@ func (b *Budget) arrived(c *conn, bytes, lines int) {
 	c.cost += cost
 	b.bytes[c.class] += cost
 	for b.bytes[Proxied]+b.bytes[Admin] > b.limits.Bytes {
-		// Close a connection of the class that uses more: clients of the proxied port must not end a probe's connection.
+		// Close a connection of the class that uses more: clients of the proxied port must not end a probe's
+		// connection.
 		class := Proxied
 		if b.bytes[Admin] > b.bytes[Proxied] {
 			class = Admin

@@ -49,11 +49,11 @@ func fixFor(err error) string {
 	}
 	switch {
 	case is(diskFull()):
-		return "make room there; what was stored before is unharmed"
+		return "make room there; the stored records are unharmed"
 	case is(readOnly()):
 		return "mount it writable, or " + elsewhere
 	case is(notDirectory()):
-		return "a file stands where a directory is needed: move it away, or " + elsewhere
+		return "a file is where a directory is needed: move it away, or " + elsewhere
 	case is(mountPoint()):
 		return "mount the directory and not the single file, which cannot be replaced while it is a mount point"
 	case is(noLocks()):
@@ -67,7 +67,7 @@ func fixFor(err error) string {
 }
 
 func refuseLink(path string) error {
-	fix := "name the place itself instead of the link"
+	fix := "use the real path instead of the link"
 	if target, err := os.Readlink(path); err == nil {
 		fix += ", " + target
 	}

@@ -100,17 +100,17 @@ func (s *Store) hint(op, what string, err error) string {
 	case !errors.As(err, &e):
 		return "check that the API server can be reached: " + s.api.base.Host
 	case e.code == http.StatusUnauthorized:
-		return "the API server does not know this service account: check serviceAccountName, or see whether its token has expired"
+		return "the API server does not know this service account: check serviceAccountName, and whether its token has expired"
 	case e.code == http.StatusForbidden && op == "create":
-		return "prepare the Secret: kubectl -n " + s.api.namespace + " create secret generic " + what + "; or allow create on secrets"
+		return "run: kubectl -n " + s.api.namespace + " create secret generic " + what + "; or allow create on secrets"
 	case e.code == http.StatusForbidden:
 		return "allow get, update and watch on the Secret " + what + " to the service account (Role and RoleBinding in docs/stores.md), and check the namespace"
 	case e.code == http.StatusNotFound:
 		return "check the namespace: --store kubernetes:NAMESPACE/PREFIX"
 	case e.code == http.StatusTooManyRequests, e.code >= 500:
-		return "wait: it is tried again; if it lasts, see the API server"
+		return "wait: the proxy tries again by itself; if it goes on, check the API server"
 	}
-	return "check --kubernetes-url and the rules of the cluster about Secrets"
+	return "check --kubernetes-url, and the policies of the cluster for Secrets"
 }
 
 func (s *Store) foreign(account, reason string) error {

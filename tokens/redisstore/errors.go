@@ -78,7 +78,7 @@ func (s *Store) hint(err error) string {
 	case errors.Is(err, errForeign), code(err, "WRONGTYPE"):
 		return "give this program a prefix of its own with ?prefix=NAME; the key is left as it is"
 	case errors.Is(err, errReplicas):
-		return "see that the replicas are connected, or lower ?wait="
+		return "check that the replicas are connected, or lower ?wait="
 	case code(err, "NOAUTH", "WRONGPASS") || strings.Contains(err.Error(), "invalid password"):
 		return "check the user and password: in the URL of PANDADOC_STORE, or with --store-password-file"
 	case code(err, "NOPERM"), strings.Contains(err.Error(), "can't publish to the channel"): // the latter by a script
@@ -87,13 +87,13 @@ func (s *Store) hint(err error) string {
 	case code(err, "NOREPLICAS"):
 		return "see that the replicas are connected, or lower min-replicas-to-write of the server"
 	case code(err, "OOM"):
-		return "raise maxmemory of the server, or remove other keys; what was stored before is unharmed"
+		return "raise maxmemory of the server, or remove other keys; the stored records are unharmed"
 	case code(err, "MISCONF"):
 		return "the server cannot write to its disk: make room there, or see its log"
 	case strings.Contains(err.Error(), "DB index"):
 		return "use a database that the server has: redis://HOST:PORT/0"
 	case code(err, "READONLY"):
-		return "name the master and not a replica; with Sentinel, add ?master_name=NAME"
+		return "use the address of the master, not of a replica; with Sentinel, add ?master_name=NAME"
 	case code(err, "MOVED", "ASK", "CROSSSLOT"):
 		return "the server is part of a cluster: add ?cluster=true"
 	case problem.TLSHint(err) != "":
@@ -101,11 +101,11 @@ func (s *Store) hint(err error) string {
 	case answered(err):
 		return "see the log of the server"
 	}
-	protocol := "without TLS (else write rediss://)"
+	protocol := "if it uses TLS, write rediss://"
 	if s.target.tls {
-		protocol = "with TLS (else write redis://) and without a certificate of ours (tls-auth-clients no)"
+		protocol = "if it does not use TLS, write redis://; it must not require client certificates (tls-auth-clients no)"
 	}
-	return "check that the server runs and can be reached " + protocol + ": " + strings.Join(s.target.hosts, ", ")
+	return "check that the server runs and can be reached at " + strings.Join(s.target.hosts, ", ") + "; " + protocol
 }
 
 func userName(user string) string {

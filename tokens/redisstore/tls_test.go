@@ -52,7 +52,7 @@ func TestTLSThatGoesWrong(t *testing.T) {
 	}{
 		{"an unknown root", "rediss://" + server.TLSAddr(), other.Root(), "unknown authority", "--ca-file"},
 		{"the roots of the system", "rediss://" + server.TLSAddr(), nil, "unknown authority", "--ca-file"},
-		{"another name", "rediss://" + byNumber, server.Root(), "doesn't contain any IP SANs", "a name that its certificate holds"},
+		{"another name", "rediss://" + byNumber, server.Root(), "doesn't contain any IP SANs", "a name of the server that is in its certificate"},
 		{"a certificate of the client is wanted", "rediss://" + other.TLSAddr(), other.Root(), "", "tls-auth-clients no"},
 		{"TLS is wanted", "redis://" + server.TLSAddr(), nil, "", "write rediss://"},
 	} {

@@ -37,7 +37,8 @@ type Suite struct {
 
 // Place is where a store keeps its records.
 type Place struct {
-	// Open opens the place, like one more process. It connects to the server at via. keys encrypt the tokens, or are nil.
+	// Open opens the place, like one more process. It connects to the server at via. keys encrypt the tokens, or are
+	// nil.
 	Open func(t *testing.T, via string, keys *tokens.Codec) tokens.Store
 	// Server is the address of the server that keeps the records, HOST:PORT. Empty if there is none, or if the store
 	// would not connect to the address that Open gets.

@@ -20,9 +20,9 @@ import (
 	"github.com/chromedp/chromedp/remote"
 )
 
-// Tab is a page that nobody else uses. It ends with the test.
+// Tab is a page for one test. It is closed at the end of the test.
 type Tab struct {
-	// Context is what chromedp works with. It has no deadline: one would end the browser.
+	// Context is the context for chromedp. It has no deadline, because a deadline would end the browser.
 	Context context.Context
 
 	mu         sync.Mutex // guards the fields below
@@ -30,9 +30,9 @@ type Tab struct {
 	complaints []string
 }
 
-// Open opens a tab. Without options it is one of the browser that Shared started, where there is one, as in a private
-// window: no tab sees what another has stored. With options, or without Shared, it is a browser of its own. The test
-// is skipped where there is no Chromium.
+// Open opens a tab. Without options it opens the tab in the browser that Shared has started, like a private window: no
+// tab sees what another has stored. With options, or without Shared, it starts a new browser. The test is skipped if
+// Chromium is not installed.
 func Open(t *testing.T, options ...chromedp.ExecAllocatorOption) *Tab {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
@@ -58,14 +58,14 @@ func Open(t *testing.T, options ...chromedp.ExecAllocatorOption) *Tab {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("Chromium: %v", err)
 	}
-	// A tab believes that it is the one that is looked at, and shows its focus, whatever other tabs do.
+	// Every tab behaves as the active one and shows its focus, regardless of other tabs.
 	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
 		t.Fatalf("Chromium: %v", err)
 	}
 	return b
 }
 
-// flags make a Chromium that people have never used, and that asks nothing of the network by itself.
+// flags start a Chromium without a history, which sends no requests of its own.
 func flags(program, profile string) []chromedp.ExecAllocatorOption {
 	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(program), chromedp.UserDataDir(profile)}
 	for _, name := range []string{
@@ -92,14 +92,14 @@ func (b *Tab) note(event any) {
 			text += " " + e.ExceptionDetails.Exception.Description
 		}
 		b.complaints = append(b.complaints, text)
-	case *log.EventEntryAdded: // what the content security policy refused, among others
-		if e.Entry.Source != "network" { // that an answer is not 200 is no mistake of the page
+	case *log.EventEntryAdded: // for example violations of the content security policy
+		if e.Entry.Source != "network" { // an answer that is not 200 is not a mistake of the page
 			b.complaints = append(b.complaints, e.Entry.Text+" "+e.Entry.URL)
 		}
 	}
 }
 
-// Foreign returns the hosts that pages asked for something and that are not this machine.
+// Foreign returns the hosts other than this machine to which pages sent requests.
 func (b *Tab) Foreign() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +108,7 @@ func (b *Tab) Foreign() []string {
 	})
 }
 
-// Complaints returns what the browser's console shows: exceptions, and what a policy refused.
+// Complaints returns the messages of the browser's console: exceptions, and violations of a policy.
 func (b *Tab) Complaints() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

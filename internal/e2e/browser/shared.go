@@ -18,7 +18,7 @@ const shared = "PANDADOC_AUTH_PROXY_TEST_BROWSER"
 // Tests are all tests of a package. *testing.M is one.
 type Tests interface{ Run() int }
 
-// Shared returns tests that run while one browser does, so that not every tab has to start one.
+// Shared returns tests that run with one browser, so that not every tab has to start one.
 func Shared(tests Tests) Tests { return sharing{tests} }
 
 type sharing struct{ Tests }

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// states returns what /readyz says: the status, and the state of every account.
+// states returns the status of /readyz, and the state of every account in it.
 func (p *proxy) states() (status int, states map[string]string, err error) {
 	resp, err := http.Get(p.Admin + "/readyz")
 	if err != nil {
@@ -123,8 +123,8 @@ func TestManyAccountsRefreshFewAtATime(t *testing.T) {
 	t.Logf("%d accounts refreshed, at most %d token calls at once", accounts, highest)
 }
 
-// A refresh is in doubt and the old access token does not work: requests wait and then get 503, and that is what is told,
-// too.
+// A refresh is in doubt and the old access token does not work: requests wait and then get 503, and the state of the
+// account is unavailable too.
 func TestDoubtIsUnavailable(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)
@@ -144,7 +144,7 @@ func TestDoubtIsUnavailable(t *testing.T) {
 	})
 }
 
-// The token endpoint says when to come back. It is not asked before.
+// The token endpoint sends Retry-After. It gets no request before that time.
 func TestRetryAfterIsKept(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)

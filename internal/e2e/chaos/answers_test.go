@@ -12,17 +12,17 @@ import (
 	"testing"
 )
 
-// The answer of the token endpoint, with a new pair that the server has committed, is cut at every byte of it. If both
-// tokens were read, the pair is used. If not, it is not known what became of the refresh token: it is in doubt, and
-// never taken for one that stays good.
+// The answer of the token endpoint, with a new pair that the server has committed, is cut at every byte. If both tokens
+// were read, the pair is used. If not, nobody knows if the refresh token was used: it is in doubt, and is never
+// treated as certainly valid.
 func TestAnswerIsCutAtEveryByte(t *testing.T) {
 	t.Parallel()
 	for _, framing := range []string{"with a length", "in chunks"} {
 		t.Run(framing, func(t *testing.T) {
 			t.Parallel()
-			const most = 140 // bytes of an answer, and more
+			const most = 140 // an answer has fewer bytes
 			w := newTestbed(t)
-			for n := range most { // the account says where its answer is cut
+			for n := range most { // the name of the account contains the place of the cut
 				w.signInAs(fmt.Sprintf("c%d", n))
 				w.grants[fmt.Sprintf("c%d", n)].refuses = true
 			}
@@ -67,7 +67,7 @@ func TestAnswerIsCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// grantOf returns the account and the pair that an answer is about.
+// grantOf returns the account and the pair in an answer.
 func (a *authority) grantOf(body []byte) (account string, pair int) {
 	var fields struct {
 		AccessToken string `json:"access_token"`
@@ -81,8 +81,8 @@ func (a *authority) grantOf(body []byte) (account string, pair int) {
 	return g.account, pair
 }
 
-// outcome waits until it is settled what became of the first refresh of an account, and returns which pair is on disk:
-// the new one, or the old one in doubt.
+// outcome waits until the first refresh of an account has ended, and returns the pair that is on disk: the new one, or
+// the old one in doubt.
 func (w *testbed) outcome(account string) (saved int, err error) {
 	err = within(waitLimit, func() error {
 		rec, err := w.store().Load(w.t.Context(), account)
@@ -98,7 +98,8 @@ func (w *testbed) outcome(account string) (saved int, err error) {
 	return saved, err
 }
 
-// Answers with a pair that are odd in form are read: the server has committed it, and the old one is dead.
+// Answers in an unusual form that contain a pair are accepted: the server has committed it, and the old pair is
+// invalid.
 func TestOddAnswersAreRead(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -135,7 +136,7 @@ func TestOddAnswersAreRead(t *testing.T) {
 	}
 }
 
-// Answers without a pair, from something that is not the token endpoint, are no reason to forget the tokens.
+// Answers without a pair, from a server that is not the token endpoint, do not make the proxy drop its tokens.
 func TestForeignAnswers(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

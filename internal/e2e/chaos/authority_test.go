@@ -16,24 +16,24 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// plan is what one token call meets. The zero plan is a quick, honest answer.
+// plan is what happens to one token call. The zero plan is a quick, correct answer.
 type plan struct {
 	before    func() // runs when the request has arrived; nothing is committed yet
 	after     func() // runs when the pair is committed; nothing is answered yet
 	cutBefore bool   // the connection is cut after before
 	cutAfter  bool   // the connection is cut after after
-	mindful   bool   // nothing is committed for a client that is gone after before
+	mindful   bool   // nothing is committed if the client has gone after before
 	status    int    // answered instead of a pair, which is then not committed
-	// answer writes the answer to a pair that is committed. Nil is an honest one. lost says that a client
-	// cannot take the pair from it.
+	// answer writes the answer with a committed pair. Nil means a correct one. lost means that a client cannot get the
+	// pair from it.
 	answer func(w http.ResponseWriter, body []byte)
 	lost   bool
-	// foreign answers in place of the server, to which the request does not come.
+	// foreign answers instead of the server, which does not get the request.
 	foreign func(w http.ResponseWriter)
 }
 
-// authority is an authorization server and the API behind it. Every refresh replaces both tokens and ends the
-// old ones at once; the second use of a refresh token ends the grant. It counts.
+// authority is an authorization server with its API. Every refresh replaces both tokens and invalidates the old ones at
+// once; the second use of a refresh token ends the grant. It counts all calls.
 type authority struct {
 	t     *testing.T
 	api   *http.Server
@@ -52,7 +52,7 @@ type authority struct {
 	count   counts
 }
 
-// grant is what one account has given.
+// grant is the grant of one account.
 type grant struct {
 	account  string
 	pair     int         // number of the live pair; every pair has tokens of its own
@@ -72,7 +72,7 @@ func newGrant(account string) *grant {
 func (g *grant) accessToken() string  { return fmt.Sprintf("access-%s-%d", g.account, g.pair) }
 func (g *grant) refreshToken() string { return fmt.Sprintf("refresh-%s-%d", g.account, g.pair) }
 
-// counts is what an authority has seen.
+// counts are the calls that an authority has seen.
 type counts struct {
 	calls, rotations, invalid int // of the token endpoint
 	served, refused           int // by the API
@@ -143,8 +143,8 @@ func (a *authority) rotateLocked(g *grant) {
 	g.refuses, g.used, g.expires = false, 0, time.Now().Add(a.life)
 }
 
-// grantLocked returns the grant that a token belongs to, and the number of its pair. The grant of a token that is
-// not ours is nil.
+// grantLocked returns the grant that a token belongs to, and the number of its pair. The grant is nil for a token that
+// this authority has not issued.
 func (a *authority) grantLocked(token string) (*grant, int) {
 	parts := strings.Split(token, "-")
 	if len(parts) != 3 {
@@ -230,7 +230,7 @@ func cutAt(n int) func(http.ResponseWriter, []byte) {
 // twice is an answer that comes doubled.
 func twice(w http.ResponseWriter, body []byte) { _, _ = w.Write(append(body, body...)) }
 
-// portal answers in place of the server, as a network does that one has to sign in to first.
+// portal answers instead of the server, like a network with a login page.
 func portal(w http.ResponseWriter) { fmt.Fprint(w, "<html>please sign in to the network</html>") }
 
 func run(f func()) {
@@ -239,7 +239,7 @@ func run(f func()) {
 	}
 }
 
-// begin counts a call and draws its plan.
+// begin counts a call and chooses its plan.
 func (a *authority) begin(r *http.Request, refresh string) plan {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -287,15 +287,15 @@ func (a *authority) exchange(r *http.Request, refresh string) (int, map[string]a
 	}
 }
 
-// refuse ends the live access token, so that the next request meets 401 and a refresh helps.
+// refuse invalidates the live access token, so that the next request gets 401 and a refresh helps.
 func (a *authority) refuse() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.refuses = true
 }
 
-// refuseIfUsed is refuse for a pair that has been in use for a moment. One that is refused right after the
-// refresh that a refusal caused looks as if refreshing did not help, and is held for half a minute.
+// refuseIfUsed is refuse, but only for a pair that has been in use for a moment. If a pair is refused right after a
+// refresh because of a 401, the refresh seems not to have helped, and the next one is held for half a minute.
 func (a *authority) refuseIfUsed() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -309,7 +309,7 @@ func (a *authority) refuseEverything() {
 	a.useless = true
 }
 
-// plan sets what the token calls from now on meet. f is called once for each, one after the other.
+// plan sets what happens to the token calls from now on. f is called once for each, one at a time.
 func (a *authority) plan(f func() plan) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -346,8 +346,8 @@ func (a *authority) excuse(pair int) {
 	a.excuses[pair]++
 }
 
-// rest waits until no token call is under way, nor one that a dead process has sent and that the kernel
-// holds for us: such connections are accepted before the one that is made here.
+// rest waits until no token call is in progress. It also waits for calls of dead processes that the kernel has queued
+// for us: such connections are accepted before the one that is made here.
 func (a *authority) rest() {
 	a.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, a.tokenURL, nil)
@@ -368,7 +368,7 @@ func (a *authority) rest() {
 	})
 }
 
-// wantNoReuse fails the test if a refresh token came more often than crashes and cuts explain.
+// wantNoReuse fails the test if a refresh token was used more often than crashes and cuts explain.
 func (a *authority) wantNoReuse() {
 	a.t.Helper()
 	a.mu.Lock()

@@ -29,7 +29,7 @@ func TestDiskFullWhileTheTokenCallRuns(t *testing.T) {
 	p.want(200)
 	p.becomes("degraded: unsaved-rotation")
 	p.want(200)
-	w.record() // what was there before is unharmed
+	w.record() // the old record is still there
 	pause(size(time.Second, 30*time.Second))
 	p.want(200)
 	if err := os.Remove(filler); err != nil {
@@ -41,8 +41,8 @@ func TestDiskFullWhileTheTokenCallRuns(t *testing.T) {
 	w.wantOneRotation()
 }
 
-// The place of the store turns read-only under a running process. The token goes on being used, and that nothing can be
-// saved is told; no refresh starts without a marker.
+// The directory of the store becomes read-only while a process runs. The token is still used, the account reports that
+// nothing can be saved, and no refresh starts, because it needs a marker.
 func TestStoreTurnsReadOnly(t *testing.T) {
 	t.Parallel()
 	w := newTestbed(t)

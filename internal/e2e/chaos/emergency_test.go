@@ -16,7 +16,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// loseStore has a process refresh while its store vanishes: its pair is in memory, and in an emergency file.
+// loseStore makes a process refresh while its store disappears: its pair is then in memory and in an emergency file.
 func (w *testbed) loseStore(p *proxy) {
 	w.t.Helper()
 	w.plan(always(plan{before: w.takeAway}))
@@ -26,7 +26,7 @@ func (w *testbed) loseStore(p *proxy) {
 	w.plan(always(plan{}))
 }
 
-// A process ends while its pair is not in the store, in every way that a process can end. The next one has the pair.
+// A process ends, in each possible way, while its pair is not in the store. The next process has the pair.
 func TestUnsavedPairSurvivesEveryEnd(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -40,7 +40,7 @@ func TestUnsavedPairSurvivesEveryEnd(t *testing.T) {
 		{"SIGHUP", func(p *proxy) { p.signal(syscall.SIGHUP); p.Wait() }, []string{"--drain-timeout", "1s"}},
 		{"two SIGINT", func(p *proxy) {
 			p.signal(syscall.SIGINT)
-			pause(200 * time.Millisecond) // two at once are one
+			pause(200 * time.Millisecond) // two signals at once count as one
 			p.signal(syscall.SIGINT)
 			p.Wait()
 		}, nil},
@@ -64,7 +64,7 @@ func TestUnsavedPairSurvivesEveryEnd(t *testing.T) {
 	}
 }
 
-// emergencyFiles returns the files that processes have left outside the store, with the pair that each holds.
+// emergencyFiles returns the files that processes have left outside the store, with the pair in each.
 func (w *testbed) emergencyFiles() map[string]string {
 	found := map[string]string{}
 	_ = filepath.WalkDir(w.temp, func(path string, d fs.DirEntry, err error) error {
@@ -89,7 +89,7 @@ func (w *testbed) wantNoFiles() {
 	})
 }
 
-// The emergency file is private, is removed when the store has the pair, and no file is left while all is well.
+// The emergency file is private, and is removed when the store has the pair. Without a problem there is no file.
 func TestEmergencyFileComesAndGoes(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)
@@ -110,8 +110,8 @@ func TestEmergencyFileComesAndGoes(t *testing.T) {
 	w.wantOneRotation()
 }
 
-// Another user has put files, links and directories wherever an emergency file could be looked for. They are
-// neither read nor removed, and keep nothing from being written.
+// Another user has put files, links and directories at all places where the proxy looks for emergency files. They are
+// neither read nor removed, and do not prevent writing.
 func TestPlantedEmergencyFilesDoNoHarm(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -124,7 +124,7 @@ func TestPlantedEmergencyFilesDoNoHarm(t *testing.T) {
 	first := w.serve()
 	w.loseStore(first)
 	first.Kill()
-	// A copy of what the program itself has written, with a higher generation, by another user.
+	// A copy of a file of the program, with a higher generation, made by another user.
 	const nobody = 65534
 	var planted []string
 	plant := func(path string, make func(string) error) {
@@ -165,7 +165,7 @@ func TestPlantedEmergencyFilesDoNoHarm(t *testing.T) {
 	w.wantNoReuse()
 }
 
-// The store comes back with another record in it than the one that the unsaved pair replaces.
+// When the store comes back, it has another record than the one that the unsaved pair replaces.
 func TestLateSaveFindsAnotherRecord(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// foreigner is another API and another token endpoint. It accepts nothing, and keeps what it was sent.
+// foreigner is another API and another token endpoint. It refuses everything, and keeps the requests.
 type foreigner struct {
 	url string
 
@@ -53,7 +53,7 @@ func TestTokensGoToTheirIssuerOnly(t *testing.T) {
 		settings func(f *foreigner) []string
 		env      []string
 		status   int    // of a request while the access token is good
-		ready    string // what /readyz says then
+		ready    string // the state in /readyz then
 	}{
 		{
 			"another API", func(f *foreigner) []string { return []string{"--api-url", f.url} }, nil,

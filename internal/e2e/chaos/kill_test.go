@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// outcomes counts what kill -9 in the middle of refreshes leads to. It is shared by worlds that run at once.
+// outcomes counts the results of kill -9 in the middle of refreshes. Testbeds that run at the same time share it.
 type outcomes struct {
 	mu sync.Mutex // guards the fields below
 	// newest: the newest pair is on disk, with or without a marker beside it.
 	newest, marked int
-	// lost: the server committed a pair that never reached the disk. early of them it committed when the
-	// process was already dead, for a request that was on its way.
+	// lost: the server committed a pair that never reached the disk. early counts those that it committed when the
+	// process was already dead, for a request that had been sent before.
 	lost, early int
 	recovered   int // times that a new process was signed in again by itself
 	told        int // times that one said "rotation lost in transit"
@@ -29,8 +29,8 @@ func (o *outcomes) add(f func(*outcomes)) {
 	f(o)
 }
 
-// kill -9 at random moments of refreshes. Either the newest pair is on disk, and a new process goes on by
-// itself; or the kill fell between the server's commit and our save, and then that is what is told.
+// kill -9 at random moments of refreshes. Either the newest pair is on disk, and a new process continues by itself; or
+// the kill happened between the server's commit and our save, and then the process reports that.
 func TestKilledWhileRefreshing(t *testing.T) {
 	t.Parallel()
 	const worlds = 100
@@ -62,7 +62,7 @@ func TestKilledWhileRefreshing(t *testing.T) {
 	}
 }
 
-// killOne kills a process in the middle of a refresh, looks at what it left, and starts another.
+// killOne kills a process in the middle of a refresh, checks the record, and starts another process.
 func (w *testbed) killOne(r *rand.Rand, o *outcomes) {
 	w.t.Helper()
 	p := w.serve()
@@ -70,7 +70,7 @@ func (w *testbed) killOne(r *rand.Rand, o *outcomes) {
 	killed := w.killDuring(r, p)
 	w.rest()
 	live, _ := w.live()
-	rec := w.record() // it parses, or the test has failed
+	rec := w.record() // fails the test if it cannot be read
 	lost := w.saved() != live
 	switch {
 	case !lost:
@@ -92,9 +92,9 @@ func number(b bool) int {
 	return 0
 }
 
-// killDuring ends the access token, has a client ask, and kills p at a moment drawn from those of the
-// refresh: from the request of the client, from the arrival of the token call, or from its commit on. It
-// returns which pair was the live one at that moment.
+// killDuring invalidates the access token, sends a client's request, and kills p at a random moment of the refresh:
+// after the request of the client, after the arrival of the token call, or after its commit. It returns the pair that
+// was live at that moment.
 func (w *testbed) killDuring(r *rand.Rand, p *proxy) (live int) {
 	asked, arrived, committed := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	slow := [2]time.Duration{upTo(r, 15*time.Millisecond), upTo(r, 15*time.Millisecond)}
@@ -131,10 +131,10 @@ func (w *testbed) killDuring(r *rand.Rand, p *proxy) (live int) {
 
 func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
 
-// pause lets a drawn time go by: it is part of the scenario, and nothing is waited for.
+// pause sleeps for a random time. It is part of the scenario; it does not wait for an event.
 func pause(d time.Duration) { <-time.After(d) }
 
-// recover starts a process after a kill and holds what becomes of the account.
+// recover starts a process after a kill and checks the state of the account.
 func (w *testbed) recover(lost, marked bool, o *outcomes) {
 	w.t.Helper()
 	if marked && !full() {

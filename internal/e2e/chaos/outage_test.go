@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// The token endpoint is down for the whole window of the background refresh, and then stays down. While the
-// old token is valid no client sees it; after that they are told when to come back, the endpoint is not
-// asked too often, and everything recovers by itself.
+// The token endpoint is down for the whole window of the background refresh, and longer. While the old token is valid,
+// clients do not notice it. After that they get Retry-After, the endpoint is not called too often, and everything
+// recovers by itself.
 func TestTokenEndpointDown(t *testing.T) {
 	t.Parallel()
 	life, down := size(12*time.Second, 90*time.Second), size(6*time.Second, time.Minute)
@@ -49,8 +49,8 @@ func TestTokenEndpointDown(t *testing.T) {
 	}
 }
 
-// whileValid has a client ask until shortly before the access token expires. It returns how many requests
-// there were, and how many of them while the account was degraded.
+// whileValid sends requests until shortly before the access token expires. It returns the number of requests, and how
+// many of them were sent while the account was degraded.
 func (w *testbed) whileValid(p *proxy) (all, degraded int) {
 	w.t.Helper()
 	w.mu.Lock()

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// servePiped starts a shell line with the program in the place of PROXY, in a process group of its own. The line must
-// show on standard error how the program becomes ready.
+// servePiped starts a shell line, with the program instead of PROXY, in a new process group. The line must write to
+// standard error that the program is ready.
 func (w *testbed) servePiped(line string, args ...string) *proxy {
 	w.t.Helper()
 	inShell := func(c *exec.Cmd) {
@@ -34,7 +34,7 @@ func (p *proxy) group(s syscall.Signal) {
 	}
 }
 
-// A refresh is under way while whoever reads the log goes away, or does not read it. The pair is saved.
+// During a refresh, the reader of the log ends or stops reading. The pair is saved.
 func TestRefreshWithoutAReaderOfTheLog(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

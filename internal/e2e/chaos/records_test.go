@@ -14,12 +14,12 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// reread is how soon a running process sees for certain what became of the record.
+// reread is the time after which every running process has read the record again.
 const reread = 35 * time.Second
 
 func (w *testbed) recordFile() string { return filepath.Join(w.dir, tokens.DefaultAccount+".json") }
 
-// rotateWith has a process refresh n times.
+// rotateWith makes a process refresh n times.
 func (w *testbed) rotateWith(p *proxy, n int) {
 	w.t.Helper()
 	for range n {
@@ -28,8 +28,8 @@ func (w *testbed) rotateWith(p *proxy, n int) {
 	}
 }
 
-// A process holds a dead generation 4; its record is removed, and somebody signs in. The login counts, although its
-// generation is 1: in the store and in the process.
+// A process has an invalid generation 4; its record is removed, and somebody signs in. The login is used, in the store
+// and in the process, although its generation is 1.
 func TestLoginCountsAfterARejection(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -77,8 +77,8 @@ func TestLoginCountsAfterARejection(t *testing.T) {
 	}
 }
 
-// The record is deleted under running processes that know different generations of it. The newest comes back, and no
-// old refresh token is sent meanwhile, although both could use a new access token.
+// The record is deleted while processes run that know different generations of it. The newest one is put back, and
+// before that no old refresh token is sent, although both processes need a new access token.
 func TestDeletedRecordComesBack(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)
@@ -88,7 +88,7 @@ func TestDeletedRecordComesBack(t *testing.T) {
 	w.rotateWith(newest, 2)
 	w.must(os.Remove(w.recordFile()))
 	if full() {
-		w.refuse() // whoever does not wait would refresh now, with whatever it has
+		w.refuse() // a process that does not wait would refresh now, with the pair that it has
 	}
 	asOne(2, func(i int) {
 		p := []*proxy{newest, older}[i]
@@ -113,8 +113,8 @@ func TestDeletedRecordComesBack(t *testing.T) {
 	w.wantNoReuse()
 }
 
-// The record is deleted under one running process, which works on, puts it back within half a minute, and says in it that it
-// is in doubt.
+// The record is deleted while one process runs. The process continues, puts the record back within half a minute, and
+// marks it as in doubt.
 func TestDeletedRecordIsPutBackInDoubt(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)
@@ -134,7 +134,7 @@ func TestDeletedRecordIsPutBackInDoubt(t *testing.T) {
 	w.wantOneRotation()
 }
 
-// A backup with an older generation is copied over the record under a running process. The newer pair goes back.
+// A backup with an older generation replaces the record while a process runs. The newer pair is put back.
 func TestOlderRecordIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)

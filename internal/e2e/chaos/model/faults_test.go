@@ -26,7 +26,7 @@ func (k kind) String() string {
 	}[k]
 }
 
-// does returns f as a fault: it is possible as often as the bounds allow.
+// does returns f as a fault, which is possible as often as the bounds allow.
 func does(k kind, f move) move {
 	return func(w config, s *state, i int) bool {
 		if s.used[k] >= w.limits[k] || s.faults() >= w.faults || !f(w, s, i) {
@@ -37,7 +37,7 @@ func does(k kind, f move) move {
 	}
 }
 
-// faultsOf lists what can befall one owner.
+// faultsOf lists the faults of one owner.
 func faultsOf() []named {
 	return []named{
 		{"crash", does(crashed, crash)}, {"pause", does(stopped, pause)}, {"cut", does(cutOff, cut)},
@@ -48,7 +48,7 @@ func faultsOf() []named {
 	}
 }
 
-// repairs lists what ends a fault. It is always possible and counts for nothing.
+// repairs lists the steps that end a fault. They are always possible and are not counted.
 func repairs() []named {
 	return []named{
 		{"restart", func(_ config, s *state, i int) bool {
@@ -99,7 +99,7 @@ func crash(w config, s *state, i int) bool {
 	return true
 }
 
-// leave gives the marker of an owner that ends to nobody.
+// leave makes the marker of an owner that ends belong to nobody.
 func (s *state) leave(w config, i int) {
 	if w.flaw == oldName {
 		return
@@ -111,7 +111,7 @@ func (s *state) leave(w config, i int) {
 	}
 }
 
-// abandon leaves the request of owner i on its way, with nobody to listen.
+// abandon leaves the request of owner i in progress, without a process that waits for the answer.
 func (s *state) abandon(i int) {
 	c := s.owners[i].claim
 	if c.answer != underWay || c.sent >= full {
@@ -143,7 +143,7 @@ func cut(_ config, s *state, i int) bool {
 	return true
 }
 
-// tornClaim writes the marker, and the flight ends because the store said no.
+// tornClaim writes the marker, but the flight ends because the store returned an error.
 func tornClaim(w config, s *state, i int) bool {
 	if !attempt(w, s, i, true, false) {
 		return false
@@ -162,7 +162,7 @@ func tornRenewal(w config, s *state, i int) bool {
 	return true
 }
 
-// tornSave writes the pair, and the owner goes on trying.
+// tornSave writes the pair, but the owner continues to try.
 func tornSave(w config, s *state, i int) bool {
 	if !s.acts(i, got, true) || s.store.after(s.owners[i].claim.from) {
 		return false
@@ -174,7 +174,7 @@ func tornSave(w config, s *state, i int) bool {
 	return true
 }
 
-// lose ends listening: the connection broke, or nothing was heard for two minutes.
+// lose ends the waiting for an answer: the connection broke, or no answer came for two minutes.
 func lose(_ config, s *state, i int) bool {
 	if !s.acts(i, awaiting, false) {
 		return false
@@ -200,7 +200,7 @@ func refuse(_ config, s *state, i int) bool {
 	return true
 }
 
-// loginWhileCut is Manager.Login where the store does not answer: the pair is kept in memory.
+// loginWhileCut is Manager.Login if the store does not answer: the pair is kept in memory.
 func loginWhileCut(_ config, s *state, i int) bool {
 	if !s.acts(i, idle, false) || !s.owners[i].cut {
 		return false
@@ -231,7 +231,7 @@ func restartElsewhere(w config, s *state, i int) bool {
 	return true
 }
 
-// people lists what happens to the record from outside.
+// people lists what people do to the record.
 func people() []named {
 	return []named{
 		{"login", does(login, func(_ config, s *state, _ int) bool {
@@ -257,7 +257,7 @@ func people() []named {
 	}
 }
 
-// lower puts a record into the store that nobody wrote.
+// lower puts an older record into the store, which no owner wrote.
 func (s *state) lower(rec record) bool {
 	if s.store == rec || s.store.lineage == 0 {
 		return false
@@ -275,7 +275,7 @@ func (s *state) lower(rec record) bool {
 
 func clock() []named { return []named{{"half a lease goes by", tick}} }
 
-// tick lets half a lease go by, unless somebody has something to do first.
+// tick lets half a lease pass, unless an owner must do something first.
 func tick(w config, s *state, _ int) bool {
 	for i := range s.owners {
 		if s.urgent(w, i) {
@@ -308,14 +308,14 @@ func tick(w config, s *state, _ int) bool {
 	return *s != before
 }
 
-// behindOf reports whether the store holds something older than owner i knows, and the owner would say so.
+// behindOf reports whether the store has an older record than owner i, and the owner would put its own back.
 func (s *state) behindOf(w config, i int) bool {
 	o := &s.owners[i]
 	probe := *s
 	return !o.paused && !o.cut && w.newer(o.seen, s.store.place) && probe.putBack(w, i)
 }
 
-// urgent reports whether owner i does something within half a lease.
+// urgent reports whether owner i must do something within half a lease.
 func (s *state) urgent(w config, i int) bool {
 	o := &s.owners[i]
 	if o.paused {
@@ -339,15 +339,14 @@ func (s *state) urgent(w config, i int) bool {
 	return false
 }
 
-// network lists what the server and the network do with the requests of owners, and with those of owners
-// that are gone.
+// network lists what the server and the network do with requests, including those of owners that have ended.
 func network() []named { return []named{{"serve", serve}} }
 
 func orphanage() []named {
 	return []named{{"serve an abandoned request", serveOrphan}, {"drop an abandoned request", dropOrphan}}
 }
 
-// serve lets the server take the request of owner i.
+// serve makes the server handle the request of owner i.
 func serve(w config, s *state, i int) bool {
 	o := &s.owners[i]
 	if o.step != awaiting || o.claim.answer != underWay {
@@ -360,7 +359,7 @@ func serve(w config, s *state, i int) bool {
 	return true
 }
 
-// serveOrphan lets the server take a request that nobody listens to.
+// serveOrphan makes the server handle a request for whose answer nobody waits.
 func serveOrphan(w config, s *state, j int) bool {
 	if j >= len(s.orphans) || s.orphans[j].pair.none() {
 		return false
@@ -373,7 +372,7 @@ func serveOrphan(w config, s *state, j int) bool {
 	return true
 }
 
-// dropOrphan loses it on its way.
+// dropOrphan loses such a request in the network.
 func dropOrphan(_ config, s *state, j int) bool {
 	if j >= len(s.orphans) || s.orphans[j].pair.none() {
 		return false
@@ -382,7 +381,7 @@ func dropOrphan(_ config, s *state, j int) bool {
 	return true
 }
 
-// grant rotates, or refuses what is spent.
+// grant rotates, or refuses a used token.
 func (s *state) grant(w config, p pair) (pair, bool) {
 	g := p.grant
 	if s.server.killed[g] || p.n != s.server.live[g] {

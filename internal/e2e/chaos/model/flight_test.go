@@ -12,9 +12,9 @@ func announce(w config, s *state, i int) bool {
 
 func (w config) announces() bool { return w.lease && w.limits[restore] > 0 && w.flaw != noAnnouncement }
 
-// respond is how a process answers an announcement. It puts back what is newer than the store, with its marker if it is in
-// the middle of an exchange. If a request of its own with that token is not over, it writes its marker anew; if one has
-// ended without an answer, it writes that it is in doubt.
+// respond is the answer of a process to an announcement. It puts back its record if that is newer than the stored one,
+// with its marker if it is in the middle of an exchange. If its own request with that token is not over, it writes its
+// marker again. If such a request has ended without an answer, it writes that the token is in doubt.
 func respond(w config, s *state, i int) bool {
 	if !s.mustRespond(w, i) {
 		return false
@@ -35,7 +35,7 @@ func respond(w config, s *state, i int) bool {
 	return true
 }
 
-// mustRespond reports whether owner j has something to say to an announcement that stands.
+// mustRespond reports whether owner j must answer the current announcement.
 func (s *state) mustRespond(w config, j int) bool {
 	o := &s.owners[j]
 	if o.step == gone || o.paused || o.cut || !w.announces() {
@@ -61,18 +61,18 @@ func (s *state) mustRespond(w config, j int) bool {
 	return o.seen.after(s.store.place) && !o.seen.rejected
 }
 
-// send lets the request leave. From here on it can reach the server.
+// send sends the request. From now on it can reach the server.
 func send(w config, s *state, i int) bool {
 	o := &s.owners[i]
 	switch {
 	case w.announces() && s.acts(i, announced, false):
 		for j := range s.owners {
 			if j != i && s.mustRespond(w, j) {
-				return false // it answers within the 2 s that we wait
+				return false // owner j answers within the 2 s that we wait
 			}
 		}
 		if o.cut || s.store.place != o.claim.from || s.store.pending != uint8(i+1) {
-			o.step = releasing // our marker does not stand any more
+			o.step = releasing // our marker was replaced
 			return true
 		}
 	case w.announces() || !s.acts(i, checked, false):
@@ -86,13 +86,13 @@ func send(w config, s *state, i int) bool {
 	}
 	o.step, o.claim.sent, o.claim.answer = awaiting, fresh, underWay
 	if !w.lease {
-		o.claim.lease = never // the lock holds as long as its owner lives
+		o.claim.lease = never // the lock lasts as long as its owner
 	}
 	s.spend(w, o.claim.token)
 	return true
 }
 
-// read takes the answer.
+// read reads the answer.
 func read(w config, s *state, i int) bool {
 	if !s.acts(i, awaiting, false) || s.owners[i].claim.answer == underWay {
 		return false
@@ -109,23 +109,23 @@ func read(w config, s *state, i int) bool {
 	return true
 }
 
-// renew keeps the lease.
+// renew renews the lease.
 func renew(w config, s *state, i int) bool {
 	if !s.mustRenew(w, i) {
 		return false
 	}
-	s.rewrite(w, i, s.store.started) // a conflict makes it lost, and that is remembered
+	s.rewrite(w, i, s.store.started) // after a conflict the claim is lost, and the owner remembers that
 	return true
 }
 
-// mustRenew reports whether a third of the lease has passed and a renewal is to be tried.
+// mustRenew reports whether a third of the lease has passed, so that the lease must be renewed.
 func (s *state) mustRenew(w config, i int) bool {
 	o := &s.owners[i]
 	listens := s.acts(i, awaiting, true) || s.acts(i, watching, true)
 	return w.lease && listens && !o.claim.lost && o.claim.lease >= half
 }
 
-// save is the first save of a new pair. Where the store is not reached, the pair is unsaved, and goes to the
+// save is the first save of a new pair. If the store cannot be reached, the pair is unsaved, and is written to the
 // emergency file at once: rule 10.
 func save(w config, s *state, i int) bool {
 	if !s.acts(i, got, false) {
@@ -164,7 +164,7 @@ func resave(w config, s *state, i int) bool {
 	return true
 }
 
-// storePair is rule 4: a late save never does harm. The claim ends with it.
+// storePair is rule 4: a late save does no harm. It ends the claim.
 func (s *state) storePair(w config, i int) {
 	o := &s.owners[i]
 	c := o.claim
@@ -190,12 +190,12 @@ func (s *state) storePair(w config, i int) {
 	s.end(i)
 }
 
-// end lets go of claim and lock.
+// end releases claim and lock.
 func (s *state) end(i int) {
 	s.owners[i].step, s.owners[i].claim, s.owners[i].early = idle, claim{}, false
 }
 
-// watch waits, after a refusal in doubt, for another pair to appear in the store.
+// watch waits, after a refusal in doubt, until another pair is in the store.
 func watch(_ config, s *state, i int) bool {
 	switch o := &s.owners[i]; {
 	case s.acts(i, watching, true) && s.store.after(o.claim.from):
@@ -209,7 +209,7 @@ func watch(_ config, s *state, i int) bool {
 	return true
 }
 
-// release ends a flight that brought no pair: with a save all the same.
+// release ends a flight that got no pair. It saves the record too.
 func release(w config, s *state, i int) bool {
 	refusal := s.acts(i, rejecting, false)
 	if !refusal && !s.acts(i, releasing, false) {
@@ -218,7 +218,7 @@ func release(w config, s *state, i int) bool {
 	o := &s.owners[i]
 	stands := s.store.place == o.claim.from
 	if refusal && o.seen.place == o.claim.from {
-		o.seen.rejected = true // it knows, whatever the store says
+		o.seen.rejected = true // the owner knows it, even if the save fails
 	}
 	switch {
 	case o.cut:

@@ -1,9 +1,9 @@
 package model
 
-// nobody is the writer that is none of the owners.
+// nobody is a writer that is not an owner.
 const nobody = -1
 
-// writing says what a write of the record is.
+// writing is the kind of a write of the record.
 type writing uint8
 
 const (
@@ -15,7 +15,7 @@ const (
 	userAct                   // a login, a logout, a seed
 )
 
-// What can be found wrong with a state.
+// The invariants that a state can violate.
 const (
 	backwards uint8 = iota + 1
 	replaced
@@ -52,7 +52,7 @@ func (s *state) violate(v uint8) {
 	}
 }
 
-// write replaces the record, as tokens.Store.Save does, and holds what must be true of every write.
+// write replaces the record, as tokens.Store.Save does, and checks what must be true for every write.
 func (s *state) write(by int, what writing, next record) {
 	old := s.store
 	same := next.place == old.place
@@ -89,7 +89,7 @@ func (s *state) write(by int, what writing, next record) {
 	}
 }
 
-// good reports whether the server still takes p.
+// good reports whether the server still accepts p.
 func (s *state) good(p pair) bool { return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] }
 
 // spend counts a refresh token that is sent.
@@ -98,14 +98,14 @@ func (s *state) spend(w config, p pair) {
 	switch {
 	case *credit > 0:
 		*credit--
-	case !w.broken(s) && !(s.used[vanish]+s.used[restore] > 0 && s.server.killed[p.grant]): // what was known of a dead grant may be lost
+	case !w.broken(s) && !(s.used[vanish]+s.used[restore] > 0 && s.server.killed[p.grant]): // the knowledge that a grant is dead may be lost
 		s.violate(sentAgain)
 	}
 }
 
-// broken reports whether something has happened that the store does not bear: with leases, an owner that stands still or
-// cannot reach the store; in a directory, an older record put there while proxies run; in both, a record that is lost while
-// whoever holds the newest is gone or cannot reach the store.
+// broken reports whether something has happened against which the store does not protect. With leases: an owner that is
+// paused or cannot reach the store. In a directory: an older record that is put there while proxies run. In both: a
+// record that is lost while the owner with the newest pair has ended or cannot reach the store.
 func (w config) broken(s *state) bool {
 	gone := s.used[crashed]+s.used[reseed]+s.used[stopped]+s.used[cutOff] > 0
 	if w.lease {
@@ -114,13 +114,13 @@ func (w config) broken(s *state) bool {
 	return s.used[restore] > 0 || s.used[vanish] > 0 && gone
 }
 
-// allow lets p be sent once more; open says that a request with it is not accounted for.
+// allow allows p to be sent once more; open means that the result of a request with it is unknown.
 func (s *state) allow(p pair, open bool) {
 	s.history.credit[p.grant][p.n]++
 	s.history.open[p.grant][p.n] = s.history.open[p.grant][p.n] || open
 }
 
-// inspect holds what must be true of every state.
+// inspect checks what must be true in every state.
 func (s *state) inspect() {
 	p := s.store.pair
 	if !p.none() && s.history.open[p.grant][p.n] && !s.doubted() && s.used[vanish]+s.used[restore] == 0 {
@@ -136,7 +136,7 @@ func (s *state) inspect() {
 	}
 }
 
-// doubted reports whether whoever reads the record is warned, or whoever lost the answer knows.
+// doubted reports whether the record says that it is in doubt, or the owner that lost the answer knows it.
 func (s *state) doubted() bool {
 	if s.store.pending != 0 || s.store.unconfirmed != never || s.store.rejected {
 		return true
@@ -149,7 +149,7 @@ func (s *state) doubted() bool {
 	return false
 }
 
-// newest is the pair of the youngest record that anybody has: the store, a process, or an emergency file.
+// newest returns the pair of the newest record in the store, a process or an emergency file.
 func (s *state) newest() pair {
 	at, p := s.store.place, s.store.pair
 	see := func(other place, q pair) {
@@ -170,15 +170,15 @@ func (s *state) newest() pair {
 	return p
 }
 
-// lost reports whether nothing but a login helps: the server has killed the grant of the newest pair, or its good
-// pair is held by nobody.
+// lost reports whether only a login helps: the server has ended the grant of the newest pair, or nobody has the pair
+// that the server accepts.
 func (s *state) lost() bool {
 	p := s.newest()
 	return !p.none() && !s.good(p)
 }
 
-// settled reports whether the account is at rest, for good or for bad: the pair in the store is the good one
-// and nothing is in doubt, or it is known that a login is needed.
+// settled reports whether nothing is left to do: the store has the pair that the server accepts, and nothing is in
+// doubt, or the owners know that a login is needed.
 func (s *state) settled(w config) bool {
 	p := s.store.pair
 	if s.store.lineage == 0 {

@@ -17,7 +17,7 @@ var fullSize = flag.Bool("model.full", false, "search with three owners and more
 
 const lostLogin = "a login is needed that could have been avoided"
 
-// common are the faults and deeds of every day: each of them once.
+// common are the ordinary faults and actions, each of them once.
 func common(more ...kind) (limits [kinds]uint8) {
 	for _, k := range append(more, crashed, stopped, cutOff, torn, lostCall, unsent, login, logout, reseed) {
 		limits[k] = 1
@@ -25,7 +25,7 @@ func common(more ...kind) (limits [kinds]uint8) {
 	return limits
 }
 
-// only allows the faults that are named, each as often as it is named.
+// only allows the given faults, each as often as it is given.
 func only(allowed ...kind) (limits [kinds]uint8) {
 	for _, k := range allowed {
 		limits[k]++
@@ -33,9 +33,9 @@ func only(allowed ...kind) (limits [kinds]uint8) {
 	return limits
 }
 
-// TestSearch visits every state and names what no rule of the protocol saves, as the least sets of faults that cost an
-// avoidable login. Whoever changes the protocol sees here what that costs or gains. Crashes and lost
-// answers alone are not in the list: the pair that they lose nobody could have kept.
+// TestSearch visits every state and lists the losses that no rule of the protocol prevents, as the smallest sets of
+// faults that cost an avoidable login. If you change the protocol, you see here what is lost or gained. Crashes and
+// lost answers alone are not in the list, because no protocol could have kept the pair that they lose.
 func TestSearch(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -85,7 +85,8 @@ func TestSearch(t *testing.T) {
 		{
 			"lock, an older record takes its place at any moment",
 			bounds{owners: 2, faults: 1, kill: true, limits: only(restore), rotations: 3}, 1,
-			// Whoever has not seen the newest pair takes the older one for the newest: stop the proxies before a backup is restored.
+			// A process that has not seen the newest pair treats the older one as the newest: stop the proxies before
+			// you restore a backup.
 			[]string{"older record"},
 		},
 		{
@@ -136,7 +137,7 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// run searches and prints what there was to see.
+// run searches and prints a summary.
 func run(t *testing.T, b bounds) report {
 	t.Helper()
 	began := time.Now()
@@ -146,7 +147,7 @@ func run(t *testing.T, b bounds) report {
 	return r
 }
 
-// A search that never takes some moves would find nothing wrong with them.
+// If a search never took a step, it could not find errors in that step.
 func TestEveryStepHappensInTheSearch(t *testing.T) {
 	all := common(vanish, restore, abroad)
 	taken := map[string]int{}
@@ -172,7 +173,7 @@ func TestEveryStepHappensInTheSearch(t *testing.T) {
 	}
 }
 
-// Each planted error breaks an invariant, and the search shows how.
+// Each planted error violates an invariant, and the search shows the steps to it.
 func TestPlantedErrorIsFound(t *testing.T) {
 	const (
 		lock  = false

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// bounds is what is searched.
+// bounds are the limits of a search.
 type bounds struct {
 	owners  int          // processes, at most three
 	lease   bool         // the store has leases; otherwise it has a lock that dies with its holder
@@ -21,7 +21,7 @@ type bounds struct {
 	flaw      flaw
 }
 
-// flaw is an error that can be planted, to see that the search would find it.
+// flaw is an error that can be planted, to prove that the search finds it.
 type flaw uint8
 
 const (
@@ -59,9 +59,9 @@ func (f flaw) String() string {
 	}[f]
 }
 
-// path is how the config came to a state.
+// path is the shortest sequence of steps to a state.
 type path struct {
-	what  string // that is wrong with it
+	what  string // the problem of the state
 	cause string // the faults on the way
 	steps []string
 }
@@ -70,7 +70,7 @@ func (p path) String() string {
 	return fmt.Sprintf("%s, after %s:\n\t%s", p.what, p.cause, strings.Join(p.steps, "\n\t"))
 }
 
-// report is what a search has found.
+// report is the result of a search.
 type report struct {
 	states, steps int
 	// deepest is the greatest number of steps from the start to any state.
@@ -79,7 +79,7 @@ type report struct {
 	taken map[string]int
 	// broken are the shortest paths to broken invariants, one for each invariant and least set of faults.
 	broken []path
-	// stuck is a path to a state from which no way leads to rest, if there is one.
+	// stuck is a path to a state from which no settled state can be reached, if there is one.
 	stuck *path
 }
 
@@ -119,7 +119,7 @@ func explore(b bounds) report {
 	return s.report
 }
 
-// leave visits all states that from leads to.
+// leave visits all states that are one step after from.
 func (s *search) leave(from state, at uint32) {
 	var calm []uint32
 	if from.violation == 0 {
@@ -135,7 +135,7 @@ func (s *search) leave(from state, at uint32) {
 	s.calm = append(s.calm, calm)
 }
 
-// visit notes a state, if it is new, and returns its index.
+// visit adds a state, if it is new, and returns its index.
 func (s *search) visit(next state, from uint32) uint32 {
 	next = next.canonical(s.bounds)
 	k := s.key(next)
@@ -163,7 +163,7 @@ func (s *search) key(st state) key {
 	return key{maphash.Comparable(s.seeds[0], st), maphash.Comparable(s.seeds[1], st)}
 }
 
-// label names a step: what, and by which owner.
+// label is the name of a step, and its owner.
 type label struct {
 	name  string
 	owner int
@@ -171,7 +171,7 @@ type label struct {
 
 func (l label) String() string { return fmt.Sprintf("%s %d", l.name, l.owner+1) }
 
-// group is moves that are tried for each of a number of owners.
+// group is a list of moves that are tried for each of a number of owners.
 type group struct {
 	moves []named
 	n     int
@@ -200,7 +200,7 @@ func (s *search) each(from state, f func(l label, next state, fault bool)) {
 	}
 }
 
-// explain gives the shortest path for each broken invariant and each least set of faults.
+// explain returns the shortest path for each violated invariant and each smallest set of faults.
 func (s *search) explain() {
 	for i, st := range s.broken {
 		p := path{what: violationText(st.violation), cause: st.cause()}
@@ -257,7 +257,7 @@ func (s *search) trace(to uint32) []string {
 	return steps
 }
 
-// findStuck looks for a state from which no way leads to rest, although nothing fails any more.
+// findStuck looks for a state from which no settled state can be reached, even without more faults.
 func (s *search) findStuck() {
 	for changed := true; changed; {
 		changed = false

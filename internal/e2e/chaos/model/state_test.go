@@ -187,7 +187,7 @@ type history struct {
 	useless age
 }
 
-// state is the whole config at one moment.
+// state is the whole system at one moment.
 type state struct {
 	store     record
 	behind    record // a backup, or what a replica holds: what a restore or a failover brings back

@@ -137,7 +137,7 @@ func TestAServerThatRefuses(t *testing.T) {
 		{"a channel that is missing", at("deaf:secret@"), "can't publish", "ACL SETUSER deaf '~pandadoc-auth-proxy:*'"},
 		{"a database that does not exist", at(":hunter2@") + "/99", "DB index", "/0"},
 		{"no TLS", strings.Replace(at(":hunter2@"), "redis:", "rediss:", 1), "deadline exceeded", "write redis://"},
-		{"no server", "redis://:hunter2@127.0.0.1:1", "connection refused", "write rediss://): 127.0.0.1:1"},
+		{"no server", "redis://:hunter2@127.0.0.1:1", "connection refused", "reached at 127.0.0.1:1; if it uses TLS, write rediss://"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

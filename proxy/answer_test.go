@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A short answer that the API cut left a kept connection with no byte on it, because its header still waited
-// in the flush delay. curl and HttpURLConnection took that for an idle connection and sent the POST again: two
-// documents existed.
+// When the API cut a short answer, the client's kept connection was closed without a byte, because the header was
+// still in the flush delay. For curl and HttpURLConnection this looked like an idle connection: they sent the POST
+// again, and there were two documents.
 func TestACutAnswerReachesTheClientAsCut(t *testing.T) {
 	for _, tt := range []struct{ name, answer, seen string }{
 		{"in the middle of its length", "HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{\"id\":", `{"id":`},
@@ -66,8 +66,8 @@ func TestACutAnswerReachesTheClientAsCut(t *testing.T) {
 	}
 }
 
-// An answer that comes in parts is passed on in parts, its header too: the client may act on each. Requests share
-// what sends them on, so several follow each other.
+// An answer that arrives in parts is forwarded in parts, including its header: the client may act on each part.
+// Requests share the flushing, so the test sends several in a row.
 func TestPartsOfAnAnswerDoNotWaitForTheRest(t *testing.T) {
 	for _, tt := range []struct{ name, contentType string }{
 		{"of known length", "application/json"},
@@ -155,7 +155,7 @@ func TestHeadersThatControlTheProxyOrAServerInFrontAreRemoved(t *testing.T) {
 	}
 }
 
-// In HTTP/1.0 net/http hides a Transfer-Encoding, and what follows would be read as another request.
+// In HTTP/1.0 net/http hides a Transfer-Encoding, and the body would be read as another request.
 func TestAConnectionOfHTTP10ServesOneRequest(t *testing.T) {
 	for _, first := range []string{
 		"POST /a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -173,7 +173,7 @@ func TestAConnectionOfHTTP10ServesOneRequest(t *testing.T) {
 	}
 }
 
-// A base URL with a slash at its end gives such paths, and PandaDoc answers them with a bare 404.
+// If a base URL ends with a slash, clients send such paths, and PandaDoc answers 404 without an explanation.
 func TestA404ForTwoSlashesSaysWhy(t *testing.T) {
 	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotFound) }})
 	if res, _ := g.do("GET", "//public/v1/documents", nil); !strings.Contains(res.Header.Get("Proxy-Status"), "two slashes") {
@@ -184,8 +184,8 @@ func TestA404ForTwoSlashesSaysWhy(t *testing.T) {
 	}
 }
 
-// A client that paused in its upload heard nothing for a minute when the API had died, and then that it was too
-// slow itself.
+// If the API died while a client paused in its upload, the client got no answer for a minute, and then a time-out that
+// blamed the client.
 func TestAnAPIThatDiesWhileTheClientPausesIsReportedAtOnce(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestAnAPIThatDiesWhileTheClientPausesIsReportedAtOnce(t *testing.T) {
 	}
 }
 
-// An answer that comes before the last of a short body must not cost the connection: 57 of 2,000 did.
+// An answer that arrives before the end of a short body must not close the connection. 57 of 2,000 did.
 func TestAnEarlyAnswerToAShortBodyKeepsTheConnection(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		for _, status := range []int{201, 409} {

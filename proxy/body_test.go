@@ -24,8 +24,7 @@ func (g *rig) upload(size int, part []byte) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-// An upstream refuses early; the client sends all it has before it reads, or stalls: it sees the
-// refusal either way.
+// The API refuses early, while the client is still sending, or pauses. The client gets the refusal in both cases.
 func TestEarlyAnswerReachesTheClient(t *testing.T) {
 	const size = 20 << 20
 	for _, h2 := range []bool{false, true} {
@@ -106,7 +105,7 @@ func TestAnswerBeforeResetIsNotLost(t *testing.T) {
 	}
 }
 
-// dawdle is the slowness of a peer that a test is about; nothing is waited for.
+// dawdle makes a peer slow, as a part of the test. It does not wait for an event.
 func dawdle(d time.Duration) { <-time.After(d) }
 
 func TestStallingBodyTimesOut(t *testing.T) {
@@ -138,7 +137,7 @@ func TestStallingBodyTimesOut(t *testing.T) {
 	}
 }
 
-// Only waiting for the client counts: an API that takes its time is not the client's fault.
+// Only time spent waiting for the client counts, not the time that a slow API takes.
 func TestASlowAPIDoesNotTimeTheClientOut(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 500 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
 		buf := make([]byte, 2<<20)
@@ -159,10 +158,10 @@ func TestASlowAPIDoesNotTimeTheClientOut(t *testing.T) {
 	}
 }
 
-// kilobyte is what a body must bring within the time-out.
+// kilobyte is how much of a body must arrive within the time-out.
 const kilobyte = 1 << 10
 
-// A slow client that gets on is served: the time-out is for standing still.
+// A slow client that makes progress is served: the time-out is only for clients that stop.
 func TestProgressExtendsTheTimeout(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = time.Second }})
 	conn, r := g.upload(20*kilobyte, nil)
@@ -175,8 +174,8 @@ func TestProgressExtendsTheTimeout(t *testing.T) {
 	}
 }
 
-// The deadline for the body must be gone when the body is: the server watches for the client's
-// departure with the same one, and would take it for that.
+// The deadline for the body must be removed at the end of the body. The server uses the same deadline to notice that
+// the client has gone, and would confuse the two.
 func TestLongAnswerOutlivesTheBodyTimeout(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 50 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -217,7 +216,7 @@ func TestABrokenBodyIsABadRequest(t *testing.T) {
 	}
 }
 
-// H11: what nobody waits for is not gone on with, and is no error.
+// H11: if the client has gone, its request is given up, and this is not an error.
 func TestAClientThatDisconnects(t *testing.T) {
 	ended := make(chan struct{})
 	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
@@ -239,7 +238,7 @@ func TestAClientThatDisconnects(t *testing.T) {
 	}
 }
 
-// E8: the client is asked for its body when the API asks for it, and not at all if the API refuses.
+// E8: the client gets 100 Continue when the API sends it, and never if the API refuses.
 func TestExpectContinueGoesEndToEnd(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("API asks, HTTP/2 %v", h2), func(t *testing.T) {
@@ -303,7 +302,7 @@ func (g *rig) expect(size int) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-// E9: what net/http knows about Expect stays.
+// E9: the rules of net/http for Expect still apply.
 func TestUnknownExpectationFails(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	if res, _, _ := g.raw(request("POST", "/a", "localhost", "Expect: 200-ok", "Content-Length: 0")); res.StatusCode != 417 {
@@ -311,7 +310,7 @@ func TestUnknownExpectationFails(t *testing.T) {
 	}
 }
 
-// A guard that answers a request whose body stalls must not wait for it.
+// When the guard refuses a request, it must not wait for the rest of a body that has stopped.
 func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	conn := g.dial()
@@ -323,8 +322,8 @@ func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
 	}
 }
 
-// The 401 comes while the client is silent in the middle of its body: the replay begins with the copy
-// at once, and gets the rest when the client goes on.
+// The 401 arrives while the client pauses in the middle of its body. The replay starts at once with the copy, and gets
+// the rest when the client continues.
 func TestReplayWhileTheClientPauses(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
@@ -358,8 +357,8 @@ func TestReplayWhileTheClientPauses(t *testing.T) {
 	}
 }
 
-// While the 401 is looked into, the upload stands still; if the 401 stands, it goes on or ends, and the
-// client gets the API's answer whole.
+// While the proxy checks the reason for a 401, the upload pauses. If the request is not retried, the upload continues
+// or ends, and the client gets the complete answer of the API.
 func TestA401ThatIsNotRetriedInTheMiddleOfAnUpload(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {

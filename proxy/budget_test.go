@@ -88,7 +88,7 @@ func TestTemporaryFilesHaveNoName(t *testing.T) {
 	}
 }
 
-// H5: memory stays flat, whatever is uploaded.
+// H5: memory does not grow with the size of uploads.
 func TestLargeUploadsDoNotNeedMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sends 800 MiB")
@@ -121,7 +121,7 @@ func TestLargeUploadsDoNotNeedMemory(t *testing.T) {
 	}
 }
 
-// I1 is the manager's; here, many requests at once are each replayed with their own body.
+// The tests of the manager cover I1. Here, many concurrent requests are each replayed with their own body.
 func TestConcurrentReplays(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		g := newRig(t, rigOptions{http2: h2, valid: "default-2"})

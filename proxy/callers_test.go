@@ -21,7 +21,7 @@ func withKeys(c *Config) {
 	}
 }
 
-// A key that stands in a file was the one of the start until the next start.
+// A key from a file was read only at the start.
 func TestAClientKeyIsReplacedWithoutARestart(t *testing.T) {
 	var key atomic.Pointer[tokens.Secret]
 	set := func(text string) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// targets returns paths and queries that Go, or a router, would like to change.
+// targets returns paths and queries that Go, or a router, could change.
 func targets() []string {
 	pieces := []string{"%20", "%2B", "%C3%A9", "%5C", "~", ":", "@", "!", "$", "&", "'", "(", ")", "*", "+", ",", ";", "=", "%2F", "%2f",
 		"é", "|", "{", "}", `"`, "^", "<", ">", "`", "[", "]", "%7C", "%3b", "%25", "a", "Z", "0", "-", "_", ".", "..a", "%E2%82%AC", "\xff", "%ff", "//", "/", `\`}
@@ -77,7 +77,7 @@ func segmentsMatch(path string, match func(string) bool) bool {
 	})
 }
 
-// F3 F6: every target arrives as it was sent, or is refused by a rule that is named.
+// F3 F6: every target arrives unchanged, or is refused with the code of a rule.
 func TestTargetsArriveByteForByte(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// FuzzPathRules compares the rules with a naive statement of them: decode until nothing changes, take
-// all separators for slashes, drop parameters, what follows an encoded end, and empty segments, and look.
+// FuzzPathRules compares the rules with a simple form of them: decode until nothing changes, treat all separators as
+// slashes, remove parameters, everything after an encoded end, and empty segments, and compare.
 func FuzzPathRules(f *testing.F) {
 	for _, target := range targets()[:200] {
 		f.Add(target)
@@ -83,7 +83,7 @@ func naivelyDecoded(s string) string {
 	return string(out)
 }
 
-// FuzzHost compares the Host rule with a naive statement of it.
+// FuzzHost compares the Host rule with a simple form of it.
 func FuzzHost(f *testing.F) {
 	for _, s := range []string{"localhost", "LOCALHOST.:80", "127.0.0.1:1", "[::1]", "[::1]:80", "acme.localhost", "evil", "[::ffff:127.0.0.1]:8", "127.0.0.1.", "::1", "a.b:localhost"} {
 		f.Add(s)
@@ -95,7 +95,7 @@ func FuzzHost(f *testing.F) {
 	})
 }
 
-// naivelyOurs says in regular expressions what hostRule says in code.
+// naivelyOurs is hostRule, written with regular expressions.
 func naivelyOurs(host string) bool {
 	m := ownHost.FindStringSubmatch(host)
 	if m == nil {
@@ -122,9 +122,9 @@ var (
 	ownName = regexp.MustCompile(`(?i)^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)?localhost$`)
 )
 
-// FuzzBrowserRule compares the rule about pages with a naive statement of it: without Origin and
-// Sec-Fetch-Site it is a program; the one allowed origin is let in; and else both headers must say that
-// the page is our own, or that a person typed the address.
+// FuzzBrowserRule compares the rule about pages with a simple form of it: a request without Origin and Sec-Fetch-Site
+// is from a program; the one allowed origin is accepted; otherwise both headers must say that the page is our own, or
+// that a person typed the address.
 func FuzzBrowserRule(f *testing.F) {
 	for _, s := range [][2]string{{"", ""}, {"null", ""}, {"https://app.example", "cross-site"}, {"http://localhost:8080", "same-origin"},
 		{"http://localhost:8080", "cross-site"}, {"", "none"}, {"", "same-site"}, {"https://app.example.evil", ""}, {"HTTPS://APP.EXAMPLE", ""}} {

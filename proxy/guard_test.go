@@ -10,8 +10,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// guardCase is a request on the wire and the code it is refused with; no code means that it must reach
-// the upstream.
+// guardCase is a raw request, and the code with which it is refused. No code means that it must reach the upstream.
 type guardCase struct {
 	name string
 	wire string
@@ -93,7 +92,7 @@ func TestHostRule(t *testing.T) {
 	runGuardCases(t, g, cases)
 }
 
-// The address that a connection came in on is a name of ours, whatever it is.
+// The address at which a connection arrived is always a name of ours.
 func TestHostRuleKnowsTheLocalAddress(t *testing.T) {
 	local := func(s string) net.Addr { return net.TCPAddrFromAddrPort(mustAddrPort(s)) }
 	tests := []struct {
@@ -123,7 +122,7 @@ func TestBrowserRule(t *testing.T) {
 	var cases []guardCase
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 		if method == "HEAD" {
-			continue // its problem has no body to read; TestRefusalOfHead looks at it
+			continue // the answer has no body; TestRefusalOfHead checks it
 		}
 		cases = append(cases,
 			guardCase{"A7 foreign Origin " + method, request(method, "/a", "localhost", "Origin: http://evil.example"), "origin-not-allowed"},
@@ -182,8 +181,8 @@ func TestAllowedOriginCanReadEveryAnswer(t *testing.T) {
 	}
 }
 
-// On plain http under a name that is not a loopback one, browsers send neither Sec-Fetch-Site nor, with a GET,
-// Origin: every page of the network reached the API by img, script and iframe.
+// Over plain http with a name that is not a loopback name, browsers send no Sec-Fetch-Site, and no Origin with a GET:
+// every page in the network could reach the API with img, script and iframe.
 func TestABrowserThatDoesNotSendThePageIsRefused(t *testing.T) {
 	const no = "origin-not-allowed"
 	browser := []string{"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "Accept-Language: en"}
@@ -387,7 +386,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
-// Guard is also the admin listener's, with rules of its own.
+// The admin listener uses Guard too, with other rules.
 func TestGuardWrap(t *testing.T) {
 	guard, err := NewGuard(GuardConfig{NavigatePaths: []string{"/oauth2/callback"}})
 	if err != nil {

@@ -28,16 +28,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeTokens is a TokenSource: an account has a current token, and Renew makes the next one, or fails
-// with renewErr.
+// fakeTokens is a TokenSource. Each account has a current token. Renew makes the next one, or fails with renewErr.
 type fakeTokens struct {
 	mu       sync.Mutex // guards the fields below
 	current  map[string]int
 	tokenErr error
 	renewErr []error // one for each call of Renew, in order; nil and beyond the end mean success
 	renewals int
-	renewed  chan struct{}                 // nil, or told of every renewal
-	during   func(context.Context, string) // nil, or called while Renew is under way
+	renewed  chan struct{}                 // nil, or receives a value at every renewal
+	during   func(context.Context, string) // nil, or called during Renew
 }
 
 func newFakeTokens() *fakeTokens {
@@ -104,7 +103,7 @@ func (f *fakeTokens) count() int {
 	return f.renewals
 }
 
-// seen is a request as it reached the upstream.
+// seen is a request that reached the upstream.
 type seen struct {
 	Method, Target, Host string
 	Header               http.Header
@@ -132,7 +131,7 @@ func (u *upstream) accepted(ctx context.Context, conn net.Conn) context.Context 
 	return ctx
 }
 
-// die ends every connection, as a process that is killed does.
+// die ends every connection, like a process that is killed.
 func (u *upstream) die() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -282,7 +281,7 @@ func (g *rig) serve() {
 	})
 }
 
-// exchange waits for the n-th exchange to be told and returns it.
+// exchange waits for the n-th exchange and returns it.
 func (g *rig) exchange(n int) Exchange {
 	g.t.Helper()
 	timeout := time.After(20 * time.Second)
@@ -332,8 +331,7 @@ func (g *rig) send(req *http.Request) (*http.Response, string) {
 	return res, string(answer)
 }
 
-// raw writes wire to a fresh connection and returns the answer to it, and whether the proxy then closed
-// the connection.
+// raw writes wire to a new connection. It returns the answer, and reports whether the proxy then closed the connection.
 func (g *rig) raw(wire string) (res *http.Response, body string, closed bool) {
 	g.t.Helper()
 	conn := g.dial()
@@ -370,7 +368,7 @@ func readRaw(t *testing.T, conn net.Conn) (*http.Response, string, bool) {
 	return res, string(body), err != nil
 }
 
-// problemIn decodes a problem answer, and checks what all of them have in common.
+// problemIn decodes a problem answer, and checks what all problem answers have.
 func problemIn(t *testing.T, res *http.Response, body string) (code string) {
 	t.Helper()
 	var p struct {

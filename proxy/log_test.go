@@ -35,7 +35,7 @@ func TestAccessLine(t *testing.T) {
 	}
 }
 
-// People and programs read the access line together with lines that logrus writes.
+// People and programs read the access line and the lines of logrus together, so both have the same form.
 func TestAccessLineEqualsTheOneOfLogrus(t *testing.T) {
 	start := time.Date(2026, 3, 1, 9, 8, 7, 123456789, time.FixedZone("", 3600))
 	for name, tt := range map[string]struct {
@@ -82,7 +82,7 @@ func TestAccessLineEqualsTheOneOfLogrus(t *testing.T) {
 	}
 }
 
-// A request id is the API's to choose, and an API that repeats a credential must not bring it into the log.
+// The API chooses the request id. If it puts a credential into the id, that must not be logged.
 func TestAccessLineIsRedacted(t *testing.T) {
 	g := newRig(t, rigOptions{
 		handler: func(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +99,7 @@ func TestAccessLineIsRedacted(t *testing.T) {
 	}
 }
 
-// An administrator who reads that a host was refused wants to know which one, to allow it.
+// An administrator needs the name of a refused host, to allow it.
 func TestRefusedHostIsLogged(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	for i, tt := range []struct{ host, want string }{
@@ -122,7 +122,7 @@ func TestRefusedHostIsLogged(t *testing.T) {
 	}
 }
 
-// M5: what a client sends cannot begin a line of its own or reach a terminal.
+// M5: text of a client cannot start a new log line or control a terminal.
 func TestLogCannotBeForged(t *testing.T) {
 	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", "id\x1b[31m\u2028"+strings.Repeat("x", 500))
@@ -135,7 +135,7 @@ func TestLogCannotBeForged(t *testing.T) {
 	}
 }
 
-// H14: requests that cost their sender nothing do not fill the disk.
+// H14: cheap requests do not fill the disk with log lines.
 func TestRefusedRequestsAreLoggedAtALimitedRate(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	const n = 500
@@ -167,7 +167,7 @@ func TestLineLimit(t *testing.T) {
 	})
 }
 
-// M4: net/http quotes bytes from the wire.
+// M4: errors of net/http contain bytes from the network.
 func TestLogWriterRemovesPayload(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{`Unsolicited response received on idle HTTP channel starting with "HTTP/1.1 200 OK\r\n canary"; err=<nil>`, "Unsolicited response received on idle HTTP channel starting with [left out]"},
@@ -187,7 +187,7 @@ func TestLogWriterRemovesPayload(t *testing.T) {
 	}
 }
 
-// D15: bytes that nobody asked for reach neither the next client nor its log.
+// D15: unsolicited bytes reach neither the next client nor the log.
 func TestUnsolicitedAnswersAreNotDelivered(t *testing.T) {
 	api := rawUpstream(t, answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"))
 	g := newRig(t, rigOptions{api: api})
@@ -198,7 +198,7 @@ func TestUnsolicitedAnswersAreNotDelivered(t *testing.T) {
 	}
 }
 
-// N11: a mistake of ours costs one request, and is told without its value.
+// N11: a panic costs one request, and is logged without its value.
 func TestPanicIsContained(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) {
 		c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -220,7 +220,7 @@ func TestPanicIsContained(t *testing.T) {
 	}
 }
 
-// D13 and H1: what is no request in time is cut off.
+// D13 and H1: a connection without a complete request in time is closed.
 func TestTheServerLimitsTheHeader(t *testing.T) {
 	g := newRig(t, rigOptions{})
 	srv := g.proxy.Server()

@@ -61,13 +61,13 @@ func TestAllowedRoutes(t *testing.T) {
 		row("POST", "/public/v1/documents/x%2Fy/send", no),
 		row("POST", `/public/v1/documents/x\y/send`, no),
 		row("POST", "/public/v1/documents/x%255cy/send", no),
-		row("POST", "/public/v1/documents/x%3F/send", no),   // U8: behind us, the path may end at the "?"
+		row("POST", "/public/v1/documents/x%3F/send", no),   // U8: for a server behind the proxy, the path may end at the "?"
 		row("POST", "/public/v1/documents/x%253F/send", no), // also after another decoding
 		row("POST", "/public/v1/documents/x%23/send", no),
-		row("GET", "/public/v1/documents/x%3F/details", ""), // allowed up to there, and as a whole
+		row("GET", "/public/v1/documents/x%3F/details", ""), // allowed up to the "?", and as a whole
 		row("GET", "/Public/v1/documents", no),
 		row("GET", "//public/v1/documents", no),
-		row("GET", "/x?/public/v1/documents", no), // F7: a query is no path
+		row("GET", "/x?/public/v1/documents", no), // F7: a query is not a path
 		row("GET", "/public/v1/documents/../contacts", "bad-request"),
 		row("GET", "/public/v1/documents/%2e%2e/contacts", "bad-request"),
 	})
@@ -101,7 +101,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// C15: a GET that says it is a DELETE would get past a policy about methods.
+// C15: a GET with a header that makes it a DELETE would bypass rules for methods.
 func TestMethodOverridesAreDroppedUnderAPolicy(t *testing.T) {
 	for _, readOnly := range []bool{true, false} {
 		g := newRig(t, rigOptions{configure: func(c *Config) { c.ReadOnly = readOnly }})
@@ -113,8 +113,8 @@ func TestMethodOverridesAreDroppedUnderAPolicy(t *testing.T) {
 	}
 }
 
-// FuzzPolicy states the rule a second time, naively: no decoding of an allowed path may lie outside of
-// the one allowed directory.
+// FuzzPolicy compares the rule with a simple form of it: no decoding of an allowed path may be outside of the one
+// allowed directory.
 func FuzzPolicy(f *testing.F) {
 	p := policy{routes: mustRoutes("GET /ok/*")}
 	for _, seed := range []string{"/ok/x", "/ok", "/%6fk/", "/ok%2f", "/no/ok/", "/%256fk/x", "//ok/", "/ok/%00"} {

@@ -58,7 +58,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// The API's 401 stands, and says why it was not retried.
+// The client gets the API's 401, with the reason why it was not retried.
 func TestA401ThatIsNotRetriedGoesToTheClient(t *testing.T) {
 	tests := []struct {
 		name               string
@@ -100,7 +100,7 @@ func TestA401ThatIsNotRetriedGoesToTheClient(t *testing.T) {
 	}
 }
 
-// I5: nothing but a 401 is about the token.
+// I5: only a 401 is a reason to refresh.
 func TestOtherStatusesAreNotRetried(t *testing.T) {
 	var status int
 	g := newRig(t, rigOptions{handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }})
@@ -114,7 +114,7 @@ func TestOtherStatusesAreNotRetried(t *testing.T) {
 	}
 }
 
-// The transport signs nothing for another address, whatever went wrong before it.
+// The transport adds no token for another address, even if an earlier check has failed.
 func TestTokenStaysAtTheAPIsOrigin(t *testing.T) {
 	transport := &authTransport{tokens: newFakeTokens(), api: mustURL("https://api.example"), next: roundTripFunc(func(*http.Request) (*http.Response, error) {
 		t.Error("a request went out")
@@ -146,7 +146,7 @@ func TestForwardProxyIsForHTTPSOnly(t *testing.T) {
 	}
 }
 
-// I9: the client's next try works, although this one could not be repeated.
+// I9: this request cannot be repeated, but the client's next one works.
 func TestBodyThatWasNotKept(t *testing.T) {
 	source := newFakeTokens()
 	source.renewed = make(chan struct{}, 1)
@@ -164,7 +164,7 @@ func TestBodyThatWasNotKept(t *testing.T) {
 	}
 }
 
-// A renewal in the background ends with the proxy.
+// A background renewal ends when the proxy is closed.
 func TestCloseEndsBackgroundRenewals(t *testing.T) {
 	source := newFakeTokens()
 	began := make(chan struct{})

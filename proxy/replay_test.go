@@ -14,7 +14,7 @@ import (
 
 func nullLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// payload returns n bytes that compress badly and repeat nowhere.
+// payload returns n bytes that compress badly and have no repeated parts.
 func payload(n int) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n)}).Read(b)

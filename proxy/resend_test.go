@@ -18,7 +18,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// frames is an API that speaks HTTP/2 frame by frame, so that it can say what net/http's server cannot.
+// frames is an API that writes HTTP/2 frame by frame, so that it can send what net/http's server cannot.
 type frames struct {
 	t     *testing.T
 	url   string
@@ -32,8 +32,8 @@ type frames struct {
 	answer  func(f *http2.Framer, n int, stream uint32) bool
 }
 
-// newFrames serves until the test ends. answer is asked about the nth stream, from 1, as soon as its header has
-// come. It reports true if it has dealt with the stream; all others are read and answered with 200.
+// newFrames serves until the test ends. answer is called for the nth stream, from 1, as soon as its header has
+// arrived. It returns true if it has handled the stream. All other streams are read and answered with 200.
 func newFrames(t *testing.T, answer func(f *http2.Framer, n int, stream uint32) bool) *frames {
 	t.Helper()
 	pair := httptest.NewUnstartedServer(nil)
@@ -147,7 +147,7 @@ func reset(first int, code http2.ErrCode) func(*http2.Framer, int, uint32) bool 
 	}
 }
 
-// goAway says that no stream of the connection was processed, for the first connections.
+// goAway makes the first connections report that none of their streams was processed.
 func goAway(first int, code http2.ErrCode) func(*http2.Framer, int, uint32) bool {
 	return func(f *http2.Framer, n int, stream uint32) bool {
 		if n > first {
@@ -160,8 +160,8 @@ func goAway(first int, code http2.ErrCode) func(*http2.Framer, int, uint32) bool
 
 const forever = 1 << 30
 
-// N8: of 800 POSTs through a server that ends connections after 50 requests, 49 were answered with 502,
-// although the server had said that it had not touched them.
+// N8: of 800 POSTs through a server that ends connections after 50 requests, 49 were answered with 502, although the
+// server had reported that it did not process them.
 func TestWhatTheAPIDidNotProcessIsSentAgain(t *testing.T) {
 	for _, row := range []struct {
 		name    string
@@ -211,7 +211,7 @@ func TestWhatTheAPIDidNotProcessIsSentAgain(t *testing.T) {
 	}
 }
 
-// net/http itself sends these again, for half a minute if nobody ends it.
+// net/http itself sends these again, for up to half a minute if nothing stops it.
 func TestASafeRequestIsNotRepeatedForLong(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -250,7 +250,7 @@ func TestABodyThatIsNotKeptIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// N7: a kept connection that was closed before anything was written to it.
+// N7: a kept connection was closed before anything was written to it.
 func TestARequestThatWasNotWrittenIsSentAgain(t *testing.T) {
 	var mu sync.Mutex
 	posts := 0
@@ -288,7 +288,7 @@ func TestARequestThatWasNotWrittenIsSentAgain(t *testing.T) {
 	}
 }
 
-// deafConn takes one request, and then nothing.
+// deafConn accepts one request, and after that blocks every write.
 type deafConn struct {
 	net.Conn
 	writes int

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// deadlines records what is asked of the client's connection.
+// deadlines records the deadlines that are set on the client's connection.
 type deadlines struct {
 	*httptest.ResponseRecorder
 	last time.Time
@@ -21,14 +21,14 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// H3: a client that has stopped reading is cut off by a deadline that moves on with every client that reads,
-// however slowly. A write that blocks past it fails.
+// H3: a client that stops reading is cut off. Its deadline moves whenever the client reads, even slowly. A write that
+// blocks until the deadline fails.
 func TestSlowReaderIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		c := (&Proxy{}).newCall(w, httptest.NewRequest(http.MethodGet, "/a", nil))
 		part := make([]byte, 32<<10)
-		for range 3 { // what fits into socket buffers costs nothing
+		for range 3 { // what fits into socket buffers does not block
 			if _, err := c.Write(part); err != nil {
 				t.Fatal(err)
 			}

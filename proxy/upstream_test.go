@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// rawUpstream answers every connection by serve and returns its URL.
+// rawUpstream calls serve for every connection. It returns its URL.
 func rawUpstream(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -98,7 +98,7 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 }
 
-// A forward proxy that wants a password, or may not connect, was reported as an API that does not speak HTTP.
+// A forward proxy that required a password, or refused to connect, was reported as an API that does not speak HTTP.
 func TestAForwardProxyThatRefusesIsNamed(t *testing.T) {
 	for name, tt := range map[string]struct{ forward, title string }{
 		"a rule forbids it":     {rawUpstream(t, answering("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")), "Forward proxy refused"},
@@ -214,7 +214,7 @@ func TestCutAnswerIsSeenAsCut(t *testing.T) {
 	}
 }
 
-// G10: what the API flushes arrives at once.
+// G10: parts that the API flushes arrive at once.
 func TestAnswersStream(t *testing.T) {
 	kinds := map[string]func(http.Header){
 		"event stream":   func(h http.Header) { h.Set("Content-Type", "text/event-stream") },
@@ -239,7 +239,7 @@ func TestAnswersStream(t *testing.T) {
 						close(next)
 					}
 				}()
-				res, err := g.client.Get(g.url + "/stream") // returns with the header: nothing else has been sent
+				res, err := g.client.Get(g.url + "/stream") // returns after the header; nothing else has been sent
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -280,7 +280,7 @@ func TestResponseTrailersAreKept(t *testing.T) {
 	}
 }
 
-// A 103 with a Set-Cookie landed in curl's cookie jar, and clients of HTTP/1.0 took it for the answer.
+// curl stored the cookie of a 103, and HTTP/1.0 clients treated the 103 as the answer.
 func TestInformationalAnswersAreNotForwarded(t *testing.T) {
 	g := newRig(t, rigOptions{api: rawUpstream(t, answering(strings.Repeat("HTTP/1.1 103 Early Hints\r\nSet-Cookie: a=b\r\n\r\n", 10_000)+
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))})

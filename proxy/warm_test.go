@@ -53,7 +53,7 @@ func newCounted(t *testing.T, h2 bool, handler http.HandlerFunc) *counted {
 	return c
 }
 
-// tended returns an Upstream that is looked after until the test ends.
+// tended returns an Upstream whose background work runs until the test ends.
 func tended(t *testing.T, o TransportOptions, api *url.URL) *Upstream {
 	t.Helper()
 	u := NewUpstream(o)
@@ -161,7 +161,7 @@ func TestANewTransportFollowsTheDNS(t *testing.T) {
 	}
 }
 
-// The company's authority was replaced: every request failed until a restart.
+// After the company's certificate authority was replaced, every request failed until a restart.
 func TestNewRootsAreUsedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	api := newCounted(t, true, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
@@ -185,7 +185,7 @@ func TestNewRootsAreUsedWithoutARestart(t *testing.T) {
 	eventually(t, "the old authority to be trusted no more", func() bool { return ask() != nil })
 }
 
-// The old address was a black hole: 45 s without an answer over HTTP/2.
+// The old address did not answer any more: requests over HTTP/2 waited for 45 s.
 func TestASilentConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	api := newFrames(t, func(f *http2.Framer, n int, _ uint32) bool { return n == 1 })

@@ -15,7 +15,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Accounts that a command had signed in to did not exist for a fresh process until their first request.
+// Accounts that a command had signed in to were unknown to a new process until their first request.
 func TestAccountsOfTheStoreAreKnownFromTheStart(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		command := w.bare()
@@ -51,7 +51,7 @@ func states(m *tokens.Manager) string {
 	return strings.Join(all, ", ")
 }
 
-// With more accounts than fit in memory, all are shown all the same.
+// All accounts are shown, even if there are more than fit in memory.
 func TestAccountsBeyondMemoryAreShown(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		command := w.bare()
@@ -75,7 +75,7 @@ func TestAccountsBeyondMemoryAreShown(t *testing.T) {
 	})
 }
 
-// What other processes do to accounts that do not fit in memory was never seen: they were shown as they had left it.
+// Changes by other processes to accounts that do not fit in memory were never noticed: the old state was shown.
 func TestAccountsBeyondMemoryAreShownAsTheyAre(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		command := w.bare()
@@ -112,7 +112,7 @@ func TestAccountsBeyondMemoryAreShownAsTheyAre(t *testing.T) {
 	})
 }
 
-// A record that could not be read at the start, and can be since, was not read again before its first request.
+// A record that could not be read at the start was not read again before its first request.
 func TestAccountThatCouldNotBeReadIsReadAgain(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		if _, err := w.bare().Login(t.Context(), "acme", w.server.pair()); err != nil {
@@ -131,7 +131,7 @@ func TestAccountThatCouldNotBeReadIsReadAgain(t *testing.T) {
 	})
 }
 
-// slowStore takes a while for each record, as a store does whose locks are held.
+// slowStore takes a while for each record, like a store whose locks are held.
 type slowStore struct {
 	*faultyStore
 	running, most atomic.Int32
@@ -192,7 +192,7 @@ func TestAtMostEightTokenCallsAtOnce(t *testing.T) {
 		}
 		m := w.manager(func(c *tokens.Config) { c.Accounts = accounts; c.RefreshTimeout = 5 * time.Second })
 		time.Sleep(100 * time.Millisecond)
-		// A request does not wait behind what nobody waits for.
+		// A request does not wait for background refreshes.
 		if _, err := m.Token(t.Context(), "a77"); err != nil {
 			t.Error("Token:", err)
 		}
@@ -215,7 +215,7 @@ func TestSameRefreshTokenForTwoAccountsIsAMistake(t *testing.T) {
 	})
 }
 
-// checkedStore can tell whether it takes records.
+// checkedStore can check whether it accepts records.
 type checkedStore struct {
 	*faultyStore
 }
@@ -261,12 +261,12 @@ func TestStoreThatIsReadOnlyBeforeTheFirstLogin(t *testing.T) {
 	})
 }
 
-// While requests get no token, the account is not unknown.
+// While requests get no token, the state of the account is not "unknown".
 func TestAccountIsUnavailableWhileRequestsWait(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		script func(*authServer, http.ResponseWriter, *http.Request) bool
-		after  time.Duration // the request waits so long when the state is looked at
+		after  time.Duration // how long the request has waited when the state is read
 		want   string
 	}{
 		{"a refresh was cut off", cuts, 10 * time.Second, "unavailable: refresh-in-doubt"},
@@ -289,7 +289,7 @@ func TestAccountIsUnavailableWhileRequestsWait(t *testing.T) {
 	}
 }
 
-// Three 503s at the start of the window: nothing more was tried for up to a day.
+// After three 503s at the start of the window, there was no further try for up to a day.
 func TestBackgroundRefreshIsNotGivenUpAfterServerErrors(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.server.life = 240 * 3600
@@ -342,7 +342,7 @@ func TestRetryAfterOfAServerErrorIsKept(t *testing.T) {
 	})
 }
 
-// The answer is cut at every byte: the account is never ready with a refresh token that is spent.
+// The answer is cut at every byte: the account is never "ready" with a used refresh token.
 func TestAnswerCutAtEveryByte(t *testing.T) {
 	whole := `{"access_token":"access-of-the-answer","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-of-the-answer","scope":"read+write"}`
 	for n := range len(whole) {
@@ -350,7 +350,7 @@ func TestAnswerCutAtEveryByte(t *testing.T) {
 			m := w.signedIn(func(c *tokens.Config) { c.RefreshBefore = 0 })
 			before := w.record()
 			w.server.next(func(s *authServer, rw http.ResponseWriter, r *http.Request) bool {
-				s.grant(discard{http.Header{}}, r) // the old pair is dead
+				s.grant(discard{http.Header{}}, r) // the old pair is invalid
 				rw.Header().Set("Content-Length", fmt.Sprint(len(whole)))
 				fmt.Fprint(rw, whole[:n])
 				rw.(http.Flusher).Flush()
@@ -374,7 +374,7 @@ func TestNamesOfAccounts(t *testing.T) {
 	}
 }
 
-// A record that is damaged is reported although nobody has asked for its account.
+// A damaged record is reported even if there was no request for its account.
 func TestAccountThatCannotBeReadIsReported(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		w.login(w.bare())

@@ -11,8 +11,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// connected starts a survivor: a Manager that is signed in, and whose connection to the engine is not a new one. old is
-// what the engine holds then.
+// connected starts a survivor: a Manager that is signed in and has been connected to the engine for some time. old is
+// the record in the engine at that time.
 func (w *testbed) connected(f ...func(*tokens.Config)) (e lossy, survivor *tokens.Manager, old tokens.Record) {
 	w.t.Helper()
 	e = lossy{newEngine()}
@@ -33,16 +33,16 @@ func (w *testbed) renews(m *tokens.Manager, stale tokens.Token) {
 	}
 }
 
-// A pod that starts after a failover finds the old pair. It must not send its refresh token, which is spent,
-// while another process holds the new pair: the marker is an announcement, and that process answers.
+// A pod that starts after a failover finds the old pair. It must not send the used refresh token of that pair while
+// another process has the new pair: its marker is an announcement, which that process answers.
 func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e, survivor, old := w.connected()
 		if _, err := survivor.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait() // it has read what it has saved
-		e.lose(t, old)  // nobody hears of it
+		synctest.Wait() // it has read its own save
+		e.lose(t, old)  // nobody is informed
 		newcomer := w.manager(on(e))
 		stale := token(t, newcomer)
 		w.renews(newcomer, stale)
@@ -50,7 +50,7 @@ func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 	})
 }
 
-// The same while the token call of the survivor is still under way: its marker was lost with the failover.
+// The same while the token call of the survivor is still in progress: the failover has lost its marker.
 func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e, survivor, old := w.connected(patiently)
@@ -58,7 +58,7 @@ func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
 		w.server.kill(stale)
 		w.server.next(takes(20 * time.Second))
 		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
-		time.Sleep(5 * time.Second) // announced, and sent
+		time.Sleep(5 * time.Second) // the refresh is announced and sent
 		e.lose(t, old)
 		newcomer := w.manager(on(e), patiently)
 		w.renews(newcomer, token(t, newcomer))
@@ -66,7 +66,7 @@ func TestANewcomerWaitsForACallThatIsUnderWay(t *testing.T) {
 	})
 }
 
-// The same while the survivor is refreshing again: the failover took back its marker and the pair before.
+// The same while the survivor is refreshing again: the failover has lost its marker and its last pair.
 func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e, survivor, old := w.connected(patiently)
@@ -75,7 +75,7 @@ func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
 		}
 		w.server.next(takes(20 * time.Second))
 		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
-		time.Sleep(5 * time.Second) // announced, and sent
+		time.Sleep(5 * time.Second) // the refresh is announced and sent
 		e.lose(t, old)
 		newcomer := w.manager(on(e), patiently)
 		w.renews(newcomer, token(t, newcomer))
@@ -87,7 +87,7 @@ func TestANewcomerIsAnsweredInTheMiddleOfTheNextRefresh(t *testing.T) {
 	})
 }
 
-// The survivor waits for a slow API, which it has asked whether a refused token works.
+// The survivor waits for a slow API, to which it has sent a probe with the refused token.
 func TestANewcomerIsAnsweredDuringAProbe(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
@@ -111,7 +111,7 @@ func TestANewcomerIsAnsweredDuringAProbe(t *testing.T) {
 	})
 }
 
-// The survivor comes back to the engine after the newcomer, and has thousands of records to read then.
+// The survivor reconnects to the engine after the newcomer, and must then read thousands of records.
 func TestANewcomerWaitsForThoseWhoConnectAfterIt(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
@@ -140,14 +140,14 @@ func TestANewcomerWaitsForThoseWhoConnectAfterIt(t *testing.T) {
 	})
 }
 
-// The survivor holds the new pair in memory only, because the engine did not take it. It has been trying for a
-// while, at growing pauses; whoever announces now is answered at once.
+// The survivor has the new pair only in memory, because the engine did not accept it. It has been trying for a while,
+// with growing pauses, but it answers an announcement at once.
 func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e, survivor, old := w.connected()
 		w.server.next(takes(5 * time.Second))
 		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
-		time.Sleep(4 * time.Second) // announced, and sent
+		time.Sleep(4 * time.Second) // the refresh is announced and sent
 		e.refuse(errors.New("read only"))
 		time.Sleep(time.Minute + time.Second)
 		e.refuse(nil)
@@ -158,15 +158,15 @@ func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 	})
 }
 
-// The survivor's request was cut, so that the token may be spent or may still be under way; the failover took back the
-// record that said so. The newcomer is told, and waits as everybody does in doubt.
+// The survivor's request was cut, so the token may be used, or the request may still arrive. The failover has lost the
+// record of that. The survivor informs the newcomer, which waits as for every token in doubt.
 func TestANewcomerLearnsOfARequestWithoutAnAnswer(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e, survivor, old := w.connected(patiently)
 		stale := token(t, survivor)
 		w.server.kill(stale)
 		w.server.next(losesAnswer)
-		_, _ = survivor.Renew(t.Context(), tokens.DefaultAccount, refused(stale)) // nobody knows what became of it
+		_, _ = survivor.Renew(t.Context(), tokens.DefaultAccount, refused(stale)) // nobody knows its result
 		e.lose(t, old)
 		began := time.Now()
 		_, err := w.manager(on(e), patiently).Renew(t.Context(), tokens.DefaultAccount, refused(stale))
@@ -181,8 +181,8 @@ func TestANewcomerLearnsOfARequestWithoutAnAnswer(t *testing.T) {
 	})
 }
 
-// The store has lost everything, as a Secret that is reset or a Redis without a disk does, and a process starts with
-// the seed of its manifest, which was spent long ago. The pair that came from it goes back.
+// The store has lost everything, like a Secret that is reset or a Redis without a disk. A process starts with the
+// seed of its manifest, which was used long ago. The pair that came from that seed is put back.
 func TestASpentSeedDoesNotReplaceThePairThatCameFromIt(t *testing.T) {
 	for name, s := range map[string]func(*engine) tokens.Store{
 		"a store that is watched":     func(e *engine) tokens.Store { return e },
@@ -222,7 +222,7 @@ func TestASpentSeedDoesNotReplaceThePairThatCameFromIt(t *testing.T) {
 	}
 }
 
-// The same with a refresh token alone, which a newcomer sent at once: there is no access token to begin with.
+// The same with only a refresh token as the seed. A newcomer sent it at once, because it had no access token.
 func TestALoneSpentSeedIsNotSentAtOnce(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := newEngine()
@@ -241,7 +241,7 @@ func TestALoneSpentSeedIsNotSentAtOnce(t *testing.T) {
 	})
 }
 
-// Nobody answers where nobody holds anything newer.
+// Nobody answers if nobody has anything newer.
 func TestAnAnnouncedRefreshGoesOn(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}

@@ -93,7 +93,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// Whatever a server answers: no panic, a lifetime in bounds, and only tokens that a header may carry.
+// For every answer of a server: no panic, a limited lifetime, and only tokens that are allowed in a header.
 func FuzzReadPair(f *testing.F) {
 	f.Add([]byte(`{"access_token":"a","refresh_token":"r","expires_in":31535999}`))
 	f.Add([]byte("\ufeff{\"access_token\":\"a\",\"expires_in\":\"1e400\"}"))

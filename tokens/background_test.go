@@ -62,7 +62,7 @@ func TestUnknownLifetimeIsLeftAlone(t *testing.T) {
 
 func TestYearLongTokenIsRefreshedOnItsLastDay(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
-		// A token that has been here for a year less two days.
+		// A token that is a year less two days old.
 		m := w.manager()
 		p := w.server.pair()
 		if _, err := m.Login(t.Context(), tokens.DefaultAccount, p); err != nil {

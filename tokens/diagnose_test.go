@@ -83,8 +83,8 @@ func TestGoodTokenIsNotRefreshed(t *testing.T) {
 	})
 }
 
-// always401 is a route that answers 401 whatever the token, with the probe turned off: the request is
-// replayed once with what Renew returns, and is refused again.
+// always401 is a route that answers 401 to every token, with the probe turned off: the request is replayed once with
+// the token that Renew returns, and is refused again.
 func always401(t *testing.T, m *tokens.Manager) error {
 	t.Helper()
 	second, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(token(t, m)))
@@ -204,7 +204,7 @@ func TestInvalidGrantAfterAnotherProcessRefreshedIsNoFailure(t *testing.T) {
 		m := w.signedIn()
 		old := token(t, m)
 		w.server.kill(old)
-		// Somebody without our protocol spends the token and stores its pair while our call is under way.
+		// During our call, a program without our protocol uses the token and stores its pair.
 		w.server.next(func(s *authServer, _ http.ResponseWriter, _ *http.Request) bool {
 			p := s.pair()
 			s.mu.Lock()

@@ -10,7 +10,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// crash leaves in the store what a process leaves that dies in the middle of a token call.
+// crash writes the record that a process leaves if it dies in the middle of a token call.
 func (w *testbed) crash(started time.Time) {
 	w.put(func(rec *tokens.Record) {
 		rec.Pending = &tokens.Pending{Owner: "dead-1", StartedAt: started.UTC(), Until: started.Add(30 * time.Second).UTC()}
@@ -61,7 +61,7 @@ func TestInDoubtTheRefreshTokenIsNotSentWhileTheAccessTokenWorks(t *testing.T) {
 		}
 		w.wantCalls(1, 0, 0)
 		wantState(t, m, "degraded: refresh-in-doubt")
-		// Refused by the API: now it is worth the risk, and this server had not spent it.
+		// Refused by the API: now the risk is acceptable, and this server had not rotated the token.
 		if got, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(tok)); err != nil || got.Same(tok) {
 			t.Errorf("Renew = %v, %v", got, err)
 		}
@@ -184,8 +184,8 @@ func TestATakeoverNotesTheDoubtInTheSameSwap(t *testing.T) {
 	})
 }
 
-// The owner's store is cut off while its call runs, so it cannot renew its lease; another process takes
-// over, is refused, and watches the store for a lease more before it gives up.
+// The owner cannot reach the store during its call, so it cannot renew its lease. Another process takes over, is
+// refused, and watches the store for one more lease before it gives up.
 func TestPairOfASlowOwnerArrivesAfterItsTakeover(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -251,7 +251,7 @@ func TestDoubtThatCouldNotBeNotedIsRemembered(t *testing.T) {
 		m := w.signedIn(func(c *tokens.Config) { c.RefreshTimeout = time.Minute })
 		old := token(t, m)
 		w.server.kill(old)
-		w.failSaveOfPairs(errDisk) // the marker goes in and does not come out
+		w.failSaveOfPairs(errDisk) // the marker is saved but cannot be removed
 		w.server.next(cuts)
 		begin := time.Now()
 		_, _ = m.Renew(t.Context(), tokens.DefaultAccount, refused(old))

@@ -26,7 +26,7 @@ func emergencyIn(dirs ...string) func(*tokens.Config) {
 	return func(c *tokens.Config) { c.EmergencyDirs, c.StoreName = dirs, "memory:test" }
 }
 
-// It was written at the end of the drain, and a container is killed before that.
+// The file was written only at the end of the drain, but a container is killed before that.
 func TestEmergencyFileIsWrittenBeforeThePairIsUsed(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		dir := t.TempDir()
@@ -59,8 +59,8 @@ func TestEmergencyFileIsWrittenBeforeThePairIsUsed(t *testing.T) {
 	})
 }
 
-// A store that hangs does not fail: for the ten seconds of its time-out the pair was in memory only, and a container
-// is killed ten seconds after its SIGTERM.
+// A store that hangs does not fail at once: for ten seconds, until the time-out, the pair was only in memory, and a
+// container is killed ten seconds after its SIGTERM.
 func TestEmergencyFileIsWrittenWhileTheStoreHangs(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -103,7 +103,7 @@ func TestEmergencyFileIsWrittenWhileTheStoreHangs(t *testing.T) {
 	}
 }
 
-// A pair that the store takes at once leaves no file on the way.
+// If the store saves a pair at once, no file is written.
 func TestNoEmergencyFileWithoutNeed(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		dir := filepath.Join(t.TempDir(), "not-made")
@@ -171,7 +171,7 @@ func TestEmergencyFileGoesToTheFirstWritableDirectory(t *testing.T) {
 	})
 }
 
-// A file that was planted is not read, does no harm, and is left where it is.
+// A planted file is not read, does no harm, and is not removed.
 func TestEmergencyFileThatIsNotAdopted(t *testing.T) {
 	for _, row := range []struct {
 		name    string
@@ -227,7 +227,7 @@ func TestEmergencyFileThatIsNotAdopted(t *testing.T) {
 				if _, err := os.Lstat(path); (err == nil) != row.stays {
 					t.Errorf("Lstat = %v, want that it stays: %v", err, row.stays)
 				}
-				w.failSaveOfPairs(errDisk) // it is not in the way either
+				w.failSaveOfPairs(errDisk) // the planted file does not prevent that
 				_, _ = m.Refresh(t.Context(), tokens.DefaultAccount)
 				if n := len(emergencyFiles(t, dir)); n < 1 {
 					t.Error("our own emergency file could not be written")
@@ -244,8 +244,8 @@ func (freeLocks) TryLock(context.Context, string) (unlock func(), ok bool, err e
 	return func() {}, true, nil
 }
 
-// A process dies just after it has written its emergency file. Another, which has just looked for such files,
-// must see it before it sends the refresh token, which is spent: the marker makes it wait long enough.
+// A process dies right after it has written its emergency file. Another process, which has just looked for such files,
+// must find it before it sends the used refresh token. The marker makes it wait long enough.
 func TestEmergencyFileOfAProcessThatDiedJustNow(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		dir := t.TempDir()

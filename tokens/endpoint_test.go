@@ -29,7 +29,7 @@ func TestEveryTokenCallHasAConnectionOfItsOwn(t *testing.T) {
 	})
 }
 
-// The authority of the token endpoint was replaced: every refresh failed until a restart.
+// After the certificate authority of the token endpoint was replaced, every refresh failed until a restart.
 func TestTokenCallsTrustTheCurrentRoots(t *testing.T) {
 	server := newAuthServer()
 	endpoint := httptest.NewUnstartedServer(server)
@@ -120,7 +120,7 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
-// SIGQUIT, and a second SIGTERM, closed the Manager between the answer and the save: the pair was dropped.
+// SIGQUIT, and a second SIGTERM, closed the Manager between the answer and the save: the pair was lost.
 func TestSignInIsSavedAlthoughTheManagerIsClosed(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager()
@@ -146,7 +146,7 @@ func TestSignInIsSavedAlthoughTheManagerIsClosed(t *testing.T) {
 	})
 }
 
-// A silent token endpoint held the end of the process up for two minutes.
+// A token endpoint that did not answer delayed the end of the process by two minutes.
 func TestCloseWaitsForASignInOnlyUntilItsContextEnds(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager()

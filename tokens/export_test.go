@@ -1,6 +1,6 @@
 package tokens
 
-// Remove takes a record away, as somebody does who deletes a file.
+// Remove removes a record, like a person who deletes a file.
 func (s *Memory) Remove(account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Each row is what the token endpoint does, once for each try of the first flight, to an account whose
-// access token is known dead.
+// Each row has the answers of the token endpoint to the tries of the first flight, for an account whose access token is
+// known to be invalid.
 func TestFailedRefresh(t *testing.T) {
 	type script = func(*authServer, http.ResponseWriter, *http.Request) bool
 	times := func(n int, s script) (all []script) {
@@ -199,7 +199,7 @@ func TestErrorsShowNoSecret(t *testing.T) {
 	})
 }
 
-// A server that names the token which it refuses is still understood, and not repeated.
+// If a server's refusal contains the token, the refusal is understood, and its text is not repeated.
 func TestRefusalThatNamesTheTokenIsNotRepeated(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()

@@ -13,7 +13,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// refusedRequest is one request through the proxy whose every attempt the API answers with 401.
+// refusedRequest is one request through the proxy; the API answers 401 to each attempt.
 func refusedRequest(t *testing.T, m *tokens.Manager, account string) {
 	t.Helper()
 	tok, err := m.Token(t.Context(), account)
@@ -27,7 +27,7 @@ func refusedRequest(t *testing.T, m *tokens.Manager, account string) {
 	_ = m.RefusedAgain(t.Context(), account, refused(second))
 }
 
-// The endpoint gives the access token that the API has just refused: one request made 222 token calls in 20 s.
+// The endpoint returns the access token that the API has just refused. One request caused 222 token calls in 20 s.
 func TestARefreshWithTheSameAccessTokenDoesNotHelp(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
@@ -42,7 +42,7 @@ func TestARefreshWithTheSameAccessTokenDoesNotHelp(t *testing.T) {
 			t.Errorf("Renew = %v, want ErrRefreshDidNotHelp", err)
 		}
 		for begin := time.Now(); time.Since(begin) < 25*time.Second; time.Sleep(100 * time.Millisecond) {
-			refusedRequest(t, m, tokens.DefaultAccount) // also as a body that was not kept does, in the background
+			refusedRequest(t, m, tokens.DefaultAccount) // also in the background, as for a body that was not kept
 		}
 		if calls, _, _ := w.server.counts(); calls != 1 {
 			t.Errorf("%d token calls in 25 s, want 1", calls)
@@ -94,8 +94,7 @@ func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 	}
 }
 
-// A record can come from another program, or from a careless hand. One with a negative number ended the process, at
-// each start again.
+// A record can be written by another program, or by hand. One with a negative number ended the process at every start.
 func TestAHoldWithInvalidNumbersDoesNoHarm(t *testing.T) {
 	for _, failures := range []int{-1, math.MinInt, math.MaxInt} {
 		inTestbed(t, func(t *testing.T, w *testbed) {
@@ -116,7 +115,7 @@ func TestAHoldWithInvalidNumbersDoesNoHarm(t *testing.T) {
 	}
 }
 
-// refuseFor has all processes meet a 401 ten times a second.
+// refuseFor gives all processes a 401 ten times a second.
 func (w *testbed) refuseFor(d time.Duration, all ...*tokens.Manager) {
 	var wg sync.WaitGroup
 	for _, m := range all {
@@ -129,7 +128,7 @@ func (w *testbed) refuseFor(d time.Duration, all ...*tokens.Manager) {
 	wg.Wait()
 }
 
-// The hold stands in the same swap as the pair, and the first accepted request ends it in the store.
+// The hold is saved in the same swap as the pair, and the first accepted request ends it in the store.
 func TestAcceptedRequestEndsTheHoldInTheStore(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
@@ -214,8 +213,8 @@ func TestWhatEndsAHold(t *testing.T) {
 	}
 }
 
-// Within 5 s after a probe had found the token good for a download, a token that died was taken for good
-// everywhere.
+// After a probe had accepted the token for a download, the token counted as valid for every request for 5 s, even if it
+// became invalid.
 func TestGoodTokenIsRememberedPerMethodAndPath(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
@@ -233,7 +232,7 @@ func TestGoodTokenIsRememberedPerMethodAndPath(t *testing.T) {
 	})
 }
 
-// A bounded memory: a client that meets 401 on ever other paths does not fill it.
+// Memory is limited, even if a client gets 401 on more and more paths.
 func TestManyPathsWithAGoodToken(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
@@ -298,7 +297,7 @@ func (f *files) ClientSecret() tokens.Secret { f.mu.Lock(); defer f.mu.Unlock();
 
 func (f *files) APIKey(string) tokens.Secret { f.mu.Lock(); defer f.mu.Unlock(); return f.key }
 
-// The file was replaced, and the secret in memory was used until the restart.
+// After the file was replaced, the old secret was used until the restart.
 func TestReplacedClientSecretIsUsedAtOnce(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		secrets := &files{client: tokens.NewSecret("spent")}
@@ -307,7 +306,8 @@ func TestReplacedClientSecretIsUsedAtOnce(t *testing.T) {
 			t.Fatalf("Refresh = %v, want ErrClientRefused", err)
 		}
 		time.Sleep(2 * time.Second)
-		// It is replaced while a call with the old one is under way: refused, read again, accepted.
+		// The file is replaced during a call with the old secret: the call is refused, the file read again, and the
+		// next accepted.
 		w.server.next(func(*authServer, http.ResponseWriter, *http.Request) bool {
 			secrets.set(tokens.Secret{}, tokens.NewSecret("secret"))
 			return false
@@ -319,7 +319,7 @@ func TestReplacedClientSecretIsUsedAtOnce(t *testing.T) {
 	})
 }
 
-// lateStore gives the record of a moment ago, as a busy engine does: the answer is under way for a while.
+// lateStore returns the record as it was a moment ago, like a busy engine whose answers take a while.
 type lateStore struct {
 	*engine
 	late time.Duration
@@ -331,8 +331,8 @@ func (s *lateStore) Load(ctx context.Context, account string) (tokens.Record, er
 	return rec, err
 }
 
-// A record is read while the first accepted request ends the hold. The read is older; the next refusal is a new one and
-// leads to a refresh. One in 150 requests of ten processes that shared Redis was answered 401.
+// A record is read while the first accepted request ends the hold, and the read returns the older record. The next
+// refusal is a new one and must lead to a refresh. With ten processes on one Redis, one in 150 requests got 401.
 func TestAHoldThatHasEndedDoesNotComeBack(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := newEngine()

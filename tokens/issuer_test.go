@@ -57,7 +57,7 @@ func TestTokensStayWithTheirIssuer(t *testing.T) {
 					if !errors.Is(err, tokens.ErrLoginRequired) || !errors.As(err, &cause) || cause.Code != tokens.CauseOtherIssuer {
 						t.Errorf("Refresh = %v, want other-issuer", err)
 					}
-					time.Sleep(2 * time.Hour) // the access token ends, and still nothing is sent
+					time.Sleep(2 * time.Hour) // the access token expires, and still nothing is sent
 					if _, err := other.Token(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrLoginRequired) {
 						t.Errorf("Token after expiry = %v, want ErrLoginRequired", err)
 					}
@@ -102,11 +102,11 @@ func TestForeignRecordEndsWithALoginOrANewSeed(t *testing.T) {
 	}
 }
 
-// A first start with the wrong region must not use the seed up.
+// A first start with the wrong region must not use up the seed.
 func TestASeedRefusedByTheWrongEndpointWorksAtTheRightOne(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		p := w.server.pair()
-		w.server.next(answers(400, nil, `{"error":"invalid_grant"}`)) // the wrong endpoint does not know it
+		w.server.next(answers(400, nil, `{"error":"invalid_grant"}`)) // the wrong endpoint does not know the seed
 		wrong := w.manager(seeded(p.RefreshToken, tokens.Secret{}), func(c *tokens.Config) { c.API = "https://api.elsewhere.example" })
 		if _, err := wrong.Token(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrLoginRequired) {
 			t.Fatalf("Token = %v, want ErrLoginRequired", err)

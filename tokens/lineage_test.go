@@ -9,13 +9,13 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// remove takes the record out of the store, as somebody does who deletes a file.
+// remove removes the record from the store, like a person who deletes a file.
 func (w *testbed) remove() {
 	w.t.Helper()
 	w.store.Memory.Remove(tokens.DefaultAccount)
 }
 
-// bare returns a Manager that was not started, as a command has that works without a proxy.
+// bare returns a Manager that was not started, as in a command that runs without a proxy.
 func (w *testbed) bare(f ...func(*tokens.Config)) *tokens.Manager {
 	w.t.Helper()
 	c := w.config()
@@ -30,7 +30,7 @@ func (w *testbed) bare(f ...func(*tokens.Config)) *tokens.Manager {
 	return m
 }
 
-// A running process whose generation was rejected wrote it over a fresh login, because its number was higher.
+// A running process replaced a new login by its own rejected generation, because that had a higher number.
 func TestFreshLoginWinsOverARejectedPairInMemory(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -75,7 +75,7 @@ func TestFreshLoginWinsOverARejectedPairInMemory(t *testing.T) {
 	}
 }
 
-// The same while the pair in memory works: the younger lineage wins whatever the numbers are.
+// The same while the pair in memory works: the younger lineage wins, regardless of the generation.
 func TestYoungerLineageWinsOverAWorkingPair(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
@@ -95,7 +95,7 @@ func TestYoungerLineageWinsOverAWorkingPair(t *testing.T) {
 	})
 }
 
-// A clock that was wrong at the login before does not make the next login lose.
+// A clock that was wrong at an earlier login does not make the next login older.
 func TestLoginIsYoungerWhateverTheClockSays(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
@@ -179,7 +179,7 @@ func TestRejectedPairAndTombstoneAreNotPutBack(t *testing.T) {
 	}
 }
 
-// A logout is a lineage of its own: neither a backup nor a late flight of another process undoes it.
+// A logout is a new lineage: neither a backup nor a late flight of another process can undo it.
 func TestOlderRecordDoesNotUndoALogout(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()
@@ -250,8 +250,8 @@ func TestRecordOfAnEarlierVersionIsTakenOver(t *testing.T) {
 	})
 }
 
-// The store loses the record and does not take it back, as a Secret that was deleted where nobody may create one: the
-// process forgot the pair, and with it the login.
+// The store loses the record and it cannot be put back, for example a Secret that was deleted and that the proxy has no
+// right to create. The process dropped the pair, and with it the login.
 func TestRecordThatIsGoneAndCannotBePutBackStaysInMemory(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()

@@ -317,7 +317,7 @@ func TestUnsavedRotationIsNeverEvicted(t *testing.T) {
 	})
 }
 
-// failSaveOfPairs lets markers through and fails what follows them.
+// failSaveOfPairs makes saves of pairs fail. Markers can be saved.
 func (w *testbed) failSaveOfPairs(err error) {
 	w.store.setOnSave(func(rec tokens.Record) error {
 		if rec.Pending == nil {
@@ -333,7 +333,7 @@ func (s *faultyStore) setOnSave(f func(tokens.Record) error) {
 	s.onSave = f
 }
 
-// Making room takes the cache's lock before an account's, and starting a flight takes an account's first.
+// To make room, the lock of the cache is taken before that of an account. To start a flight, it is the other way round.
 func TestAFullMemoryDoesNotDeadlock(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 2; c.RefreshTimeout = time.Hour })

@@ -1,4 +1,4 @@
-// What internal/e2e/chaos/model found, told again with the real code.
+// Problems that internal/e2e/chaos/model found, repeated with the real code.
 package tokens_test
 
 import (
@@ -11,9 +11,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Somebody else's harmless write (here: the seed of another process is noted) must not cost a living
-// owner its lease. It did: renew met a conflict, gave up for good, and after a lease a waiter sent the
-// refresh token that was already under way.
+// A harmless write of another process (here it notes its seed) must not end the lease of a running owner. It did: renew
+// got a conflict and gave up, and after a lease another process sent the refresh token of the request in progress.
 func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		a := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
@@ -37,7 +36,7 @@ func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
 	})
 }
 
-// The same after a renewal that was written although the store said no.
+// The same after a renewal that was written, although the store returned an error.
 func TestRenewalThatWasWrittenDespiteAnErrorDoesNotEndALease(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		a := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
@@ -66,8 +65,8 @@ func TestRenewalThatWasWrittenDespiteAnErrorDoesNotEndALease(t *testing.T) {
 	})
 }
 
-// An owner that overslept its lease, and finds that another took over, lost its answer and released, must
-// not clear what that other left in the record: unconfirmed_since, and the mark of a rejection.
+// An owner was paused for longer than its lease. Another process took over, lost its answer and released. The first
+// owner must not remove what the other has left in the record: unconfirmed_since, and the mark of a rejection.
 func TestReleaseKeepsWhatAnotherOwnerLeft(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
@@ -92,8 +91,8 @@ func TestReleaseKeepsWhatAnotherOwnerLeft(t *testing.T) {
 	})
 }
 
-// A login whose save failed is kept in memory. That another process refreshed the former pair meanwhile
-// must not make it vanish: a login is never undone.
+// A login whose save failed is kept in memory. It must not be lost if another process has refreshed the old pair: a
+// login is never undone.
 func TestLoginKeptInMemoryWinsOverARefreshElsewhere(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		a := w.signedIn()
@@ -120,8 +119,8 @@ func TestLoginKeptInMemoryWinsOverARefreshElsewhere(t *testing.T) {
 	})
 }
 
-// While a generation is held because a refresh did not help, another process stores a newer one. DESIGN's
-// order is: the store first, the hold last. It took until the next re-read, up to 29 s of 401s.
+// During the hold of a generation, another process stores a newer one. The store must be checked before the hold.
+// Otherwise clients got 401 until the next re-read, for up to 29 s.
 func TestHeldGenerationStillAdoptsWhatAnotherProcessStored(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()

@@ -96,7 +96,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	}
 }
 
-// A field that this version knows is written once, from what this version knows.
+// A field that this version knows is written once, with the value of this version.
 func TestKnownFieldsAreNotKeptTwice(t *testing.T) {
 	rec := storetest.Sample()
 	rec.Version = "v1"
@@ -184,8 +184,8 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 }
 
-// FuzzDecodeRecord feeds the reader of the store's files: whatever lies there, it does not panic, shows
-// nothing, and what it accepts survives a rewrite.
+// FuzzDecodeRecord decodes arbitrary files: Decode does not panic and shows no secret, and a record that it accepts
+// is the same after it is written again.
 func FuzzDecodeRecord(f *testing.F) {
 	sample, err := tokens.EncodeRecord(storetest.Sample())
 	if err != nil {
@@ -220,7 +220,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-// A record of a build before 0.1.0 knows neither lineage nor issuer.
+// A record of a build before 0.1.0 has neither lineage nor issuer.
 func TestRecordsOfTheFirstSchemaAreRead(t *testing.T) {
 	data, err := os.ReadFile("testdata/record-schema-1.json")
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"pandadoc-auth-proxy/tokens/storetest"
 )
 
-// keyLine returns a key as it stands in a key file; the same letter gives the same key.
+// keyLine returns a line of a key file; the same letter gives the same key.
 func keyLine(letter string) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))) + "\n"
 }

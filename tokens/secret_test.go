@@ -17,8 +17,7 @@ import (
 	"pandadoc-auth-proxy/tokens/storetest"
 )
 
-// canary is a secret with nothing in it that other text would hold by chance, in any of the forms that
-// canaryForms lists.
+// canary is a secret that is in no other text by chance, in none of the forms that canaryForms lists.
 const canary = "cAnArY~7731"
 
 // canaryForms are the canary as the verbs of fmt write a string or its bytes.
@@ -42,12 +41,12 @@ func wantNoCanary(t *testing.T, what, output string) {
 	}
 }
 
-// secretError carries a secret where an error carries its data.
+// secretError is an error with a secret in its data.
 type secretError struct{ Secret tokens.Secret }
 
 func (e secretError) Error() string { return fmt.Sprintf("refused %v", e.Secret) }
 
-// holders are the values in which a secret may meet a printer.
+// holders are values that contain a secret and may be printed.
 func holders() map[string]any {
 	s := tokens.NewSecret(canary)
 	rec := storetest.Sample()

@@ -145,8 +145,8 @@ func answer(p tokens.Pair) tokens.Record {
 	return tokens.Record{AccessToken: p.AccessToken, RefreshToken: p.RefreshToken}
 }
 
-// A container that imports the same file at each start gave the spent refresh token a new lineage: it replaced the
-// living pair, and its next use ended the grant.
+// A container that imports the same file at each start gave the used refresh token a new lineage: it replaced the valid
+// pair, and its next use ended the grant.
 func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -178,7 +178,7 @@ func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
 				if got := w.record(); got.Compare(living) != 0 {
 					t.Errorf("the store holds %v, want %v", got, living)
 				}
-				// On purpose it can be done.
+				// After a logout it is possible.
 				if _, err := m.Logout(t.Context(), tokens.DefaultAccount); err != nil {
 					t.Fatal(err)
 				}
@@ -193,7 +193,7 @@ func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
 	}
 }
 
-// It would have ended the lineage under a refresh that runs.
+// The import would have replaced the lineage during a refresh.
 func TestImportOfTheSameTokensChangesNothing(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m, first := w.manager(), w.server.pair()
@@ -213,7 +213,7 @@ func TestImportOfTheSameTokensChangesNothing(t *testing.T) {
 	})
 }
 
-// A crash in mid-refresh leaves its marker. Import refused such a record for ever.
+// A crash during a refresh leaves a marker. Import always refused such a record.
 func TestImportOfARecordWithAMarker(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		p, started := w.server.pair(), time.Now().UTC()
@@ -233,8 +233,8 @@ func TestImportOfARecordWithAMarker(t *testing.T) {
 	})
 }
 
-// An access token that comes alone, by a seed or by import, leaves the refresh token, and what is in doubt about it.
-// Import dropped the refresh token, and a seed forgot the doubt.
+// An access token without a refresh token, from a seed or by import, keeps the stored refresh token and its doubt.
+// Import dropped the refresh token, and a seed dropped the doubt.
 func TestAccessTokenAloneKeepsTheRefreshToken(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -254,7 +254,7 @@ func TestAccessTokenAloneKeepsTheRefreshToken(t *testing.T) {
 				go m.Refresh(t.Context(), tokens.DefaultAccount)
 				time.Sleep(time.Second)
 				row.give(t, w, tokens.NewSecret("alone-1"))
-				time.Sleep(time.Minute) // the refresh that was under way has ended
+				time.Sleep(time.Minute) // the refresh has ended
 				rotated := w.record().RefreshToken
 				if rotated.Equal(before.RefreshToken) {
 					t.Fatal("the pair of the refresh that was under way is lost")

@@ -16,8 +16,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// authServer is a strict authorization server: every refresh replaces both tokens and kills the old
-// ones at once, and a spent refresh token is invalid_grant.
+// authServer is a strict authorization server: every refresh replaces both tokens and invalidates the old ones at once,
+// and a used refresh token gets invalid_grant.
 type authServer struct {
 	mu      sync.Mutex
 	live    map[string]string // refresh token → access token
@@ -27,7 +27,7 @@ type authServer struct {
 	invalid int      // invalid_grant answers
 	life    any      // expires_in; nil leaves it out
 	deaf    bool     // the API refuses every token
-	// script holds what the next calls meet instead; each returns false to go on as usual.
+	// script replaces the answers to the next calls. A function that returns false lets the call continue normally.
 	script []func(s *authServer, w http.ResponseWriter, r *http.Request) bool
 }
 
@@ -65,7 +65,7 @@ func (s *authServer) accepts(_ context.Context, t tokens.Token) bool {
 	return false
 }
 
-// kill makes the API refuse t, and keeps the refresh token alive, as an early expiry would.
+// kill makes the API refuse t, but keeps the refresh token valid, as after an early expiry.
 func (s *authServer) kill(t tokens.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,7 @@ func refuse(w http.ResponseWriter, code string) {
 	fmt.Fprintf(w, `{"error": %q}`, code)
 }
 
-// What a scripted call can meet.
+// Answers for script.
 func answers(status int, header http.Header, body string) func(*authServer, http.ResponseWriter, *http.Request) bool {
 	return func(_ *authServer, w http.ResponseWriter, _ *http.Request) bool {
 		for name, values := range header {
@@ -185,8 +185,8 @@ func (d discard) Header() http.Header       { return d.header }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
-// testbed is an authorization server on a network of pipes, and a store: everything that lives longer
-// than one Manager. It is made inside a bubble, so that its clock is the bubble's.
+// testbed is an authorization server on a network of pipes, and a store: everything that outlives one Manager. It is
+// made inside a bubble, so that it uses the clock of the bubble.
 type testbed struct {
 	t      *testing.T
 	server *authServer
@@ -349,7 +349,7 @@ func token(t *testing.T, m *tokens.Manager) tokens.Token {
 	return tok
 }
 
-// refused is what a caller reports whose request was refused.
+// refused is the report of a caller whose request was refused.
 func refused(tok tokens.Token) tokens.Refusal {
 	return tokens.Refusal{Token: tok, Method: http.MethodGet, Path: "/public/v1/documents"}
 }

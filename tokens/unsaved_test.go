@@ -204,7 +204,7 @@ func TestLogoutDuringARefreshStays(t *testing.T) {
 	})
 }
 
-// The request that waits is told of the logout, and not that the API has refused it.
+// The waiting request gets the error of the logout, and not that of the API's refusal.
 func TestLogoutDuringARefreshAfterARefusal(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()

@@ -21,7 +21,7 @@ type engine struct {
 	loads   int
 	listed  int
 	away    error
-	refused error // what a check gives, and a save, although records can be read
+	refused error // the error of a check and of a save; records can still be read
 	peer    *engine
 }
 
@@ -56,7 +56,7 @@ func (e *engine) Save(ctx context.Context, account string, rec tokens.Record) (t
 	return saved, err
 }
 
-// again returns the same engine as other processes see it, who may reach it at other times.
+// again returns the same engine for another process, which may reach it at other times.
 func (e *engine) again() *engine {
 	e.peer = &engine{Memory: e.Memory, watches: map[int]tokens.Watch{}, peer: e}
 	return e.peer
@@ -125,7 +125,7 @@ func (e *engine) refuse(err error) {
 	e.refused = err
 }
 
-// surveys returns how often the store was looked at as a whole.
+// surveys returns how often the whole store was listed.
 func (e *engine) surveys() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -138,12 +138,12 @@ func (e *engine) counted() int {
 	return e.loads
 }
 
-// lossy is an engine like Redis: a failover can take saves back.
+// lossy is an engine like Redis: a failover can lose saves.
 type lossy struct{ *engine }
 
 func (lossy) Settle() time.Duration { return 2 * time.Second }
 
-// lose makes the engine hold rec instead of what it has acknowledged. Nobody is told.
+// lose replaces the acknowledged record in the engine by rec, without a report.
 func (e *engine) lose(t *testing.T, rec tokens.Record) {
 	t.Helper()
 	now, err := e.Memory.Load(t.Context(), tokens.DefaultAccount)
@@ -156,7 +156,7 @@ func (e *engine) lose(t *testing.T, rec tokens.Record) {
 	}
 }
 
-// forget makes the engine lose the record of the default account. Nobody is told.
+// forget removes the record of the default account from the engine, without a report.
 func (e *engine) forget() { e.Memory.Remove(tokens.DefaultAccount) }
 
 func (e *engine) holds(t *testing.T) tokens.Record {
@@ -285,8 +285,8 @@ func TestAStoreThatIsAwayStopsOnlyRefreshes(t *testing.T) {
 	})
 }
 
-// The engine has lost everything and takes nothing: a memory that is full, or a replica. The pair that a process holds
-// is the only one left; it is served, and put back as soon as that is possible.
+// The engine has lost everything and accepts no saves: its memory is full, or it is a replica. The pair in a process
+// is the only one left. It is used, and is put back as soon as possible.
 func TestAnEngineThatForgetsAndTakesNothing(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
@@ -303,7 +303,7 @@ func TestAnEngineThatForgetsAndTakesNothing(t *testing.T) {
 		wantState(t, m, "degraded: store-unavailable")
 		e.refuse(nil)
 		time.Sleep(time.Minute)
-		wantState(t, m, "degraded: refresh-in-doubt") // others may hold something newer
+		wantState(t, m, "degraded: refresh-in-doubt") // others may have a newer pair
 		if got := e.holds(t); !got.AccessToken.Equal(tok.Access) {
 			t.Errorf("the engine holds %v", got)
 		}
@@ -311,7 +311,7 @@ func TestAnEngineThatForgetsAndTakesNothing(t *testing.T) {
 	})
 }
 
-// An engine that has just come back may still refuse the first look. It does not report that it takes records again.
+// An engine that has just come back may still refuse the first read, and does not report when it accepts records again.
 func TestAnEngineThatRefusesWhenItComesBackIsAskedAgainSoon(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}
@@ -341,7 +341,7 @@ func TestAnEngineThatRefusesWhenItComesBackIsAskedAgainSoon(t *testing.T) {
 	})
 }
 
-// An access token of the configuration needs no store: it is served while the engine is away from the start.
+// An access token of the configuration needs no store: it is used even if the engine is away from the start.
 func TestASeedIsServedWhileTheEngineIsAway(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e := lossy{newEngine()}

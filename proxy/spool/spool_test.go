@@ -33,8 +33,8 @@ func testSpool(t testing.TB, client io.Reader, length, memory, disk, total int64
 	})
 }
 
-// FuzzSpool reads the two attempts of a body in random steps and compares with a naive model: the first
-// attempt sees a prefix of the body; the second, if the copy is kept, sees all of it.
+// FuzzSpool reads the two attempts of a body in random steps and compares them with a simple model: the first attempt
+// reads a prefix of the body; the second, if the copy is kept, reads all of it.
 func FuzzSpool(f *testing.F) {
 	f.Add(uint16(100), uint16(10), uint16(50), true, uint16(30), uint64(1))
 	f.Add(uint16(5000), uint16(64), uint16(9000), false, uint16(4000), uint64(2))
@@ -57,7 +57,7 @@ func FuzzSpool(f *testing.F) {
 			t.Fatalf("the first attempt read %d bytes that are no prefix", len(got))
 		}
 		one.Hold()
-		// The copy is whole as long as what came fits; an announced length must fit as a whole.
+		// The copy is complete as long as the data fits. If the length is known, it must fit at the start.
 		limit := max(int(memory), int(disk))
 		wantKept := len(got) <= limit && !(announced && int(size) > limit)
 		if kept := s.Kept(); kept != wantKept {
@@ -74,7 +74,7 @@ func FuzzSpool(f *testing.F) {
 			if n, err := one.Read(make([]byte, 1)); n != 0 || !errors.Is(err, errAttemptOver) {
 				t.Fatalf("a closed attempt read %d, %v", n, err)
 			}
-			two := s.Cursor() // not processed by the API: it reads a part as well
+			two := s.Cursor() // the API has not processed it: it also reads a part
 			part := readUpTo(t, two, rnd.IntN(len(body)+2), rnd)
 			if !bytes.HasPrefix(body, part) {
 				t.Fatalf("the second attempt read %d bytes that are no prefix", len(part))
@@ -122,8 +122,7 @@ func readUpTo(t *testing.T, r io.Reader, n int, rnd *rand.Rand) (all []byte) {
 	return all
 }
 
-// What an attempt is just reading when it is stopped belongs to the next one, even if it would have
-// burst the limit.
+// If an attempt is stopped while it reads, the data goes to the next attempt, even if it exceeds the limit.
 func TestReadUnderWayIsHandedToTheNextAttempt(t *testing.T) {
 	for _, memory := range []int64{100, 5} {
 		client, sender := io.Pipe()
@@ -161,7 +160,7 @@ func TestReadUnderWayIsHandedToTheNextAttempt(t *testing.T) {
 	}
 }
 
-// waitUntilReading returns when somebody waits for the client after size bytes.
+// waitUntilReading returns when a reader waits for the client after size bytes.
 func waitUntilReading(s *Spool, size int64) {
 	for {
 		s.mu.Lock()
@@ -183,7 +182,7 @@ func TestReadThatEndsDuringTheDiagnosisIsKept(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { io.ReadAll(one) })
 		io.WriteString(sender, "head")
-		synctest.Wait() // now the first attempt reads on
+		synctest.Wait() // now the first attempt continues to read
 		one.Hold()
 		io.WriteString(sender, " and middle")
 		if !s.Kept() {
@@ -224,8 +223,7 @@ func TestHeldAttemptStandsStill(t *testing.T) {
 	})
 }
 
-// Two transports' goroutines may read at the same time; with the race detector this looks for what
-// they could break.
+// The goroutines of two transports may read at the same time. With the race detector, this test finds data races.
 func TestTwoAttemptsAtOnce(t *testing.T) {
 	for range 50 {
 		body := payload(200_000)

@@ -181,7 +181,7 @@ func TestAPortThatIsTakenInOneFamilyIsAnError(t *testing.T) {
 	open, err := Address{Host: "localhost", Port: port}.Open(t.Context())
 	CloseAll(open)
 	if !errors.Is(err, ErrAddrInUse) {
-		t.Errorf("got %v, want %v: a client that prefers IPv6 would talk to a stranger", err, ErrAddrInUse)
+		t.Errorf("got %v, want %v: a client that prefers IPv6 would reach another program", err, ErrAddrInUse)
 	}
 }
 

@@ -120,12 +120,12 @@ func testSealed(t *testing.T, p *place) {
 		keys *tokens.Codec
 		want error
 	}{{"no key", nil, tokens.ErrSealed}, {"another key", keys(t, "z"), tokens.ErrNoKey}} {
-		stranger := p.Open(t, p.Server, row.keys)
-		_, err := stranger.Load(t.Context(), account)
+		other := p.Open(t, p.Server, row.keys)
+		_, err := other.Load(t.Context(), account)
 		if !errors.Is(err, row.want) || !strings.Contains(problem.HintOf(err), "--store-key-file") {
 			t.Errorf("with %s: got %v with hint %q", row.name, err, problem.HintOf(err))
 		}
-		p.wantUntouched(t, stranger, stored, "")
+		p.wantUntouched(t, other, stored, "")
 	}
 	p.Write(t, "thief", stored)
 	if _, err := store.Load(t.Context(), "thief"); !errors.Is(err, tokens.ErrSealBroken) || problem.HintOf(err) == "" {

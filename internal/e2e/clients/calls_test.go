@@ -16,7 +16,7 @@ type call struct {
 
 type in = map[string]string
 
-// calls drive every operation, each after those that make what it needs.
+// calls call every operation, each after the operations that create what it needs.
 func calls() []call {
 	doc, sent := in{"id": "draft"}, in{"id": "sent"}
 	docID, sentID := in{"document_id": "draft"}, in{"document_id": "sent"}
@@ -193,7 +193,7 @@ func calls() []call {
 	}
 }
 
-// tolerated are parts of differences between an answer's properties and the specification's, with the
+// tolerated are allowed differences between the properties of an answer and those in the specification, with the
 // reason.
 func tolerated() map[string]string {
 	return map[string]string{
@@ -209,7 +209,7 @@ func tolerated() map[string]string {
 	}
 }
 
-// refused are the examples of the specification that the emulator does not take, with the reason.
+// refused are the examples of the specification that the emulator refuses, with the reason.
 func refused() map[string]string {
 	return map[string]string{
 		"Assign Custom Role": "the answer's schema has no roles of one's own",

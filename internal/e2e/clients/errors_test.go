@@ -50,7 +50,7 @@ func TestEveryErrorHasTheShapeOfTheSpecification(t *testing.T) {
 
 type wrongCall struct{ target, body, kind string }
 
-// wrongCalls are requests that most operations must refuse. Those that succeed do no harm.
+// wrongCalls are requests that most operations must refuse. It does no harm if some succeed.
 func wrongCalls(path string, op *openapi3.Operation, completed string) (list []wrongCall) {
 	base, key, _ := strings.Cut(path, "?")
 	target := func(id, query string) string {
@@ -96,8 +96,8 @@ func wrongCalls(path string, op *openapi3.Operation, completed string) (list []w
 	return list
 }
 
-// checkError holds an error to the schema of its status, or, where the specification does not describe the
-// status, to the usual shape of the version.
+// checkError compares an error with the schema of its status or, if the specification does not describe the status,
+// with the usual form of the version.
 func (d *driver) checkError(method, path, sent string, op *openapi3.Operation, status int, answer []byte) {
 	d.Helper()
 	described := op.Responses.Status(status)

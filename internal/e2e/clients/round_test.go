@@ -26,7 +26,7 @@ const (
 	refusedAfter = 1 << 20
 )
 
-// api is an API whose token ends in the middle of an upload.
+// api is an API whose token becomes invalid in the middle of an upload.
 type api struct {
 	*httptest.Server
 
@@ -93,7 +93,7 @@ func (a *api) refresh(w http.ResponseWriter) {
 	io.WriteString(w, `{"access_token":"second","refresh_token":"refresh-2","token_type":"Bearer","expires_in":31535999}`)
 }
 
-// The HTTP clients that people use make their round: GET, POST, an upload that the API refuses in the middle, a
+// The common HTTP clients send a series of requests: GET, POST, an upload that the API refuses in the middle, a
 // download and DELETE.
 func TestClientsMakeTheirRound(t *testing.T) {
 	t.Parallel()
@@ -105,7 +105,7 @@ func TestClientsMakeTheirRound(t *testing.T) {
 	sum := sha256.Sum256(body)
 	for _, tt := range []struct {
 		name   string
-		needs  []string // ends with status 0 where the client is installed
+		needs  []string // ends with status 0 if the client is installed
 		client []string
 	}{
 		{"curl", []string{"curl", "--version"}, []string{"sh", "curl.sh"}},

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
-// driver sends calls through the proxy and holds the answers to the specification.
+// driver sends calls through the proxy and compares the answers with the specification.
 type driver struct {
 	*testing.T
 	base  string
@@ -53,8 +53,8 @@ func specification(t *testing.T) *openapi3.T {
 	return spec
 }
 
-// TestEveryOperationAnswersAsPandaDocsSpecificationSays broke 25 operations of an earlier emulator: it
-// had been written from prose, and its tests with it.
+// TestEveryOperationAnswersAsPandaDocsSpecificationSays found errors in 25 operations of an earlier emulator, which was
+// written from descriptions in text, and so were its tests.
 func TestEveryOperationAnswersAsPandaDocsSpecificationSays(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, nil, "sandbox", "--calm", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
@@ -110,7 +110,7 @@ func (d *driver) stock(drafts, sent int) {
 	d.saved["kept"] = d.value("draft")
 }
 
-// value is what a name stands for now.
+// value returns the current value of a name.
 func (d *driver) value(name string) string {
 	d.Helper()
 	if list, ok := d.pool[name]; ok {
@@ -211,7 +211,7 @@ func (d *driver) target(c call) string {
 	return target
 }
 
-// check sends one request and holds the answer to the specification.
+// check sends one request and compares the answer with the specification.
 func (d *driver) check(c call, op *openapi3.Operation, body, example string) {
 	d.Helper()
 	label := strings.TrimSpace(c.method + " " + c.path + " " + example)
@@ -229,7 +229,7 @@ func (d *driver) check(c call, op *openapi3.Operation, body, example string) {
 	}
 	target := d.target(c)
 	status, answer := d.send(c.method, target, content, kind)
-	for range 50 { // what is in the making gets ready
+	for range 50 { // wait until an asynchronous result is ready
 		if status != http.StatusAccepted || want == http.StatusAccepted {
 			break
 		}
@@ -261,7 +261,7 @@ func (d *driver) check(c call, op *openapi3.Operation, body, example string) {
 		if err := given.Schema.Value.VisitJSON(value, openapi3.VisitAsResponse(), openapi3.MultiErrors()); err != nil {
 			d.Errorf("%s: %v\n%.1500s", label, err, answer)
 		}
-		// Few properties are required, so that {} would be a good answer to most.
+		// Few properties are required, so {} would be a valid answer for most operations.
 		for _, difference := range differences("", value, given.Schema.Value) {
 			if !slices.ContainsFunc(slices.Collect(maps.Keys(tolerated())), func(part string) bool { return strings.HasPrefix(difference, part) }) {
 				d.Errorf("%s: %s", label, difference)

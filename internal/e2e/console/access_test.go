@@ -43,7 +43,7 @@ var commonViews = []view{
 	{"set-up", "#/setup", setupReady, nil},
 }
 
-// views are all, for a document with that id. The question is the last: it stands before everything else.
+// views are all views, for a document with that id. The confirmation is the last, because it covers everything else.
 func views(id string) []view {
 	return append([]view{
 		{"overview, explained", "#/overview", overviewReady, func(b *page) {
@@ -70,7 +70,7 @@ func views(id string) []view {
 	}})...)
 }
 
-// flaws looks for what keeps people from using a page.
+// flaws finds everything that prevents people from using a page.
 //
 //go:embed testdata/flaws.js
 var flaws string
@@ -190,7 +190,7 @@ func (b *page) shoot(name string) {
 	}
 }
 
-// TestCheckFindsFlaws makes sure that the check above would say something.
+// TestCheckFindsFlaws proves that the check above can fail.
 func TestCheckFindsFlaws(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)

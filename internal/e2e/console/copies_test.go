@@ -32,8 +32,8 @@ var hostile = []string{
 	"\u2018; calc; \u2018", "\u2019", "\u201a", "\u201b", "\u201c", "\u201d", "\u201e", "\u202eright to left", "é漢", "😀", "e\u0301",
 }
 
-// A text with a typographic apostrophe, as word processors write it, ended PowerShell's text: what came after it ran.
-// One with U+2028 did not compile in C#.
+// A typographic apostrophe, as word processors write it, ended a text in PowerShell, and the rest of the text was run
+// as code. A text with U+2028 did not compile in C#.
 func TestCopiesQuoteWhatIsTyped(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
@@ -97,8 +97,8 @@ func rawJSON(t *testing.T, v any) string {
 	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(strings.TrimSpace(out.String()))
 }
 
-// quoted takes a program apart: the texts in it, and the program with « » in their place. text reads one text from
-// behind its opening quote and returns it with what follows its closing quote.
+// quoted returns the texts in a program, and the program with « » instead of them. text reads one text that starts
+// after its opening quote, and returns it and everything after its closing quote.
 func quoted(program string, opens func(rune) bool, text func([]rune) (string, []rune, error)) (texts []string, rest string, err error) {
 	var code strings.Builder
 	for left := []rune(program); len(left) > 0; {

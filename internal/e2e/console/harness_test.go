@@ -142,14 +142,14 @@ func await[T comparable](b *page, expression string) T {
 			return v
 		}
 		select {
-		case <-again.C: // an error is a page that goes or comes
+		case <-again.C: // an error means that the page is changing
 		case <-ctx.Done():
 			b.Fatalf("waited for %s: %v\npage: %s", expression, err, b.pageText())
 		}
 	}
 }
 
-// prefer switches between light and dark. Nothing ever moves by itself: a click would miss it.
+// prefer switches between light and dark. It turns animations off, because a click could miss a moving element.
 func (b *page) prefer(scheme string) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)

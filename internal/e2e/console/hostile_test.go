@@ -13,7 +13,7 @@ import (
 
 const markup = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
 
-// hostileAPI answers as no API should. What it is asked for in q decides about a list of documents.
+// hostileAPI answers as no API should. The parameter q selects the answer for a list of documents.
 func hostileAPI(t *testing.T) *httptest.Server {
 	t.Helper()
 	long := strings.Repeat("long", 5000)
@@ -76,7 +76,7 @@ func before(t *testing.T, api string, args ...string) *program.Process {
 			"--api-url", api, "--token-url", api + "/oauth2/access_token", "--authorize-url", api + "/oauth2/authorize"}, args...)...)
 }
 
-// unharmed fails the test if something that the API sent was run, or pushes the page apart.
+// unharmed fails the test if the page ran something that the API sent, or if the layout is broken.
 func (b *page) unharmed(what string) {
 	b.Helper()
 	if title := eval[string](b, "document.title"); strings.Contains(title, "owned") {
@@ -210,7 +210,7 @@ func TestATypedNameOutlivesChanges(t *testing.T) {
 	}
 }
 
-// A page that goes while it asks must leave nothing behind, and one that comes must be whole.
+// If a page is left while it waits for an answer, nothing of it may stay, and the next page must be complete.
 func TestReloadsAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	b, p := newSandbox(t)

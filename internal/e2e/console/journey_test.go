@@ -71,7 +71,7 @@ func (p *person) stepTo(key, is string) {
 	p.Fatalf("40 keys do not lead to %s; the focus is on %s", is, eval[string](p.page, `document.activeElement.outerHTML.slice(0, 200)`))
 }
 
-// spent prints what a part of the way has cost, and holds it to a bound.
+// spent prints how many actions a part of the task needed, and checks the limit.
 func (p *person) spent(what string, clicks, keys int) {
 	p.Helper()
 	p.Logf("%-45s %2d clicks %3d keys", what, p.clicks, p.keys)
@@ -94,7 +94,7 @@ func newPerson(t *testing.T) (*person, *program.Process) {
 	return &person{page: b, begun: time.Now()}, p
 }
 
-// arrived checks what the way was for: the document is declined in the account sales, once.
+// arrived checks the result of the task: the document is declined in the account sales, once.
 func (p *person) arrived(proxy *program.Process) {
 	p.Helper()
 	var log struct {

@@ -87,8 +87,8 @@ func examples() []example {
 	}
 }
 
-// What a page tells people to type is typed here. A fence that is new belongs into the table, with what runs it
-// or the reason why nothing can.
+// This test types the commands of the pages. Add every new fence to the table, with a function that runs it or the
+// reason why it cannot be run.
 func TestWhatThePagesShowWorks(t *testing.T) {
 	need(t, "bash", "curl", "openssl")
 	left := examples()

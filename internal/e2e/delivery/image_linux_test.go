@@ -171,8 +171,8 @@ const (
 	compiled = "/cache/compiled"
 )
 
-// newBuilder makes the image that the Dockerfile builds in: this machine's Go toolchain and its
-// certificates stand in for the one of the registry, which a test cannot reach.
+// newBuilder makes the image in which the Dockerfile builds. A test cannot reach the registry, so this image has the Go
+// toolchain and the certificates of this machine.
 func newBuilder(t *testing.T) *builder {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pandadoc-auth-proxy-image-")

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
-// need skips the test where a tool is missing.
+// need skips the test if a tool is missing.
 func need(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
@@ -61,7 +61,7 @@ func children(pid int) (all []int) {
 	return all
 }
 
-// waitFor polls until done, because what happens in a container, or in a program of others, is told to nobody outside.
+// waitFor polls until done, because a container, or a program of others, reports no events.
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

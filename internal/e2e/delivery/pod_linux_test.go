@@ -23,9 +23,9 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// A start-up probe that failed while a login was due kept the application from starting, and restarted the
-// container that serves the page to sign in. So a pod is taken through its life here, by the manifest's own
-// probes: the container's process is the built program, and the test is the kubelet.
+// A start-up probe that failed while a login was required prevented the application from starting, and restarted the
+// container that serves the page to sign in. So this test runs the whole life of a pod with the manifest's own
+// probes: the container's process is the built program, and the test acts as the kubelet.
 func TestAPodLivesWhileALoginIsDue(t *testing.T) {
 	for _, manifest := range []string{"sidecar", "classic-sidecar"} {
 		for name, signIn := range map[string]func(*pod){

@@ -18,7 +18,7 @@ import (
 
 const units = "deploy/systemd"
 
-// systemd verifies the units against a program that exists: the built one stands in for /usr/bin.
+// systemd-analyze verify needs an existing program, so the units use the built one instead of /usr/bin.
 func TestSystemdAcceptsTheUnits(t *testing.T) {
 	need(t, "systemd-analyze")
 	dir := t.TempDir()

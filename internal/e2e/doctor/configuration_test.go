@@ -93,13 +93,13 @@ func configurationFaults() []fault {
 			check: "redirect URL", seen: "http://localhost:9/oauth2/callback, and the admin listener is localhost:", fix: "set --admin-listen to localhost:9", exit: 0,
 		},
 		{
-			name:  "a stranger on the port",
-			plant: func(w *installation) { w.signIn(); w.env["LISTEN"] = w.stranger() },
+			name:  "another program on the port",
+			plant: func(w *installation) { w.signIn(); w.env["LISTEN"] = w.otherProgram() },
 			check: "listener", seen: "--listen: another program listens on 127.0.0.1:", fix: "choose another address, like --listen", exit: 1,
 		},
 		{
-			name:  "a stranger on the admin port",
-			plant: func(w *installation) { w.signIn(); w.env["ADMIN_LISTEN"] = w.stranger() },
+			name:  "another program on the admin port",
+			plant: func(w *installation) { w.signIn(); w.env["ADMIN_LISTEN"] = w.otherProgram() },
 			check: "proxy", seen: "is not pandadoc-auth-proxy", fix: "--admin-listen", exit: 1,
 			also: []string{"listener"},
 		},
@@ -158,8 +158,8 @@ func (w *installation) behindDeadProxy() {
 	w.onlyKey(fakeToken)
 }
 
-// stranger listens, and is another program.
-func (w *installation) stranger() string {
+// otherProgram listens on a port, and is not the proxy. It returns its address.
+func (w *installation) otherProgram() string {
 	server := httptest.NewServer(http.NotFoundHandler())
 	w.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")

@@ -11,15 +11,15 @@ import (
 
 const fakeToken = "0123456789abcdef0123456789abcdef01234567"
 
-// fault is something that is wrong, and what the doctor must say of it.
+// fault is a problem, and what doctor must report about it.
 type fault struct {
 	name  string
 	plant func(*installation)
 	check string   // that finds it
 	seen  string   // part of what it saw
 	fix   string   // part of the fix
-	exit  int      // 0 for what is only worrying
-	also  []string // checks that rightly complain as well
+	exit  int      // 0 for a warning
+	also  []string // other checks that correctly report it too
 }
 
 func TestDoctorNamesTheFaultAndTheFix(t *testing.T) {

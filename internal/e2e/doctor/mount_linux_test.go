@@ -17,8 +17,8 @@ func readOnlyStore() []fault {
 	}
 }
 
-// mountReadOnly has the program see its store on a file system that cannot be written: modes do not
-// stop root, and this does. The mount is in a name space of the program's own and ends with it.
+// mountReadOnly gives the program a read-only file system for its store, because file modes do not stop root. The
+// mount is in a namespace of the program and ends with it.
 func (w *installation) mountReadOnly() {
 	w.Helper()
 	const script = `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"`

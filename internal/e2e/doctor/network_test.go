@@ -64,7 +64,7 @@ func networkFaults() []fault {
 	}
 }
 
-// tlsServer is one whose certificate is by nobody in particular.
+// tlsServer is a server whose certificate is from an unknown authority.
 func (w *installation) tlsServer() string {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it is told of every handshake that fails

@@ -41,7 +41,7 @@ var adminActions = []struct{ method, path, body string }{
 	{"GET", "/nowhere", ""},
 }
 
-// U1: a proxied port that asks for a key had an admin port beside it that did not.
+// U1: the proxied port required a key, but the admin port did not.
 func TestTheAdminListenerRequiresAuthenticationToo(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -164,7 +164,7 @@ func TestTheAdminSocketIsForItsUser(t *testing.T) {
 	}
 }
 
-// squatter is another program on the admin port. It answers whatever is asked, in words that would pass for ours.
+// squatter is another program on the admin port. It answers every request, in the form of our own answers.
 func squatter(t *testing.T) (at string, asked *atomic.Int64) {
 	t.Helper()
 	asked = new(atomic.Int64)
@@ -193,7 +193,7 @@ func (c *counted) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// U2: status printed what a squatter answered, and login --paste handed the code over.
+// U2: status printed the answer of a squatter, and login --paste sent it the code.
 func TestAnotherProgramOnTheAdminPortGetsNothing(t *testing.T) {
 	at, asked := squatter(t)
 	e := program.Emulate(t)

@@ -32,8 +32,8 @@ func everything(t *testing.T, at, wire string) string {
 	return string(all)
 }
 
-// What the API says to a browser about its own origin, or to a server in front of it, must not come through by
-// another door than the header: a 103 put a cookie into curl's jar, a trailer into a browser.
+// Headers of the API that control a browser or a server in front are removed, and must not reach the client in another
+// way: a 103 put a cookie into curl's jar, and a trailer put one into a browser.
 func TestInterimAnswersAndTrailersAreCleaned(t *testing.T) {
 	for _, line := range []string{
 		"Set-Cookie: hazard=7; Path=/", "Access-Control-Allow-Origin: *", "X-Accel-Redirect: /internal/hazard", "X-Sendfile: /etc/hazard",
@@ -107,8 +107,8 @@ func posts(e program.Emulator) (n int) {
 	return n
 }
 
-// A short answer that the API cut left a kept connection with nothing on it: curl took it for an idle one that
-// had been closed, sent the POST again, and two documents existed.
+// When the API cut a short answer, the kept connection was closed without a byte: for curl it looked like an idle
+// connection that had been closed. It sent the POST again, and there were two documents.
 func TestACutAnswerIsNoClosedConnection(t *testing.T) {
 	e := program.Emulate(t)
 	p := e.Serve("memory:")
@@ -165,7 +165,7 @@ func TestACutAnswerWithoutALengthEndsWithAReset(t *testing.T) {
 	}
 }
 
-// The API's 401 for one route says nothing about another: a token that ended meanwhile must be found dead there.
+// The API's 401 for one route says nothing about another: a token that has become invalid must be noticed there.
 func TestARefusalOfOneRouteIsNotUsedForAnother(t *testing.T) {
 	e := program.Emulate(t)
 	p := e.Serve("memory:")

@@ -21,8 +21,8 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// attacks are what a page can do to a port of this machine. Each tells what it got. They run in the page's
-// own world, one after the other, and none waits for ever.
+// attacks are what a page can do to a port of this machine. Each returns what it got. They run as scripts of the
+// page, one after the other, each with a time limit.
 const attacks = `(async function(proxy) {
 	const told = {}
 	const soon = p => Promise.race([p, new Promise(no => setTimeout(() => no('nothing'), 3000))])

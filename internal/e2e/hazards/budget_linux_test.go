@@ -95,7 +95,7 @@ func TestUnfinishedHeadersInASmallContainer(t *testing.T) {
 	}
 }
 
-// U3: the API does not answer, and what the requests in flight hold is more than there is.
+// U3: the API does not answer, and the requests in flight need more memory than there is.
 func TestRequestsInFlightInASmallContainer(t *testing.T) {
 	release := make(chan bool)
 	api := newRecorder(func(w http.ResponseWriter, r *http.Request) {

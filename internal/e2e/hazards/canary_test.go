@@ -213,7 +213,7 @@ func queryValue(query, name string) string {
 	return ""
 }
 
-// sing provokes all that could make the program say a secret.
+// sing provokes everything that could make the program print a secret.
 func (c *markedProgram) sing() {
 	c.ask("GET", "/public/v1/documents/canary-id", 200)
 	c.ask("POST", "/public/v1/documents", 200)

@@ -22,7 +22,7 @@ var counts = map[string]int{
 	"A": 18, "B": 13, "C": 15, "D": 18, "E": 13, "F": 9, "G": 14, "H": 15, "I": 23, "J": 22, "K": 11, "L": 5, "M": 6, "N": 12, "O": 3, "U": 26,
 }
 
-// Every hazard has a test that stands against it, or a reason why there is none.
+// Every hazard has a test, or a reason why there is none.
 func TestEveryHazardIsCovered(t *testing.T) {
 	found := tests{root: filepath.Join("..", "..", ".."), parsed: map[string]map[string]string{}}
 	covered, all := 0, 0
@@ -70,7 +70,7 @@ const ciScript = ".ci/run"
 // isFile tells scripts from names of tests.
 func isFile(cited string) bool { return cited == ciScript || strings.HasSuffix(cited, ".txtar") }
 
-// check says what is wrong with a citation, or "".
+// check returns what is wrong with a citation, or "".
 func (f *tests) check(id, cited string) string {
 	if isFile(cited) {
 		text, err := os.ReadFile(filepath.Join(f.root, cited))

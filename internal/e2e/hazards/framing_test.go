@@ -12,8 +12,8 @@ import (
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// Two readings of where a request ends are what smuggling is made of: a request whose end is in doubt is
-// refused, or answered once and its connection closed.
+// Request smuggling needs two servers that disagree about the end of a request. So a request with an ambiguous end is
+// refused, or answered once and its connection is closed.
 func TestFraming(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// attempt is a request that must not come through, or must.
+// attempt is a request that must be refused, or must reach the API.
 type attempt struct {
 	name string // begins with the hazard's row
 	wire string

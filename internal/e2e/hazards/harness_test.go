@@ -34,8 +34,8 @@ const waitLimit = 30 * time.Second
 // accessToken is what the proxies of these tests sign requests in with, unless a test says otherwise.
 const accessToken = "canary-access-7f3b9c52d1e84a60"
 
-// recorder is the API. It notes every request, and every byte of every connection: what never arrived
-// here was kept back.
+// recorder is the API. It notes every request, and every byte of every connection: what is not here has not left the
+// proxy.
 type recorder struct {
 	*httptest.Server
 	answer http.HandlerFunc // nil answers 200 with {}

@@ -48,8 +48,8 @@ func makeCertificates(t *testing.T) certificates {
 	return certificates{ours + "/api.crt", ours + "/api.key", theirs + "/api.crt", theirs + "/api.key"}
 }
 
-// hardCoded starts a proxy that serves https under the API's name, in a world where the hosts file leads that name
-// to this machine if hosts is a text.
+// hardCoded starts a proxy that serves https under the API's name. If hosts is not empty, it is the proxy's hosts file,
+// which gives that name an address of this machine.
 func hardCoded(t *testing.T, c certificates, at, hosts string, args ...string) *program.Process {
 	t.Helper()
 	prepare := func(*exec.Cmd) {}

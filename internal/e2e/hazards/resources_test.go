@@ -44,7 +44,7 @@ func drip(ctx context.Context, conn net.Conn, every time.Duration, piece string)
 	}
 }
 
-// H1 H2: clients that dawdle are cut off in time, and an honest one is served meanwhile.
+// H1 H2: slow clients are cut off in time, and a normal client is served at the same time.
 func TestSlowClientsAreCutOff(t *testing.T) {
 	headerLimit, bodyLimit := time.Second, 2*time.Second
 	args := []string{"--client-header-timeout", "1s", "--client-body-timeout", "2s"}

@@ -1,6 +1,6 @@
 package hazards
 
-// row is one hazard: an attack or a fault, what it would do, and what stands against it.
+// row is one hazard: an attack or a fault, what it would do, and the tests against it.
 type row struct {
 	id     string
 	hazard string
@@ -74,7 +74,7 @@ func hostRows() []row {
 		{"B7", "a trace of the program shows secrets", by("TestTraceShowsNoSecret", "proxy.TestPanicIsContained"), ""},
 		{"B8", "the store can be read by others", by("tokens/filestore.TestModesDoNotDependOnTheUmask", "tokens/filestore.TestWiderModesOfOurFilesAreNarrowed"), ""},
 		{"B9", "the store is a link to somebody else's file", by("tokens/filestore.TestThingsInTheWay", "tokens/filestore.TestDirectoriesThatAreRefused"), ""},
-		{"B10", "the port is taken by a stranger", by("internal/cli/testdata/script/ports.txtar"), ""},
+		{"B10", "another program has taken the port", by("internal/cli/testdata/script/ports.txtar"), ""},
 		{"B11", "a squatter on the callback's port (it is the one registered)", by("internal/cli/testdata/script/ports.txtar", "internal/cli.TestARedirectURLWithoutAListenerIsToldAtTheStart"), ""},
 		{"B12", "a proxy of the environment sees traffic in clear", by("proxy.TestForwardProxyIsForHTTPSOnly"), ""},
 		{"B13", "memory on the swap device", nil, "the system's business: encrypt swap"},

@@ -45,9 +45,9 @@ func notStarted(t *testing.T, env, args []string, want ...string) {
 	}
 }
 
-// U14: in the first version "read_only: true" was accepted by one function and not found by another: the guard
-// was open, and doctor found nothing wrong. Here every setting of serve is tried in the spellings that
-// people use, and each is refused with the right name.
+// U14: in the first version one function accepted "read_only: true" and another did not find it: the guard was open,
+// and doctor reported no problem. This test tries every setting of serve in other common spellings. Each is refused,
+// with the right name.
 func TestSettingsInAnotherSpelling(t *testing.T) {
 	help, _, _ := commandIn(t, nil, "serve", "--help")
 	names := regexp.MustCompile(`(?m)^ {2,6}(?:-h, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1)

@@ -21,7 +21,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// crooked is an API that serves every connection by hand. It returns its URL.
+// crooked starts an API that calls a function for every raw connection. It returns its URL.
 func crooked(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -118,7 +118,7 @@ func TestUpstreamFaults(t *testing.T) {
 
 // C12: the token must not leave before the certificate has been checked, wherever the API's name leads (C11).
 func TestBadCertificates(t *testing.T) {
-	ours, stranger := newAuthority(t), newAuthority(t)
+	ours, unknown := newAuthority(t), newAuthority(t)
 	selfSigned := newAuthority(t)
 	tests := []struct {
 		name string
@@ -126,7 +126,7 @@ func TestBadCertificates(t *testing.T) {
 		good bool
 	}{
 		{"a good one", ours.issue(t, leaf{}), true},
-		{"C12 of an unknown authority", stranger.issue(t, leaf{}), false},
+		{"C12 of an unknown authority", unknown.issue(t, leaf{}), false},
 		{"C12 signed by itself", tls.Certificate{Certificate: [][]byte{selfSigned.cert.Raw}, PrivateKey: selfSigned.key}, false},
 		{"C12 for another name", ours.issue(t, leaf{names: []string{"evil.example"}}), false},
 		{"C12 expired", ours.issue(t, leaf{from: -time.Hour, until: -time.Minute}), false},

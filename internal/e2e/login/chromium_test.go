@@ -10,7 +10,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/browser"
 )
 
-// chromium is a person with a real browser, which has never been here before.
+// chromium is a person with a new profile of a real browser.
 type chromium struct {
 	*testing.T
 	tab *browser.Tab

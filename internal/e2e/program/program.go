@@ -175,7 +175,7 @@ func (p *Process) Memory() (now, most int64) {
 // Emulator is the emulator alone, without moods.
 type Emulator struct{ *Process }
 
-// Emulate starts the emulator alone, in the mood that tests can count on.
+// Emulate starts the emulator alone, with a behaviour that tests can rely on.
 func Emulate(t *testing.T, args ...string) Emulator {
 	t.Helper()
 	return Emulator{Start(t, nil, append([]string{"sandbox", "--emulator-only", "--calm"}, args...)...)}

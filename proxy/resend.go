@@ -152,7 +152,7 @@ func (w *watch) gotConn(info httptrace.GotConnInfo) {
 		w.before = w.conn.written.Load()
 		select {
 		case w.given <- w.conn:
-		default: // nobody waits, or has given up
+		default: // the waiting goroutine has gone
 		}
 	}
 }

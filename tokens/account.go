@@ -83,7 +83,7 @@ type account struct {
 	keyRefusals int    // of the API key in a row
 
 	stale     bool          // the store may hold another version than the one that was read last
-	heard     chan struct{} // tells a flight the same; holds at most one
+	heard     chan struct{} // the same for a flight; its capacity is one
 	scheduled bool          // the two times below are up to date
 	refreshAt time.Time     // when the background refresh is due; zero means never
 	rereadAt  time.Time

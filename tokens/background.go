@@ -138,7 +138,7 @@ func (a *account) scheduleLocked(now time.Time) {
 		// The store reports changes, but the last read failed, as when it has just come back. It will not
 		// report that it answers again.
 		pause := refusedMin + rand.N(refusedMin)
-		if a.rec.Generation == 0 && !a.asked { // nobody waits for it, and there may be thousands
+		if a.rec.Generation == 0 && !a.asked { // no request waits for it, and there may be thousands
 			pause = rereadMin + rand.N(rereadMax-rereadMin)
 		}
 		a.rereadAt = a.lookedAt.Add(pause)
@@ -160,7 +160,7 @@ func (a *account) nextRefreshLocked(now time.Time) time.Time {
 		return a.rec.ExpiresAt
 	case a.cool.failures > 0 && works: // retried until it expires, and then tried again as for a request
 		return wall.Add(max(startSoon, min(a.cool.retryAt.Sub(now), a.rec.ExpiresAt.Sub(wall))))
-	case a.cool.failures > 0: // on our own clock, whatever the wall clock does
+	case a.cool.failures > 0: // on the monotonic clock, because the wall clock may be set
 		return wall.Add(max(a.cool.until.Sub(now)+wakeMin, startSoon))
 	case a.refreshAt.IsZero():
 		return a.drawLocked(wall)
@@ -281,7 +281,7 @@ func (m *Manager) readParked() {
 	several(m, names, m.readOneParked)
 }
 
-// readOneParked reads one of them into an account that nobody else sees.
+// readOneParked reads one of them into an account that is not in the map.
 func (m *Manager) readOneParked(name string) {
 	m.mu.Lock()
 	p, ok := m.parked[name]

@@ -86,7 +86,7 @@ func (d *emergencyDirs) guard(account string, rec Record) (release func()) {
 	written := make(chan struct{})
 	timer := time.AfterFunc(hangTime, func() {
 		defer close(written)
-		_, _ = d.write(account, rec) // if the save fails as well, the next write tells why
+		_, _ = d.write(account, rec) // if this fails, the next write returns the error
 	})
 	return func() {
 		if !timer.Stop() {

@@ -353,7 +353,7 @@ type unsaved struct {
 	rec  Record
 	lock refreshLock   // kept until the pair is saved
 	err  error         // of the last save
-	news chan struct{} // tells the saver that the store has changed or is back; holds at most one
+	news chan struct{} // receives a value when the store has changed or is back; its capacity is one
 	path string        // of the emergency file; empty if there is none
 }
 
@@ -411,7 +411,7 @@ func (a *account) keepSaving(u *unsaved) {
 			goOn = false
 		case <-enough:
 			goOn = false
-		case <-u.news: // perhaps an announcement: whoever made it waits for an answer
+		case <-u.news: // perhaps an announcement, whose sender waits for an answer
 		case <-time.After(pause):
 		}
 		a.mu.Lock()

@@ -72,7 +72,7 @@ func (m *Manager) Forget(ctx context.Context, name string) (Status, error) {
 	})
 }
 
-// replace saves a new lineage whatever the store holds.
+// replace saves a new lineage, regardless of the stored record.
 func (m *Manager) replace(name string, kind EventKind, next func(Record, time.Time) Record) (Status, error) {
 	return m.within(name, func(a *account) error { return a.replace(kind, next) })
 }
@@ -180,7 +180,7 @@ func ReadAnswer(body []byte) (Pair, error) {
 // Import makes the tokens of another store's record the account's own, as a new lineage. The refresh token is
 // not spent. A record without an issuer gets the configured one. Tokens that the account has already are
 // encrypted with the present key, and otherwise left alone; those that it had before its present ones are refused:
-// they are spent. An access token that comes alone leaves the refresh token that is there.
+// they are spent. An access token without a refresh token keeps the stored refresh token.
 func (m *Manager) Import(ctx context.Context, name string, from Record) (Status, error) {
 	switch {
 	case !from.HasTokens():

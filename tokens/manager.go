@@ -16,7 +16,7 @@ import (
 
 const (
 	lease         = 30 * time.Second       // of a marker in a store that has no refresh lock
-	quietTime     = 30 * time.Second       // after this a request that nobody listens to is taken to be over
+	quietTime     = 30 * time.Second       // after this time, a request whose sender has gone counts as over
 	restoreTime   = 45 * time.Second       // in which every process that holds a newer record puts it back
 	listenSeconds = 120                    // seconds of our own running time that a sent token call is listened to
 	grace         = time.Minute            // how long past its expiry a token is used when nothing better is to be had

@@ -86,7 +86,7 @@ type Lineage struct {
 	Random string `json:"random"`
 }
 
-// successor returns a new lineage that is younger than l, whatever the clock says.
+// successor returns a new lineage that is younger than l, even if the clock is wrong.
 func (l Lineage) successor(now time.Time) Lineage {
 	if after := l.BornAt.Add(time.Millisecond); now.Before(after) {
 		now = after
@@ -188,7 +188,7 @@ type Pending struct {
 	Until time.Time `json:"until"`
 }
 
-// Rejected records that the token endpoint refused a generation for good.
+// Rejected records that the token endpoint refused a generation permanently.
 type Rejected struct {
 	Generation uint64    `json:"generation"`
 	At         time.Time `json:"at"`
@@ -331,7 +331,7 @@ func (r Record) keepingRefreshToken(old Record) Record {
 	return r.doubting(old.Pending)
 }
 
-// doubting returns r in doubt because of a marker that nobody will take away.
+// doubting returns r in doubt because of a marker that its owner will not remove.
 func (r Record) doubting(p *Pending) Record {
 	if p != nil && p.StartedAt.After(r.UnconfirmedSince) {
 		r.UnconfirmedSince, r.Answered = p.StartedAt, false

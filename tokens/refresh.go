@@ -114,7 +114,8 @@ func (c *claim) announced() error {
 	if !sleep(c.a.m.closing, pause/2) {
 		return errClosed
 	}
-	// Again, for those who have connected meanwhile: after a failover they may have thousands of records to read.
+	// Announce again for processes that have connected since: after a failover they may have thousands of records to
+	// read.
 	err := c.renew(wallClock())
 	if err == nil && !sleep(c.a.m.closing, pause/2) {
 		return errClosed
@@ -328,7 +329,7 @@ func (c *countdown) left(start time.Time, length time.Duration, now time.Time) t
 		*c = countdown{start: start, known: now}
 	}
 	left := c.known.Add(length).Sub(now)
-	if !c.ours { // for our own times we do not use the wall clock, which may be set meanwhile
+	if !c.ours { // our own times are measured without the wall clock, which may be set
 		left = min(left, start.Add(length).Sub(now.Round(0)))
 	}
 	return max(0, left)

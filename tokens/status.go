@@ -120,12 +120,12 @@ func (m *Manager) Status() []Status {
 	return slices.CompactFunc(all, func(x, y Status) bool { return x.Account == y.Account })
 }
 
-// report tells the observer what happened, with the state as it is now.
+// report sends an event to the observer, with the current state.
 func (a *account) report(e Event) {
 	a.mu.Lock()
 	status := a.assessLocked(time.Now())
 	changed := false
-	if a.existsLocked() { // names that somebody made up are not reported
+	if a.existsLocked() { // accounts that do not exist are not reported
 		changed = status.State != a.told.State || status.Cause != a.told.Cause
 		a.told = status
 	}
@@ -142,7 +142,7 @@ func (a *account) report(e Event) {
 	}
 }
 
-// status returns how the account stands now.
+// status returns the current status of the account.
 func (a *account) status(now time.Time) Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -274,7 +274,7 @@ var (
 	// 401 again: another refresh is held back for a while.
 	ErrRefreshDidNotHelp = errors.New("a refresh did not help against this refusal")
 	// ErrLoginRequired means that there is no refresh token, or that it is spent, revoked or of another issuer:
-	// only a person can help. A *CauseError tells which.
+	// only a person can help. A *CauseError has the cause.
 	ErrLoginRequired = errors.New("login required")
 	// ErrClientNotConfigured means that a refresh is due and no client id is configured.
 	ErrClientNotConfigured = errors.New("no client id and secret are configured")
@@ -298,7 +298,7 @@ var (
 	ErrConflict = errors.New("the record was changed by another")
 )
 
-// UnavailableError tells when it is worth asking again. Err is one of the sentinels of this package,
+// UnavailableError contains the time when a new try makes sense. Err is one of the sentinels of this package,
 // Cause what lay behind it, already safe to show.
 type UnavailableError struct {
 	Err        error

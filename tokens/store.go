@@ -137,7 +137,7 @@ func (u *Unproven) Note(account, base, version string, lost bool, err error) {
 // rereadWatched is how often a record is read although its store reports changes: hardly ever.
 const rereadWatched = 24 * time.Hour
 
-// Watcher is a Store that reports changes, so that nobody has to ask for them.
+// Watcher is a Store that reports changes, so that it need not be polled.
 type Watcher interface {
 	// Watch reports to w until ctx ends, and connects again by itself whenever that is needed.
 	Watch(ctx context.Context, w Watch)
@@ -157,7 +157,7 @@ type Watch struct {
 
 // Forgetful is a Watcher whose engine can lose saves that it acknowledged, as a failover of Redis can. A
 // process that wins a marker there waits before it sends the refresh token: the marker is an
-// announcement, and whoever holds a newer pair answers by putting it back.
+// announcement, and a process with a newer pair answers by putting that back.
 type Forgetful interface {
 	// Settle returns how long the others need to hear of a save and to answer.
 	Settle() time.Duration
@@ -172,7 +172,7 @@ type watching struct {
 	since     atomic.Pointer[time.Time]
 	// broken is why changes may be missed now. It is nil also before the first connection.
 	broken atomic.Pointer[string]
-	turned chan struct{} // tells the survey that the connection was made or broken; holds at most one
+	turned chan struct{} // receives a value when the connection was made or broken; its capacity is one
 }
 
 func newWatching(s Store) *watching {
@@ -202,7 +202,7 @@ func (w *watching) reread() time.Duration {
 	return rereadMin + rand.N(rereadMax-rereadMin)
 }
 
-// runWatch follows the store until the Manager has ended. It goes on while flights end, because they may have
+// runWatch watches the store until the Manager has ended. It continues while flights end, because they may have
 // to answer an announcement.
 func (m *Manager) runWatch() {
 	m.watch.watcher.Watch(m.ctx, Watch{
@@ -253,7 +253,7 @@ func (m *Manager) changed(name, version string) {
 	}
 }
 
-// each runs f for every account in memory, and lets the background goroutine see what has become due.
+// each runs f for every account in memory, and wakes the background goroutine.
 func (m *Manager) each(f func(*account)) {
 	m.accounts.Range(func(_, v any) bool {
 		f(v.(*account))

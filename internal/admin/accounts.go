@@ -38,7 +38,7 @@ type AccountHealth struct {
 // Overview is the answer of /api/v1/status.
 type Overview struct {
 	Info
-	// Environment tells which API Upstream is: one of the Environment constants, or "" without a proxy.
+	// Environment is the kind of API that Upstream is: one of the Environment constants, or "" without a proxy.
 	Environment string       `json:"environment,omitempty"`
 	State       tokens.State `json:"state"` // as in Readiness
 	Accounts    []Account    `json:"accounts"`

@@ -57,7 +57,7 @@ func about(account string) []string {
 func aboutAccount(account string) []string {
 	login := problem.LoginCommand(account)
 	if !tokens.ValidAccount(account) {
-		login = problem.LoginCommand("") // nothing that somebody made up goes into a command to paste
+		login = problem.LoginCommand("") // an account that does not exist must not be in a command to paste
 	}
 	return []string{"account", account, "login", login}
 }

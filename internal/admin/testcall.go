@@ -57,7 +57,7 @@ type TestAnswer struct {
 	Size       int          `json:"size"`                // of the body that is given here, in bytes
 	Truncated  bool         `json:"truncated,omitempty"` // there was more, or the API broke it off
 	Duration   Milliseconds `json:"duration_ms"`
-	// Request tells what happened on the way: whether a refresh and a replay were needed. Nil if the proxy
+	// Request describes what happened: if a refresh and a replay were needed. Nil if the proxy
 	// gave no answer.
 	Request *RequestReport `json:"request"`
 }

@@ -317,7 +317,7 @@ func (r *running) announce() {
 	}
 }
 
-// notify tells systemd the state. If systemd cannot be reached, the proxy logs that and serves requests anyway.
+// notify reports the state to systemd. If systemd cannot be reached, the proxy logs that and serves requests anyway.
 func (r *running) notify(state string) {
 	if err := listen.Notify(r.environ, state); err != nil {
 		r.logger.WithError(err).Warn("systemd was not notified: " + state)

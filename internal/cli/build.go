@@ -178,7 +178,7 @@ func logCertificate(log *logrus.Entry) func(error) {
 	}
 }
 
-// logFile returns what a file of secrets that has changed tells the log through.
+// logFile returns the function that logs the change of a file with secrets.
 func logFile(log *logrus.Logger) func(string, error) {
 	return func(path string, err error) {
 		if err != nil {

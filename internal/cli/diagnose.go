@@ -42,7 +42,7 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 		at = nil // a proxy with these settings would be anywhere
 	}
 	search := p.search(settings)
-	search.Admin, search.StoreGiven = at, true // these settings are looked at, whatever else runs
+	search.Admin, search.StoreGiven = at, true // check these settings, even if another proxy runs
 	running, err := client.Find(ctx, search)
 	if errors.Is(err, client.ErrNoProxy) {
 		err = atAdminPort(ctx, at)

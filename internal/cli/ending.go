@@ -27,7 +27,7 @@ func Signals() []os.Signal {
 	return all
 }
 
-// ending tells a process that it must end. Every signal is more urgent than the one before: finish running
+// ending makes a process end. Every signal is more urgent than the one before: finish running
 // requests, give up requests, end at once.
 type ending struct {
 	// drain ends with the first signal.

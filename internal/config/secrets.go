@@ -273,7 +273,7 @@ func (c *checker) warnReadable(what, path string) {
 }
 
 // openPrivate opens a file with settings or secrets. It refuses a file that other users can change, because
-// they could decide where the tokens go. Only the mode of a regular file tells this.
+// they could decide where the tokens go. Only the mode of a regular file shows this.
 func openPrivate(source, path string) (*os.File, error) {
 	f, err := openUnwritable(path)
 	if err != nil {

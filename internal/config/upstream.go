@@ -31,7 +31,7 @@ func Regions() []Region {
 // Upstream has PandaDoc's URLs. A URL that could not be read is empty, never nil.
 type Upstream struct {
 	Region    string
-	API       *url.URL // scheme and host, and a base path where a gateway stands before the API
+	API       *url.URL // scheme and host, and a base path if there is a gateway in front of the API
 	Authorize *url.URL
 	Token     *url.URL
 	// Roots returns the authorities that are trusted now. Nil means the system's.

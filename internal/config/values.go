@@ -106,7 +106,7 @@ func readSeed(text string) (any, error) {
 // toggle reads a flag that needs no value on the command line, but true or false in a variable or in the file.
 type toggle struct{ *Reader }
 
-// IsBool tells kong that --name alone is enough.
+// IsBool makes kong accept --name without a value.
 func (toggle) IsBool() bool { return true }
 
 // Decode implements kong.Mapper.

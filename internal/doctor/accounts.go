@@ -221,7 +221,7 @@ func (a account) needsLogin(code problem.Code, more string) Finding {
 	return needsLogin(seen, p.Hint)
 }
 
-// says returns the detail of a problem, with the account's name.
+// says returns the detail of a problem, with the name of the account.
 func (a account) says(p problem.Problem) string {
 	if text := sentence(p.Detail); strings.Contains(text, "account "+a.name) {
 		return text

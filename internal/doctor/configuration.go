@@ -144,7 +144,7 @@ func (x *examination) redirect() *url.URL {
 	return x.config.Login.Redirect(x.config.AdminPort())
 }
 
-// redirectURL reports whether a browser that comes back finds us.
+// redirectURL checks that a browser that comes back from PandaDoc finds the proxy.
 func (x *examination) redirectURL(context.Context) []Finding {
 	u, at := x.redirect(), x.config.Admin
 	register := u.String() + " must be the one registered at PandaDoc, to the letter"

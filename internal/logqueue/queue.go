@@ -52,7 +52,7 @@ func New(w io.Writer) *Queue {
 }
 
 // OnLoss sets what is called when lines flow again after some were dropped, with their number. It may
-// write to the queue. Nil, as at first, tells nobody.
+// write to the queue. Nil, the default, means that it is not called.
 func (q *Queue) OnLoss(f func(lines uint64)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -136,7 +136,7 @@ func (q *Queue) run() {
 	}
 }
 
-// rest lets lines gather, until somebody is in a hurry.
+// rest waits while lines are collected, unless a flush is requested.
 func (q *Queue) rest() (done chan struct{}) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -170,7 +170,7 @@ func (q *Queue) flush(spare []byte) []byte {
 	return batch
 }
 
-// tellLoss waits until there is room for the line that tells.
+// tellLoss waits until there is room for the line about the loss.
 func (q *Queue) tellLoss() {
 	q.mu.Lock()
 	lost, tell := q.lost, q.onLoss

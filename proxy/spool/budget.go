@@ -27,7 +27,7 @@ func NewBudget(total, memory int64, report func(error)) *Budget {
 	return b
 }
 
-// take takes n bytes from what is left, if so many are.
+// take reserves n bytes if so many are left.
 func take(left *atomic.Int64, n int64) bool {
 	if left.Add(-n) < 0 {
 		left.Add(n)

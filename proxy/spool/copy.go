@@ -80,7 +80,7 @@ func (c *bodyCopy) storeTail() bool {
 	return c.store(tail)
 }
 
-// tell lets the budget know where how much is kept, for those who watch.
+// tell reports to the budget how much is kept in memory and on disk, for the metrics.
 func (c *bodyCopy) tell() {
 	inMemory, onDisk := int64(len(c.memory)+len(c.tail)), c.file.size()
 	c.options.Budget.inMemory.Add(inMemory - c.inMemory)

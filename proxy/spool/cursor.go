@@ -76,7 +76,7 @@ func (c *Cursor) Hold() {
 	c.spool.copy.pin()
 }
 
-// Resume lets an attempt go on that was held.
+// Resume lets a held attempt continue.
 func (c *Cursor) Resume() {
 	if c == nil {
 		return

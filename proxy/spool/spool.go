@@ -43,7 +43,7 @@ const (
 )
 
 var (
-	// errAttemptOver is what http.Transport sees when it goes on reading for an attempt that has ended.
+	// errAttemptOver is the error of a read for an attempt that has ended. http.Transport may continue to read.
 	errAttemptOver = errors.New("this attempt to send the request is over")
 	// ErrStalled is how the client's body ends when it makes no progress for Options.Timeout.
 	ErrStalled = errors.New("the request's body made no progress")
@@ -82,7 +82,7 @@ type Spool struct {
 	copy    bodyCopy
 	size    int64     // bytes that came from the client
 	ended   error     // nil while more may come; io.EOF at the end of a whole body
-	reading bool      // somebody is reading the client, without mu
+	reading bool      // a goroutine is reading from the client, without mu
 	over    bool      // the exchange is: only discard reads from now on
 	cursors []*Cursor // one per attempt; the last one is the newest
 
@@ -221,7 +221,8 @@ func (s *Spool) Settle() bool {
 	return s.completeLocked()
 }
 
-// readRestLocked reads the client once for nobody: every attempt has ended. It unlocks mu while it reads.
+// readRestLocked reads once from the client and drops the data, after every attempt has ended. It unlocks mu while it
+// reads.
 func (s *Spool) readRestLocked(end time.Time) {
 	buf := make([]byte, min(32<<10, s.length-s.size))
 	s.setDeadlineLocked(end)
@@ -260,7 +261,7 @@ func (s *Spool) Discard() {
 	s.endReadingLocked()
 }
 
-// Abort ends all attempts, and whoever still reads the client.
+// Abort ends all attempts, and a read from the client that is in progress.
 func (s *Spool) Abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -268,8 +269,8 @@ func (s *Spool) Abort() {
 	s.endReadingLocked()
 }
 
-// endReadingLocked waits until nobody reads the client: a handler must not return before. If the body has not
-// ended, neither this wait nor the server's own clean-up may take long.
+// endReadingLocked waits until no goroutine reads from the client: a handler must not return before. If the body has
+// not ended, neither this wait nor the server's own clean-up may take long.
 func (s *Spool) endReadingLocked() {
 	if s.ended == nil && !s.completeLocked() || s.ended != nil && s.ended != io.EOF {
 		_ = s.conn.SetReadDeadline(time.Unix(1, 0))

@@ -16,7 +16,7 @@ type Error struct {
 	Fix  string // what a person can do about it; never empty
 }
 
-// Error says what failed. The next step is in Hint.
+// Error describes a failure. Hint returns the next step.
 func (e *Error) Error() string { return fmt.Sprintf("token store: %s %s: %v", e.Op, e.Path, e.Err) }
 
 // Unwrap gives the cause, such as fs.ErrNotExist or tokens.ErrNewerSchema.

@@ -58,7 +58,7 @@ func (s *Store) read(path string) (tokens.Record, error) {
 	return rec, nil
 }
 
-// explain says what is wrong with a damaged record, in words for whoever has to repair it.
+// explain describes what is wrong with a damaged record, for the person who must repair it.
 func explain(data []byte, err error) string {
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:

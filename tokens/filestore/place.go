@@ -112,7 +112,7 @@ func (s *Store) prepare() (string, error) {
 func hasRecords(dir string) (bool, error) {
 	fi, err := os.Lstat(dir)
 	if err != nil || !fi.IsDir() {
-		return false, nil // whoever uses it finds out why
+		return false, nil // the first use returns the reason
 	}
 	d, err := os.Open(dir)
 	if err != nil && !ours(fi) {

@@ -8,7 +8,7 @@
 //
 //	ACCOUNT.json      the record (tokens.Codec), mode 0600, replaced as a whole
 //	ACCOUNT.lock      held for the moment of a compare-and-swap
-//	ACCOUNT.refresh   held by whoever refreshes the account (Store.TryLock)
+//	ACCOUNT.refresh   held by the process that refreshes the account (Store.TryLock)
 //	ACCOUNT.tmp-NNN   a record that is being written
 //
 // A record is written to a temporary file, synced and renamed over the old one, and then the directory is

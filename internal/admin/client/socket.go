@@ -124,7 +124,7 @@ func removeDead(ctx context.Context, dir, host string) {
 		}
 		before, _ := os.Lstat(at.Path)
 		if at.TryOpen(ctx) != nil {
-			continue // somebody answers
+			continue // another process answers
 		}
 		if now, err := os.Lstat(at.Path); err == nil && !os.SameFile(before, now) {
 			continue // another proxy has just made it

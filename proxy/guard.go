@@ -262,7 +262,18 @@ func cutHost(host string) (name string, ok bool) {
 		return cutBrackets(name)
 	}
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	return name, name != "" && !strings.ContainsAny(name, ":/@[]%\\ ")
+	return name, name != "" && !hasDelimiter(name)
+}
+
+// hasDelimiter is strings.ContainsAny, which would cost more than the rest of the guard.
+func hasDelimiter(name string) bool {
+	for i := range len(name) {
+		switch name[i] {
+		case ':', '/', '@', '[', ']', '%', '\\', ' ':
+			return true
+		}
+	}
+	return false
 }
 
 func isPort(s string) bool {

@@ -34,17 +34,7 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	if safe && r.URL.Scheme == "http" {
 		return g.Transport.RoundTrip(r)
 	}
-	w := &watch{most: 1 + maxResends}
-	if safe {
-		w.most = safeAttempts
-	}
-	var ctx context.Context
-	ctx, w.cancel = context.WithCancelCause(r.Context())
-	trace := &httptrace.ClientTrace{GotConn: w.gotConn, TLSHandshakeStart: func() { w.handshake.Store(true) }}
-	if r.Body == nil && !safe {
-		trace.WroteHeaderField, trace.GotFirstResponseByte = w.writing, w.answered
-	}
-	w.request = r.WithContext(httptrace.WithClientTrace(ctx, trace))
+	w := newWatch(r, safe)
 	var res *http.Response
 	var err error
 	if r.Body == nil {
@@ -58,7 +48,7 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case err == nil:
 		return res, nil
-	case context.Cause(ctx) == errGaveUp:
+	case context.Cause(w) == errGaveUp, safe && strings.HasPrefix(err.Error(), "http2: Transport: cannot retry err"):
 		return nil, errGaveUp
 	case !safe && r.Context().Err() == nil && w.unprocessed(err):
 		return nil, notProcessedError{err}
@@ -78,7 +68,7 @@ func (g *generation) brokenCONNECT(r *http.Request, err error) bool {
 }
 
 // safeAttempts is how often net/http may send a GET, HEAD or OPTIONS without a body over HTTP/2. It waits longer
-// before each one: the fourth begins after 3 s, and the fifth would after 7 s.
+// before each one: the fourth begins after 3 s.
 const safeAttempts = 4
 
 // lastWord is how long to wait for net/http to return an answer that arrived before the connection died.
@@ -121,31 +111,66 @@ func (g *generation) sendBody(w *watch) (*http.Response, error) {
 	}
 }
 
-// watch follows one request through net/http.
+// watch follows one request through net/http. It is the context of that request, so that net/http finds its hooks
+// without the ones of ReverseProxy: to combine both would cost more than all the rest, and answers 1xx are not relayed.
 type watch struct {
+	context.Context
+	hooks   httptrace.ClientTrace
+	trace   context.Context // has the hooks, and nothing else
 	request *http.Request
-	cancel  context.CancelCauseFunc
-	conns   int // number of connections that it was given to
-	most    int // and how many there may be
-	http2   bool
-	conn    *upstreamConn
-	before  int64              // bytes written to conn by then
-	given   chan *upstreamConn // for sendBody; else nil
+	cancel  context.CancelCauseFunc // nil for a safe request
+	given   chan *upstreamConn      // for sendBody; else nil
 
 	handshake atomic.Bool // TLS with the API has begun, on a connection that this request asked for
 
-	mu sync.Mutex // orders the change of request.Body before net/http's next look at it
+	mu       sync.Mutex // guards the fields below, and orders the change of request.Body before net/http's next look at it
+	conns    int        // number of connections that it was given to
+	most     int        // and how many there may be
+	answered bool
+	tls      *tls.Conn // nil if it is not encrypted
+	conn     *upstreamConn
+	before   int64 // bytes written to conn by then
+}
+
+// newWatch returns a watch for r. A request that is safe needs no context of its own to be ended.
+func newWatch(r *http.Request, safe bool) *watch {
+	w := &watch{Context: r.Context(), most: safeAttempts}
+	w.hooks.GotConn, w.hooks.TLSHandshakeStart = w.gotConn, func() { w.handshake.Store(true) }
+	if safe {
+		w.hooks.WroteRequest = w.wrote
+	} else {
+		w.most = 1 + maxResends
+		w.Context, w.cancel = context.WithCancelCause(r.Context())
+	}
+	if r.Body == nil {
+		if !safe {
+			w.hooks.WroteHeaderField = w.writing
+		}
+		w.hooks.GotFirstResponseByte = w.answering
+	}
+	w.trace = httptrace.WithClientTrace(context.Background(), &w.hooks)
+	w.request = r.WithContext(w)
+	return w
+}
+
+// Value implements context.Context.
+func (w *watch) Value(key any) any {
+	if v := w.trace.Value(key); v != nil {
+		return v
+	}
+	return w.Context.Value(key)
 }
 
 // gotConn is called before the request is written to a connection. If it cancels the request, nothing is
 // written.
 func (w *watch) gotConn(info httptrace.GotConnInfo) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	conn := info.Conn
-	if over, ok := conn.(*tls.Conn); ok {
-		w.http2 = over.ConnectionState().NegotiatedProtocol == "h2"
-		conn = over.NetConn()
+	if w.tls, _ = conn.(*tls.Conn); w.tls != nil {
+		conn = w.tls.NetConn()
 	}
-	if w.conns++; w.conns > w.most && (w.http2 || w.most != safeAttempts) {
+	if w.conns++; w.conns > w.most && w.cancel != nil {
 		w.cancel(errGaveUp)
 	}
 	if w.conn, _ = conn.(*upstreamConn); w.conn != nil {
@@ -162,15 +187,29 @@ func (w *watch) gotConn(info httptrace.GotConnInfo) {
 func (w *watch) writing(string, []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.http2 && w.request.Body == nil {
+	w.keepFromRepeating()
+}
+
+// wrote does the same for a safe request, the last time that it may be sent.
+func (w *watch) wrote(httptrace.WroteRequestInfo) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conns >= w.most && !w.answered {
+		w.keepFromRepeating()
+	}
+}
+
+func (w *watch) keepFromRepeating() {
+	if w.request.Body == nil && w.tls != nil && w.tls.ConnectionState().NegotiatedProtocol == "h2" {
 		w.request.Body = (*neverSent)(nil)
 	}
 }
 
-// answered is called before net/http looks at the request again.
-func (w *watch) answered() {
+// answering is called before net/http looks at the request again.
+func (w *watch) answering() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.answered = true
 }
 
 // neverSent is the body of a request that has none. Its pointer is always nil.

@@ -221,6 +221,8 @@ func TestASafeRequestIsNotRepeatedForLong(t *testing.T) {
 	}{
 		{"refused three times", reset(3, http2.ErrCodeRefusedStream), 200, 4},
 		{"refused for ever", reset(forever, http2.ErrCodeRefusedStream), 502, 4},
+		{"a protocol error for ever", reset(forever, http2.ErrCodeProtocol), 502, 4},
+		{"going away for ever", goAway(forever, http2.ErrCodeNo), 502, 4},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -230,6 +232,9 @@ func TestASafeRequestIsNotRepeatedForLong(t *testing.T) {
 			took := time.Since(begun)
 			api.mu.Lock()
 			defer api.mu.Unlock()
+			if row.status == 502 && !strings.Contains(answer, "did not process") {
+				t.Errorf("got %s, want a problem that says that the API did not process the request", answer)
+			}
 			if res.StatusCode != row.status || api.streams != row.streams || took > 10*time.Second {
 				t.Errorf("got %d after %d requests in %v, want %d after %d in 10 s: %s", res.StatusCode, api.streams, took, row.status, row.streams, answer)
 			}

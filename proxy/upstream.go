@@ -213,11 +213,14 @@ func NewUpstream(o TransportOptions) *Upstream {
 // to this process.
 func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := u.current.Load().roundTrip(r)
+	if err == nil {
+		return res, nil
+	}
 	var untrusted *tls.CertificateVerificationError
 	if errors.As(err, &untrusted) && len(untrusted.UnverifiedCertificates) > 0 && u.options.isOurs(untrusted.UnverifiedCertificates[0]) {
 		err = ErrLoop
 	}
-	return res, err
+	return nil, err
 }
 
 // CloseIdleConnections closes connections that no request uses.

@@ -326,7 +326,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n > 0 && c.counting.Load() {
 		c.count(p[:n])
 	}
-	if err != nil {
+	if c.bytesBelow && err != nil {
 		answerPlainHTTP(err)
 	}
 	return n, err

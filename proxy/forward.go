@@ -177,12 +177,12 @@ type bufferPool struct{ pool sync.Pool }
 var _ httputil.BufferPool = (*bufferPool)(nil)
 
 func newBufferPool() *bufferPool {
-	return &bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+	return &bufferPool{sync.Pool{New: func() any { return new([128 << 10]byte) }}}
 }
 
-func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
+func (b *bufferPool) Get() []byte { return b.pool.Get().(*[128 << 10]byte)[:] }
 
-func (b *bufferPool) Put(buf []byte) { b.pool.Put((*[32 << 10]byte)(buf)) }
+func (b *bufferPool) Put(buf []byte) { b.pool.Put((*[128 << 10]byte)(buf)) }
 
 // cleanRequestHeader removes the fields that must not reach the API: credentials (the proxy has its own),
 // fields of web pages and cookies of other local applications (cookies ignore ports), and fields that tell

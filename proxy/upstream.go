@@ -198,13 +198,14 @@ func (c *upstreamConn) Close() error {
 type Upstream struct {
 	options TransportOptions
 	current atomic.Pointer[generation]
+	warmed  chan struct{} // closed when Tend has tried to open the first connection
 }
 
 var _ http.RoundTripper = (*Upstream)(nil)
 
 // NewUpstream returns an Upstream that opens connections when they are needed. Tend does more.
 func NewUpstream(o TransportOptions) *Upstream {
-	u := &Upstream{options: o}
+	u := &Upstream{options: o, warmed: make(chan struct{})}
 	u.current.Store(newGeneration(o))
 	return u
 }
@@ -228,26 +229,30 @@ func (u *Upstream) CloseIdleConnections() { u.current.Load().CloseIdleConnection
 
 // Tend opens a connection to the API before the first request, keeps one open, and switches to a new
 // http.Transport every ten minutes and when the roots change, until ctx ends. Running requests finish on the
-// old one.
+// old one. It must be called once.
 func (u *Upstream) Tend(ctx context.Context, api *url.URL) {
+	u.current.Load().warm(ctx, api)
+	close(u.warmed)
 	tick := time.NewTicker(warmCheck)
 	defer tick.Stop()
 	for begun := time.Now(); ; {
-		if u.current.Load().open.Load() == 0 {
-			u.current.Load().warm(ctx, api)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if time.Since(begun) < transportLife && u.options.roots() == u.current.Load().roots {
-			continue
+		switch {
+		case time.Since(begun) >= transportLife || u.options.roots() != u.current.Load().roots:
+			u.replace(ctx, api)
+			begun = time.Now()
+		case u.current.Load().open.Load() == 0:
+			u.current.Load().warm(ctx, api)
 		}
-		u.replace(ctx, api)
-		begun = time.Now()
 	}
 }
+
+// Warmed is closed when Tend has opened its first connection, or has failed to.
+func (u *Upstream) Warmed() <-chan struct{} { return u.warmed }
 
 // replace switches to a new transport as soon as that has a connection to the API.
 func (u *Upstream) replace(ctx context.Context, api *url.URL) {

@@ -101,6 +101,7 @@ func TestAConnectionIsOpenBeforeTheFirstRequest(t *testing.T) {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
 			api := newCounted(t, h2, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
 			u := tended(t, TransportOptions{Roots: trusting(api.roots)}, api.url)
+			<-u.Warmed()
 			eventually(t, "a connection", func() bool { return api.conns.Load() == 1 })
 			if n := api.requests.Load(); n != 0 {
 				t.Errorf("the API saw %d requests, want none", n)

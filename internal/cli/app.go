@@ -91,7 +91,6 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.Files.Changed = logFile(a.logger)
 	r := &running{app: a, failed: make(chan error, 1), memory: boundMemory()}
-	defer paceCollector(a.environ, r.memory)()
 	release() // what reading the settings needed
 	r.budget = r.newBudget()
 	defer r.closeListeners()
@@ -108,10 +107,12 @@ func (a *app) run(ctx context.Context) error {
 	r.tend()
 	defer r.stopTending()
 	r.serve()
+	r.awaitConnection(ctx)
+	release() // what the rest of the start needed, before it can disturb a request
+	defer paceCollector(a.environ, r.memory)()
 	r.announce()
 	r.checkRedirect()
 	r.checkClientKeys()
-	release() // what the rest of the start needed
 	var err error
 	select {
 	case <-ctx.Done():
@@ -252,6 +253,18 @@ func (r *running) tend() {
 	r.tending.Go(func() { r.transport.Tend(ctx, r.Upstream.API) })
 	r.tending.Go(func() { giveBack(ctx) })
 	r.tending.Go(func() { r.Files.Tend(ctx) })
+}
+
+// connectPatience limits the wait for the first connection to the API: a proxy starts without one too.
+const connectPatience = time.Second
+
+// awaitConnection lets the proxy announce itself when the first request costs what the second does.
+func (r *running) awaitConnection(ctx context.Context) {
+	select {
+	case <-r.transport.Warmed():
+	case <-time.After(connectPatience):
+	case <-ctx.Done():
+	}
 }
 
 func (r *running) serve() {

@@ -47,7 +47,7 @@ func boundMemory() int64 {
 const (
 	// heapGoal is how large the heap may become, in bytes, before it is collected. A proxy's live heap is two or
 	// three megabytes, and to collect it each time it has doubled is an eighth of the cost of a request.
-	heapGoal = 24 << 20
+	heapGoal = 22 << 20
 	// smallestHeap is what the runtime multiplies with the percentage for the least goal.
 	smallestHeap = 4 << 20
 	// doubled is the percentage that Go begins with.

@@ -132,7 +132,7 @@ func (p *program) finishExchange(m *tokens.Manager) error {
 	ctx, cancel := p.ending.exchange(exchangeLimit)
 	defer cancel()
 	told := time.AfterFunc(noticeDelay, func() {
-		fmt.Fprintln(p.Stderr, "waiting for the end of a token exchange: to stop it now could end the login (after another interrupt, the wait is 10 s at most)")
+		fmt.Fprintln(p.Stderr, "waiting until a token exchange is finished: to stop it now could lose the login (after another interrupt, the wait is 10 s at most)")
 	})
 	defer told.Stop()
 	return m.Close(ctx)

@@ -185,7 +185,7 @@ func logFile(log *logrus.Logger) func(string, error) {
 			logProblem(log, logrus.WarnLevel, "the changed file "+path+" cannot be used: what it held before stays in use", err)
 			return
 		}
-		log.WithField("file", path).Info("using what the changed file holds")
+		log.WithField("file", path).Info("using the new content of the changed file")
 	}
 }
 

@@ -83,7 +83,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 		fmt.Fprintf(p.Stdout, "%s: imported into %s (%s)\n", r.account, target.Name, status.State)
 	}
 	if imported {
-		warn("each refresh ends the tokens before it: end every other program that uses these, and remove its copy of them")
+		warn("each refresh invalidates the older tokens: stop every other program that uses these tokens, and remove its copy of them")
 	}
 	return errors.Join(err, p.finishExchange(manager))
 }

@@ -201,7 +201,7 @@ func (s *Store) narrow(path string, fi fs.FileInfo) error {
 			elsewhere + " on a file system with modes",
 		}
 	}
-	s.warn(fmt.Sprintf("token store: %s had mode %04o: narrowed to %04o", path, fi.Mode().Perm(), now.Mode().Perm()))
+	s.warn(fmt.Sprintf("token store: %s had mode %04o: changed to %04o", path, fi.Mode().Perm(), now.Mode().Perm()))
 	return nil
 }
 
@@ -218,7 +218,7 @@ func (s *Store) tidy(dir string) error {
 			continue
 		}
 		if err := s.tidyFile(dir, account, "."+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.warn(fmt.Sprintf("token store: cannot tidy up %s: %v", filepath.Join(dir, e.Name()), err))
+			s.warn(fmt.Sprintf("token store: cannot remove or protect %s: %v", filepath.Join(dir, e.Name()), err))
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func (s *Store) warnOfForgetting(ctx context.Context) {
 	snapshots, saveErr := node.ConfigGet(ctx, "save").Result()
 	if errors.Join(err, saveErr) == nil && persistence["aof_enabled"] == "0" && snapshots["save"] == "" {
 		s.forgets.Do(func() {
-			s.warn("token store: Redis keeps nothing on disk (no AOF, no snapshots): when it restarts, it has forgotten all tokens; set appendonly yes")
+			s.warn("token store: Redis keeps nothing on disk (no AOF, no snapshots): a restart of Redis loses all tokens; set appendonly yes")
 		})
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// lookInterval limits how often the store is read for requests for which there is no token.
-const lookInterval = time.Second
+// reloadInterval limits how often the store is read for requests for which there is no token.
+const reloadInterval = time.Second
 
 var (
 	errClosed  = errors.New("the program is shutting down")
@@ -67,8 +67,8 @@ type account struct {
 
 	rec      Record    // as last seen in the store, or newer while unsaved
 	unsaved  *unsaved  // a pair that is not in the store yet; nil if there is none
-	lookedAt time.Time // when the store last answered or failed
-	lookErr  error     // why it failed; ErrNotFound is an answer
+	loadedAt time.Time // when the store last answered or failed
+	loadErr  error     // why it failed; ErrNotFound is an answer
 
 	// What is known about the pair in rec; reset for another pair.
 	refused   bool      // the API refused the access token, and no probe showed that it works
@@ -146,7 +146,7 @@ func (a *account) publishLocked() {
 		news:    a.rec.Hold != nil && !a.rec.Hold.Since.Equal(a.holdEnded),
 	}
 	switch {
-	case a.rec.Generation == 0 && a.lookErr != nil && !errors.Is(a.lookErr, ErrNotFound):
+	case a.rec.Generation == 0 && a.loadErr != nil && !errors.Is(a.loadErr, ErrNotFound):
 		// The store has not been available since the start: use an access token of the configuration, without
 		// storing it.
 		c.token.Access = a.config.AccessToken
@@ -245,14 +245,14 @@ func (a *account) wait(ctx context.Context, f *flight) error {
 	return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err, RetryAfter: time.Second}
 }
 
-// noTokenLocked returns the reason why there is no token if it is too early to look again, or nil if it is time
-// to look.
+// noTokenLocked returns the reason why there is no token if it is too early to read the store again, or nil
+// if it is time to.
 func (a *account) noTokenLocked(now time.Time) error {
 	switch {
-	case a.lookedAt.IsZero() || now.Sub(a.lookedAt) >= lookInterval:
+	case a.loadedAt.IsZero() || now.Sub(a.loadedAt) >= reloadInterval:
 		return nil
-	case a.lookErr != nil:
-		return a.storeError(a.lookErr)
+	case a.loadErr != nil:
+		return a.storeError(a.loadErr)
 	}
 	if err := a.hopeless(a.rec); err != nil {
 		return err
@@ -266,9 +266,9 @@ func (a *account) expected() bool {
 	return configured || a.name == DefaultAccount
 }
 
-// look reads the record from the store, applies the configured seeds to it, and adopts it if it is newer than
+// reload reads the record from the store, applies the configured seeds to it, and adopts it if it is newer than
 // ours. It returns our record after that. ErrNotFound means that nobody ever signed in.
-func (a *account) look() (Record, error) {
+func (a *account) reload() (Record, error) {
 	a.mu.Lock()
 	a.stale = false // later changes are reported again
 	a.mu.Unlock()
@@ -281,8 +281,8 @@ func (a *account) look() (Record, error) {
 	var first, newer bool
 	var rec Record
 	a.change(func() {
-		first = a.lookedAt.IsZero()
-		a.lookedAt, a.lookErr = time.Now(), err
+		first = a.loadedAt.IsZero()
+		a.loadedAt, a.loadErr = time.Now(), err
 		if known {
 			newer = a.rec.Generation > 0 && found.Compare(a.rec) > 0
 			a.takeLocked(found)
@@ -300,7 +300,7 @@ func (a *account) look() (Record, error) {
 
 // reread is a flight that only reads the store.
 func (a *account) reread(*flight) error {
-	_, err := a.look()
+	_, err := a.reload()
 	return err
 }
 

@@ -13,7 +13,7 @@ import (
 const (
 	rereadMax  = 29 * time.Second // a logout or login elsewhere is seen within this time
 	rereadMin  = 20 * time.Second
-	refusedMin = 5 * time.Second       // until a store is read again that reports changes and refused a look
+	refusedMin = 5 * time.Second       // until a store is read again that reports changes and refused a read
 	surveyTime = 30 * time.Second      // between two surveys of the whole store
 	surveySoon = time.Second           // the same, doubling, of one that reports changes and refuses
 	keyTime    = 5 * time.Second       // between two reads of an API key
@@ -86,7 +86,7 @@ func (a *account) readKey() {
 func (a *account) due(now time.Time) (work func(*flight) error, left time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.flight != nil || a.lookedAt.IsZero() {
+	if a.flight != nil || a.loadedAt.IsZero() {
 		return nil, rereadMin
 	}
 	if !a.scheduled {
@@ -113,7 +113,7 @@ func (a *account) due(now time.Time) (work func(*flight) error, left time.Durati
 
 // refreshDue refreshes a pair that is due, unless another process was faster.
 func (a *account) refreshDue(f *flight, due Record) error {
-	rec, err := a.look()
+	rec, err := a.reload()
 	if err != nil {
 		return a.storeError(err)
 	}
@@ -130,8 +130,8 @@ func (a *account) scheduleLocked(now time.Time) {
 	if !(a.expected() || a.listed || a.rec.Generation > 0) {
 		return
 	}
-	a.rereadAt = a.lookedAt.Add(a.m.watch.reread()) // from the last look: the schedule may be made much later
-	switch refused := a.lookErr != nil && !errors.Is(a.lookErr, ErrNotFound); {
+	a.rereadAt = a.loadedAt.Add(a.m.watch.reread()) // from the last reading: the schedule may be made much later
+	switch refused := a.loadErr != nil && !errors.Is(a.loadErr, ErrNotFound); {
 	case a.stale:
 		a.rereadAt = now
 	case refused && a.m.watch.connected.Load():
@@ -141,7 +141,7 @@ func (a *account) scheduleLocked(now time.Time) {
 		if a.rec.Generation == 0 && !a.asked { // no request waits for it, and there may be thousands
 			pause = rereadMin + rand.N(rereadMax-rereadMin)
 		}
-		a.rereadAt = a.lookedAt.Add(pause)
+		a.rereadAt = a.loadedAt.Add(pause)
 	}
 	a.refreshAt = a.nextRefreshLocked(now)
 }
@@ -291,7 +291,7 @@ func (m *Manager) readOneParked(name string) {
 		return
 	}
 	a.resume(p)
-	_, _ = a.look()
+	_, _ = a.reload()
 	p, ok = a.park()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -303,7 +303,7 @@ func (m *Manager) readOneParked(name string) {
 func (a *account) isNew() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.lookedAt.IsZero() && !a.keyed
+	return a.loadedAt.IsZero() && !a.keyed
 }
 
 // writable returns why the record of account could not be saved, as far as the store can tell.

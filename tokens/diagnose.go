@@ -44,7 +44,7 @@ func (a *account) force(ctx context.Context) error {
 	defer cancel()
 	for {
 		f, mine := a.join(func(f *flight) error {
-			rec, err := a.look()
+			rec, err := a.reload()
 			if err != nil {
 				return a.storeError(err)
 			}
@@ -62,7 +62,7 @@ func (a *account) force(ctx context.Context) error {
 // load reads the record if the store was not asked yet.
 func (a *account) load(ctx context.Context) {
 	a.mu.Lock()
-	looked := !a.lookedAt.IsZero() || a.keyed
+	looked := !a.loadedAt.IsZero() || a.keyed
 	a.mu.Unlock()
 	if looked {
 		return
@@ -73,7 +73,7 @@ func (a *account) load(ctx context.Context) {
 
 // obtain gets a usable token, from the store if it has one.
 func (a *account) obtain(f *flight) error {
-	rec, err := a.look()
+	rec, err := a.reload()
 	switch {
 	case err != nil && !a.works(time.Now()):
 		return a.storeError(err)
@@ -164,7 +164,7 @@ func (a *account) accepted() {
 }
 
 // editHold changes the hold of the current pair, in the store and in memory. If the store cannot save the
-// change, it stays in memory, and the next look at the store saves it.
+// change, it stays in memory, and the next reload saves it.
 func (a *account) editHold(edit func(*Hold) *Hold) {
 	a.holdMu.Lock()
 	defer a.holdMu.Unlock()
@@ -194,7 +194,7 @@ func (a *account) editHold(edit func(*Hold) *Hold) {
 				a.keepHoldLocked(next.Hold, since)
 			default:
 				a.takeLocked(saved)
-				if next.Hold == nil { // a look that began before may still bring the hold back
+				if next.Hold == nil { // a reload that began before may still bring the hold back
 					a.holdEnded = since
 				}
 			}
@@ -254,7 +254,7 @@ func (a *account) answer(r Refusal, reported time.Time) (t Token, err error, kno
 		return Token{}, err, err != nil
 	case a.holdsLocked(now):
 		// Check the store before the hold: another process may have a newer pair. It is read once a second.
-		return Token{}, ErrRefreshDidNotHelp, now.Sub(a.lookedAt) < lookInterval
+		return Token{}, ErrRefreshDidNotHelp, now.Sub(a.loadedAt) < reloadInterval
 	case a.good.covers(r, reported, now):
 		return Token{}, ErrTokenGood, true
 	}
@@ -283,7 +283,7 @@ func (a *account) holdsLocked(now time.Time) bool {
 // diagnose finds out why the API refused a token, with the cheapest check first: another process may have
 // stored a newer token; the token may work for other requests; otherwise it is refreshed.
 func (a *account) diagnose(f *flight, r Refusal) error {
-	rec, lookErr := a.look()
+	rec, loadErr := a.reload()
 	current := rec.AccessToken.Equal(r.Token.Access)
 	if !current && a.works(time.Now()) {
 		return nil
@@ -307,8 +307,8 @@ func (a *account) diagnose(f *flight, r Refusal) error {
 		}
 	})
 	switch {
-	case lookErr != nil:
-		return a.storeError(lookErr)
+	case loadErr != nil:
+		return a.storeError(loadErr)
 	case !current: // there is another token, but it has expired
 		return a.refresh(f, rec, forExpiry)
 	}
@@ -342,7 +342,7 @@ func (a *account) awaitProbe(answered <-chan bool) bool {
 			return good
 		case <-a.heard:
 			if a.m.watch.settle > 0 {
-				_, _ = a.look()
+				_, _ = a.reload()
 			}
 		}
 	}
@@ -417,7 +417,7 @@ func (a *account) loginCause(rec Record) string {
 func (a *account) storeError(err error) error {
 	switch {
 	case !errors.Is(err, ErrNotFound):
-		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err, RetryAfter: lookInterval}
+		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err, RetryAfter: reloadInterval}
 	case a.expected():
 		return a.loginRequired(Record{}, CauseNotSignedIn)
 	}

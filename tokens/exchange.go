@@ -243,7 +243,7 @@ func (c *claim) watchStore() bool {
 		if !sleep(c.a.m.ctx.Done(), pollMax) {
 			return false
 		}
-		if rec, err := c.a.look(); err == nil && rec.Compare(c.from) != 0 {
+		if rec, err := c.a.reload(); err == nil && rec.Compare(c.from) != 0 {
 			return true
 		}
 		c.keepAlive()
@@ -274,7 +274,7 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 			return Record{}, false
 		}
 		if found.Compare(c.from) < 0 { // it was lost: ours goes back now, others wait only so long for who knows more
-			rec, err := c.a.look()
+			rec, err := c.a.reload()
 			return rec, err == nil && rejected == nil
 		}
 		if found.Compare(c.from) != 0 || c.a.foreign(found) {
@@ -421,7 +421,7 @@ func (a *account) keepSaving(u *unsaved) {
 		if err == nil {
 			a.change(func() {
 				if a.unsaved == u { // and there was no login since
-					a.unsaved, a.lookErr = nil, nil
+					a.unsaved, a.loadErr = nil, nil
 				}
 				a.takeLocked(saved)
 			})

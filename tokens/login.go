@@ -106,7 +106,7 @@ func (a *account) replace(kind EventKind, next func(Record, time.Time) Record) e
 	case err == nil:
 		a.change(func() {
 			a.asked = true
-			a.lookedAt, a.lookErr = time.Now(), nil
+			a.loadedAt, a.loadErr = time.Now(), nil
 			a.takeLocked(rec)
 		})
 		a.m.emergency.discard(a.name, rec)

@@ -299,7 +299,7 @@ func (a *account) park() (p parked, ok bool) {
 	if a.flight != nil || a.logins > 0 || a.unsaved != nil {
 		return parked{}, false
 	}
-	return parked{status: a.told, cool: a.cool, gone: !a.existsLocked(), readAt: a.lookedAt}, true
+	return parked{status: a.told, cool: a.cool, gone: !a.existsLocked(), readAt: a.loadedAt}, true
 }
 
 // resume restores what park kept. No other goroutine knows the account yet.
@@ -315,7 +315,7 @@ func (a *account) exists() bool {
 func (a *account) existsLocked() bool {
 	_, configured := a.m.config.Accounts[a.name]
 	stored := a.rec.Generation > 0 && !a.rec.Forgotten
-	unread := a.rec.Generation == 0 && a.listed && !errors.Is(a.lookErr, ErrNotFound)
+	unread := a.rec.Generation == 0 && a.listed && !errors.Is(a.loadErr, ErrNotFound)
 	return configured || stored || unread || a.asked && a.name == DefaultAccount
 }
 

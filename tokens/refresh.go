@@ -48,7 +48,7 @@ func (a *account) refresh(f *flight, from Record, why reason) error {
 }
 
 // attempt refreshes if that is allowed now. Otherwise it returns how long to wait at most before the
-// next look at the store.
+// next reload.
 func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duration, err error) {
 	slot := a.m.slots.take(f, time.Second+rand.N(time.Second)) // else it could be away whenever a slot becomes free
 	if slot {
@@ -60,7 +60,7 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	}
 	defer lock.Unlock()
 	// Take the lock first and then read the store, to see what the last owner has saved.
-	rec, err := a.look()
+	rec, err := a.reload()
 	switch {
 	case err != nil:
 		return 0, a.storeError(err)
@@ -87,7 +87,7 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 		return pollMin, nil
 	case err != nil:
 		a.claims(false)
-		_, _ = a.look() // the marker may have been written all the same: settle takes it back
+		_, _ = a.reload() // the marker may have been written all the same: settle takes it back
 		return 0, a.failed(ErrStoreUnavailable, err, 0)
 	}
 	if err := c.announced(); err != nil {
@@ -122,7 +122,7 @@ func (c *claim) announced() error {
 	}
 	var found Record
 	if err == nil {
-		found, err = c.a.look()
+		found, err = c.a.reload()
 	}
 	switch {
 	case errors.Is(err, ErrConflict):

@@ -176,7 +176,7 @@ func (a *account) stateLocked(now time.Time) (State, string, string) {
 		return Degraded, CauseAPIKeyRefused, ""
 	case a.keyed:
 		return Ready, "", ""
-	case a.lookedAt.IsZero() && a.unsaved == nil:
+	case a.loadedAt.IsZero() && a.unsaved == nil:
 		return Unknown, "", ""
 	}
 	_, works := a.lastResort(now)
@@ -193,7 +193,7 @@ func (a *account) stateLocked(now time.Time) (State, string, string) {
 		return a.told.State, a.told.Cause, a.told.Detail
 	case cause == "": // a refresh token that was not needed yet
 		return Unknown, "", ""
-	case a.lookErr == nil && a.loginCause(a.rec) != "", errors.Is(a.lookErr, ErrNotFound):
+	case a.loadErr == nil && a.loginCause(a.rec) != "", errors.Is(a.loadErr, ErrNotFound):
 		return LoginRequired, cause, detail
 	}
 	return Unavailable, cause, detail
@@ -204,10 +204,10 @@ func (a *account) troubleLocked(now time.Time) (cause, detail string) {
 	switch {
 	case a.unsaved != nil:
 		return CauseUnsavedRotation, a.unsaved.err.Error()
-	case errors.Is(a.lookErr, ErrNotFound):
+	case errors.Is(a.loadErr, ErrNotFound):
 		return CauseNotSignedIn, a.m.loginObstacle()
-	case a.lookErr != nil:
-		return CauseStore, a.lookErr.Error()
+	case a.loadErr != nil:
+		return CauseStore, a.loadErr.Error()
 	}
 	if cause := a.loginCause(a.rec); cause != "" && !(cause == CauseNoRefreshToken && a.works(now)) {
 		return cause, cmp.Or(a.m.loginObstacle(), rejectedDetail(a.rec))

@@ -277,7 +277,7 @@ func (a *account) changed(version string) {
 func (a *account) mayHaveChanged(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.keyed || a.lookedAt.IsZero() && a.flight == nil {
+	if a.keyed || a.loadedAt.IsZero() && a.flight == nil {
 		return // it needs no record, or will be read at its first use
 	}
 	a.stale, a.rereadAt = true, time.Now().Add(rand.N(d+1))

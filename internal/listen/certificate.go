@@ -37,7 +37,7 @@ type stamp struct {
 func (c *Certificate) Load() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.checked, c.stamps = time.Now(), c.look()
+	c.checked, c.stamps = time.Now(), c.stat()
 	return c.readLocked()
 }
 
@@ -62,8 +62,8 @@ func (c *Certificate) readLocked() error {
 	return nil
 }
 
-// look returns the versions of both files. For a missing file it is zero.
-func (c *Certificate) look() (now [2]stamp) {
+// stat returns the versions of both files. The version of a missing file is zero.
+func (c *Certificate) stat() (now [2]stamp) {
 	for i, name := range []string{c.CertFile, c.KeyFile} {
 		if info, err := os.Stat(name); err == nil {
 			now[i] = stamp{info.ModTime(), info.Size()}
@@ -79,7 +79,7 @@ func (c *Certificate) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.checked) >= certificateCheck {
 		c.checked = now
-		if stamps := c.look(); stamps != c.stamps {
+		if stamps := c.stat(); stamps != c.stamps {
 			c.stamps = stamps
 			c.renewLocked()
 		}

@@ -20,7 +20,7 @@
 //
 // # Steps
 //
-//	look                  a re-read: a newer record in memory is put back, emergency files and seeds are used
+//	reload                a re-read: a newer record in memory is put back, emergency files and seeds are used
 //	attempt               the start of a refresh, until the marker is in the store
 //	check                 the marker must have the time when the request begins; otherwise it is renewed
 //	announce, answer      before a token is sent that comes from a store which can lose a write

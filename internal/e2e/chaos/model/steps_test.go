@@ -15,7 +15,7 @@ type named struct {
 // works lists what a process does by itself when it neither rests nor fails.
 func works() []named {
 	return []named{
-		{"look", look}, {"attempt", attemptWorking}, {"attempt, access token dead", attemptDead},
+		{"reload", reload}, {"attempt", attemptWorking}, {"attempt, access token dead", attemptDead},
 		{"attempt, API refuses everything", attemptUseless}, {"check", check}, {"announce", announce},
 		{"answer an announcement", respond}, {"send", send}, {"read", read}, {"renew", renew},
 		{"save", save}, {"resave", resave}, {"watch", watch}, {"release", release},
@@ -44,9 +44,9 @@ func (s *state) lockFree(i int) bool {
 // see is what an owner keeps of the record that it has read or written.
 func (s *state) see(i int) { s.owners[i].seen, s.owners[i].late = s.store.memory(), never }
 
-// look reads the record, off the request path or in a flight. A process puts back what it knows to be newer,
+// reload reads the record, off the request path or in a flight. A process puts back what it knows to be newer,
 // emergency files and seeds act on the record, and the age of another's marker begins to count.
-func look(w config, s *state, i int) bool {
+func reload(w config, s *state, i int) bool {
 	if !s.acts(i, idle, true) {
 		return false
 	}

@@ -20,7 +20,6 @@ import (
 type composition struct {
 	Services map[string]composedService
 	Volumes  map[string]any
-	Configs  map[string]struct{ Content string }
 }
 
 type composedService struct {
@@ -32,7 +31,6 @@ type composedService struct {
 	Tmpfs                 []string
 	StopGracePeriod       string `yaml:"stop_grace_period"`
 	Ports, Volumes        []string
-	Configs               []struct{ Source, Target string }
 }
 
 // There is no Docker here: the file is read strictly, what it names must be there, and the program is run as it says.
@@ -46,8 +44,8 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, ok := file.Services["proxy"]
-	if !ok || len(file.Services) != 1 || len(s.Configs) != 1 {
-		t.Fatalf("got the services %v, want proxy with one config", file.Services)
+	if !ok || len(file.Services) != 1 {
+		t.Fatalf("got the services %v, want proxy", file.Services)
 	}
 	if _, err := os.Stat(filepath.Join(top(t), "deploy", s.Build, "Dockerfile")); err != nil {
 		t.Error(err)
@@ -55,16 +53,34 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 	if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
 		t.Errorf("the container may do more than it needs: %+v", s)
 	}
-	config, ok := file.Configs[s.Configs[0].Source]
-	if !ok || !slices.Contains(s.Command, "--config="+s.Configs[0].Target) {
-		t.Errorf("the command %q does not read the config %+v", s.Command, s.Configs[0])
-	}
-	mounted := map[string]bool{}
+	mounted, config, target := map[string]bool{}, "", ""
 	for _, v := range s.Volumes {
 		parts := strings.Split(v, ":")
 		mounted[parts[1]] = true
 		if _, declared := file.Volumes[parts[0]]; !declared && !strings.HasPrefix(parts[0], ".") {
 			t.Errorf("the volume %q is not declared", v)
+		}
+		if !strings.HasSuffix(parts[0], ".yaml") {
+			continue
+		}
+		// Compose copies the text of configs: into the container. Docker refuses that if the container is read-only.
+		text, err := os.ReadFile(filepath.Join(top(t), "deploy", parts[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, target = string(text), parts[1]
+	}
+	if config == "" || !slices.Contains(s.Command, "--config="+target) {
+		t.Fatalf("the command %q does not read the configuration at %q", s.Command, target)
+	}
+	// The secrets are next to the sources, and stay out of the image's layers and of the repository.
+	for _, name := range []string{".dockerignore", ".gitignore"} {
+		ignored, err := os.ReadFile(filepath.Join(top(t), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`(?m)^/?secrets/?$`).Match(ignored) {
+			t.Errorf("%s does not name the secrets", name)
 		}
 	}
 	if !mounted["/state"] { // where the image keeps tokens
@@ -78,10 +94,10 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !mounted["/secrets"] || !strings.Contains(config.Content, "/secrets/reports-key") {
-		t.Errorf("the secrets are not where the config looks for them:\n%s", config.Content)
+	if !mounted["/secrets"] || !strings.Contains(config, "/secrets/reports-key") {
+		t.Errorf("the secrets are not where the config looks for them:\n%s", config)
 	}
-	settings := strings.ReplaceAll(config.Content, "/secrets/", dir+"/")
+	settings := strings.ReplaceAll(config, "/secrets/", dir+"/")
 	inside := regexp.MustCompile(`listen: \[0\.0\.0\.0:(\d+)\]`).FindStringSubmatch(settings)
 	if inside == nil || !slices.Equal(s.Ports, []string{fmt.Sprintf("127.0.0.1:8080:%s", inside[1])}) {
 		t.Fatalf("the ports %q do not lead to where the proxy listens:\n%s", s.Ports, settings)
@@ -93,7 +109,7 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 	}
 	var args []string
 	for _, a := range s.Command {
-		args = append(args, strings.ReplaceAll(a, s.Configs[0].Target, at))
+		args = append(args, strings.ReplaceAll(a, target, at))
 	}
 	program.StartAs(t, func(c *exec.Cmd) {
 		c.Env = []string{

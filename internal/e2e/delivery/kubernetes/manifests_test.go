@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +188,23 @@ func proxies(pod corev1.PodTemplateSpec) (all []corev1.Container) {
 		}
 	}
 	return all
+}
+
+// An application that has the token of the service account can read the login.
+func TestOnlyTheProxyGetsTheServiceAccount(t *testing.T) {
+	for name, pod := range pods(t) {
+		ours := proxies(pod)
+		mounted := pod.Spec.AutomountServiceAccountToken == nil || *pod.Spec.AutomountServiceAccountToken
+		if others := len(pod.Spec.InitContainers) + len(pod.Spec.Containers) - len(ours); others > 0 && mounted {
+			t.Errorf("%s: %d containers of others have the token", name, others)
+		}
+		own := slices.ContainsFunc(ours, func(c corev1.Container) bool {
+			return slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" })
+		})
+		if pod.Spec.ServiceAccountName != "" && !mounted && !own {
+			t.Errorf("%s: the proxy has no token", name)
+		}
+	}
 }
 
 func TestFlagsAndSettingsExistInTheProgram(t *testing.T) {

@@ -253,7 +253,7 @@ func environ(ts *testscript.TestScript) []string {
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_STATE_HOME"} {
 		all = append(all, name+"="+ts.Getenv(name))
 	}
-	for _, name := range append(variables(), "PANDADOC_AUTH_PROXY_PORT_8080_TCP", "PANDADOC_LISTENN") {
+	for _, name := range append(variables(), "PANDADOC_AUTH_PROXY_PORT_8080_TCP", "PANDADOC_LISTENN", "PANDADOC_STROE") {
 		if value := ts.Getenv(name); value != "" {
 			all = append(all, name+"="+value)
 		}

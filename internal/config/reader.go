@@ -156,11 +156,24 @@ func (r *Reader) load(ctx *kong.Context) {
 		if path == "" {
 			return
 		}
+		if n := timesGiven(ctx, flag); n > 1 {
+			r.errs = append(r.errs, problem.Mistake(fmt.Sprintf("--config is given %d times, and only one file is read", n), "put the settings into one file, and name it once"))
+		}
 		var err error
 		if r.file, err = readFile(source, path); err != nil {
 			r.errs = append(r.errs, err)
 		}
 	}
+}
+
+// timesGiven returns how often a flag is on the command line.
+func timesGiven(ctx *kong.Context, flag *kong.Flag) (n int) {
+	for _, p := range ctx.Path {
+		if p.Flag != nil && p.Flag.Name == flag.Name && !p.Resolved {
+			n++
+		}
+	}
+	return n
 }
 
 // IsSet reports whether the user gave a value for a setting, in any way.
@@ -200,8 +213,14 @@ func (r *Reader) checkNames(command *kong.Context) {
 		return
 	}
 	fix := "correct their names, or ignore this if Kubernetes made them for services"
-	if name, ok := Nearest(settingOf(unknown[0]), names); ok {
-		fix = fmt.Sprintf("did you mean %s? %s", envName(name), fix)
+	var meant []string
+	for _, u := range unknown {
+		if name, ok := Nearest(settingOf(u), names); ok {
+			meant = append(meant, fmt.Sprintf("%s for %s", envName(name), u))
+		}
+	}
+	if len(meant) > 0 {
+		fix = fmt.Sprintf("did you mean %s? %s", strings.Join(meant, ", "), fix)
 	}
 	r.warnings = append(r.warnings, problem.Mistake("these environment variables are not settings and are ignored: "+strings.Join(unknown, " "), fix))
 }

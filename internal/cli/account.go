@@ -320,12 +320,16 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 	if a.State == tokens.LoginRequired || a.Scheme == tokens.Bearer && a.Generation == 0 && a.ExpiresAt.IsZero() {
 		a.Scheme = "" // with nothing, as far as is known
 	}
+	obtained := "last new token"
+	if a.Cause == string(problem.LoggedOut) {
+		obtained = "logged out" // the record of a logout has its time here
+	}
 	for _, line := range []struct{ name, value string }{
 		{"since", problem.When(a.Since, now)},
 		{"detail", a.Detail},
 		{"signed in with", a.Scheme},
 		{"token expires", problem.When(a.ExpiresAt, now)},
-		{"last new token", problem.When(a.ObtainedAt, now)},
+		{obtained, problem.When(a.ObtainedAt, now)},
 		{"refresh proven", proven(a, now)},
 		{"next", a.Hint},
 	} {

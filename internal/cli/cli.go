@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -125,6 +126,8 @@ func (p *program) run() error {
 	switch {
 	case helped:
 		return nil
+	case notWritten(err):
+		return err
 	case err != nil:
 		return usageError(err, parser.Model, p.Args)
 	}
@@ -132,6 +135,13 @@ func (p *program) run() error {
 	p.settings.Parsed(command)
 	command.BindTo(p.ending.drain, (*context.Context)(nil))
 	return command.Run(p)
+}
+
+// notWritten reports whether err is a failed write of the output, as to a pipe whose reader has ended. Then the command
+// line has no mistake.
+func notWritten(err error) bool {
+	var file *fs.PathError
+	return errors.As(err, &file) && file.Op == "write"
 }
 
 func options(p *program, exit func(int)) []kong.Option {

@@ -16,10 +16,11 @@ type completionCommand struct {
 
 // Help implements kong.HelpProvider.
 func (*completionCommand) Help() string {
-	return `Put the output where the shell looks for completions:
-bash: pandadoc-auth-proxy completion bash >~/.local/share/bash-completion/completions/pandadoc-auth-proxy
-zsh: pandadoc-auth-proxy completion zsh >"${fpath[1]}/_pandadoc-auth-proxy"
-fish: pandadoc-auth-proxy completion fish >~/.config/fish/completions/pandadoc-auth-proxy.fish`
+	return `Put the output where the shell looks for completions, in bash, zsh and fish:
+
+  pandadoc-auth-proxy completion bash >~/.local/share/bash-completion/completions/pandadoc-auth-proxy
+  pandadoc-auth-proxy completion zsh >"${fpath[1]}/_pandadoc-auth-proxy"
+  pandadoc-auth-proxy completion fish >~/.config/fish/completions/pandadoc-auth-proxy.fish`
 }
 
 // Run prints the script for a shell. The script is generated from the structure that parses the command line.
@@ -75,7 +76,7 @@ _pandadoc_auth_proxy() {
 		command=${COMP_WORDS[1]}
 	fi
 	case $previous in
-	%[4]s) COMPREPLY=($(compgen -f -- "$current")); return ;;
+	%[4]s) COMPREPLY=(); return ;; # -o default completes files, and quotes their names
 	completion) words='bash zsh fish'; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
 	help) words='%[2]s'; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
 	esac

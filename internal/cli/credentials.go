@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -192,11 +194,14 @@ func (c *clientKeyCommand) Run(p *program) error {
 		if err != nil {
 			return problem.WithHint(err, "name a new file in a directory that this user can write to")
 		}
-		line = "key-file: " + path
+		line = "key-file: " + inYAML(path)
 	}
-	fmt.Fprintf(p.Stdout, "client-keys:\n  %s:\n    %s\n", c.Name, line)
+	lines := fmt.Sprintf("client-keys:\n  %s:\n    %s\n", c.Name, line)
 	if c.Account != "" {
-		fmt.Fprintf(p.Stdout, "    account: %s\n", c.Account)
+		lines += fmt.Sprintf("    account: %s\n", c.Account)
+	}
+	if _, err := io.WriteString(p.Stdout, lines); err != nil { // nobody saw the key
+		return err
 	}
 	where := "The key is not shown again."
 	if c.KeyFile != "" {
@@ -207,6 +212,14 @@ already have, and start the proxy again. The client sends the key as %s: KEY, as
 password of Basic authentication.
 `, where, proxy.KeyHeader)
 	return err
+}
+
+// inYAML returns a path as YAML reads it. Most paths need no quotes.
+func inYAML(path string) string {
+	if regexp.MustCompile(`^([A-Za-z]:)?[\w/\\.-]+$`).MatchString(path) {
+		return path
+	}
+	return strconv.Quote(path)
 }
 
 // writeKey creates a file with the key, and returns its absolute path, because a proxy may run in another

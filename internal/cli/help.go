@@ -232,7 +232,10 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 		}
 		args = []string{c.Command, "--help"}
 	}
-	_, _ = k.Kong.Parse(args) // --help prints even if a run would refuse the other settings
+	// --help prints even if a run would refuse the other settings.
+	if _, err := k.Kong.Parse(args); notWritten(err) {
+		return err
+	}
 	return nil
 }
 

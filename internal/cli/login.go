@@ -66,11 +66,11 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 	if who := acc.who(ctx, c.Account); who != "" {
 		fmt.Fprintf(p.Stdout, "PandaDoc user: %s\n", who)
 	}
-	next := "the running proxy uses the tokens at once"
-	if acc.handler != nil {
-		next = "start the proxy with: " + programName + " serve, and send requests to it instead of PandaDoc"
+	next := "the running proxy uses the tokens at once."
+	if acc.handler != nil { // the command stands at the end, so that it can be copied with the settings that were typed
+		next = p.withTyped("send requests to the proxy instead of PandaDoc. Start it with: " + programName + " serve")
 	}
-	_, err = fmt.Fprintf(p.Stderr, "Next: %s.\n", next)
+	_, err = fmt.Fprintf(p.Stderr, "Next: %s\n", next)
 	return err
 }
 

@@ -28,6 +28,9 @@ type sandboxCommand struct {
 	config.SandboxSettings `embed:""`
 }
 
+// maxEmulated is how many accounts the emulator signs in at most. All of them are in its memory.
+const maxEmulated = 100_000
+
 // Run serves the emulator, and a proxy signed in to it, until ctx ends.
 func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 	settings, err := p.settings.Sandbox(&c.SandboxSettings)
@@ -35,8 +38,8 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 	if err == nil && c.TokenTTL == 0 { // the emulator would take zero for its default
 		err = problem.Mistake("--token-ttl: with 0s, no token would ever be valid", "give whole seconds, like 60s")
 	}
-	if c.Accounts < 1 {
-		err = errors.Join(err, problem.Mistake(fmt.Sprintf("--accounts: %d is not a number of accounts", c.Accounts), "give at least 1"))
+	if c.Accounts > maxEmulated {
+		err = errors.Join(err, problem.Mistake(fmt.Sprintf("--accounts: %d is too many", c.Accounts), fmt.Sprintf("give at most %d", maxEmulated)))
 	}
 	if err := errors.Join(err, options.Validate()); err != nil {
 		return withStatus(err, exitUsage)

@@ -29,7 +29,13 @@ type account struct {
 func (x *examination) accounts(ctx context.Context) []account {
 	if x.known == nil {
 		for _, name := range x.accountNames(ctx) {
-			x.known = append(x.known, x.load(ctx, name))
+			_, configured := x.config.Tokens.Accounts[name]
+			if a := x.load(ctx, name); !a.record.Forgotten || configured || name == x.in.Account {
+				x.known = append(x.known, a)
+			}
+		}
+		if len(x.known) == 0 {
+			x.known = []account{x.load(ctx, tokens.DefaultAccount)}
 		}
 	}
 	return x.known

@@ -38,6 +38,11 @@ const (
 	// kept although another client needs its place. Without this time, a burst closes connections whose request
 	// is about to arrive. With it, a client waits half a second behind a thousand silent connections.
 	turnover = 500 * time.Microsecond
+	// burst times that long they are kept while connections end by themselves: then places become free without closing
+	// any, and a client that started many requests at once may take seconds to send the last of them.
+	burst = 4
+	// pause is how long no connection must have ended until a burst counts as over.
+	pause = 500 * time.Millisecond
 )
 
 // Class distinguishes the two ports, so that neither can use up the other's connections.
@@ -72,9 +77,10 @@ func Fit(wanted int, files uint64, memory int64) Limits {
 }
 
 // Budget limits the memory of connections before the client is authenticated. A connection is waiting from the time
-// when it is accepted, or when its last answer ends, until the whole header of its next request has arrived. If a
-// limit is reached, the connection that has waited longest is closed. If all connections are busy, or have just
-// started to send a request, Accept waits. A Budget is safe for concurrent use.
+// when it is accepted, or when its last answer ends, until the whole header of its next request has arrived. If there
+// are too many connections, the one that has waited longest is closed. If all of them are busy, or have just started
+// to send a request, Accept waits. If unfinished headers take too much memory, the largest is closed. A Budget is safe
+// for concurrent use.
 type Budget struct {
 	limits   Limits
 	turnover time.Duration
@@ -83,10 +89,11 @@ type Budget struct {
 	room    sync.Cond  // signalled when a connection ends or begins to wait
 	bytes   [2]int64   // that unfinished headers cost now, by Class
 	open    [2]int
-	waiting [2]queue // without a byte of the next header, the longest first
-	fresh   [2]queue // without a byte of the first header, the longest first
-	begun   [2]queue // with an unfinished header, the longest first
-	turn    uint64   // orders waiting connections of different queues
+	waiting [2]queue     // without a byte of the next header, the longest first
+	fresh   [2]queue     // without a byte of the first header, the longest first
+	begun   [2]queue     // with an unfinished header, the longest first
+	turn    uint64       // orders waiting connections of different queues
+	left    [2]time.Time // when a connection last ended or became idle, not closed by the budget
 }
 
 // NewBudget returns a budget for all listeners of a process.
@@ -159,11 +166,13 @@ func (b *Budget) admit(c *conn, l *budgeted) bool {
 // time until there may be one; zero means that no connection waits.
 func (b *Budget) oldestLocked(class Class) (oldest *conn, left time.Duration) {
 	oldest = b.waiting[class].first
+	grace := time.Duration(b.limits.Connections[class]) * b.turnover
 	for _, c := range []*conn{b.fresh[class].first, b.begun[class].first} {
 		if c == nil {
 			continue
 		}
-		rest := time.Duration(b.limits.Connections[class])*b.turnover - time.Since(c.since)
+		waited := time.Since(c.since)
+		rest := min(burst*grace-waited, max(grace-waited, pause-time.Since(b.left[class])))
 		switch {
 		case rest <= 0:
 			oldest = older(oldest, c)
@@ -235,6 +244,7 @@ func (b *Budget) wait(c *conn) {
 	}
 	b.leaveLocked(c)
 	b.waitLocked(c, &b.waiting[c.class])
+	b.left[c.class] = c.since
 	b.room.Broadcast()
 }
 
@@ -275,7 +285,7 @@ func (b *Budget) arrived(c *conn, bytes, lines int) {
 		if b.bytes[Admin] > b.bytes[Proxied] {
 			class = Admin
 		}
-		b.evictLocked(b.begun[class].first)
+		b.evictLocked(b.begun[class].largest())
 	}
 }
 
@@ -400,6 +410,9 @@ func answerPlainHTTP(err error) {
 // Close implements net.Conn. It may be called more than once.
 func (c *conn) Close() error {
 	c.budget.mu.Lock()
+	if !c.ended {
+		c.budget.left[c.class] = time.Now()
+	}
 	c.budget.endLocked(c)
 	c.budget.mu.Unlock()
 	return c.Conn.Close()
@@ -430,6 +443,19 @@ func (q *queue) remove(c *conn) {
 		c.next.prev = c.prev
 	}
 	c.in, c.prev, c.next = nil, nil, nil
+}
+
+// largest returns the connection with the largest unfinished header, of several the one that has waited longest, so that
+// the short header of an honest client is not closed for the long ones of others. It looks at all of them, which is
+// cheap beside the connection that each look ends.
+func (q *queue) largest() *conn {
+	found := q.first
+	for c := q.first; c != nil; c = c.next {
+		if c.cost > found.cost {
+			found = c
+		}
+	}
+	return found
 }
 
 // older returns the connection that has waited longer. Nil counts as not waiting.

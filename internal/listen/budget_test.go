@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -97,6 +98,11 @@ func (d *door) beside(class Class, c *Certificate) *door {
 	})
 	return &other
 }
+
+// nowhere is a connection that can only be closed.
+type nowhere struct{ net.Conn }
+
+func (nowhere) Close() error { return nil }
 
 func (d *door) dial() *client {
 	d.Helper()
@@ -253,6 +259,60 @@ func TestUnfinishedHeadersShareOneBudget(t *testing.T) {
 			d.want(last, "the newest", "/")
 		})
 	}
+}
+
+// A short header was closed for the long ones that arrived while its request was about to begin: the client got no
+// answer at all.
+func TestTheLargestUnfinishedHeaderIsClosed(t *testing.T) {
+	d := open(t, Limits{Bytes: 100_000, Connections: [2]int{100, 1}}, Proxied)
+	const start = "GET /honest HTTP/1.1\r\n"
+	honest := d.begin(start, 1)
+	large := d.begin("GET / HTTP/1.1\r\nA: "+strings.Repeat("a", 60_000), 1)
+	for range 5 {
+		d.begin("GET / HTTP/1.1\r\nA: "+strings.Repeat("a", 30_000), 1)
+	}
+	d.want(large, "the largest", "closed")
+	io.WriteString(honest, "Host: localhost\r\n\r\n")
+	d.want(honest, "the honest client, which began first", "/honest")
+}
+
+// 5,000 requests at once: the client took more than a second to send the last of them, and their connections were
+// closed although others ended all the time.
+func TestInABurstASilentConnectionIsKeptLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(Limits{Bytes: 1 << 20, Connections: [2]int{1000, 1}}) // kept for half a second, or two
+		c := &conn{budget: b}
+		b.mu.Lock()
+		b.waitLocked(c, &b.fresh[Proxied])
+		b.mu.Unlock()
+		busy := &conn{budget: b, Conn: nowhere{}}
+		for _, row := range []struct {
+			name        string
+			after, want time.Duration
+			ends        bool
+		}{
+			{"at first", 0, 500 * time.Millisecond, false},
+			{"a connection has just ended", 490 * time.Millisecond, pause, true},
+			{"another ends", pause, pause, true},
+			{"no more end", pause / 2, pause / 2, false},
+			{"it is over", pause / 2, 0, false},
+			{"they end again", 0, pause, true},
+			{"for too long", pause, 10 * time.Millisecond, true},
+			{"for the longest time", 10 * time.Millisecond, 0, true},
+		} {
+			time.Sleep(row.after)
+			if row.ends {
+				busy.ended = false
+				busy.Close()
+			}
+			b.mu.Lock()
+			oldest, left := b.oldestLocked(Proxied)
+			b.mu.Unlock()
+			if left != row.want || (oldest == c) != (row.want == 0) {
+				t.Errorf("%s: %v left, may be closed: %v; want %v", row.name, left, oldest == c, row.want)
+			}
+		}
+	})
 }
 
 func TestBodiesCostNothing(t *testing.T) {

@@ -218,7 +218,9 @@ func TestReloadsAtAnyMoment(t *testing.T) {
 	for where, ready := range map[string]string{"#/overview": overviewReady, "#/try/2": form(2), "#/setup": setupReady} {
 		b.open(where)
 		for delay := range 5 {
-			eval[bool](b, fmt.Sprintf(`new Promise((resolve) => setTimeout(() => { resolve(true); location.reload(); }, %d))`, delay*25))
+			loaded := eval[string](b, `String(performance.timeOrigin)`)
+			b.run(fmt.Sprintf(`setTimeout(() => location.reload(), %d)`, delay*25))
+			b.until(fmt.Sprintf(`String(performance.timeOrigin) !== %q`, loaded))
 		}
 		b.until(ready)
 		b.until(`document.getElementById("offline").hidden`)

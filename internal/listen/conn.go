@@ -1,0 +1,167 @@
+package listen
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// conn is a connection that counts against a budget.
+type conn struct {
+	net.Conn
+	budget   *Budget
+	class    Class
+	counting atomic.Bool // the bytes that are read belong to a header
+
+	bytesBelow bool // the bytes are counted below TLS, by wire
+
+	// Guarded by budget.mu:
+	in         *queue // nil while it is busy
+	prev, next *conn  // in that queue
+	turn       uint64
+	since      time.Time // when it came into that queue
+	cost       int64     // of its unfinished header
+	ended      bool
+}
+
+// NetConn returns the wrapped connection, as tls.Conn does.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.counting.Load() {
+		c.count(p[:n])
+	}
+	if c.bytesBelow && err != nil {
+		answerPlainHTTP(err)
+	}
+	return n, err
+}
+
+func (c *conn) count(part []byte) {
+	size := len(part)
+	if c.bytesBelow {
+		size = 0
+	}
+	c.budget.arrived(c, size, bytes.Count(part, []byte{'\n'}))
+}
+
+// wireListener is below TLS, so that a Budget counts bytes that TLS keeps until a message is complete.
+type wireListener struct{ net.Listener }
+
+func (l wireListener) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &wire{Conn: raw}, nil
+}
+
+type wire struct {
+	net.Conn
+	above *conn // nil without a budget
+}
+
+// NetConn returns the wrapped connection, as tls.Conn does.
+func (w *wire) NetConn() net.Conn { return w.Conn }
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if n > 0 && w.above != nil && w.above.counting.Load() {
+		w.above.budget.arrived(w.above, n, 0)
+	}
+	return n, err
+}
+
+func underTLS(c net.Conn) (*wire, bool) {
+	over, ok := c.(*tls.Conn)
+	if !ok {
+		return nil, false
+	}
+	w, ok := over.NetConn().(*wire)
+	return w, ok
+}
+
+// CloseWrite lets net/http end an answer without a reset while the client is still sending.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// answerPlainHTTP tells a client to use https, as net/http does when it does the handshake itself.
+func answerPlainHTTP(err error) {
+	var record tls.RecordHeaderError
+	if !errors.As(err, &record) || record.Conn == nil {
+		return
+	}
+	switch string(record.RecordHeader[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "PATCH", "DELET", "OPTIO":
+		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nThis port serves https: begin the address with https://\n")
+		record.Conn.Close()
+	}
+}
+
+// Close implements net.Conn. It may be called more than once.
+func (c *conn) Close() error {
+	c.budget.mu.Lock()
+	if !c.ended {
+		c.budget.left[c.class] = time.Now()
+	}
+	c.budget.endLocked(c)
+	c.budget.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// queue is a linked list that uses fields of the connections, so that a request needs no allocation.
+type queue struct{ first, last *conn }
+
+func (q *queue) push(c *conn) {
+	c.in, c.prev, c.next = q, q.last, nil
+	if q.last == nil {
+		q.first = c
+	} else {
+		q.last.next = c
+	}
+	q.last = c
+}
+
+func (q *queue) remove(c *conn) {
+	if c.prev == nil {
+		q.first = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next == nil {
+		q.last = c.prev
+	} else {
+		c.next.prev = c.prev
+	}
+	c.in, c.prev, c.next = nil, nil, nil
+}
+
+// largest returns the connection with the largest unfinished header, of several the one that has waited longest, so that
+// the short header of an honest client is not closed for the long ones of others. It looks at all of them, which is
+// cheap beside the connection that each look ends.
+func (q *queue) largest() *conn {
+	found := q.first
+	for c := q.first; c != nil; c = c.next {
+		if c.cost > found.cost {
+			found = c
+		}
+	}
+	return found
+}
+
+// older returns the connection that has waited longer. Nil counts as not waiting.
+func older(a, b *conn) *conn {
+	if a == nil || b != nil && b.turn < a.turn {
+		return b
+	}
+	return a
+}

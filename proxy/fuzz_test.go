@@ -85,7 +85,7 @@ func naivelyDecoded(s string) string {
 
 // FuzzHost compares the Host rule with a simple form of it.
 func FuzzHost(f *testing.F) {
-	for _, s := range []string{"localhost", "LOCALHOST.:80", "127.0.0.1:1", "[::1]", "[::1]:80", "acme.localhost", "evil", "[::ffff:127.0.0.1]:8", "127.0.0.1.", "::1", "a.b:localhost"} {
+	for _, s := range []string{"localhost", "LOCALHOST.:80", "127.0.0.1:1", "[::1]", "[::1]:80", "acme.localhost", "evil", "[::ffff:127.0.0.1]:8", "127.0.0.1.", "::1", "a.b:localhost", "[127.0.0.1]"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
@@ -108,7 +108,7 @@ func naivelyOurs(host string) bool {
 	}
 	if strings.HasPrefix(m[1], "[") {
 		ip := net.ParseIP(m[1][1 : len(m[1])-1])
-		return ip != nil && ip.IsLoopback()
+		return ip != nil && ip.IsLoopback() && strings.Contains(m[1], ":") // RFC 3986 section 3.2.2: brackets are for IPv6
 	}
 	name := strings.TrimSuffix(m[1], ".")
 	if ip := net.ParseIP(name); ip != nil {

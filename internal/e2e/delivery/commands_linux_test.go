@@ -51,6 +51,7 @@ func examples() []example {
 		{page: "docs/admin.md", begins: `$ curl -H "Authorization: Bearer`, run: withAdminKey},
 		{page: "docs/admin.md", begins: "$ curl localhost:8081/api/v1/test", run: beside(`"status": *200`)},
 		{page: "docs/deployment.md", begins: "# install -d", why: "it needs systemd as the first process: the units are verified in this package"},
+		{page: "docs/deployment.md", begins: "[Service]", run: dropIn},
 		{page: "docs/deployment.md", begins: "$action", why: "it needs Windows"},
 		{page: "docs/deployment.md", begins: "icacls", why: "it needs Windows"},
 		{page: "docs/deployment.md", begins: "<?xml", run: wellFormed},

@@ -18,9 +18,29 @@ import (
 
 const units = "deploy/systemd"
 
-// systemd-analyze verify needs an existing program, so the units use the built one instead of /usr/bin.
 func TestSystemdAcceptsTheUnits(t *testing.T) {
 	need(t, "systemd-analyze")
+	verifyUnits(t, unitsHere(t))
+}
+
+// dropIn verifies the unit together with lines that a page adds to it.
+func dropIn(d *desk, f fence) {
+	need(d.T, "systemd-analyze")
+	dir := unitsHere(d.T)
+	added := filepath.Join(dir, "pandadoc-auth-proxy.service.d")
+	if err := os.Mkdir(added, 0o755); err != nil {
+		d.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(added, "override.conf"), []byte(strings.Join(f.lines, "\n")+"\n"), 0o644); err != nil {
+		d.Fatal(err)
+	}
+	verifyUnits(d.T, dir)
+}
+
+// unitsHere returns a directory with copies of the units. systemd-analyze verify needs an existing program, so they
+// name the built one instead of /usr/bin.
+func unitsHere(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"pandadoc-auth-proxy.service", "pandadoc-auth-proxy.socket"} {
 		text, err := os.ReadFile(filepath.Join(top(t), units, name))
@@ -33,6 +53,11 @@ func TestSystemdAcceptsTheUnits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+func verifyUnits(t *testing.T, dir string) {
+	t.Helper()
 	if out := run(t, dir, "systemd-analyze", "verify", "--man=no",
 		filepath.Join(dir, "pandadoc-auth-proxy.service"), filepath.Join(dir, "pandadoc-auth-proxy.socket")); out != "" {
 		t.Errorf("systemd-analyze verify says:\n%s", out)

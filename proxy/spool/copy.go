@@ -2,6 +2,7 @@ package spool
 
 import (
 	"os"
+	"sync/atomic"
 )
 
 // bodyCopy keeps what came of a body so that it can be sent again: its beginning in memory, the rest in
@@ -10,31 +11,22 @@ type bodyCopy struct {
 	options  Options
 	length   int64 // of the whole body as announced; negative means unknown
 	reserved int64 // taken from the budget
-	inMemory int64 // as the budget was told,
-	onDisk   int64 // and so
+	inMemory int64 // as last reported to the budget
+	onDisk   int64 // the same
 
 	memory []byte
 	file   *spoolFile // nil until it is needed
 	tail   []byte     // what came while pinned, or late, behind memory and file
 
-	state  copyState
-	pinned bool
-	most   int64  // the most bytes that were kept
-	where  string // InMemory, OnDisk or empty
+	dropped bool   // over a limit, nothing is kept; else everything is
+	pinned  bool   // must not be dropped, see add
+	most    int64  // the most bytes that were kept
+	where   string // InMemory, OnDisk or empty
 }
-
-type copyState int
-
-const (
-	copying copyState = iota // everything is kept
-	dropped                  // over a limit: nothing is kept
-)
 
 func newBodyCopy(o Options, length int64) bodyCopy {
 	c := bodyCopy{options: o, length: length}
-	if length > c.longest() {
-		c.state = dropped // it would not fit in the end: do not even begin
-	}
+	c.dropped = length > c.longest() // it would not fit in the end: do not even begin
 	return c
 }
 
@@ -44,7 +36,7 @@ func (c *bodyCopy) longest() int64 { return max(c.options.Memory, c.options.Disk
 // addLate keeps p, which was read for an attempt that is over while a newer one is under way: that one has no
 // other way to get it.
 func (c *bodyCopy) addLate(p []byte) {
-	if len(p) == 0 || c.state == dropped {
+	if len(p) == 0 || c.dropped {
 		return
 	}
 	c.tail = append(c.tail, p...)
@@ -53,11 +45,11 @@ func (c *bodyCopy) addLate(p []byte) {
 
 // add keeps p, which was read for the newest attempt, or gives the copy up.
 func (c *bodyCopy) add(p []byte) {
-	if len(p) == 0 || c.state == dropped {
+	if len(p) == 0 || c.dropped {
 		return
 	}
 	switch {
-	case c.pinned && c.state == copying:
+	case c.pinned:
 		// A decision to repeat is built on this copy, so it must not be dropped now. At most one read
 		// was under way when it was made, so this is at most one read's worth.
 		c.tail = append(c.tail, p...)
@@ -164,9 +156,6 @@ func (c *bodyCopy) size() int64 {
 	return int64(len(c.memory)) + c.file.size() + int64(len(c.tail))
 }
 
-// whole reports whether the copy has everything that came.
-func (c *bodyCopy) whole() bool { return c.state == copying }
-
 // readAt reads from offset on, which lies before size, from one of the places.
 func (c *bodyCopy) readAt(p []byte, offset int64) (int, error) {
 	if offset < int64(len(c.memory)) {
@@ -180,7 +169,7 @@ func (c *bodyCopy) readAt(p []byte, offset int64) (int, error) {
 }
 
 // pin makes sure that a whole copy stays whole, until unpin.
-func (c *bodyCopy) pin() { c.pinned = c.state == copying }
+func (c *bodyCopy) pin() { c.pinned = !c.dropped }
 
 // unpin ends a pin without a second attempt, so that the copy is of no use any more.
 func (c *bodyCopy) unpin() {
@@ -190,7 +179,7 @@ func (c *bodyCopy) unpin() {
 
 func (c *bodyCopy) drop() {
 	c.free()
-	c.state = dropped
+	c.dropped = true
 }
 
 // free gives everything back.
@@ -251,3 +240,50 @@ func (f *spoolFile) close() {
 		_ = os.Remove(f.name)
 	}
 }
+
+// Where the copy of a body was kept.
+const (
+	InMemory = "memory"
+	OnDisk   = "disk"
+)
+
+// Budget bounds the copies of all bodies in a process.
+type Budget struct {
+	left     atomic.Int64
+	memory   atomic.Int64 // that copies may still take; the others are kept on disk
+	inMemory atomic.Int64 // what is kept now
+	onDisk   atomic.Int64
+	report   func(error)
+	warned   atomic.Bool
+}
+
+// NewBudget returns a Budget of total bytes, of which up to memory bytes are kept in memory. report is told once why
+// copies cannot be kept on disk.
+func NewBudget(total, memory int64, report func(error)) *Budget {
+	b := &Budget{report: report}
+	b.left.Store(total)
+	b.memory.Store(memory)
+	return b
+}
+
+// take reserves n bytes if so many are left.
+func take(left *atomic.Int64, n int64) bool {
+	if left.Add(-n) < 0 {
+		left.Add(n)
+		return false
+	}
+	return true
+}
+
+// warn reports once that copies cannot be kept on disk: every further request would say the same.
+func (b *Budget) warn(err error) {
+	if b.warned.CompareAndSwap(false, true) {
+		b.report(err)
+	}
+}
+
+// Held returns how many bytes are kept now.
+func (b *Budget) Held() (inMemory, onDisk int64) { return b.inMemory.Load(), b.onDisk.Load() }
+
+// Left returns how many bytes can still be taken.
+func (b *Budget) Left() int64 { return b.left.Load() }

@@ -24,6 +24,7 @@ package spool
 import (
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -109,14 +110,11 @@ func (s *Spool) Cursor() *Cursor {
 	return c
 }
 
-// newestLocked reports whether c belongs to the attempt under way.
-func (s *Spool) newestLocked(c *Cursor) bool { return c == s.cursors[len(s.cursors)-1] }
-
 // Kept reports whether all that came from the client can be read again.
 func (s *Spool) Kept() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.copy.whole()
+	return !s.copy.dropped
 }
 
 // Complete reports whether the client's body has been read to its end.
@@ -139,7 +137,13 @@ func (s *Spool) readClientLocked(c *Cursor, p []byte) (int, error) {
 	n, err := s.client.Read(p)
 	s.mu.Lock()
 	s.reading = false
-	s.tookLocked(c, p[:n], err)
+	s.size += int64(n)
+	s.ended = err
+	if c == s.cursors[len(s.cursors)-1] {
+		s.copy.add(p[:n])
+	} else {
+		s.copy.addLate(p[:n])
+	}
 	s.countWaitLocked(n, time.Since(start))
 	s.wake.Broadcast()
 	if !c.awaitTurnLocked() {
@@ -147,17 +151,6 @@ func (s *Spool) readClientLocked(c *Cursor, p []byte) (int, error) {
 	}
 	c.offset += int64(n)
 	return n, s.ended
-}
-
-// tookLocked keeps what came from the client for cursor c.
-func (s *Spool) tookLocked(c *Cursor, p []byte, err error) {
-	s.size += int64(len(p))
-	if s.newestLocked(c) {
-		s.copy.add(p)
-	} else {
-		s.copy.addLate(p)
-	}
-	s.ended = err
 }
 
 // countWaitLocked adds up how long the client took for n bytes. Only waiting counts: an API that reads slowly
@@ -172,8 +165,8 @@ func (s *Spool) countWaitLocked(n int, waited time.Duration) {
 	}
 }
 
-// setDeadlineLocked is for whoever reads the client on behalf of an attempt. At the end of the body net/http
-// lifts the deadline itself, when it begins to watch for the client's departure.
+// setDeadlineLocked sets the deadline of a read for an attempt. At the end of the body net/http lifts the deadline
+// itself, when it begins to watch whether the client leaves.
 func (s *Spool) setDeadlineLocked(t time.Time) {
 	if !s.over {
 		_ = s.conn.SetReadDeadline(t) // a connection without deadlines has no time-out either
@@ -247,7 +240,7 @@ func (s *Spool) Discard() {
 	buf := make([]byte, 32<<10)
 	end := time.Now().Add(discardTotal)
 	for limit := s.size + discardBytes; s.ended == nil && s.size < limit; {
-		s.conn.SetReadDeadline(earlier(time.Now().Add(discardIdle), end))
+		s.conn.SetReadDeadline(time.Now().Add(min(discardIdle, time.Until(end))))
 		if s.reading {
 			s.wake.Wait()
 			continue
@@ -313,9 +306,96 @@ func (s *Spool) Release() {
 	s.copy.free()
 }
 
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
+// Cursor is the body of one attempt: a place in the spool. A nil cursor is the body of a request that
+// has none. Its fields are guarded by the spool's mutex.
+type Cursor struct {
+	spool  *Spool
+	offset int64
+	holds  int  // while more than zero, reads wait
+	closed bool // reads fail
+}
+
+var _ io.ReadCloser = (*Cursor)(nil)
+
+// Read returns what the copy has, else what the client sends next.
+func (c *Cursor) Read(p []byte) (int, error) {
+	s := c.spool
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case !c.awaitTurnLocked():
+			return 0, errAttemptOver
+		case len(p) == 0:
+			return 0, nil
+		case c.offset < s.copy.size():
+			n, err := s.copy.readAt(p, c.offset)
+			c.offset += int64(n)
+			return n, err
+		case s.ended != nil:
+			return 0, s.ended
+		case !s.reading:
+			return s.readClientLocked(c, p)
+		}
+		s.wake.Wait() // another attempt is reading the client; what it gets will be in the copy
 	}
-	return a
+}
+
+// awaitTurnLocked waits while c is held. It reports whether c may go on.
+func (c *Cursor) awaitTurnLocked() bool {
+	for c.holds > 0 && !c.closed {
+		c.spool.wake.Wait()
+	}
+	return !c.closed
+}
+
+// Close ends this attempt's reading, and only this attempt's.
+func (c *Cursor) Close() error {
+	if c == nil {
+		return nil
+	}
+	c.spool.mu.Lock()
+	defer c.spool.mu.Unlock()
+	c.closed = true
+	c.spool.wake.Broadcast()
+	return nil
+}
+
+// Hold makes the attempt stand still, and makes sure that what it is just reading will not be lost to
+// the next one.
+func (c *Cursor) Hold() {
+	if c == nil {
+		return
+	}
+	c.spool.mu.Lock()
+	defer c.spool.mu.Unlock()
+	c.holds++
+	c.spool.copy.pin()
+}
+
+// Resume lets a held attempt continue.
+func (c *Cursor) Resume() {
+	if c == nil {
+		return
+	}
+	c.spool.mu.Lock()
+	defer c.spool.mu.Unlock()
+	c.holds--
+	c.spool.copy.unpin()
+	c.spool.wake.Broadcast()
+}
+
+// HoldUnwanted holds the attempt for good if res refuses a body that the client has not begun to send
+// (RFC 9110 section 10.1.1). http.Transport would send it all the same if the connection can be kept,
+// and so have the client told to go ahead.
+func (c *Cursor) HoldUnwanted(res *http.Response) {
+	if c == nil || res.StatusCode < 300 || res.Request.Header.Get("Expect") == "" {
+		return
+	}
+	s := c.spool
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.size == 0 && !s.reading && s.ended == nil {
+		c.holds++
+	}
 }

@@ -233,10 +233,6 @@ func (f *fields) milliseconds(name string, d time.Duration) {
 	f.b = strconv.AppendFloat(f.key(name), float64(d.Microseconds())/1000, verb, -1, 64)
 }
 
-func (p *Proxy) warnNoCopy(err error) {
-	p.log.WithError(err).Warn("no temporary file for request bodies: large requests are forwarded, but cannot be repeated after a 401; see --temp-dir")
-}
-
 // lineLimit allows a burst of lines, and then a few per second.
 type lineLimit struct {
 	mu      sync.Mutex // guards the fields below

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -18,20 +19,27 @@ type accountClaim struct {
 	by      string // which part, for messages
 }
 
-// chooseAccount returns the account that c is for and what is left of path without a prefix that names an
-// account. A request with different claims is refused: a client must never act as another account than it
-// believes. No header that a client can choose freely is a claim.
+// chooseAccount returns the account that c is for, the default account if nothing names one, and what is left of path
+// without a prefix that names an account. A request with different claims is refused: a client must never act as
+// another account than it believes. No header that a client can choose freely is a claim.
 func chooseAccount(c *call, path string) (account, rest string, refused *problem.Problem) {
 	byPath, rest := cutAccount(path)
-	account, refused = agree(
-		accountClaim{c.keyAccount, "the client key"},
-		accountClaim{c.conn.account, "the listener"},
-		accountClaim{hostAccount(c.req.Host), "the host name"},
-		accountClaim{byPath, "the path"},
-	)
-	if refused != nil {
-		return "", path, refused
+	var chosen accountClaim
+	for _, claim := range [...]accountClaim{
+		{c.keyAccount, "the client key"},
+		{c.conn.account, "the listener"},
+		{hostAccount(c.req.Host), "the host name"},
+		{byPath, "the path"},
+	} {
+		switch {
+		case claim.account == "":
+		case chosen.account == "":
+			chosen = claim
+		case claim.account != chosen.account:
+			return "", path, refusalCase(problem.BadRequest, problem.CaseAccounts, "one", claim.by, "other", chosen.by)
+		}
 	}
+	account = cmp.Or(chosen.account, tokens.DefaultAccount)
 	if !tokens.ValidAccount(account) {
 		return "", path, refusal(problem.UnknownAccount, "account", account, "login", problem.LoginCommand(account))
 	}
@@ -46,61 +54,27 @@ func WithAccount(ctx context.Context, account string) context.Context {
 	return context.WithValue(ctx, listenerKey{}, account)
 }
 
-func listenerAccount(ctx context.Context) string {
-	account, _ := ctx.Value(listenerKey{}).(string)
-	return account
-}
-
-// agree returns the one account that all claims name, or the default account if there is none.
-func agree(claims ...accountClaim) (string, *problem.Problem) {
-	var chosen accountClaim
-	for _, c := range claims {
-		switch {
-		case c.account == "":
-		case chosen.account == "":
-			chosen = c
-		case c.account != chosen.account:
-			return "", refusalCase(problem.BadRequest, problem.CaseAccounts, "one", c.by, "other", chosen.by)
-		}
-	}
-	if chosen.account == "" {
-		return tokens.DefaultAccount, nil
-	}
-	return chosen.account, nil
-}
-
 // cutAccount splits "/@acme/v1" into "acme" and "/v1".
 func cutAccount(path string) (account, rest string) {
-	if !strings.HasPrefix(path, "/@") {
+	account, named := strings.CutPrefix(path, "/@")
+	if !named {
 		return "", path
 	}
-	end := strings.IndexByte(path[1:], '/')
-	if end < 0 {
-		return orEmptyName(path[2:]), ""
+	if end := strings.IndexByte(account, '/'); end >= 0 {
+		account, rest = account[:end], account[end:]
 	}
-	// An empty name stays distinguishable from no name, so that "/@/x" is refused and not served as the default
-	// account.
-	return orEmptyName(path[2 : 1+end]), path[1+end:]
+	// An empty name must differ from no name, so that "/@/x" is refused and not served as the default account.
+	return cmp.Or(account, "@"), rest
 }
 
 // hostAccount returns "acme" for "acme.localhost:8080", and "" for hosts that name no account.
 func hostAccount(host string) string {
 	name, ok := cutHost(host)
-	if !ok {
-		return ""
-	}
-	label, ok := strings.CutSuffix(name, ".localhost")
-	if !ok {
+	label, below := strings.CutSuffix(name, ".localhost")
+	if !ok || !below {
 		return ""
 	}
 	return label
-}
-
-func orEmptyName(name string) string {
-	if name == "" {
-		return "@"
-	}
-	return name
 }
 
 // KeyHeader is the header field for a client key. It is not Authorization, because PandaDoc's client libraries

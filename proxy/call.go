@@ -61,8 +61,8 @@ type call struct {
 
 type connKey struct{}
 
-// connection is what all requests of a connection have in common, and the call under way, by which ReverseProxy's
-// hooks and the transport find it: a connection of HTTP/1 has one at a time. It is the one value in their contexts.
+// connection is what the requests of a client's connection share. ReverseProxy's hooks and the transport find the
+// running call in it: over HTTP/1 there is one at a time.
 type connection struct {
 	net.Conn        // nil if it is not known
 	account  string // of the listener; empty if it has none
@@ -72,10 +72,11 @@ type connection struct {
 
 // connected is http.Server.ConnContext.
 func connected(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, &connection{Conn: conn, account: listenerAccount(ctx)})
+	account, _ := ctx.Value(listenerKey{}).(string)
+	return context.WithValue(ctx, connKey{}, &connection{Conn: conn, account: account})
 }
 
-// withConnection returns r with a connection in its context: its own where Server or Inside made one.
+// withConnection returns r and the connection in its context. It adds one if neither Server nor Inside did.
 func withConnection(r *http.Request) (*http.Request, *connection) {
 	if conn := connectionOf(r.Context()); conn != nil {
 		return r, conn

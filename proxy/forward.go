@@ -129,7 +129,11 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 		// Nobody will read an answer, and to return would make net/http send an empty 200.
 		panic(http.ErrAbortHandler)
 	}
-	c.refuse(c.problemOf(err))
+	if code, ok := TokenCode(err); ok {
+		c.refuse(tokenProblem(c.Account, code, err))
+		return
+	}
+	c.refuse(refusalCase(upstreamCase(err)))
 }
 
 // ownLocation returns location for the client: if it points to the API, it must point to us instead. An
@@ -302,15 +306,6 @@ func (c *call) bodyProblem() *problem.Problem {
 	return refusal(problem.BadRequest)
 }
 
-// problemOf turns an error of the request to the API into an answer. The error text is not shown, because it
-// names addresses.
-func (c *call) problemOf(err error) *problem.Problem {
-	if code, ok := TokenCode(err); ok {
-		return tokenProblem(c.Account, code, err)
-	}
-	return upstreamProblem(err)
-}
-
 // TokenCode returns the code of an error of a TokenSource. ok is false for other errors.
 func TokenCode(err error) (code problem.Code, ok bool) {
 	for _, known := range []struct {
@@ -346,12 +341,7 @@ func tokenProblem(account string, code problem.Code, err error) *problem.Problem
 	return &p
 }
 
-// upstreamProblem classifies an error of http.Transport.
-func upstreamProblem(err error) *problem.Problem {
-	code, name := upstreamCase(err)
-	return refusalCase(code, name)
-}
-
+// upstreamCase classifies an error of http.Transport. The answer does not show its text, which names addresses.
 func upstreamCase(err error) (code problem.Code, name string) {
 	switch {
 	case errors.Is(err, ErrLoop):

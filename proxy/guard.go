@@ -225,8 +225,6 @@ func scheme(r *http.Request) string {
 	return "http"
 }
 
-func validLabel(label string) bool { return tokens.ValidAccount(label) }
-
 // hostRule decides about the Host of a request. A web page can make a browser resolve any name to a
 // loopback address (DNS rebinding), so the Host must be a name that nobody else can own.
 type hostRule struct {
@@ -289,7 +287,7 @@ func isPort(s string) bool {
 func isLoopbackName(name string) bool {
 	label, below := strings.CutSuffix(name, ".localhost")
 	if below {
-		return validLabel(label)
+		return tokens.ValidAccount(label)
 	}
 	switch name {
 	case "localhost", "ip6-localhost", "host.docker.internal": // Debian's hosts file; Docker's name of the host

@@ -105,7 +105,9 @@ func New(cfg Config) (*Proxy, error) {
 		share = cfg.Memory / shareOfMemory
 	}
 	p.headers.Store(share)
-	p.budget = spool.NewBudget(cfg.ReplayTotal, share, p.warnNoCopy)
+	p.budget = spool.NewBudget(cfg.ReplayTotal, share, func(err error) {
+		p.log.WithError(err).Warn("no temporary file for request bodies: large requests are forwarded, but cannot be repeated after a 401; see --temp-dir")
+	})
 	p.transport = cfg.Transport
 	if p.transport == nil {
 		own := NewUpstream(cfg.Upstream)
@@ -131,17 +133,15 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	cost := headerCost(c.req)
 	requests, left := p.inFlight.Add(1), p.headers.Add(-cost)
-	defer p.leave(cost)
+	defer func() {
+		p.inFlight.Add(-1)
+		p.headers.Add(cost)
+	}()
 	if requests > int64(p.cfg.MaxInFlight) || left < 0 {
 		c.refuse(refusal(problem.Overloaded))
 		return
 	}
 	p.forward.ServeHTTP(c, withoutUpgrade(c.req))
-}
-
-func (p *Proxy) leave(cost int64) {
-	p.inFlight.Add(-1)
-	p.headers.Add(cost)
 }
 
 // admit applies all rules that need only the request, and fills in the target of c.
@@ -153,7 +153,7 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 		return refused
 	}
 	c.origin = p.guard.corsOrigin(c.req)
-	if !c.conn.inside && !isPreflight(c.req) { // a browser sends preflights without what it asks leave for
+	if !c.conn.inside && !isPreflight(c.req) { // a preflight asks if the key and the header may be sent, and has neither
 		if refused := p.callers.admit(c); refused != nil {
 			return refused
 		}
@@ -210,8 +210,8 @@ const (
 	maxHeaderBytes = 192 << 10
 )
 
-// Server returns a server for p, ready for Serve on any number of listeners. It has no time-out for a whole request: uploads and
-// downloads take as long as they make progress. It speaks HTTP/1 only, on TLS listeners too.
+// Server returns a server for p, ready for Serve on any number of listeners. It has no time-out for a whole request:
+// uploads and downloads take as long as they make progress. It speaks HTTP/1 only, on TLS listeners too.
 func (p *Proxy) Server() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

@@ -169,23 +169,11 @@ func (rules pathRules) checkDecoded(path string) *problem.Problem {
 
 func (rules pathRules) refuses(segments []string) bool {
 	for _, refused := range rules.refused {
-		if hasPrefixFold(segments, refused) {
+		if len(segments) >= len(refused) && slices.EqualFunc(segments[:len(refused)], refused, strings.EqualFold) {
 			return true
 		}
 	}
 	return false
-}
-
-func hasPrefixFold(segments, prefix []string) bool {
-	if len(segments) < len(prefix) {
-		return false
-	}
-	for i, want := range prefix {
-		if !strings.EqualFold(segments[i], want) {
-			return false
-		}
-	}
-	return true
 }
 
 // hasDotSegment reports whether a segment is "." or "..", also with parameters after it ("..;x=1").

@@ -46,31 +46,25 @@ func (t *authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	start := time.Now()
-	res, err := t.send(req, c, token)
+	res, body, err := t.attempt(req, c, token)
+	if err == nil && res.StatusCode == http.StatusUnauthorized {
+		res, err = t.afterRefusal(req, c, token, body, res)
+	}
 	c.Upstream = time.Since(start)
 	return res, err
 }
 
-func (t *authTransport) send(req *http.Request, c *call, token tokens.Token) (*http.Response, error) {
-	res, first, err := t.attempt(req, c, token)
-	if err != nil {
-		return nil, err
-	}
-	first.HoldUnwanted(res)
-	if res.StatusCode != http.StatusUnauthorized {
-		t.tokens.Accepted(req.Context(), c.Account, token)
-		return res, nil
-	}
-	return t.afterRefusal(req, c, token, first, res)
-}
-
-// attempt sends req with token, and sends it again if the API did not process it and the whole body is kept. It
-// returns the body of the last try.
+// attempt sends req with token, and sends it again if the API did not process it and the whole body is kept. If the
+// API accepted token, attempt tells the token source. It returns the body of the last try.
 func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token) (*http.Response, *spool.Cursor, error) {
 	for resent := 0; ; resent++ {
 		body := c.cursor()
 		res, err := t.sendOnce(req, c, token, body)
 		if err == nil {
+			body.HoldUnwanted(res)
+			if res.StatusCode != http.StatusUnauthorized {
+				t.tokens.Accepted(req.Context(), c.Account, token)
+			}
 			return res, body, nil
 		}
 		var unprocessed notProcessedError
@@ -152,12 +146,14 @@ func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.
 	if !c.canRepeat() {
 		first.Resume()
 		t.renewals.inBackground(t.tokens, c.Account, refusal)
-		return c.passThrough(res, ReasonBodyNotKept), nil
+		c.Replay, c.Reason = ReplayNone, ReasonBodyNotKept
+		return res, nil
 	}
 	fresh, err := t.tokens.Renew(req.Context(), c.Account, refusal)
 	if reason := reasonFor(err); reason != "" {
 		first.Resume()
-		return c.passThrough(res, reason), nil
+		c.Replay, c.Reason = ReplayNone, reason
+		return res, nil
 	}
 	res.Body.Close()
 	first.Close()
@@ -171,26 +167,17 @@ func (t *authTransport) afterRefusal(req *http.Request, c *call, refused tokens.
 // repeat sends the request again. Its result is final. After another 401 it tells the token source, which then
 // delays the next refresh.
 func (t *authTransport) repeat(req *http.Request, c *call, fresh tokens.Token) (*http.Response, error) {
-	res, second, err := t.attempt(req, c, fresh)
+	res, _, err := t.attempt(req, c, fresh)
 	if err != nil {
 		return nil, err
 	}
-	second.HoldUnwanted(res)
 	c.Replay = ReplaySucceeded
-	if res.StatusCode != http.StatusUnauthorized {
-		t.tokens.Accepted(req.Context(), c.Account, fresh)
-		return res, nil
+	if res.StatusCode == http.StatusUnauthorized {
+		c.Replay = ReplayRefused
+		refusal := tokens.Refusal{Token: fresh, Method: req.Method, Path: req.URL.EscapedPath()}
+		c.Reason = reasonFor(t.tokens.RefusedAgain(req.Context(), c.Account, refusal))
 	}
-	c.Replay = ReplayRefused
-	refusal := tokens.Refusal{Token: fresh, Method: req.Method, Path: req.URL.EscapedPath()}
-	c.Reason = reasonFor(t.tokens.RefusedAgain(req.Context(), c.Account, refusal))
 	return res, nil
-}
-
-// passThrough passes the API's 401 to the client, because of reason.
-func (c *call) passThrough(res *http.Response, reason string) *http.Response {
-	c.Replay, c.Reason = ReplayNone, reason
-	return res
 }
 
 // canRepeat reports whether the whole body can be sent again.
@@ -244,16 +231,12 @@ func (r *renewals) inBackground(source TokenSource, account string, refusal toke
 	}
 	r.running[account] = true
 	r.wg.Go(func() {
-		defer r.finished(account)
 		// Nobody waits for the token, and the token source reports its errors itself.
 		_, _ = source.Renew(r.ctx, account, refusal)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.running, account)
 	})
-}
-
-func (r *renewals) finished(account string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.running, account)
 }
 
 // stop prevents new renewals and waits for the running ones. If ctx ends first, it cancels them.

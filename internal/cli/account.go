@@ -98,7 +98,7 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 		return nil, err
 	}
 	if err := manager.LoadAll(ctx); err != nil {
-		return nil, problem.WithHint(stores.Explain(err), cmp.Or(problem.HintOf(err), stores.Fix))
+		return nil, problem.WithHint(err, cmp.Or(problem.HintOf(err), stores.Fix))
 	}
 	login := admin.LoginConfig{
 		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),

@@ -107,7 +107,7 @@ func (x *examination) records(ctx context.Context) (found []Finding) {
 	for _, a := range x.accounts(ctx) {
 		switch {
 		case a.err != nil:
-			found = append(found, failingAs(stores.Explain(a.err), stores.Fix))
+			found = append(found, failingAs(a.err, stores.Fix))
 		case a.record.Generation > 0:
 			read++
 			if key := x.store.Keys.KeyID(); a.record.HasTokens() && a.record.KeyID() != key {

@@ -2,8 +2,6 @@ package stores
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -56,12 +54,12 @@ func openFile(ctx context.Context, rest string, o Options) (Store, error) {
 	}
 	records, err := filestore.Open(dir, filestore.Warn(o.Warn), filestore.Codec(o.Keys))
 	if err != nil {
-		return Store{}, Explain(err)
+		return Store{}, err
 	}
 	return Store{
 		Records: records, Name: "file:" + records.Dir(),
 		Abilities: Abilities{Persistent: true, ScratchDir: records.Dir()},
-		Limited:   Explain(records.Check(ctx, "")),
+		Limited:   records.Check(ctx, ""),
 	}, nil
 }
 
@@ -113,13 +111,4 @@ func checkSoon(ctx context.Context, check func(context.Context, string) error) e
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return check(ctx, "")
-}
-
-// Explain uses the fix of a file store's error as its hint.
-func Explain(err error) error {
-	var e *filestore.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	return problem.WithHint(fmt.Errorf("token store: %s %s: %w", e.Op, e.Path, e.Err), e.Fix)
 }

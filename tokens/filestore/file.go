@@ -22,8 +22,8 @@ import (
 // maxRecord is far above what a record needs. What is larger is no record.
 const maxRecord = 1 << 20
 
-// encode returns the stored form of rec with a new version, and the record as it will be read. What Load would
-// refuse is refused here, before it takes the place of something better.
+// encode returns the stored form of rec with a new version, and the record as Load will return it. It refuses what Load
+// would refuse.
 func (s *Store) encode(account string, rec tokens.Record) (data []byte, written tokens.Record, err error) {
 	data, written, err = s.codec.EncodeNew(account, rec)
 	switch {
@@ -45,17 +45,20 @@ func (s *Store) read(path string) (tokens.Record, error) {
 		return tokens.Record{}, err
 	}
 	rec, err := s.codec.Decode(strings.TrimSuffix(filepath.Base(path), recordSuffix), data)
-	switch {
-	case errors.Is(err, tokens.ErrNewerSchema):
-		return tokens.Record{}, &Error{"read", path, err, "use the newer version; the file is left as it is"}
-	case problem.HintOf(err) != "": // about its encryption
-		return tokens.Record{}, &Error{"read", path, err, problem.HintOf(err)}
-	case err != nil:
-		return tokens.Record{}, refuseRecord(path, explain(data, err))
-	case rec.Version == "":
-		return tokens.Record{}, refuseRecord(path, "not a valid record: version is missing")
+	if err == nil && rec.Version == "" {
+		err = errors.New("not a valid record: version is missing")
 	}
-	return rec, nil
+	fix := problem.HintOf(err) // about its encryption
+	switch {
+	case err == nil:
+		return rec, nil
+	case errors.Is(err, tokens.ErrNewerSchema):
+		fix = "use the newer version; the file is left as it is"
+	case fix == "":
+		err = errors.New(explain(data, err))
+		fix = "restore the file from a backup, or move it away and sign in again; it is left as it is"
+	}
+	return tokens.Record{}, withFix("read", path, err, fix)
 }
 
 // explain describes what is wrong with a damaged record, for the person who must repair it.
@@ -111,7 +114,7 @@ func checkFile(path string, fi fs.FileInfo) error {
 	case fi.Mode()&fs.ModeSymlink != 0:
 		return refuseLink(path)
 	case !fi.Mode().IsRegular():
-		return &Error{"use", path, errors.New("is not a file"), "move it away"}
+		return withFix("use", path, errors.New("is not a file"), "move it away")
 	case !ours(fi):
 		return refuseForeign(path, fi)
 	}
@@ -230,10 +233,8 @@ func (s *Store) busy(ctx context.Context, path string) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, errLockWait) {
 		return fmt.Errorf("token store: wait for %s: %w", path, cause)
 	}
-	return &Error{
-		"lock", path, fmt.Errorf("%w for longer than %v", errLockWait, s.lockWait),
-		"find the process with fuser or lsof; if it is stopped, let it go on or end it",
-	}
+	return withFix("lock", path, fmt.Errorf("%w for longer than %v", errLockWait, s.lockWait),
+		"find the process with fuser or lsof; if it is stopped, let it go on or end it")
 }
 
 // TryLock implements tokens.Locker with a lock that the kernel frees when the process dies.

@@ -107,8 +107,8 @@ func (s *Store) prepare() (string, error) {
 	return dir, syncDir(s.root)
 }
 
-// hasRecords reports whether dir holds records. It is false for what is no directory. It stops at the first
-// record, so that a store with thousands of accounts is as fast as a small one.
+// hasRecords reports whether dir is a directory with records. It stops at the first one, so that a store with
+// thousands of accounts is as fast as a small one.
 func hasRecords(dir string) (bool, error) {
 	fi, err := os.Lstat(dir)
 	if err != nil || !fi.IsDir() {
@@ -178,7 +178,7 @@ func statDir(path string) (fs.FileInfo, error) {
 	case fi.Mode()&fs.ModeSymlink != 0:
 		return nil, refuseLink(path)
 	case !fi.IsDir():
-		return nil, &Error{"use", path, errors.New("is not a directory"), "move it away, or " + elsewhere}
+		return nil, withFix("use", path, errors.New("is not a directory"), "move it away, or "+elsewhere)
 	}
 	return fi, nil
 }
@@ -196,17 +196,15 @@ func (s *Store) narrow(path string, fi fs.FileInfo) error {
 		return fail("use", path, err)
 	}
 	if !private(now) {
-		return &Error{
-			"use", path, fmt.Errorf("its mode stays %04o, so that others can read the tokens", now.Mode().Perm()),
-			elsewhere + " on a file system with modes",
-		}
+		return withFix("use", path, fmt.Errorf("its mode stays %04o, so that others can read the tokens", now.Mode().Perm()),
+			elsewhere+" on a file system with modes")
 	}
 	s.warn(fmt.Sprintf("token store: %s had mode %04o: changed to %04o", path, fi.Mode().Perm(), now.Mode().Perm()))
 	return nil
 }
 
-// tidy removes what dead writers left in dir and narrows the modes of our files. What it cannot do is
-// a warning: nothing here keeps records from being read.
+// tidy removes what dead writers left in dir and narrows the modes of our files. If that fails, it only warns, because
+// the records can be read all the same.
 func (s *Store) tidy(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

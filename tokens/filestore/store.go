@@ -27,9 +27,8 @@
 //
 // # Errors
 //
-// An error that a person must fix is an *Error, which names the file; its Hint is the next step. A file that
-// cannot be read (damaged, or written by a newer version) is an error of both Load and Save: it is not
-// overwritten.
+// An error that a person must fix names the file, and problem.HintOf returns the next step. A file that cannot be
+// read (damaged, or written by a newer version) is an error of both Load and Save: it is not overwritten.
 //
 // # Limits
 //
@@ -40,13 +39,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -186,10 +188,6 @@ func (s *Store) Accounts(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return accountsIn(dir)
-}
-
-func accountsIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fail("list", dir, err)
@@ -203,7 +201,7 @@ func accountsIn(dir string) ([]string, error) {
 	return names, nil
 }
 
-// noAccount is the account of files that belong to none: the probe's.
+// noAccount stands for the account in the names of the probe's files.
 const noAccount = ""
 
 // Check tests that the store can be read, written and locked: it writes a probe of the size of a
@@ -232,7 +230,7 @@ func checkLock(path string) error {
 		return err
 	}
 	second.unlock()
-	return &Error{"lock", path, errors.New("locks have no effect here"), elsewhere + " on a local disk"}
+	return withFix("lock", path, errors.New("locks have no effect here"), elsewhere+" on a local disk")
 }
 
 func (s *Store) checkWrite(dir string) error {
@@ -246,10 +244,77 @@ func (s *Store) checkWrite(dir string) error {
 		return fail("remove", path, err)
 	}
 	if err == nil && !bytes.Equal(got, probe) {
-		err = &Error{"read", path, errors.New("returned other bytes than were written"), "check the disk, or " + elsewhere}
+		err = withFix("read", path, errors.New("returned other bytes than were written"), "check the disk, or "+elsewhere)
 	}
 	if err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+const elsewhere = "choose another place with --store file:DIR"
+
+var errReplaced = errors.New("the directory was replaced during the save")
+
+// withFix returns an error that names the file or directory that is in the way, and has fix as its hint.
+func withFix(op, path string, err error, fix string) error {
+	return problem.WithHint(fmt.Errorf("token store: %s %s: %w", op, path, err), fix)
+}
+
+// fail is withFix for an error of the operating system.
+func fail(op, path string, err error) error {
+	// The path is named already.
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		err = p.Err
+	case errors.As(err, &l):
+		err = l.Err
+	}
+	return withFix(op, path, err, fixFor(err))
+}
+
+func fixFor(err error) string {
+	is := func(codes []error) bool {
+		return slices.ContainsFunc(codes, func(code error) bool { return errors.Is(err, code) })
+	}
+	switch {
+	case is(diskFull()):
+		return "make room there; the stored records are unharmed"
+	case is(readOnly()):
+		return "mount it writable, or " + elsewhere
+	case is(notDirectory()):
+		return "a file is where a directory is needed: move it away, or " + elsewhere
+	case is(mountPoint()):
+		return "mount the directory and not the single file, which cannot be replaced while it is a mount point"
+	case is(noLocks()):
+		return "this file system has no locks: " + elsewhere + " on a local disk"
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("give %s the right to, or %s", whoWeAre(), elsewhere)
+	case errors.Is(err, errReplaced):
+		return "nothing to do if it is tried again"
+	}
+	return "repair it, or " + elsewhere
+}
+
+func refuseLink(path string) error {
+	fix := "use the real path instead of the link"
+	if target, err := os.Readlink(path); err == nil {
+		fix += ", " + target
+	}
+	return withFix("use", path, errors.New("is a symbolic link"), fix)
+}
+
+func refuseForeign(path string, fi fs.FileInfo) error {
+	return withFix("use", path, fmt.Errorf("belongs to another user (uid %d)", owner(fi)),
+		fmt.Sprintf("run as that user, or give it to %s with chown, or %s", whoWeAre(), elsewhere))
+}
+
+// refuseTwoPlaces is about records both in dir and in below. Which of two records of an account is the newer one
+// is for a person to decide.
+func refuseTwoPlaces(dir, below string) error {
+	return withFix("use", dir, fmt.Errorf("there are records in it and in %s", below),
+		fmt.Sprintf("stop all proxies and move the .json files from one of them into the other, of each account the one with the later obtained_at; "+
+			"or use only those in %s: --store file:%s", below, below))
 }

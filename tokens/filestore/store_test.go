@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 	"pandadoc-auth-proxy/tokens/filestore"
 	"pandadoc-auth-proxy/tokens/storetest"
@@ -101,14 +102,10 @@ func create(t *testing.T, s *filestore.Store, account string) tokens.Record {
 // wantError checks that err names path and gives a next step, and shows no token.
 func wantError(t *testing.T, err error, path string, words ...string) {
 	t.Helper()
-	var e *filestore.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("got error %v, want a *filestore.Error", err)
+	if err == nil || !strings.Contains(err.Error(), " "+path+": ") || problem.HintOf(err) == "" {
+		t.Fatalf("got error %v with hint %q, want it about %q with a hint", err, problem.HintOf(err), path)
 	}
-	if e.Path != path || e.Fix == "" {
-		t.Errorf("the error is about %q with fix %q, want it about %q with a fix", e.Path, e.Fix, path)
-	}
-	text := err.Error() + "\nhint: " + e.Hint()
+	text := err.Error() + "\nhint: " + problem.HintOf(err)
 	for _, w := range append(words, path) {
 		if !strings.Contains(text, w) {
 			t.Errorf("%q does not say %q", text, w)

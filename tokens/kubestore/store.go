@@ -31,6 +31,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -153,9 +154,7 @@ func (s *secret) with(record []byte, labels map[string]string) ([]byte, error) {
 	if s.labels == nil {
 		s.labels = map[string]string{}
 	}
-	for name, value := range labels {
-		s.labels[name] = value
-	}
+	maps.Copy(s.labels, labels)
 	if s.data == nil {
 		s.data = map[string][]byte{}
 	}
@@ -317,41 +316,38 @@ func (s *Store) swap(ctx context.Context, account string, replaces []string, ver
 	case !slices.Contains(replaces, rec.Version):
 		return false, tokens.ErrConflict
 	}
-	var answer secret
-	if found == nil {
-		err = s.create(ctx, account, nil, data, &answer)
-	} else {
-		err = s.replace(ctx, account, nil, found, data, &answer)
-	}
-	if err == nil {
-		s.note(account, answer.version, true)
+	now, op, err := s.write(ctx, account, found, data, nil)
+	switch {
+	case err == nil:
+		s.note(account, now, true)
 		return false, nil
-	}
-	op := map[bool]string{true: "create", false: "update"}[found == nil]
-	if status(err) == http.StatusConflict {
+	case status(err) == http.StatusConflict:
 		return true, tokens.ErrConflict // perhaps only a label has changed: read it again
 	}
 	return passing(err), s.fail(op, s.secretName(account), err)
 }
 
-func (s *Store) create(ctx context.Context, account string, query url.Values, data []byte, answer *secret) error {
-	body, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "type": opaque,
-		"metadata": map[string]any{"name": s.secretName(account), "namespace": s.api.namespace, "labels": s.labels(account)},
-		"data":     map[string][]byte{dataKey: data},
-	})
-	if err != nil {
-		return err
+// write creates the Secret of account with record in it, or writes record into found. It returns the new
+// resourceVersion, and the verb for errors.
+func (s *Store) write(ctx context.Context, account string, found *secret, record []byte, query url.Values) (version, verb string, err error) {
+	method, name, verb := http.MethodPut, s.secretName(account), "update"
+	var body []byte
+	if found != nil {
+		body, err = found.with(record, s.labels(account))
+	} else {
+		method, name, verb = http.MethodPost, "", "create"
+		body, err = json.Marshal(map[string]any{
+			"apiVersion": "v1", "kind": "Secret", "type": opaque,
+			"metadata": map[string]any{"name": s.secretName(account), "namespace": s.api.namespace, "labels": s.labels(account)},
+			"data":     map[string][]byte{dataKey: record},
+		})
 	}
-	return s.api.call(ctx, http.MethodPost, "", query, body, answer)
-}
-
-func (s *Store) replace(ctx context.Context, account string, query url.Values, found *secret, data []byte, answer *secret) error {
-	body, err := found.with(data, s.labels(account))
 	if err != nil {
-		return err
+		return "", verb, err
 	}
-	return s.api.call(ctx, http.MethodPut, s.secretName(account), query, body, answer)
+	var answer secret
+	err = s.api.call(ctx, method, name, query, body, &answer)
+	return answer.version, verb, err
 }
 
 // Accounts implements tokens.Lister. Without the right to list, it returns no accounts.
@@ -391,14 +387,11 @@ func (s *Store) Check(ctx context.Context, account string) error {
 	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
 		return err
 	}
-	dry := url.Values{"dryRun": {"All"}}
-	var answer secret
-	op := "create"
-	if found == nil {
-		err = s.create(ctx, account, dry, nil, &answer)
-	} else {
-		op, err = "update", s.replace(ctx, account, dry, found, found.data[dataKey], &answer)
+	var record []byte
+	if found != nil {
+		record = found.data[dataKey]
 	}
+	_, op, err := s.write(ctx, account, found, record, url.Values{"dryRun": {"All"}})
 	if err == nil || status(err) == http.StatusConflict { // another process is writing, with the same rights
 		return nil
 	}

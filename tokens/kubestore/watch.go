@@ -34,7 +34,7 @@ type metadata struct {
 	Labels          map[string]string `json:"labels"`
 }
 
-// list returns our Secrets, and the version from which a watch continues. Its errors are bare.
+// list returns our Secrets, and the version from which a watch continues. Callers add the operation to its errors.
 func (s *Store) list(ctx context.Context) (items []metadata, version string, err error) {
 	query := url.Values{"labelSelector": {storeLabel + "=" + s.prefix}, "limit": {pageSize}}
 	for {
@@ -118,7 +118,13 @@ func (s *Store) stream(ctx context.Context, r *reporter, account string) {
 			return
 		case account == "" && status(err) == http.StatusForbidden:
 			r.connected("") // no change is missed: every Secret in use is watched by name
-			s.watchAllAlone()
+			s.mu.Lock()
+			s.noList = true
+			used := slices.Collect(maps.Keys(s.seen))
+			s.mu.Unlock()
+			for _, account := range used {
+				s.watchAlone(account)
+			}
 			return
 		case errors.Is(err, errGone):
 			version = ""      // begin again with the current state
@@ -142,17 +148,6 @@ func (s *Store) watched(account string) string {
 		return "Secrets"
 	}
 	return s.secretName(account)
-}
-
-// watchAllAlone starts a watch by name for every account that is in use, now and later.
-func (s *Store) watchAllAlone() {
-	s.mu.Lock()
-	s.noList = true
-	used := slices.Collect(maps.Keys(s.seen))
-	s.mu.Unlock()
-	for _, account := range used {
-		s.watchAlone(account)
-	}
 }
 
 // followFrom watches from *version on, and sets it to the version of the last event. With an empty version it reads the
@@ -203,7 +198,10 @@ func (s *Store) followFrom(ctx context.Context, r *reporter, account string, ver
 			Object json.RawMessage `json:"object"`
 		}
 		if err := events.Decode(&event); err != nil {
-			return ended(err)
+			if errors.Is(err, io.EOF) {
+				return nil // the server has ended the watch between two events
+			}
+			return fmt.Errorf("the watch was cut: %w", err)
 		}
 		if err := s.event(r, account, event.Type, event.Object, version); err != nil {
 			return err
@@ -254,14 +252,6 @@ func (s *Store) report(r *reporter, account, version string) {
 	if !known {
 		r.changed(account)
 	}
-}
-
-// ended returns nil if err means that the server ended a watch between two events.
-func ended(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return fmt.Errorf("the watch was cut: %w", err)
 }
 
 // reporter combines many streams into one report: connected if all are connected, broken if one is broken.

@@ -32,10 +32,8 @@ const Namespace = "tools"
 // Rights are the rights of the client: a verb, or a verb with the name of one Secret, as in "get:acme".
 type Rights []string
 
-var (
-	// Everything has all rights that a store may need.
-	Everything = Rights{"get", "list", "watch", "create", "update"}
-)
+// Everything has all rights that a store may need.
+var Everything = Rights{"get", "list", "watch", "create", "update"}
 
 // Named returns only the rights for Secrets that exist already.
 func Named(names ...string) (r Rights) {
@@ -198,10 +196,18 @@ func (s Secret) metadata() map[string]any {
 }
 
 func (s *Server) storeLocked(name string, secret Secret, existed bool) {
+	s.secrets[name] = secret
+	kind := "ADDED"
+	if existed {
+		kind = "MODIFIED"
+	}
+	s.changedLocked(kind, name, secret)
+}
+
+// changedLocked gives secret the next version, and tells the watches what happened to it.
+func (s *Server) changedLocked(kind, name string, secret Secret) {
 	s.version++
 	secret.metadata()["resourceVersion"] = strconv.Itoa(s.version)
-	s.secrets[name] = secret
-	kind := map[bool]string{true: "MODIFIED", false: "ADDED"}[existed]
 	s.history = append(s.history, event{kind, name, s.version, clone(secret)})
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -213,11 +219,7 @@ func (s *Server) Delete(name string) {
 	defer s.mu.Unlock()
 	gone := s.secrets[name]
 	delete(s.secrets, name)
-	s.version++
-	gone.metadata()["resourceVersion"] = strconv.Itoa(s.version)
-	s.history = append(s.history, event{"DELETED", name, s.version, gone})
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.changedLocked("DELETED", name, gone)
 }
 
 // ServeHTTP serves /api/v1/namespaces/NAMESPACE/secrets.

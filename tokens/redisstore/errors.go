@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,15 +65,6 @@ func (s *Store) fail(op, key string, err error) error {
 	return problem.WithHint(s.wrap(op, key, err), s.hint(err))
 }
 
-func (s *Store) foreign(account string) error { return s.fail("use", s.key(account), errForeign) }
-
-func (s *Store) saveError(account string, err error) error {
-	if errors.Is(err, tokens.ErrConflict) {
-		return err
-	}
-	return s.fail("write", s.key(account), err)
-}
-
 func (s *Store) hint(err error) string {
 	switch {
 	case errors.Is(err, errForeign), code(err, "WRONGTYPE"):
@@ -83,7 +75,7 @@ func (s *Store) hint(err error) string {
 		return "check the user and password: in the URL of PANDADOC_STORE, or with --store-password-file"
 	case code(err, "NOPERM"), strings.Contains(err.Error(), "can't publish to the channel"): // the latter by a script
 		rights := problem.Quote(strings.Fields(Rights(s.target.prefix))...) // & and | have a meaning in a shell
-		return fmt.Sprintf("run: redis-cli ACL SETUSER %s %s", problem.Quote(userName(s.target.user)), rights)
+		return fmt.Sprintf("run: redis-cli ACL SETUSER %s %s", problem.Quote(cmp.Or(s.target.user, "default")), rights)
 	case code(err, "NOREPLICAS"):
 		return "see that the replicas are connected, or lower min-replicas-to-write of the server"
 	case code(err, "OOM"):
@@ -106,13 +98,6 @@ func (s *Store) hint(err error) string {
 		protocol = "if it does not use TLS, write redis://; it must not require client certificates (tls-auth-clients no)"
 	}
 	return "check that the server runs and can be reached at " + strings.Join(s.target.hosts, ", ") + "; " + protocol
-}
-
-func userName(user string) string {
-	if user == "" {
-		return "default"
-	}
-	return user
 }
 
 // Rights returns what the user of Redis must be allowed, as arguments of ACL SETUSER.

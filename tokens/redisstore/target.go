@@ -204,9 +204,3 @@ func (t target) options(o Options) *redis.UniversalOptions {
 func glob(prefix string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix)
 }
-
-// unique removes duplicates: SCAN may return a key twice.
-func unique(names []string) []string {
-	slices.Sort(names)
-	return slices.Compact(names)
-}

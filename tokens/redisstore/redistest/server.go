@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,7 +93,7 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	args := append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no", "--save", "", "--repl-diskless-sync-delay", "0"}, s.args...)
 	if s.instead != nil {
-		args = append(append([]string{}, s.instead...), "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
+		args = append(slices.Clone(s.instead), "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
 	}
 	s.log = &output{}
 	s.process = exec.Command(program(), args...)
@@ -134,18 +135,8 @@ func (s *Server) Kill() {
 // Do sends one command and returns the first line of the answer; an answer that is an error fails the test.
 func (s *Server) Do(words ...string) string {
 	s.t.Helper()
-	reply, err := s.command(words...)
-	if err != nil {
-		s.t.Fatalf("redis %s: %v", words[0], err)
-	}
-	return reply
-}
-
-// command sends a command in the protocol of Redis, and returns the first line of the answer.
-func (s *Server) command(words ...string) (string, error) {
-	text, err := s.exchange(words...)
-	line, _, _ := strings.Cut(text, "\r\n")
-	return line, err
+	line, _, _ := strings.Cut(s.Text(words...), "\r\n")
+	return line
 }
 
 // Text sends one command whose answer is one text, and returns that text.
@@ -158,6 +149,7 @@ func (s *Server) Text(words ...string) string {
 	return text
 }
 
+// exchange sends a command in the protocol of Redis, and returns the answer. An answer that is an error is an error.
 func (s *Server) exchange(words ...string) (string, error) {
 	conn, err := net.DialTimeout("tcp", s.Addr(), waitLimit)
 	if err != nil {

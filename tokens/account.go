@@ -92,10 +92,9 @@ type account struct {
 
 // current is the part of an account that the hot path needs.
 type current struct {
-	token   Token
-	expires time.Time // zero means unknown
-	dead    bool      // refused by the API
-	news    bool      // an accepted request changes the state
+	token Token
+	dead  bool // refused by the API
+	news  bool // an accepted request changes the state
 }
 
 func newAccount(m *Manager, name, owner string) *account {
@@ -114,7 +113,7 @@ func (a *account) usable(now time.Time) (Token, bool) {
 	if c.dead || c.token.Access.IsZero() {
 		return Token{}, false
 	}
-	return c.token, c.expires.IsZero() || now.Round(0).Before(c.expires)
+	return c.token, c.token.ExpiresAt.IsZero() || now.Round(0).Before(c.token.ExpiresAt)
 }
 
 // lastResort returns a token that expired less than a minute ago. The API's clock may differ from ours, so the
@@ -124,7 +123,7 @@ func (a *account) lastResort(now time.Time) (Token, bool) {
 	if c.dead || c.token.Access.IsZero() {
 		return Token{}, false
 	}
-	return c.token, now.Round(0).Before(c.expires.Add(grace))
+	return c.token, now.Round(0).Before(c.token.ExpiresAt.Add(grace))
 }
 
 // works reports whether the current access token is neither refused nor expired, as far as we know.
@@ -140,10 +139,9 @@ func (a *account) publishLocked() {
 		return
 	}
 	c := &current{
-		token:   Token{Account: a.name, Generation: a.rec.Generation, Scheme: Bearer, ExpiresAt: a.rec.ExpiresAt},
-		expires: a.rec.ExpiresAt,
-		dead:    a.refused,
-		news:    a.rec.Hold != nil && !a.rec.Hold.Since.Equal(a.holdEnded),
+		token: Token{Account: a.name, Generation: a.rec.Generation, Scheme: Bearer, ExpiresAt: a.rec.ExpiresAt},
+		dead:  a.refused,
+		news:  a.rec.Hold != nil && !a.rec.Hold.Since.Equal(a.holdEnded),
 	}
 	switch {
 	case a.rec.Generation == 0 && a.loadErr != nil && !errors.Is(a.loadErr, ErrNotFound):

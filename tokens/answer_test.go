@@ -74,7 +74,8 @@ func TestReadPair(t *testing.T) {
 }
 
 func TestErrorTextIsSafeToShow(t *testing.T) {
-	e := readError(400, readFields([]byte(`{"error":"bad\u0007\n\u001b[31m","error_description":"`+strings.Repeat("x", 5000)+`"}`)).values)
+	fields, _ := readFields([]byte(`{"error":"bad\u0007\n\u001b[31m","error_description":"` + strings.Repeat("x", 5000) + `"}`))
+	e := readError(400, fields)
 	if e.Code != "bad[31m" || len(e.Description) != maxErrorText {
 		t.Errorf("code %q, description of %d bytes", e.Code, len(e.Description))
 	}

@@ -7,28 +7,24 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	rereadMax  = 29 * time.Second // a logout or login elsewhere is seen within this time
-	rereadMin  = 20 * time.Second
-	refusedMin = 5 * time.Second       // until a store is read again that reports changes and refused a read
-	surveyTime = 30 * time.Second      // between two surveys of the whole store
-	surveySoon = time.Second           // the same, doubling, of one that reports changes and refuses
-	keyTime    = 5 * time.Second       // between two reads of an API key
-	wakeMin    = 20 * time.Millisecond // thousands of due accounts are served in groups
-	wakeMax    = time.Second
-	startSoon  = 2 * time.Second // the time over which overdue refreshes are spread
-	loaders    = 8               // accounts that are read at the same time after the start
-	maxParked  = 1000            // accounts that are not in memory and read in one round
+	rereadMax     = 29 * time.Second // a logout or login elsewhere is seen within this time
+	rereadMin     = 20 * time.Second
+	rereadWatched = 24 * time.Hour        // the time between two reads of a record whose store reports changes
+	refusedMin    = 5 * time.Second       // until a store is read again that reports changes and refused a read
+	surveyTime    = 30 * time.Second      // between two surveys of the whole store
+	surveySoon    = time.Second           // the same, doubling, of one that reports changes and refuses
+	keyTime       = 5 * time.Second       // between two reads of an API key
+	wakeMin       = 20 * time.Millisecond // thousands of due accounts are served in groups
+	wakeMax       = time.Second
+	startSoon     = 2 * time.Second // the time over which overdue refreshes are spread
+	loaders       = 8               // accounts that are read at the same time after the start
+	maxParked     = 1000            // accounts that are not in memory and read in one round
 )
-
-// Checker is a Store that can check if records can be saved, without saving one.
-type Checker interface {
-	// Check returns why the record of account could not be saved. Empty means the record of any account.
-	Check(ctx context.Context, account string) error
-}
 
 // runBackground starts the flights that are due, in one goroutine for all accounts.
 func (m *Manager) runBackground() {
@@ -50,12 +46,11 @@ func (m *Manager) runBackground() {
 // slept.
 func (m *Manager) startDue(now time.Time) time.Duration {
 	next := rereadMin
-	m.accounts.Range(func(_, v any) bool {
-		a := v.(*account)
+	m.each(func(a *account) {
 		if a.keyed {
 			a.readKey()
 			next = min(next, keyTime)
-			return true
+			return
 		}
 		work, left := a.due(now)
 		if work != nil {
@@ -63,7 +58,6 @@ func (m *Manager) startDue(now time.Time) time.Duration {
 		} else {
 			next = min(next, left)
 		}
-		return true
 	})
 	return next
 }
@@ -198,7 +192,9 @@ func (m *Manager) survey(read chan<- struct{}) {
 		if first {
 			close(read)
 		}
-		m.check()
+		if err := m.writable(""); !errors.Is(err, context.Canceled) {
+			m.checked(err)
+		}
 		pause := surveyTime
 		switch connected := m.watch.connected.Load(); {
 		case connected && m.writeError() == nil:
@@ -234,11 +230,12 @@ func (m *Manager) list() {
 // readNew reads the records of the accounts in memory that were not read yet.
 func (m *Manager) readNew() {
 	var unread []*account
-	m.accounts.Range(func(_, v any) bool {
-		if a := v.(*account); a.isNew() {
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.loadedAt.IsZero() && !a.keyed {
 			unread = append(unread, a)
 		}
-		return true
 	})
 	several(m, unread, func(a *account) {
 		f, _ := a.start(a.reread)
@@ -300,12 +297,6 @@ func (m *Manager) readOneParked(name string) {
 	}
 }
 
-func (a *account) isNew() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.loadedAt.IsZero() && !a.keyed
-}
-
 // writable returns why the record of account could not be saved, as far as the store can tell.
 func (m *Manager) writable(account string) error {
 	if m.checker == nil {
@@ -316,9 +307,125 @@ func (m *Manager) writable(account string) error {
 	return m.checker.Check(ctx, account)
 }
 
-// check checks if the store can save records. If it cannot, every account's state shows that.
-func (m *Manager) check() {
-	if err := m.writable(""); !errors.Is(err, context.Canceled) {
-		m.checked(err)
+// watching is how the Manager hears of changes.
+type watching struct {
+	watcher Watcher       // nil if the store reports none
+	settle  time.Duration // zero if the store loses no saves
+	// connected means that every change is reported now, since is when that began.
+	connected atomic.Bool
+	since     atomic.Pointer[time.Time]
+	// broken is why changes may be missed now. It is nil also before the first connection.
+	broken atomic.Pointer[string]
+	turned chan struct{} // receives a value when the connection was made or broken; its capacity is one
+}
+
+func newWatching(s Store) *watching {
+	w := &watching{turned: make(chan struct{}, 1)}
+	w.watcher, _ = s.(Watcher)
+	if f, ok := s.(Forgetful); ok {
+		w.settle = f.Settle()
+	}
+	return w
+}
+
+// trouble reports why changes may be missed; empty if they are not.
+func (w *watching) trouble() string {
+	if text := w.broken.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
+// reread returns when a record is read again if nothing is reported before.
+func (w *watching) reread() time.Duration {
+	if w.connected.Load() {
+		return rereadWatched
+	}
+	return rereadMin + rand.N(rereadMax-rereadMin)
+}
+
+// runWatch watches the store until the Manager has ended. It continues while flights end, because they may have
+// to answer an announcement.
+func (m *Manager) runWatch() {
+	m.watch.watcher.Watch(m.ctx, Watch{
+		Connected: func() {
+			now := time.Now()
+			m.watch.since.Store(&now)
+			m.watch.connected.Store(true)
+			m.watch.broken.Store(nil)
+			m.rereadAll()
+			tell(m.watch.turned)
+		},
+		Broken: func(err error) {
+			text := err.Error()
+			m.watch.connected.Store(false)
+			if m.watch.broken.Swap(&text) == nil {
+				m.each((*account).unwatched)
+				m.wake()
+				tell(m.watch.turned)
+			}
+		},
+		Changed: m.changed,
+	})
+}
+
+// rereadAll has every record in memory read: a thousand a second, because a store that has just come back must
+// not be asked for ten thousand at once.
+func (m *Manager) rereadAll() {
+	var spread time.Duration
+	m.each(func(*account) { spread += time.Millisecond })
+	m.each(func(a *account) { a.mayHaveChanged(spread) })
+	m.wake()
+}
+
+// changed is called when the store holds version of the record of name. The account may be new.
+func (m *Manager) changed(name, version string) {
+	if a := m.loaded(name); a != nil {
+		a.changed(version)
+		m.wake()
+		return
+	}
+	if !ValidAccount(name) {
+		return
+	}
+	m.know(name)
+	if a := m.loaded(name); a != nil {
+		a.start(a.reread)
+	} else {
+		m.begin(func() { m.readOneParked(name) })
+	}
+}
+
+// changed is called when the store holds version.
+func (a *account) changed(version string) {
+	a.mu.Lock()
+	known := version != "" && version == a.rec.Version
+	a.mu.Unlock()
+	if !known {
+		a.mayHaveChanged(0)
+	}
+}
+
+// mayHaveChanged has the record read at a moment within d. If a flight is under way, it is told, and the record
+// is read after it.
+func (a *account) mayHaveChanged(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.keyed || a.loadedAt.IsZero() && a.flight == nil {
+		return // it needs no record, or will be read at its first use
+	}
+	a.stale, a.rereadAt = true, time.Now().Add(rand.N(d+1))
+	tell(a.heard)
+	if a.unsaved != nil {
+		tell(a.unsaved.news)
+	}
+}
+
+// unwatched has the record read from time to time, because no change is reported any more.
+func (a *account) unwatched() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if at := time.Now().Add(a.m.watch.reread()); a.rereadAt.After(at) {
+		a.rereadAt = at
 	}
 }

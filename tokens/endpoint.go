@@ -160,7 +160,8 @@ func readAnswer(resp *http.Response, body []byte, readErr error) (Pair, error) {
 	if readErr != nil {
 		return Pair{}, &callError{sent: true, err: fmt.Errorf("read the answer of the token endpoint (status %d): %w", resp.StatusCode, withoutURL(readErr))}
 	}
-	e := readError(resp.StatusCode, readFields(body).values)
+	fields, _ := readFields(body)
+	e := readError(resp.StatusCode, fields)
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return Pair{}, e
 }
@@ -213,19 +214,19 @@ var (
 // without a refresh token only if it is complete. If only the access token is missing, the pair has no access
 // token: the refresh token can be used for another try.
 func readPair(status int, body []byte, readErr error) (Pair, error) {
-	f := readFields(body)
-	complete := f.complete && readErr == nil
+	fields, complete := readFields(body)
+	complete = complete && readErr == nil
 	p := Pair{
-		AccessToken:  NewSecret(text(f.values["access_token"])),
-		RefreshToken: NewSecret(text(f.values["refresh_token"])),
-		TokenType:    text(f.values["token_type"]),
-		Scope:        text(f.values["scope"]),
-		ExpiresIn:    lifetime(f.values["expires_in"]),
+		AccessToken:  NewSecret(text(fields["access_token"])),
+		RefreshToken: NewSecret(text(fields["refresh_token"])),
+		TokenType:    text(fields["token_type"]),
+		Scope:        text(fields["scope"]),
+		ExpiresIn:    lifetime(fields["expires_in"]),
 	}
 	if !isHeaderSafe(p.AccessToken.Reveal()) {
 		p.AccessToken = Secret{}
 	}
-	e := readError(status, f.values)
+	e := readError(status, fields)
 	switch {
 	case strings.EqualFold(p.TokenType, "mac"):
 		// RFC 6749 section 7.1: such a token needs a signature. Every other type is used as Bearer, because
@@ -241,37 +242,30 @@ func readPair(status int, body []byte, readErr error) (Pair, error) {
 	return p, nil
 }
 
-// fields are the members of a JSON object.
-type fields struct {
-	values   map[string]any
-	complete bool // the object was read to its end
-}
-
 // readFields reads the members of the JSON object in body one by one, so that the members before a damaged part
-// are not lost. It never fails: it leaves out what cannot be read.
-func readFields(body []byte) fields {
+// are not lost. It never fails: it leaves out what cannot be read. complete means that it read the object to its end.
+func readFields(body []byte) (fields map[string]any, complete bool) {
 	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(unpack(body), []byte("\xef\xbb\xbf"))))
 	d.UseNumber()
-	f := fields{values: map[string]any{}}
+	fields = map[string]any{}
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return f
+		return fields, false
 	}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			return f
+			return fields, false
 		}
 		var value any
 		if err := d.Decode(&value); err != nil {
-			return f
+			return fields, false
 		}
 		if s, ok := name.(string); ok {
-			f.values[s] = value
+			fields[s] = value
 		}
 	}
 	end, err := d.Token()
-	f.complete = err == nil && end == json.Delim('}')
-	return f
+	return fields, err == nil && end == json.Delim('}')
 }
 
 // unpack decompresses gzip, which some servers send without being asked. If the body is cut short, it returns
@@ -325,11 +319,11 @@ func isHeaderSafe(s string) bool {
 
 // readError reads the error code from an answer without a pair (RFC 6749 section 5.2). HTML, an empty body and
 // so on give an error without a code.
-func readError(status int, values map[string]any) *EndpointError {
+func readError(status int, fields map[string]any) *EndpointError {
 	return &EndpointError{
 		Status:      status,
-		Code:        errorText(text(values["error"])),
-		Description: errorText(text(values["error_description"])),
+		Code:        errorText(text(fields["error"])),
+		Description: errorText(text(fields["error_description"])),
 	}
 }
 

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -289,15 +290,8 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 // succeed saves the new pair before it is used. If the save fails, the pair is used all the same, and a
 // goroutine retries the save: the old pair no longer works, so this is the only one.
 func (c *claim) succeed(p Pair, took time.Duration) error {
-	if p.RefreshToken.IsZero() {
-		p.RefreshToken = c.rec.RefreshToken
-	}
-	if p.TokenType == "" {
-		p.TokenType = c.rec.TokenType
-	}
-	if p.Scope == "" {
-		p.Scope = c.rec.Scope
-	}
+	p.RefreshToken = cmp.Or(p.RefreshToken, c.rec.RefreshToken)
+	p.TokenType, p.Scope = cmp.Or(p.TokenType, c.rec.TokenType), cmp.Or(p.Scope, c.rec.Scope)
 	now := wallClock()
 	next := c.rec.rotated(p, now)
 	next.ProvenAt, next.Issuer = now, c.rec.Issuer.completed(c.a.m.issuer)

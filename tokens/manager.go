@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -154,8 +155,7 @@ func (m *Manager) Start(ctx context.Context) error {
 // ErrStoreUnavailable are the reasons why there is none; an *UnavailableError has the time to ask again.
 func (m *Manager) Token(ctx context.Context, name string) (Token, error) {
 	now := time.Now()
-	if v, ok := m.accounts.Load(name); ok {
-		a := v.(*account)
+	if a := m.loaded(name); a != nil {
 		if t, ok := a.usable(now); ok {
 			m.touch(a, now)
 			return t, nil
@@ -184,22 +184,18 @@ func (m *Manager) Refresh(ctx context.Context, name string) (Status, error) {
 // LoadAll loads every account of the configuration and of the store, in a Manager that is not started. It returns an
 // error if the store cannot list them. Why a single one cannot be read is in its status.
 func (m *Manager) LoadAll(ctx context.Context) error {
-	names := []string{DefaultAccount}
+	names := slices.Collect(maps.Keys(m.config.Accounts))
 	if m.lister != nil {
 		stored, err := m.lister.Accounts(ctx)
 		if err != nil {
 			return err
 		}
-		for _, name := range slices.DeleteFunc(stored, func(name string) bool { return !ValidAccount(name) }) {
-			m.know(name)
-			names = append(names, name)
-		}
-	}
-	for name := range m.config.Accounts {
-		m.know(name)
-		names = append(names, name)
+		names = append(names, slices.DeleteFunc(stored, func(name string) bool { return !ValidAccount(name) })...)
 	}
 	for _, name := range names {
+		m.know(name)
+	}
+	for _, name := range append(names, DefaultAccount) {
 		m.account(name).load(ctx)
 	}
 	return nil
@@ -218,15 +214,30 @@ func (m *Manager) AccountStatus(ctx context.Context, name string) (Status, error
 	return a.status(time.Now()), nil
 }
 
+// loaded returns the account with that name if it is in memory, else nil.
+func (m *Manager) loaded(name string) *account {
+	v, _ := m.accounts.Load(name)
+	a, _ := v.(*account)
+	return a
+}
+
+// each runs f for every account in memory.
+func (m *Manager) each(f func(*account)) {
+	m.accounts.Range(func(_, v any) bool {
+		f(v.(*account))
+		return true
+	})
+}
+
 // account returns the account with that name, and creates it if there is none. The name must be valid.
 func (m *Manager) account(name string) *account {
-	if v, ok := m.accounts.Load(name); ok {
-		return v.(*account)
+	if a := m.loaded(name); a != nil {
+		return a
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v, ok := m.accounts.Load(name); ok {
-		return v.(*account)
+	if a := m.loaded(name); a != nil {
+		return a
 	}
 	a := m.makeLocked(name)
 	if p, ok := m.parked[name]; ok {
@@ -248,9 +259,10 @@ func (m *Manager) makeLocked(name string) *account {
 func (m *Manager) know(name string) {
 	m.mu.Lock()
 	_, known := m.parked[name]
-	if v, ok := m.accounts.Load(name); ok {
-		v.(*account).nowListed()
-		known = true
+	if a := m.loaded(name); a != nil {
+		a.mu.Lock()
+		a.listed, known = true, true
+		a.mu.Unlock()
 	}
 	if !known {
 		m.parked[name] = parked{status: Status{Account: name, State: Unknown}}
@@ -319,13 +331,6 @@ func (a *account) existsLocked() bool {
 	return configured || stored || unread || a.asked && a.name == DefaultAccount
 }
 
-// nowListed records that the account is configured, or that the store has a record of it.
-func (a *account) nowListed() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.listed = true
-}
-
 // touch marks a as recently used, at most once a second.
 func (m *Manager) touch(a *account, now time.Time) {
 	second := now.Unix()
@@ -338,9 +343,12 @@ func (m *Manager) touch(a *account, now time.Time) {
 }
 
 // wake makes the background goroutine check the schedules again.
-func (m *Manager) wake() {
+func (m *Manager) wake() { tell(m.poke) }
+
+// tell wakes the reader of c, whose capacity is one: several calls before a read count as one.
+func tell(c chan<- struct{}) {
 	select {
-	case m.poke <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -381,10 +389,7 @@ func (m *Manager) checked(err error) {
 	m.storeErr = err
 	m.life.Unlock()
 	if changed {
-		m.accounts.Range(func(_, v any) bool {
-			m.report(v.(*account), Event{Kind: EventState})
-			return true
-		})
+		m.each(func(a *account) { m.report(a, Event{Kind: EventState}) })
 	}
 }
 

@@ -219,8 +219,8 @@ func (r Record) IsRejected() bool {
 	return r.Rejected != nil && r.Rejected.Generation == r.Generation
 }
 
-// hasSpent reports whether r has come out of the refresh token of o, as far as it can be told: one that was
-// imported or configured before, the one before the present, or one of an older generation.
+// hasSpent reports whether the refresh token of o was used up to get r, as far as r shows: it was imported or
+// configured before, it is of an older generation, or of the pair before r's.
 func (r Record) hasSpent(o Record, i Issuer) bool {
 	s := seed{seedRefresh, o.RefreshToken}
 	switch {
@@ -247,8 +247,7 @@ func clonePointer[T any](p *T) *T {
 	if p == nil {
 		return nil
 	}
-	c := *p
-	return &c
+	return new(*p)
 }
 
 // Format implements fmt.Formatter for every verb.

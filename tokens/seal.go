@@ -94,7 +94,7 @@ func DecodeRecord(data []byte) (Record, error) {
 		return Record{}, errors.New("not a valid record: its lineage begins in a year that has no successor")
 	}
 	extra := map[string]json.RawMessage{}
-	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&extra); err != nil {
+	if err := json.Unmarshal(data, &extra); err != nil {
 		return Record{}, fmt.Errorf("not a valid record%s", placeOf(err))
 	}
 	if extra[sealedField] != nil { // without this check the tokens would seem to be missing

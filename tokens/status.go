@@ -107,14 +107,13 @@ func (m *Manager) Status() []Status {
 		}
 	}
 	m.mu.Unlock()
-	m.accounts.Range(func(_, v any) bool {
-		if a := v.(*account); a.exists() {
+	m.each(func(a *account) {
+		if a.exists() {
 			all = append(all, a.status(now))
 		}
-		return true
 	})
-	if v, ok := m.accounts.Load(DefaultAccount); ok && len(all) == 0 {
-		all = append(all, v.(*account).status(now))
+	if a := m.loaded(DefaultAccount); a != nil && len(all) == 0 {
+		all = append(all, a.status(now))
 	}
 	slices.SortFunc(all, func(x, y Status) int { return cmp.Compare(x.Account, y.Account) })
 	return slices.CompactFunc(all, func(x, y Status) bool { return x.Account == y.Account })

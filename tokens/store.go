@@ -2,13 +2,18 @@ package tokens
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
-	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,8 +30,8 @@ type Store interface {
 	Save(ctx context.Context, account string, rec Record) (Record, error)
 }
 
-// Locker is a Store that can tell whether the owner of a refresh is still alive. Of a store
-// that is none, an owner proves its life by renewing the marker's lease.
+// Locker is a Store that can tell whether the owner of a refresh is still alive. In any other store, an owner shows
+// that it is alive by renewing the lease of its marker.
 type Locker interface {
 	// TryLock takes the refresh lock of account without waiting; ok is false while another holds it,
 	// in this process or in another. The lock is freed by unlock (which is safe to call twice) or by
@@ -37,6 +42,38 @@ type Locker interface {
 // Lister is a Store that can name its accounts, in no special order.
 type Lister interface {
 	Accounts(ctx context.Context) ([]string, error)
+}
+
+// Checker is a Store that can check if records can be saved, without saving one.
+type Checker interface {
+	// Check returns why the record of account could not be saved. Empty means the record of any account.
+	Check(ctx context.Context, account string) error
+}
+
+// Watcher is a Store that reports changes, so that it need not be polled.
+type Watcher interface {
+	// Watch reports to w until ctx ends, and connects again by itself whenever that is needed.
+	Watch(ctx context.Context, w Watch)
+}
+
+// Watch is what a Watcher reports to. The functions are called by one goroutine, one at a time, and must
+// not block.
+type Watch struct {
+	// Connected means that from now on every change is reported. Changes before may have been missed.
+	Connected func()
+	// Broken means that from now on changes may be missed, because of err.
+	Broken func(err error)
+	// Changed means that the record of account may have changed, and has version now. An empty version means
+	// that it is not known.
+	Changed func(account, version string)
+}
+
+// Forgetful is a Watcher whose engine can lose saves that it acknowledged, as a failover of Redis can. A
+// process that wins a marker there waits before it sends the refresh token: the marker is an
+// announcement, and a process with a newer pair answers by putting that back.
+type Forgetful interface {
+	// Settle returns how long the others need to hear of a save and to answer.
+	Settle() time.Duration
 }
 
 // Memory is a Store without a file behind it, for tests, sandboxes and accounts whose seeds come back
@@ -88,7 +125,7 @@ func (s *Memory) Accounts(context.Context) ([]string, error) {
 }
 
 // Unproven remembers the saves of a store on another machine whose outcome is not known, because a connection broke
-// or a caller gave up. Whoever tries such a save again may find it done: that is no conflict. The zero value
+// or a caller gave up. A repeated save may find that the first one was done: that is no conflict. The zero value
 // remembers none; its methods may be called concurrently.
 type Unproven struct {
 	mu    sync.Mutex // guards saves
@@ -101,7 +138,8 @@ type unprovenSaves struct {
 	versions []string
 }
 
-// maxUnproven bounds the tries that are remembered of one account. Of more than that, at most the oldest was done.
+// maxUnproven limits the versions that are remembered for one account. After more of them, the older ones are
+// forgotten, and to find one of those is a conflict again.
 const maxUnproven = 16
 
 // Over returns the versions that earlier saves over base may have given to the record of account.
@@ -134,171 +172,215 @@ func (u *Unproven) Note(account, base, version string, lost bool, err error) {
 	}
 }
 
-// rereadWatched is how often a record is read although its store reports changes: hardly ever.
-const rereadWatched = 24 * time.Hour
+const (
+	emergencyPrefix = "pandadoc-auth-proxy-emergency-"
+	maxEmergency    = 4 << 20 // bytes of a file; a record is far smaller
+	// listTime is how long a list of files is used. It must be much less than quietTime: a process that takes
+	// over from one that died after it had written a file waits for quietTime, and must see the file.
+	listTime = 5 * time.Second
+	// hangTime is how long a pair waits for its store before it is kept in a file as well. A container may be killed
+	// before the store's time has run out.
+	hangTime = time.Second
+)
 
-// Watcher is a Store that reports changes, so that it need not be polled.
-type Watcher interface {
-	// Watch reports to w until ctx ends, and connects again by itself whenever that is needed.
-	Watch(ctx context.Context, w Watch)
+// errNoPlace is returned for a pair that could not be written to any directory.
+var errNoPlace = errors.New("no emergency file can be written to any directory; name one with --temp-dir")
+
+// emergencyDirs keeps emergency files in directories that all users may write to. The names of files cannot be
+// guessed. A file is used only if it is private, belongs to this user, and is for the same store and account.
+type emergencyDirs struct {
+	dirs  []string
+	store string
+	codec *Codec
+
+	mu sync.Mutex // serialises writing and discarding
+
+	listMu sync.Mutex // guards the fields below
+	paths  []string   // of the files there, of all owners
+	listed time.Time  // when they were listed; zero means not since something changed
 }
 
-// Watch is what a Watcher reports to. The functions are called by one goroutine, one at a time, and must
-// not block.
-type Watch struct {
-	// Connected means that from now on every change is reported. Changes before may have been missed.
-	Connected func()
-	// Broken means that from now on changes may be missed, because of err.
-	Broken func(err error)
-	// Changed means that the record of account may have changed, and has version now. An empty version means
-	// that it is not known.
-	Changed func(account, version string)
+// emergencyFile is the format of a file. Store, account, lineage and generation are for people to read. The
+// program uses the record, which may be encrypted.
+type emergencyFile struct {
+	Store      string          `json:"store"`
+	Account    string          `json:"account"`
+	Lineage    Lineage         `json:"lineage"`
+	Generation uint64          `json:"generation"`
+	Record     json.RawMessage `json:"record"`
 }
 
-// Forgetful is a Watcher whose engine can lose saves that it acknowledged, as a failover of Redis can. A
-// process that wins a marker there waits before it sends the refresh token: the marker is an
-// announcement, and a process with a newer pair answers by putting that back.
-type Forgetful interface {
-	// Settle returns how long the others need to hear of a save and to answer.
-	Settle() time.Duration
-}
-
-// watching is how the Manager hears of changes.
-type watching struct {
-	watcher Watcher       // nil if the store reports none
-	settle  time.Duration // zero if the store loses no saves
-	// connected means that every change is reported now, since is when that began.
-	connected atomic.Bool
-	since     atomic.Pointer[time.Time]
-	// broken is why changes may be missed now. It is nil also before the first connection.
-	broken atomic.Pointer[string]
-	turned chan struct{} // receives a value when the connection was made or broken; its capacity is one
-}
-
-func newWatching(s Store) *watching {
-	w := &watching{turned: make(chan struct{}, 1)}
-	w.watcher, _ = s.(Watcher)
-	if f, ok := s.(Forgetful); ok {
-		w.settle = f.Settle()
+// write implements emergencyFiles. If a file with the record exists already, it writes no second one.
+func (d *emergencyDirs) write(account string, rec Record) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for path, kept := range d.files(account) {
+		if kept.Compare(rec) == 0 {
+			return path, nil
+		}
 	}
-	return w
-}
-
-func (w *watching) turn() { tell(w.turned) }
-
-// trouble reports why changes may be missed; empty if they are not.
-func (w *watching) trouble() string {
-	if text := w.broken.Load(); text != nil {
-		return *text
+	record, err := d.codec.Encode(account, rec)
+	if err != nil {
+		return "", err
 	}
-	return ""
-}
-
-// reread returns when a record is read again if nothing is reported before.
-func (w *watching) reread() time.Duration {
-	if w.connected.Load() {
-		return rereadWatched
+	data, err := json.Marshal(emergencyFile{d.store, account, rec.Lineage, rec.Generation, record})
+	if err != nil {
+		return "", fmt.Errorf("encode emergency file: %w", err)
 	}
-	return rereadMin + rand.N(rereadMax-rereadMin)
+	errs := []error{errNoPlace}
+	defer d.forget()
+	for _, dir := range d.dirs {
+		path := filepath.Join(dir, emergencyPrefix+strings.ToLower(rand.Text())+".json")
+		err := writeNew(path, data)
+		if err == nil {
+			return path, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", errors.Join(errs...)
 }
 
-// runWatch watches the store until the Manager has ended. It continues while flights end, because they may have
-// to answer an announcement.
-func (m *Manager) runWatch() {
-	m.watch.watcher.Watch(m.ctx, Watch{
-		Connected: func() {
-			now := time.Now()
-			m.watch.since.Store(&now)
-			m.watch.connected.Store(true)
-			m.watch.broken.Store(nil)
-			m.rereadAll()
-			m.watch.turn()
-		},
-		Broken: func(err error) {
-			text := err.Error()
-			m.watch.connected.Store(false)
-			if m.watch.broken.Swap(&text) == nil {
-				m.each((*account).unwatched)
-				m.watch.turn()
+// guard implements emergencyFiles.
+func (d *emergencyDirs) guard(account string, rec Record) (release func()) {
+	written := make(chan struct{})
+	timer := time.AfterFunc(hangTime, func() {
+		defer close(written)
+		_, _ = d.write(account, rec) // if this fails, the next write returns the error
+	})
+	return func() {
+		if !timer.Stop() {
+			<-written
+		}
+	}
+}
+
+// writeNew creates a private file that did not exist before, and the directory if it is missing.
+func writeNew(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		_ = os.Remove(path)
+		return err
+	}
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = dir.Sync() // not every system can do this; the file itself is written
+		_ = dir.Close()
+	}
+	return nil
+}
+
+// newest implements emergencyFiles.
+func (d *emergencyDirs) newest(account string) (newest Record, ok bool) {
+	for _, rec := range d.files(account) {
+		if !ok || rec.Compare(newest) > 0 {
+			newest, ok = rec, true
+		}
+	}
+	return newest, ok
+}
+
+// discard implements emergencyFiles.
+func (d *emergencyDirs) discard(account string, rec Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for path, kept := range d.files(account) {
+		if kept.Compare(rec) <= 0 {
+			_ = os.Remove(path)
+			d.forget()
+		}
+	}
+}
+
+// files returns the records of account in our files, by path. It ignores files that cannot be read, because
+// anybody may have put them there.
+func (d *emergencyDirs) files(account string) map[string]Record {
+	found := map[string]Record{}
+	for _, path := range d.list() {
+		if rec, err := d.read(path, account); err == nil {
+			found[path] = rec
+		}
+	}
+	return found
+}
+
+// list returns the paths of the files. Thousands of accounts that are read again share one list.
+func (d *emergencyDirs) list() []string {
+	d.listMu.Lock()
+	defer d.listMu.Unlock()
+	if !d.listed.IsZero() && time.Since(d.listed) < listTime {
+		return d.paths
+	}
+	d.paths, d.listed = nil, time.Now()
+	for _, dir := range d.dirs {
+		entries, _ := os.ReadDir(dir) // a directory that cannot be read has no file for us
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), emergencyPrefix) {
+				d.paths = append(d.paths, filepath.Join(dir, e.Name()))
 			}
-		},
-		Changed: m.changed,
+		}
+	}
+	return d.paths
+}
+
+// forget makes the next call list the directories again.
+func (d *emergencyDirs) forget() {
+	d.listMu.Lock()
+	defer d.listMu.Unlock()
+	d.listed = time.Time{}
+}
+
+// errNotOurs is returned for a file of another user, store or account.
+var errNotOurs = errors.New("not a private file of ours")
+
+func (d *emergencyDirs) read(path, account string) (Record, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return Record{}, err
+	}
+	if !info.Mode().IsRegular() || !ownedByUs(info) {
+		return Record{}, errNotOurs
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Record{}, err
+	}
+	defer f.Close()
+	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
+		return Record{}, errNotOurs // replaced since
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxEmergency))
+	if err != nil {
+		return Record{}, err
+	}
+	var file emergencyFile
+	if err := json.Unmarshal(data, &file); err != nil {
+		return Record{}, err
+	}
+	if file.Store != d.store || file.Account != account {
+		return Record{}, errNotOurs
+	}
+	return d.codec.Decode(account, file.Record)
+}
+
+// unsavedError returns an error that names the accounts whose newest pair is not in the store.
+func (m *Manager) unsavedError() error {
+	var errs []error
+	m.each(func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		switch {
+		case a.unsaved == nil:
+		case a.unsaved.path == "":
+			errs = append(errs, fmt.Errorf("the newest tokens of %q could not be saved anywhere: %w", a.name, a.unsaved.err))
+		default:
+			errs = append(errs, fmt.Errorf("the newest tokens of %q are in %s, because the store could not save them; they are read from there at the next start: %w", a.name, a.unsaved.path, a.unsaved.err))
+		}
 	})
-}
-
-// rereadAll has every record in memory read: a thousand a second, because a store that has just come back must
-// not be asked for ten thousand at once.
-func (m *Manager) rereadAll() {
-	var spread time.Duration
-	m.each(func(*account) { spread += time.Millisecond })
-	m.each(func(a *account) { a.mayHaveChanged(spread) })
-}
-
-// changed is told that the store holds version of the record of name now. It may be an account that is new.
-func (m *Manager) changed(name, version string) {
-	if v, ok := m.accounts.Load(name); ok {
-		v.(*account).changed(version)
-		m.wake()
-		return
-	}
-	if !ValidAccount(name) {
-		return
-	}
-	m.know(name)
-	if v, ok := m.accounts.Load(name); ok {
-		a := v.(*account)
-		a.start(a.reread)
-	} else {
-		m.begin(func() { m.readOneParked(name) })
-	}
-}
-
-// each runs f for every account in memory, and wakes the background goroutine.
-func (m *Manager) each(f func(*account)) {
-	m.accounts.Range(func(_, v any) bool {
-		f(v.(*account))
-		return true
-	})
-	m.wake()
-}
-
-// changed is told that the store holds version now.
-func (a *account) changed(version string) {
-	a.mu.Lock()
-	known := version != "" && version == a.rec.Version
-	a.mu.Unlock()
-	if !known {
-		a.mayHaveChanged(0)
-	}
-}
-
-// mayHaveChanged has the record read at a moment within d. If a flight is under way, it is told, and the record
-// is read after it.
-func (a *account) mayHaveChanged(d time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.keyed || a.loadedAt.IsZero() && a.flight == nil {
-		return // it needs no record, or will be read at its first use
-	}
-	a.stale, a.rereadAt = true, time.Now().Add(rand.N(d+1))
-	tell(a.heard)
-	if a.unsaved != nil {
-		tell(a.unsaved.news)
-	}
-}
-
-func tell(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// unwatched has the record read from time to time, because no change is reported any more.
-func (a *account) unwatched() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if at := time.Now().Add(a.m.watch.reread()); a.rereadAt.After(at) {
-		a.rereadAt = at
-	}
+	return errors.Join(errs...)
 }

@@ -9,7 +9,7 @@ import (
 // reveals are the files in which a secret becomes a plain string, and why it must.
 var reveals = map[string]string{
 	"internal/admin/key.go":       "the admin key is compared, and written to its file",
-	"tokens/token.go":             "the Authorization header is what a token is for; secrets compare and hash themselves",
+	"tokens/tokens.go":            "the Authorization header is what a token is for; secrets compare and hash themselves",
 	"tokens/seal.go":              "the stored form, which only stores ask for, in clear or encrypted",
 	"tokens/kubestore/api.go":     "the token of the service account, which goes to the API server",
 	"tokens/redisstore/target.go": "the password of Redis, which goes to Redis",
@@ -39,7 +39,7 @@ func TestSecrets(t *testing.T) {
 		"secrets are revealed in few places", "every other place could print one; if there is a good reason, give it in this list",
 		each(revealed),
 		"-- proxy/x.go --\npackage proxy\nfunc f(s interface{ Reveal() string }) string { return s.Reveal() }\n",
-		"-- tokens/token.go --\npackage tokens\nfunc f(s Secret) string { return s.Reveal() }\n",
+		"-- tokens/tokens.go --\npackage tokens\nfunc f(s Secret) string { return s.Reveal() }\n",
 	})
 
 	// A reason without its file would cover whatever is put there next.

@@ -294,7 +294,7 @@ func TestStatusText(t *testing.T) {
 func TestReportTakesJoinedErrorsApart(t *testing.T) {
 	inner := &tokens.UnavailableError{Err: tokens.ErrStoreUnavailable, Cause: errors.New("full")} // wraps two
 	var out strings.Builder
-	report(&out, withStatus(errors.Join(problem.Mistake("one", "do this"), errors.Join(inner, nil), errors.New("three")), exitUsage))
+	report(&out, "error", withStatus(errors.Join(problem.Mistake("one", "do this"), errors.Join(inner, nil), errors.New("three")), exitUsage))
 	want := "error: one\nhint: do this\nerror: the token store is not available: full\nerror: three\n"
 	check(t, "report", out.String(), want)
 	check(t, "status", exitStatus(withStatus(nil, exitLoginRequired)), exitLoginRequired)

@@ -59,7 +59,7 @@ func Run(ctx context.Context, env Env) int {
 			err = errors.New("interrupted")
 		}
 		var text strings.Builder
-		report(&text, err)
+		report(&text, "error", err)
 		io.WriteString(p.Stderr, p.withTyped(text.String()))
 		status <- exitStatus(err)
 	}()
@@ -133,9 +133,18 @@ func (p *program) run() error {
 	}
 	p.typed = typedSettings(command)
 	p.settings.Parsed(command)
+	switch command.Selected().Name {
+	case "serve", "run", "sandbox", "doctor": // they have it in their log or report
+	case "version", "help", "completion", "healthcheck": // no settings, or every few seconds
+	default:
+		p.warnOfVariables()
+	}
 	command.BindTo(p.ending.drain, (*context.Context)(nil))
 	return command.Run(p)
 }
+
+// warnOfVariables tells the user about environment variables that were probably meant as settings.
+func (p *program) warnOfVariables() { report(p.Stderr, "warning", p.settings.UnknownVariables()) }
 
 // notWritten reports whether err is a failed write of the output, as to a pipe whose reader has ended. Then the command
 // line has no mistake.
@@ -229,15 +238,15 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
-// report prints err: "error: …" and "hint: …" for each of the joined errors, each on one line, so that no
-// foreign text can imitate a line of ours.
-func report(w io.Writer, err error) {
+// report prints err: "error: …" (or another kind) and "hint: …" for each of the joined errors, each on one line, so
+// that no foreign text can imitate a line of ours.
+func report(w io.Writer, kind string, err error) {
 	for _, e := range problem.Each(err) {
 		if s, ok := e.(statusError); ok {
-			report(w, s.err)
+			report(w, kind, s.err)
 			continue
 		}
-		fmt.Fprintf(w, "error: %s\n", problem.Line(e.Error()))
+		fmt.Fprintf(w, "%s: %s\n", kind, problem.Line(e.Error()))
 		if hint := problem.HintOf(e); hint != "" {
 			fmt.Fprintf(w, "hint: %s\n", problem.Line(hint))
 		}

@@ -42,6 +42,7 @@ func (c *sandboxCommand) Run(ctx context.Context, p *program) error {
 		err = errors.Join(err, problem.Mistake(fmt.Sprintf("--accounts: %d is too many", c.Accounts), fmt.Sprintf("give at most %d", maxEmulated)))
 	}
 	if err := errors.Join(err, options.Validate()); err != nil {
+		p.warnOfVariables()
 		return withStatus(err, exitUsage)
 	}
 	a := p.app(settings)

@@ -36,6 +36,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error) {
 	settings, err := p.settings.Serve(s)
 	if err != nil {
+		p.warnOfVariables()
 		return nil, withStatus(err, exitUsage)
 	}
 	a := p.app(settings)
@@ -195,7 +196,7 @@ func (p *program) child(path string, words []string, url string, served chan err
 	command := exec.Command(path, words[1:]...)
 	command.Args[0] = words[0]
 	command.Stdin, command.Stdout, command.Stderr = p.own.Stdin, p.own.Stdout, p.own.Stderr
-	command.Env = append(withoutOurs(p.Environ), "PANDADOC_BASE_URL="+url)
+	command.Env = append(withoutOurs(p.Environ), config.BaseURL+"="+url)
 	signals := make(chan os.Signal, 8) // a signal may come before Start has returned
 	release := p.ending.forward(func(s os.Signal) {
 		select {

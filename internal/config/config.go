@@ -154,7 +154,7 @@ type checker struct {
 func (r *Reader) checker() *checker {
 	return &checker{
 		Reader: r, errs: r.errs,
-		Config: Config{Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(), Warnings: r.warnings,
+		Config: Config{Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(), Warnings: problem.Each(r.unknown),
 			Files: &SecretFiles{apiKeys: map[string]*watchedFile[tokens.Secret]{}}},
 	}
 }

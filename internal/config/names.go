@@ -9,6 +9,9 @@ import (
 
 const envPrefix = "PANDADOC_"
 
+// BaseURL is the variable that the command run sets for its program. It is no setting.
+const BaseURL = envPrefix + "BASE_URL"
+
 // envName returns the environment variable of a setting. A setting has one name as a flag and in the file; the
 // variable is the only other name that is accepted.
 func envName(setting string) string {

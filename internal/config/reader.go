@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,7 +26,7 @@ type Reader struct {
 	given    map[string]bool   // settings on the command line
 	mistakes map[string]error  // setting to what is wrong with its text
 	errs     []error           // of the file, and then those of mistakes with their places
-	warnings []error
+	unknown  error             // see UnknownVariables
 }
 
 // NewReader returns a Reader for an environment, as from os.Environ, and a table of stores.
@@ -62,9 +63,6 @@ func (r *Reader) Parsed(command *kong.Context) {
 	}
 	r.checkNames(command)
 }
-
-// Mistakes returns the mistakes in single settings, for commands that check nothing else.
-func (r *Reader) Mistakes() []error { return slices.Clone(r.errs) }
 
 // Validate implements kong.Resolver.
 func (r *Reader) Validate(*kong.Application) error { return nil }
@@ -198,29 +196,26 @@ func (r *Reader) inFile(setting string) bool {
 func (r *Reader) checkNames(command *kong.Context) {
 	names := settingNames(command.Model, command.Selected())
 	r.errs = append(r.errs, r.file.checkKeys(names)...)
-	known := map[string]bool{}
-	for _, name := range append(names, flagNames(command.Model)...) {
-		known[envName(name)] = true
-	}
-	var unknown []string
-	for name := range r.env {
-		if !known[name] {
-			unknown = append(unknown, name)
+	known := append(Variables(command.Model), BaseURL)
+	var unknown, meant []string
+	for _, name := range slices.Sorted(maps.Keys(r.env)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		unknown = append(unknown, name)
+		if near, ok := Nearest(settingOf(name), names); ok {
+			meant = append(meant, fmt.Sprintf("%s for %s", envName(near), name))
 		}
 	}
-	slices.Sort(unknown)
 	if len(unknown) == 0 {
 		return
 	}
 	fix := "correct their names, or ignore this if Kubernetes made them for services"
-	var meant []string
-	for _, u := range unknown {
-		if name, ok := Nearest(settingOf(u), names); ok {
-			meant = append(meant, fmt.Sprintf("%s for %s", envName(name), u))
-		}
-	}
 	if len(meant) > 0 {
 		fix = fmt.Sprintf("did you mean %s? %s", strings.Join(meant, ", "), fix)
 	}
-	r.warnings = append(r.warnings, problem.Mistake("these environment variables are not settings and are ignored: "+strings.Join(unknown, " "), fix))
+	r.unknown = problem.Mistake("these environment variables are not settings and are ignored: "+strings.Join(unknown, " "), fix)
 }
+
+// UnknownVariables returns a warning about variables that have the name of no setting, or nil if there are none.
+func (r *Reader) UnknownVariables() error { return r.unknown }

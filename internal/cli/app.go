@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,6 +54,8 @@ type app struct {
 	// ready is called when requests are served, with the addresses of the listeners. Nil is allowed.
 	ready func(bases []string)
 }
+
+func (a *app) getenv(name string) string { return config.Lookup(a.environ, name) }
 
 // running is an app that runs.
 type running struct {
@@ -123,22 +124,20 @@ func (a *app) run(ctx context.Context) error {
 
 // openListeners comes first: a port in use should be found before anything is changed.
 func (r *running) openListeners(ctx context.Context) (err error) {
-	inherited, err := r.inherit()
+	r.listeners, err = r.inherit()
+	if err == nil && len(r.listeners) == 0 {
+		err = r.openProxied(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	if len(inherited) > 0 {
-		r.listeners = inherited
-	} else if err := r.openProxied(ctx); err != nil {
-		return err
-	}
 	if r.Admin != nil {
-		open, err := listen.OpenAll(ctx, "admin-listen", []listen.Address{*r.Admin})
-		for _, l := range open {
-			r.adminListeners = append(r.adminListeners, r.budget.Listen(l, listen.Admin))
-		}
+		open, err := r.Admin.OpenFor(ctx, "admin-listen")
 		if err != nil {
 			return err
+		}
+		for _, l := range open {
+			r.adminListeners = append(r.adminListeners, r.budget.Listen(l, listen.Admin))
 		}
 	}
 	return r.openSocket(ctx)
@@ -181,7 +180,7 @@ func (r *running) proxied(l net.Listener, account string) net.Listener {
 // inherit takes the sockets that systemd opened, which replace those of --listen. The same rule applies to
 // them: without client keys, loopback only.
 func (r *running) inherit() ([]net.Listener, error) {
-	open, err := listen.Inherited(r.environ, os.Getpid())
+	open, err := listen.Inherited(r.getenv)
 	for i, l := range open {
 		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && len(r.Proxy.ClientKeys) == 0 && !r.AllowUnauthenticated {
 			listen.CloseAll(open)
@@ -195,7 +194,7 @@ func (r *running) inherit() ([]net.Listener, error) {
 
 func (r *running) openProxied(ctx context.Context) error {
 	for _, p := range r.Listen {
-		open, err := listen.OpenAll(ctx, "listen", []listen.Address{p.Address})
+		open, err := p.OpenFor(ctx, "listen")
 		if err != nil {
 			return err
 		}
@@ -289,15 +288,15 @@ func (r *running) serveOne(s *http.Server, l net.Listener) {
 	}
 }
 
-// namedAccounts is how many accounts the log line about the start names.
-const namedAccounts = 20
-
 func baseURLs(open []net.Listener) (all []string) {
 	for _, l := range open {
 		all = append(all, listen.BaseURL(l))
 	}
 	return all
 }
+
+// namedAccounts is how many accounts the log line about the start names.
+const namedAccounts = 20
 
 // announce reports that the proxy serves requests. Other programs wait for these lines, so they are the same in
 // every log format.
@@ -332,7 +331,7 @@ func (r *running) announce() {
 
 // notify reports the state to systemd. If systemd cannot be reached, the proxy logs that and serves requests anyway.
 func (r *running) notify(state string) {
-	if err := listen.Notify(r.environ, state); err != nil {
+	if err := listen.Notify(r.getenv("NOTIFY_SOCKET"), state); err != nil {
 		r.logger.WithError(err).Warn("systemd was not notified: " + state)
 	}
 }

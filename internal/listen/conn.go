@@ -145,9 +145,9 @@ func (q *queue) remove(c *conn) {
 	c.in, c.prev, c.next = nil, nil, nil
 }
 
-// largest returns the connection with the largest unfinished header, of several the one that has waited longest, so that
-// the short header of an honest client is not closed for the long ones of others. It looks at all of them, which is
-// cheap beside the connection that each look ends.
+// largest returns the connection with the largest unfinished header; among equals, the one that has waited longest. An
+// honest client with a short header is not closed because others send long ones. It looks at all connections: that
+// is cheap, because it happens only when one is closed.
 func (q *queue) largest() *conn {
 	found := q.first
 	for c := q.first; c != nil; c = c.next {

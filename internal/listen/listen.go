@@ -20,16 +20,11 @@ import (
 // portTries limits the search for a port that is free in both loopback families.
 const portTries = 20
 
-// OpenAll opens the listeners of all addresses, or none.
-func OpenAll(ctx context.Context, flag string, addresses []Address) ([]net.Listener, error) {
-	var open []net.Listener
-	for _, a := range addresses {
-		more, err := a.Open(ctx)
-		if err != nil {
-			CloseAll(open)
-			return nil, problem.WithHint(fmt.Errorf("listen on %s: %w", a, err), Hint(flag, err))
-		}
-		open = append(open, more...)
+// OpenFor opens the address that --flag names. Its error has a hint.
+func (a Address) OpenFor(ctx context.Context, flag string) ([]net.Listener, error) {
+	open, err := a.Open(ctx)
+	if err != nil {
+		return nil, problem.WithHint(fmt.Errorf("listen on %s: %w", a, err), Hint(flag, err))
 	}
 	return open, nil
 }

@@ -14,12 +14,12 @@ import (
 const firstInherited = 3
 
 // Inherited returns the sockets that systemd opened for this process (socket activation, sd_listen_fds(3)), if any.
-// pid is the number of this process.
-func Inherited(environ []string, pid int) ([]net.Listener, error) {
-	if lookup(environ, "LISTEN_PID") != strconv.Itoa(pid) {
+// getenv returns the value of a variable, as os.Getenv does.
+func Inherited(getenv func(name string) string) ([]net.Listener, error) {
+	if getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return nil, nil
 	}
-	n, err := strconv.Atoi(lookup(environ, "LISTEN_FDS"))
+	n, err := strconv.Atoi(getenv("LISTEN_FDS"))
 	if err != nil || n < 1 {
 		return nil, nil
 	}
@@ -52,10 +52,9 @@ func inherit(fd int) (net.Listener, error) {
 	return l, nil
 }
 
-// Notify reports the state of this service to systemd, such as "READY=1" (sd_notify(3)). It does nothing if systemd
-// has not asked for that.
-func Notify(environ []string, state string) error {
-	path := lookup(environ, "NOTIFY_SOCKET")
+// Notify reports the state of this service to systemd, such as "READY=1" (sd_notify(3)). path is NOTIFY_SOCKET. If it
+// is empty, systemd has not asked for that, and Notify does nothing.
+func Notify(path, state string) error {
 	if path == "" {
 		return nil
 	}
@@ -71,14 +70,4 @@ func Notify(environ []string, state string) error {
 		return fmt.Errorf("notify systemd: %w", err)
 	}
 	return nil
-}
-
-// lookup returns the value of a variable in environ.
-func lookup(environ []string, name string) string {
-	for _, entry := range environ {
-		if key, value, _ := strings.Cut(entry, "="); key == name {
-			return value
-		}
-	}
-	return ""
 }

@@ -2,7 +2,6 @@ package listen
 
 import (
 	"net"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -15,7 +14,7 @@ func TestNotifyTellsTheServiceManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := Notify([]string{"NOTIFY_SOCKET=" + path}, "READY=1"); err != nil {
+	if err := Notify(path, "READY=1"); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
@@ -29,22 +28,22 @@ func TestNotifyTellsTheServiceManager(t *testing.T) {
 }
 
 func TestNotifyWithoutAServiceManagerDoesNothing(t *testing.T) {
-	if err := Notify(nil, "READY=1"); err != nil {
+	if err := Notify("", "READY=1"); err != nil {
 		t.Error(err)
 	}
-	if err := Notify([]string{"NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "gone")}, "READY=1"); err == nil {
+	if err := Notify(filepath.Join(t.TempDir(), "gone"), "READY=1"); err == nil {
 		t.Error("a service manager that is gone is not reported")
 	}
 }
 
 // A child process that has the variables of its parent must not use its own descriptors as sockets.
 func TestSocketsOfAnotherProcessAreNotInherited(t *testing.T) {
-	for _, environ := range [][]string{
+	for _, environ := range []map[string]string{
 		nil,
-		{"LISTEN_PID=1", "LISTEN_FDS=1"},
-		{"LISTEN_FDS=1"},
+		{"LISTEN_PID": "1", "LISTEN_FDS": "1"},
+		{"LISTEN_FDS": "1"},
 	} {
-		if open, err := Inherited(environ, os.Getpid()); err != nil || open != nil {
+		if open, err := Inherited(func(name string) string { return environ[name] }); err != nil || open != nil {
 			t.Errorf("%v: got %d sockets, %v, want none", environ, len(open), err)
 		}
 	}

@@ -195,7 +195,7 @@ func (c *refreshCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.Stdout, "account %s has new tokens (generation %d), %s\n", s.Account, s.Generation, validity(s.ExpiresAt))
+	_, err = fmt.Fprintf(p.Stdout, "account %s has new tokens (generation %d), %s\n", s.Account, s.Generation, problem.Validity(s.ExpiresAt, time.Now()))
 	return err
 }
 
@@ -346,12 +346,4 @@ func proven(a admin.Account, now time.Time) string {
 		return "never; \"" + programName + " refresh\" tries it"
 	}
 	return problem.When(a.ProvenAt, now)
-}
-
-// validity returns until when new tokens are valid.
-func validity(expires time.Time) string {
-	if expires.IsZero() {
-		return "valid until the API refuses them"
-	}
-	return "valid until " + problem.When(expires, time.Now())
 }

@@ -62,7 +62,7 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.Stdout, "account %s is signed in, %s\n", s.Account, validity(s.ExpiresAt))
+	fmt.Fprintf(p.Stdout, "account %s is signed in, %s\n", s.Account, problem.Validity(s.ExpiresAt, time.Now()))
 	if who := acc.who(ctx, c.Account); who != "" {
 		fmt.Fprintf(p.Stdout, "PandaDoc user: %s\n", who)
 	}

@@ -157,7 +157,7 @@ func (x *examination) refresh(ctx context.Context) (found []Finding) {
 func (x *examination) refreshed(ctx context.Context, name string) Finding {
 	s, err := x.in.Refresh(ctx, name)
 	if err == nil {
-		return fine(fmt.Sprintf("account %s has new tokens (generation %d), %s", name, s.Generation, validity(s.ExpiresAt, time.Now())))
+		return fine(fmt.Sprintf("account %s has new tokens (generation %d), %s", name, s.Generation, problem.Validity(s.ExpiresAt, time.Now())))
 	}
 	f := failingAs(err, loginFix(name))
 	f.Seen = "account " + name + ": " + f.Seen
@@ -229,20 +229,11 @@ func (a account) needsLogin(code problem.Code, more string) Finding {
 
 // says returns the detail of a problem, with the name of the account.
 func (a account) says(p problem.Problem) string {
-	if text := sentence(p.Detail); strings.Contains(text, "account "+a.name) {
+	text := problem.Clause(p.Detail)
+	if strings.Contains(text, "account "+a.name) {
 		return text
 	}
-	return "account " + a.name + ": " + sentence(p.Detail)
-}
-
-// sentence turns a sentence of the table into a part of a longer one.
-func sentence(detail string) string {
-	detail = strings.TrimSuffix(detail, ".")
-	first, _, _ := strings.Cut(detail, " ")
-	if len(detail) > 1 && strings.ToLower(detail[1:len(first)]) == detail[1:len(first)] && first != "PandaDoc" {
-		return strings.ToLower(detail[:1]) + detail[1:]
-	}
-	return detail
+	return "account " + a.name + ": " + text
 }
 
 // otherIssuer returns the issuer of the tokens, if it is not that of the configuration.
@@ -292,18 +283,11 @@ func (a account) expired(now time.Time) bool {
 }
 
 func age(r tokens.Record, now time.Time) string {
-	text := fmt.Sprintf("tokens of generation %d, obtained %s, %s", r.Generation, problem.When(r.ObtainedAt, now), validity(r.ExpiresAt, now))
+	text := fmt.Sprintf("tokens of generation %d, obtained %s, %s", r.Generation, problem.When(r.ObtainedAt, now), problem.Validity(r.ExpiresAt, now))
 	if !r.ProvenAt.IsZero() {
 		text += ", a refresh last worked " + problem.When(r.ProvenAt, now)
 	}
 	return text
-}
-
-func validity(expires, now time.Time) string {
-	if expires.IsZero() {
-		return "valid until the API refuses them"
-	}
-	return "valid until " + problem.When(expires, now)
 }
 
 // loginFix is the command that signs an account in.

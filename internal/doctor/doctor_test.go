@@ -38,16 +38,3 @@ func TestTheSummaryCountsInPlainEnglish(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
-
-func TestSentencesOfTheTableBecomePartsOfLongerOnes(t *testing.T) {
-	for in, want := range map[string]string{
-		"Nobody has signed in.": "nobody has signed in",
-		"PandaDoc refused it.":  "PandaDoc refused it",
-		"API keys differ.":      "API keys differ",
-		"A refresh was cut.":    "a refresh was cut",
-	} {
-		if got := sentence(in); got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
-	}
-}

@@ -82,19 +82,16 @@ func (p Problem) fill(values []string) Problem {
 	return p
 }
 
-// LoginCommand returns the command that signs in to account. The arguments in more, such as --paste, are those
-// that the user had typed before; they are added at the end.
-func LoginCommand(account string, more ...string) string {
-	return AccountCommand("login", account, more...)
-}
+// LoginCommand returns the command that signs in to account.
+func LoginCommand(account string) string { return AccountCommand("login", account) }
 
-// AccountCommand returns a command about the account, with more flags.
-func AccountCommand(command, account string, more ...string) string {
-	words := []string{Program, command}
+// AccountCommand returns a command about the account.
+func AccountCommand(command, account string) string {
+	text := Program + " " + command
 	if account != "" && account != "default" {
-		words = append(words, "--account", account)
+		text += " --account " + account
 	}
-	return strings.Join(append(words, more...), " ")
+	return text
 }
 
 // Write sends p as the answer. Headers of one code only (Allow, WWW-Authenticate) must be set by the caller

@@ -41,8 +41,8 @@ func TestEveryRowHasTheSameForm(t *testing.T) {
 }
 
 func TestOfFillsInValues(t *testing.T) {
-	p := Of(LoginRequired, "account", "acme", "login", LoginCommand("acme", "--paste"))
-	if want := "run: pandadoc-auth-proxy login --account acme --paste"; p.Hint != want {
+	p := Of(LoginRequired, "account", "acme", "login", LoginCommand("acme"))
+	if want := "run: pandadoc-auth-proxy login --account acme"; p.Hint != want {
 		t.Errorf("got hint %q, want %q", p.Hint, want)
 	}
 	if !strings.Contains(p.Detail, "account acme,") {

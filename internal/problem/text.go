@@ -82,6 +82,24 @@ func When(t, now time.Time) string {
 	}
 }
 
+// Validity returns until when a token is valid. The zero time means that this is not known.
+func Validity(expires, now time.Time) string {
+	if expires.IsZero() {
+		return "valid until the API refuses them"
+	}
+	return "valid until " + When(expires, now)
+}
+
+// Clause turns a sentence into a part of a longer one. PandaDoc and other names keep their capitals.
+func Clause(sentence string) string {
+	text := strings.TrimSuffix(sentence, ".")
+	first, _, _ := strings.Cut(text, " ")
+	if first == "" || first[1:] != strings.ToLower(first[1:]) {
+		return text
+	}
+	return strings.ToLower(text[:1]) + text[1:]
+}
+
 // Span formats d in the largest unit of which d has at least two.
 func Span(d time.Duration) string {
 	for _, unit := range []struct {

@@ -63,3 +63,16 @@ func TestAShellReadsQuotedWordsAsTheyWere(t *testing.T) {
 		t.Errorf("got %q (%v), want %q", got, err, words)
 	}
 }
+
+func TestSentencesOfTheTableBecomePartsOfLongerOnes(t *testing.T) {
+	for in, want := range map[string]string{
+		"Nobody has signed in.": "nobody has signed in",
+		"PandaDoc refused it.":  "PandaDoc refused it",
+		"API keys differ.":      "API keys differ",
+		"A refresh was cut.":    "a refresh was cut",
+	} {
+		if got := Clause(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
@@ -111,14 +111,7 @@ type ProblemError struct {
 
 // Error turns the sentence for pages into the text after "error:".
 func (e *ProblemError) Error() string {
-	text := strings.TrimSuffix(e.Detail, ".")
-	if text == "" {
-		return fmt.Sprintf("the proxy answered %d", e.Status)
-	}
-	if first, _, _ := strings.Cut(text[1:], " "); first != strings.ToLower(first) {
-		return text // PandaDoc and other names keep their capitals
-	}
-	return strings.ToLower(text[:1]) + text[1:]
+	return cmp.Or(problem.Clause(e.Detail), fmt.Sprintf("the proxy answered %d", e.Status))
 }
 
 // Do sends a request and reads the JSON of its answer into out. An answer with a problem is returned as a
@@ -148,15 +141,16 @@ func readAnswer(answer *http.Response, out any) error {
 	if err != nil {
 		return fmt.Errorf("read the answer of the proxy: %w", err)
 	}
+	var p *ProblemError
 	if answer.Header.Get("Content-Type") == "application/problem+json" {
-		p := &ProblemError{}
-		if err := json.Unmarshal(data, p); err != nil {
-			return fmt.Errorf("the proxy answered %d, and not in a form that is understood", answer.StatusCode)
-		}
-		return p
+		p = &ProblemError{}
+		out = p
 	}
-	if err := json.Unmarshal(data, out); err != nil {
+	switch err := json.Unmarshal(data, out); {
+	case err != nil:
 		return fmt.Errorf("the proxy answered %d, and not in a form that is understood", answer.StatusCode)
+	case p != nil:
+		return p
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,21 +65,22 @@ var namedKeys = map[string]struct {
 	},
 }
 
-// readFile reads the configuration file that source, a flag or a variable, names.
+// readFile reads the configuration file that source, a flag or a variable, names. If it cannot be read, the result is
+// empty.
 func readFile(source, path string) (*file, error) {
 	f, err := openPrivate(source, path)
 	if err != nil {
-		return nil, err
+		return &file{}, err
 	}
 	defer f.Close()
-	data := new(bytes.Buffer)
-	if _, err := data.ReadFrom(f); err != nil {
-		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), "name a file with settings")
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return &file{}, problem.WithHint(fmt.Errorf("%s: %w", source, err), "name a file with settings")
 	}
 	r := &file{path: path, readable: readableByOthers(f), entries: map[string]entry{}, named: map[string][]namedEntry{}}
-	tree, err := parser.ParseBytes(plainYAML(data.Bytes()), 0)
+	tree, err := parser.ParseBytes(plainYAML(data), 0)
 	if err != nil {
-		return nil, r.syntaxError(err)
+		return &file{}, r.syntaxError(err)
 	}
 	return r, r.readDocuments(tree.Docs)
 }
@@ -210,27 +212,12 @@ func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
 
 func keyOf(n *ast.MappingValueNode) string { return n.Key.GetToken().Value }
 
-// entry returns the value of a key in the file. f may be nil.
-func (f *file) entry(key string) (entry, bool) {
-	if f == nil {
-		return entry{}, false
-	}
-	e, ok := f.entries[key]
-	return e, ok
-}
-
-// where returns the place of a key, or "". f may be nil.
-func (f *file) where(key string) string {
-	e, _ := f.entry(key)
-	return e.where
-}
+// where returns the place of a key, or "".
+func (f *file) where(key string) string { return f.entries[key].where }
 
 // checkKeys returns an error for every key that is not exactly one of names, with the right name if it can be
-// guessed. f may be nil.
+// guessed.
 func (f *file) checkKeys(names []string) []error {
-	if f == nil {
-		return nil
-	}
 	errs := slices.Clone(f.errs)
 	for _, key := range f.keys {
 		_, named := namedKeys[key]

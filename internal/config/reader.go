@@ -19,7 +19,7 @@ type Reader struct {
 	environ []string
 	env     map[string]string // the PANDADOC_ part of the environment
 	stores  stores.Table
-	file    *file // nil without one
+	file    *file // empty without one
 	loaded  bool
 
 	sources  map[string]string // setting to where its value was written, unless on the command line
@@ -32,7 +32,7 @@ type Reader struct {
 // NewReader returns a Reader for an environment, as from os.Environ, and a table of stores.
 func NewReader(environ []string, table stores.Table) *Reader {
 	r := &Reader{
-		environ: environ, env: map[string]string{}, stores: table,
+		environ: environ, env: map[string]string{}, stores: table, file: &file{},
 		sources: map[string]string{}, given: map[string]bool{}, mistakes: map[string]error{},
 	}
 	for _, entry := range environ {
@@ -77,7 +77,7 @@ func (r *Reader) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		return value, nil
 	}
 	_, named := namedKeys[flag.Name] // "accounts:" in the file is not the flag --accounts, a number
-	if entry, ok := r.file.entry(flag.Name); ok && !named {
+	if entry, ok := r.file.entries[flag.Name]; ok && !named {
 		return r.fromFile(flag, entry), nil
 	}
 	return nil, nil
@@ -187,8 +187,8 @@ func (r *Reader) source(setting string) string {
 
 // inFile reports whether the value of a setting was taken from the configuration file.
 func (r *Reader) inFile(setting string) bool {
-	e, ok := r.file.entry(setting)
-	return ok && r.sources[setting] == e.where
+	where := r.file.where(setting)
+	return where != "" && r.sources[setting] == where
 }
 
 // checkNames reports unknown names. In the file they are errors. In the environment they are warnings, because

@@ -57,7 +57,7 @@ func (c *checker) secrets(s *SecretSettings) {
 func (c *checker) secret(name, path string) tokens.Secret {
 	pathSource, pathInFile := c.source(name+"-file"), c.inFile(name+"-file")
 	value := c.env[envName(name)]
-	e, inFile := c.file.entry(name)
+	e, inFile := c.file.entries[name]
 	switch {
 	case value != "" && path != "" && !pathInFile:
 		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", envName(name), pathSource), "keep one of them"))
@@ -149,7 +149,7 @@ func (c *checker) clean(source, text string) tokens.Secret {
 // readAccounts reads the part below "accounts:" in the file. own is the account outside of it.
 func (c *checker) readAccounts(own tokens.AccountConfig) {
 	all := map[string]tokens.AccountConfig{}
-	for _, a := range c.namedEntries(accountsKey) {
+	for _, a := range c.file.named[accountsKey] {
 		if err := tokens.CheckAccount(a.name); err != nil {
 			c.errs = append(c.errs, problem.WithHint(fmt.Errorf("%s: %w", a.where, err), "rename the account"))
 			continue
@@ -177,7 +177,7 @@ func (c *checker) readAccounts(own tokens.AccountConfig) {
 // readClientKeys reads the part below "client-keys:" in the file.
 func (c *checker) readClientKeys() {
 	var all []proxy.ClientKey
-	for _, e := range c.namedEntries(clientKeysKey) {
+	for _, e := range c.file.named[clientKeysKey] {
 		before := len(c.errs)
 		k := proxy.ClientKey{Name: e.name, Key: c.within(e, "key"), Account: strings.Join(e.keys["account"].values, " ")}
 		if len(c.errs) > before {
@@ -200,13 +200,6 @@ func (c *checker) readClientKeys() {
 		c.errs = append(c.errs, problem.WithHint(err, "give every client its own key, and either an existing account or none"))
 	}
 	c.Proxy.ClientKeys = all
-}
-
-func (c *checker) namedEntries(setting string) []namedEntry {
-	if c.file == nil {
-		return nil
-	}
-	return c.file.named[setting]
 }
 
 // within reads one secret below a name in the file.
@@ -243,7 +236,7 @@ func (c *checker) checkClient() {
 
 // checkFile warns if the configuration file holds secrets and other users can read it.
 func (c *checker) checkFile() {
-	if c.file == nil || !c.file.readable {
+	if !c.file.readable {
 		return
 	}
 	holds := c.file.where("require-header") != ""
@@ -251,7 +244,7 @@ func (c *checker) checkFile() {
 		holds = holds || c.file.where(name) != ""
 	}
 	for _, name := range []string{"store", "from", "to"} {
-		if e, ok := c.file.entry(name); ok {
+		if e, ok := c.file.entries[name]; ok {
 			spec, _ := c.stores.Parse(strings.Join(e.values, " "))
 			holds = holds || spec.HasPassword()
 		}

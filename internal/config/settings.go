@@ -8,11 +8,11 @@ import (
 // environment variable (PANDADOC_ and the flag's name in capitals) and the key in the file. mappers converts
 // each text to the type that uses it.
 //
-// Tags of our own: `empty` marks a setting that may be empty. `narrows` marks a setting that limits what
-// clients may do, or protects tokens. Empty it would mean the opposite, which its value tells ("everything" if it has
-// none), so that is refused, also in the environment. Other
-// empty variables count as not set, because compose files and charts make such variables. `lines` marks a list
-// that the environment separates by line breaks instead of spaces.
+// Tags of our own: `empty` marks a setting that may be empty. `narrows` marks a setting that limits what clients may
+// do, or protects tokens. An empty value would mean the opposite, so it is refused, also in the environment; the value
+// of the tag is what it would mean (by default "allow everything"). Other empty variables count as not set, because
+// compose files and charts make such variables. `lines` marks a list that the environment separates by line breaks
+// instead of spaces.
 
 // Settings are the settings of serve.
 type Settings struct {

@@ -72,9 +72,7 @@ func (c *checker) upstream(s *UpstreamSettings) {
 
 // url reads the URL of a flag, or else the region's. The result is never nil.
 func (c *checker) url(s *UpstreamSettings, flag, text, otherwise string) *url.URL {
-	if text == "" {
-		text = otherwise
-	}
+	text = cmp.Or(text, otherwise)
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
@@ -116,10 +114,15 @@ func (c *checker) forwardProxy() {
 	if err == nil {
 		_, err = strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
 	}
-	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+	if err != nil || !UsableProxy(u) {
 		c.errs = append(c.errs, problem.Mistake("HTTPS_PROXY: not a valid address of a forward proxy",
 			"write HTTPS_PROXY like http://proxy.example.com:3128"))
 	}
+}
+
+// UsableProxy reports whether net/http can use u as a forward proxy. Many wrong texts can be parsed as URLs.
+func UsableProxy(u *url.URL) bool {
+	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) && u.Hostname() != ""
 }
 
 func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 )
@@ -86,7 +87,7 @@ func (x *examination) probe(ctx context.Context, target *url.URL) *reached {
 func (x *examination) forwardProxy(ctx context.Context) (found []Finding) {
 	for _, r := range x.reach(ctx) {
 		switch {
-		case r.viaErr != nil || r.via != nil && !proxyURL(r.via):
+		case r.viaErr != nil || r.via != nil && !config.UsableProxy(r.via):
 			found = append(found, failing("the proxy that the environment names cannot be understood", "write HTTPS_PROXY like http://proxy.example.com:3128"))
 		case r.via != nil:
 			found = append(found, tryForwardProxy(ctx, r))
@@ -96,11 +97,6 @@ func (x *examination) forwardProxy(ctx context.Context) (found []Finding) {
 		return []Finding{fine("none: PandaDoc is reached directly")}
 	}
 	return found
-}
-
-// proxyURL reports whether net/http can use u as a forward proxy. Many wrong texts can be parsed as URLs.
-func proxyURL(u *url.URL) bool {
-	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) && u.Hostname() != ""
 }
 
 // tryForwardProxy names the proxy by its host: its URL may hold a password.

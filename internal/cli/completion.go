@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -40,16 +41,6 @@ func (c *completionCommand) Run(p *program, k *kong.Context) error {
 	return err
 }
 
-// shown returns the commands that help lists.
-func shown(app *kong.Application) (all []*kong.Node) {
-	for _, command := range app.Children {
-		if !command.Hidden {
-			all = append(all, command)
-		}
-	}
-	return all
-}
-
 // takesFile reports whether the value of a flag is the name of a file or a directory.
 func takesFile(flag *kong.Flag) bool {
 	return flag.PlaceHolder == "FILE" || flag.PlaceHolder == "DIR"
@@ -57,14 +48,14 @@ func takesFile(flag *kong.Flag) bool {
 
 func bashCompletion(app *kong.Application) string {
 	var cases strings.Builder
-	var names, files []string
-	for _, command := range shown(app) {
-		names = append(names, command.Name)
+	var files []string
+	for _, command := range app.Children {
 		var flags []string
 		for _, flag := range command.Flags {
-			flags = append(flags, "--"+flag.Name)
-			if takesFile(flag) {
-				files = append(files, "--"+flag.Name)
+			name := "--" + flag.Name
+			flags = append(flags, name)
+			if takesFile(flag) && !slices.Contains(files, name) {
+				files = append(files, name)
 			}
 		}
 		fmt.Fprintf(&cases, "\t%s) words='%s' ;;\n", command.Name, strings.Join(flags, " "))
@@ -92,19 +83,7 @@ _pandadoc_auth_proxy() {
 	COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F _pandadoc_auth_proxy %[1]s
-`, programName, strings.Join(names, " "), cases.String(), strings.Join(unique(files), "|"))
-}
-
-// unique returns the words without repetitions, in their order.
-func unique(words []string) (once []string) {
-	seen := map[string]bool{}
-	for _, w := range words {
-		if !seen[w] {
-			once = append(once, w)
-		}
-		seen[w] = true
-	}
-	return once
+`, programName, strings.Join(commandNames(app), " "), cases.String(), strings.Join(files, "|"))
 }
 
 // oneSentence returns the first sentence of a help text, for shells that show it beside a word.
@@ -118,25 +97,22 @@ func zshCompletion(app *kong.Application) string {
 		return strings.NewReplacer("'", `'\''`, "[", `\[`, "]", `\]`, ":", `\:`).Replace(text)
 	}
 	var commands, cases strings.Builder
-	var names []string
-	for _, command := range shown(app) {
-		names = append(names, command.Name)
-	}
-	for _, command := range shown(app) {
+	for _, command := range app.Children {
 		fmt.Fprintf(&commands, "\t\t'%s:%s'\n", command.Name, quote(oneSentence(command.Help)))
 		fmt.Fprintf(&cases, "\t\t%s)\n\t\t\t_arguments -S", command.Name)
 		for _, flag := range command.Flags {
-			value := ""
+			equals, value := "=", ""
 			switch {
 			case takesFile(flag):
-				value = "=:" + strings.ToLower(flag.PlaceHolder) + ":_files"
+				value = ":" + strings.ToLower(flag.PlaceHolder) + ":_files"
 			case !flag.IsBool():
-				value = "=:" + quote(strings.ToLower(flag.PlaceHolder)) + ":"
+				value = ":" + quote(strings.ToLower(flag.PlaceHolder)) + ":"
+			default:
+				equals = ""
 			}
-			name, text, _ := strings.Cut(value, ":")
-			fmt.Fprintf(&cases, " \\\n\t\t\t\t'--%s%s[%s]%s'", flag.Name, name, quote(oneSentence(flag.Help)), prefixed(":", text))
+			fmt.Fprintf(&cases, " \\\n\t\t\t\t'--%s%s[%s]%s'", flag.Name, equals, quote(oneSentence(flag.Help)), value)
 		}
-		if words := zshArguments(command.Name, names); words != "" {
+		if words := zshArguments(command.Name, commandNames(app)); words != "" {
 			fmt.Fprintf(&cases, " \\\n\t\t\t\t'%s'", words)
 		}
 		cases.WriteString("\n\t\t\t;;\n")
@@ -177,21 +153,11 @@ func zshArguments(command string, commands []string) string {
 	return ""
 }
 
-// prefixed returns prefix and text, or "" if text is empty.
-func prefixed(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	return prefix + text
-}
-
 func fishCompletion(app *kong.Application) string {
 	quote := func(text string) string { return strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(text) }
 	var out strings.Builder
 	fmt.Fprintf(&out, "# fish completion of %s\n", programName)
-	var names []string
-	for _, command := range shown(app) {
-		names = append(names, command.Name)
+	for _, command := range app.Children {
 		fmt.Fprintf(&out, "complete -c %s -f -n __fish_use_subcommand -a %s -d '%s'\n", programName, command.Name, quote(oneSentence(command.Help)))
 		for _, flag := range command.Flags {
 			condition := "__fish_seen_subcommand_from " + command.Name
@@ -210,6 +176,6 @@ func fishCompletion(app *kong.Application) string {
 	}
 	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand --fcs-skip=2)'\n", programName)
 	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n", programName)
-	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from help' -a '%s'\n", programName, strings.Join(names, " "))
+	fmt.Fprintf(&out, "complete -c %s -f -n '__fish_seen_subcommand_from help' -a '%s'\n", programName, strings.Join(commandNames(app), " "))
 	return out.String()
 }

@@ -185,7 +185,7 @@ func TestCompletionsAndManualKnowEveryCommandAndFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := map[string]string{"bash": bashCompletion(app), "zsh": zshCompletion(app), "fish": fishCompletion(app), "man": manual.String()}
-	for _, command := range shown(app) {
+	for _, command := range app.Children {
 		for name, text := range texts {
 			if !strings.Contains(text, command.Name) && !strings.Contains(text, roff(command.Name)) {
 				t.Errorf("%s: no %s", name, command.Name)

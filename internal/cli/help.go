@@ -67,9 +67,6 @@ type group struct {
 
 func groups(app *kong.Application) (all []group) {
 	for _, command := range app.Children {
-		if command.Hidden {
-			continue
-		}
 		title := command.Group.Title
 		if i := slices.IndexFunc(all, func(g group) bool { return g.title == title }); i >= 0 {
 			all[i].commands = append(all[i].commands, command)
@@ -133,12 +130,15 @@ func commandFirst(command string, args []string) []string {
 
 // nearestCommand returns the command that a word probably means, or "" if it means none, and whether it is one.
 func nearestCommand(app *kong.Application, word string) (name string, known bool) {
-	var names []string
-	for _, command := range app.Children {
-		names = append(names, command.Name)
-	}
-	name, _ = config.Nearest(word, names)
+	name, _ = config.Nearest(word, commandNames(app))
 	return name, name == word && word != ""
+}
+
+func commandNames(app *kong.Application) (all []string) {
+	for _, command := range app.Children {
+		all = append(all, command.Name)
+	}
+	return all
 }
 
 // noCommand is for a word that is no command. If nearest is not empty, it was probably meant, and args are the
@@ -239,54 +239,34 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 	return nil
 }
 
-// manualFlags returns the flags that the manual page lists with a command: those that are not flags of serve
-// too. The flags of serve are the settings, which the page lists once.
-func manualFlags(app *kong.Application, command *kong.Node) (own []*kong.Flag) {
-	settings := map[string]bool{}
-	for _, serve := range app.Children {
-		if serve.Name == "serve" && command.Name != "serve" {
-			for _, flag := range serve.Flags {
-				settings[flag.Name] = true
-			}
-		}
-	}
-	for _, flag := range command.Flags {
-		if !settings[flag.Name] && flag.Name != "help" {
-			own = append(own, flag)
-		}
-	}
-	return own
-}
-
-// writeManual writes the manual page in the man macros.
+// writeManual writes the manual page in the man macros. It lists the settings, which are the flags of serve, once;
+// other commands only have the flags that are no settings.
 func writeManual(w io.Writer, app *kong.Application, version string) error {
+	serve := app.Children[slices.Index(commandNames(app), "serve")]
 	var text strings.Builder
 	fmt.Fprintf(&text, ".TH PANDADOC-AUTH-PROXY 1 \"\" \"%s %s\" \"User Commands\"\n", programName, version)
 	fmt.Fprintf(&text, ".SH NAME\n%s \\- authenticate HTTP requests to the PandaDoc API\n", roff(programName))
 	fmt.Fprintf(&text, ".SH SYNOPSIS\n.B %s\n.RI [ COMMAND ]\n.RI [ FLAGS ]\n", roff(programName))
 	fmt.Fprintf(&text, ".SH DESCRIPTION\n%s\n.SH COMMANDS\n", roff(description))
 	for _, command := range app.Children {
-		if command.Hidden {
-			continue
-		}
 		fmt.Fprintf(&text, ".SS %s\n%s\n", roff(synopsis(command)), roff(command.Help))
-		if command.Name == "serve" {
+		if command == serve {
 			text.WriteString(".PP\nIts flags are the settings below.\n")
 			continue
 		}
 		if command.Detail != "" {
 			fmt.Fprintf(&text, ".PP\n%s\n", roff(command.Detail))
 		}
-		for _, flag := range manualFlags(app, command) {
-			writeFlag(&text, flag)
+		for _, flag := range command.Flags {
+			if !slices.ContainsFunc(serve.Flags, func(s *kong.Flag) bool { return s.Name == flag.Name }) {
+				writeFlag(&text, flag)
+			}
 		}
 	}
 	text.WriteString(".SH SETTINGS\n" + roff(secretsHelp) + "\n")
-	for _, command := range app.Children {
-		if command.Name == "serve" {
-			for _, flag := range manualFlags(app, command) {
-				writeFlag(&text, flag)
-			}
+	for _, flag := range serve.Flags {
+		if flag.Name != "help" {
+			writeFlag(&text, flag)
 		}
 	}
 	fmt.Fprintf(&text, ".SH EXIT STATUS\n%s\n.SH EXAMPLES\n.nf\n%s\n.fi\n", roff(strings.TrimPrefix(exitHelp, "Exit status: ")), roff(examples))

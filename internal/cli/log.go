@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"io"
 	"log"
 	"time"
@@ -93,31 +94,19 @@ func eventLevel(e tokens.Event) logrus.Level {
 }
 
 func eventText(e tokens.Event) string {
-	switch e.Kind {
-	case tokens.EventRefreshed:
-		return "new tokens"
-	case tokens.EventFailed:
-		return "refresh failed"
-	case tokens.EventAdopted:
-		return "another process has newer tokens: using them"
-	case tokens.EventTakeover:
-		return "took over the refresh of a process that is gone"
-	case tokens.EventUnsaved:
-		return "the new tokens could not be saved: trying again"
-	case tokens.EventSaved:
-		return "the new tokens are saved now"
-	case tokens.EventEmergency:
-		return "took the newest tokens from an emergency file"
-	case tokens.EventRestored:
-		return "put the tokens back into the store"
-	case tokens.EventUpgraded:
-		return "took over the record of an earlier version"
-	case tokens.EventLogin:
-		return "signed in"
-	case tokens.EventLogout:
-		return "logged out"
-	case tokens.EventProbe:
-		return "asked the API about a refused token"
-	}
-	return "account is " + string(e.Status.State)
+	text := map[tokens.EventKind]string{
+		tokens.EventRefreshed: "new tokens",
+		tokens.EventFailed:    "refresh failed",
+		tokens.EventAdopted:   "another process has newer tokens: using them",
+		tokens.EventTakeover:  "took over the refresh of a process that is gone",
+		tokens.EventUnsaved:   "the new tokens could not be saved: trying again",
+		tokens.EventSaved:     "the new tokens are saved now",
+		tokens.EventEmergency: "took the newest tokens from an emergency file",
+		tokens.EventRestored:  "put the tokens back into the store",
+		tokens.EventUpgraded:  "took over the record of an earlier version",
+		tokens.EventLogin:     "signed in",
+		tokens.EventLogout:    "logged out",
+		tokens.EventProbe:     "asked the API about a refused token",
+	}[e.Kind]
+	return cmp.Or(text, "account is "+string(e.Status.State))
 }

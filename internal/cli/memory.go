@@ -54,7 +54,7 @@ const (
 	doubled = 100
 )
 
-// collector has the heap collected when it reaches a goal, or twice its live size if that is more.
+// collector makes the runtime collect the heap when it reaches a goal, or twice its live size if that is more.
 type collector struct {
 	goal int64
 
@@ -119,12 +119,12 @@ func measure(names ...string) []int64 {
 	return values
 }
 
-// quietCheck is how often giveBack looks whether a rush is over.
+// quietCheck is how often giveBack checks that the process is quiet.
 const quietCheck = 10 * time.Second
 
-// giveBack returns memory that is not needed any more to the system until ctx ends: what only the start needed, and
-// later what a rush leaves behind. The runtime alone would collect an idle heap after two minutes, and then return
-// memory bit by bit. What is in use can also die in silence, as idle connections do, so a large process looks each time.
+// giveBack returns unused memory to the system until ctx ends: first what only the start needed, later what a busy time
+// left. By itself, the runtime collects an idle heap after two minutes, and then returns its memory slowly. Idle
+// connections free memory when they end, without any allocation, so a large process collects at each check.
 func giveBack(ctx context.Context) {
 	tick := time.NewTicker(quietCheck)
 	defer tick.Stop()

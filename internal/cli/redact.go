@@ -82,16 +82,11 @@ func secretField(key string) bool {
 	return false
 }
 
-// hide removes the known secrets from text.
-func (r *redactor) hide(text string) string {
+// clean removes the known secrets from text, and what looks like a secret.
+func (r *redactor) clean(text string) string {
 	for _, value := range r.values {
 		text = strings.ReplaceAll(text, value, redacted)
 	}
-	return text
-}
-
-func (r *redactor) clean(text string) string {
-	text = r.hide(text)
 	// Every shape has one of these; most fields of an access line have none.
 	if !strings.ContainsAny(text, " =:") {
 		return text

@@ -93,7 +93,7 @@ func release() {
 		return
 	}
 	for _, m := range untouched(string(maps), program) {
-		// Pages that have been written to would be lost, so that only those may go which are as in the file.
+		// Only mappings that are as in the file may go: what was written to others would be lost.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.begin, m.end-m.begin, unix.MADV_DONTNEED)
 	}
 }

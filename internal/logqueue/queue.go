@@ -158,7 +158,7 @@ func (q *Queue) flush(spare []byte) []byte {
 		return batch
 	}
 	if _, err := q.to.Write(batch); err != nil {
-		// Why does not matter: there is nowhere to say so. The next batch is tried all the same.
+		// The error cannot be reported anywhere. The next batch is tried anyway.
 		lines := uint64(bytes.Count(batch, []byte{'\n'}))
 		q.dropped.Add(lines)
 		q.mu.Lock()

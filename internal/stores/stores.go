@@ -44,8 +44,6 @@ type Store struct {
 type Abilities struct {
 	// Persistent means that the records outlive the process.
 	Persistent bool
-	// Shared means that processes on several machines may use the records at the same time.
-	Shared bool
 	// Listable means that the store can list its accounts, Lockable that it detects at once when the owner of a
 	// refresh has died. Open sets both.
 	Listable, Lockable bool

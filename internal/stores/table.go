@@ -75,10 +75,7 @@ func openRedis(scheme string) func(context.Context, string, Options) (Store, err
 		if err != nil {
 			return Store{}, err
 		}
-		return Store{
-			Records: records, Name: records.Name(), Abilities: Abilities{Persistent: true, Shared: true},
-			Limited: checkSoon(ctx, records.Check),
-		}, nil
+		return database(ctx, records), nil
 	}
 }
 
@@ -99,16 +96,19 @@ func openKubernetes(ctx context.Context, rest string, o Options) (Store, error) 
 	if err != nil {
 		return Store{}, SettingError{err}
 	}
-	return Store{
-		Records: records, Name: records.Name(), Abilities: Abilities{Persistent: true, Shared: true},
-		Limited: checkSoon(ctx, records.Check),
-	}, nil
+	return database(ctx, records), nil
 }
 
-// checkSoon gives a database a moment to answer. If it is not available now, it may be later, and the program
-// does not wait for it.
-func checkSoon(ctx context.Context, check func(context.Context, string) error) error {
+// database returns a store on other machines. It gets a moment to answer. If it is not available now, it may be later,
+// and the program does not wait for it.
+func database(ctx context.Context, records interface {
+	tokens.Store
+	Name() string
+	Check(ctx context.Context, account string) error
+}) Store {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return check(ctx, "")
+	return Store{
+		Records: records, Name: records.Name(), Abilities: Abilities{Persistent: true}, Limited: records.Check(ctx, ""),
+	}
 }

@@ -144,29 +144,30 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 	h.act(w, r, h.config.Manager.Refresh)
 }
 
-// logout refuses an account that does not exist. Otherwise a misspelled name would create a record in the
-// store, and an account that needs a login would stay there for ever.
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, func(ctx context.Context, account string) (tokens.Status, error) {
-		if s, err := h.config.Manager.AccountStatus(ctx, account); err != nil {
-			return s, err
-		}
-		return h.config.Manager.Logout(ctx, account)
-	})
+	h.act(w, r, h.ifKnown(h.config.Manager.Logout))
 }
 
 // forget is logout for an account that is no longer needed: it is not listed any more.
 func (h *Handler) forget(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, func(ctx context.Context, account string) (tokens.Status, error) {
+	h.act(w, r, h.ifKnown(h.config.Manager.Forget))
+}
+
+type accountAction func(ctx context.Context, account string) (tokens.Status, error)
+
+// ifKnown refuses an account that does not exist. Otherwise a misspelled name would create a record in the store, and
+// an account that needs a login would stay there for ever.
+func (h *Handler) ifKnown(do accountAction) accountAction {
+	return func(ctx context.Context, account string) (tokens.Status, error) {
 		if s, err := h.config.Manager.AccountStatus(ctx, account); err != nil {
 			return s, err
 		}
-		return h.config.Manager.Forget(ctx, account)
-	})
+		return do(ctx, account)
+	}
 }
 
 // act runs do for the account in the path, and answers with its new state.
-func (h *Handler) act(w http.ResponseWriter, r *http.Request, do func(context.Context, string) (tokens.Status, error)) {
+func (h *Handler) act(w http.ResponseWriter, r *http.Request, do accountAction) {
 	account := mux.Vars(r)["account"]
 	status, err := do(r.Context(), account)
 	if err != nil {

@@ -102,16 +102,6 @@ type LoginConfig struct {
 	Scope string
 }
 
-func (c Config) validate() error {
-	switch {
-	case c.Manager == nil:
-		return errors.New("admin: no accounts")
-	case c.Login.RedirectURL == nil:
-		return errors.New("admin: no redirect URL")
-	}
-	return nil
-}
-
 // Handler serves the admin listener. Its methods may be called concurrently.
 type Handler struct {
 	config   Config
@@ -132,8 +122,11 @@ var _ http.Handler = (*Handler)(nil)
 
 // New returns a Handler.
 func New(c Config) (*Handler, error) {
-	if err := c.validate(); err != nil {
-		return nil, err
+	switch {
+	case c.Manager == nil:
+		return nil, errors.New("admin: no accounts")
+	case c.Login.RedirectURL == nil:
+		return nil, errors.New("admin: no redirect URL")
 	}
 	guard, err := newGuard(c)
 	if err != nil {

@@ -249,20 +249,18 @@ func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
 }
 
 // finish exchanges the code of a claimed login for tokens and stores them.
-func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (tokens.Status, error) {
+func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (status tokens.Status, err error) {
+	failure := LoginFailed
 	switch {
 	case refusal != "":
-		err := errors.New("PandaDoc ended the login with: " + bounded(refusal, maxErrorText))
-		h.logins.ended(a.account, LoginDenied, err.Error())
-		return tokens.Status{}, err
+		failure, err = LoginDenied, errors.New("PandaDoc ended the login with: "+bounded(refusal, maxErrorText))
 	case code == "":
-		err := errors.New("PandaDoc sent neither a code nor an error")
-		h.logins.ended(a.account, LoginFailed, err.Error())
-		return tokens.Status{}, err
+		err = errors.New("PandaDoc sent neither a code nor an error")
+	default:
+		status, err = h.config.Manager.SignIn(ctx, a.account, code, h.config.Login.RedirectURL.String())
 	}
-	status, err := h.config.Manager.SignIn(ctx, a.account, code, h.config.Login.RedirectURL.String())
 	if err != nil {
-		h.logins.ended(a.account, LoginFailed, err.Error())
+		h.logins.ended(a.account, failure, err.Error())
 		return status, err
 	}
 	h.logins.ended(a.account, LoginDone, "")
@@ -339,7 +337,7 @@ func (l *logins) begin(account string, inBrowser bool) attempt {
 func (l *logins) claim(state, cookie string, inBrowser bool) (attempt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.find(state)
+	a := l.findLocked(state)
 	if a == nil {
 		return attempt{}, errUnknownLogin
 	}
@@ -361,9 +359,9 @@ func (l *logins) claim(state, cookie string, inBrowser bool) (attempt, error) {
 	return *a, nil
 }
 
-// find compares state with every attempt, in constant time, so that timing does not reveal how much of it was
+// findLocked compares state with every attempt, in constant time, so that timing does not reveal how much of it was
 // right.
-func (l *logins) find(state string) *attempt {
+func (l *logins) findLocked(state string) *attempt {
 	var found *attempt
 	for _, a := range l.attempts {
 		if same(a.state, state) {

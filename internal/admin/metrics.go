@@ -46,7 +46,7 @@ var (
 
 func newMetrics(c Config) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(), accounts: newAccountLabels(),
+		registry: prometheus.NewRegistry(), accounts: &accountLabels{known: map[string]bool{}},
 		requests:        counters("requests_total", "Requests on the proxied port, by account, method and status of the answer (499: the client went away).", "account", "method", "code"),
 		duration:        histogram("request_duration_seconds", "Time from a request's header to the end of its answer.", requestBuckets),
 		upstream:        histogram("upstream_duration_seconds", "Time from the first attempt at the API to the header of its final answer.", requestBuckets),
@@ -67,7 +67,11 @@ func newMetrics(c Config) *metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	if c.Proxy != nil {
-		m.registry.MustRegister(newTrafficCollector(c.Proxy))
+		m.registry.MustRegister(
+			gaugeFunc("in_flight_requests", "Requests that are being forwarded now.", nil, c.Proxy.InFlight),
+			replayBytes("memory", func() int64 { inMemory, _ := c.Proxy.ReplayBytes(); return inMemory }),
+			replayBytes("disk", func() int64 { _, onDisk := c.Proxy.ReplayBytes(); return onDisk }),
+		)
 	}
 	if c.DroppedLogLines != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
@@ -83,6 +87,17 @@ func counters(name, help string, labels ...string) *prometheus.CounterVec {
 
 func histogram(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: metricsPrefix + name, Help: help, Buckets: buckets})
+}
+
+// gaugeFunc returns a gauge whose value is read at each scrape.
+func gaugeFunc(name, help string, labels prometheus.Labels, value func() int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help, ConstLabels: labels},
+		func() float64 { return float64(value()) })
+}
+
+func replayBytes(where string, value func() int64) prometheus.Collector {
+	const help = "Bytes of request bodies that are kept now so that they can be sent again after a 401."
+	return gaugeFunc("replay_bytes", help, prometheus.Labels{"where": where}, value)
 }
 
 func (m *metrics) handler() http.Handler {
@@ -199,7 +214,7 @@ func retryLabel(r proxy.Exchange) string {
 	return otherLabel
 }
 
-// refreshLabel is success, the two errors of the token endpoint that a person must see to, or failed.
+// refreshLabel is success, the two errors of the token endpoint that a person must fix, or failed.
 func refreshLabel(e tokens.Event) string {
 	var answer *tokens.EndpointError
 	switch {
@@ -211,8 +226,8 @@ func refreshLabel(e tokens.Event) string {
 	return "failed"
 }
 
-// maxAccountLabels bounds the accounts that have series of their own. The first ones that are met get
-// them; all others are counted together.
+// maxAccountLabels bounds the accounts that have series of their own. The first ones get them; all
+// others are counted together.
 const maxAccountLabels = 1000
 
 // accountLabels remembers which accounts have series of their own.
@@ -220,8 +235,6 @@ type accountLabels struct {
 	mu    sync.RWMutex // guards known
 	known map[string]bool
 }
-
-func newAccountLabels() *accountLabels { return &accountLabels{known: map[string]bool{}} }
 
 // label returns the label of an account that exists.
 func (l *accountLabels) label(account string) string {
@@ -250,13 +263,9 @@ var (
 		"When the account's access token expires, as a Unix time. Absent if that is not known.", []string{"account"}, nil)
 	refreshedDesc = prometheus.NewDesc(metricsPrefix+"last_refresh_timestamp_seconds",
 		"When a refresh of the account last succeeded, in this process or another, as a Unix time. Absent if none did.", []string{"account"}, nil)
-	inFlightDesc = prometheus.NewDesc(metricsPrefix+"in_flight_requests",
-		"Requests that are being forwarded now.", nil, nil)
-	replayBytesDesc = prometheus.NewDesc(metricsPrefix+"replay_bytes",
-		"Bytes of request bodies that are kept now so that they can be sent again after a 401.", []string{"where"}, nil)
 )
 
-// accountCollector shows how the accounts in memory stand at the moment of the scrape. Accounts without
+// accountCollector shows the state of the accounts in memory at the moment of the scrape. Accounts without
 // series of their own are summed up: how many are in a state, and the earliest of their dates.
 type accountCollector struct {
 	source Manager
@@ -315,25 +324,4 @@ func timestamp(ch chan<- prometheus.Metric, d *prometheus.Desc, t time.Time, lab
 	if !t.IsZero() {
 		gauge(ch, d, float64(t.UnixMilli())/1000, labels...)
 	}
-}
-
-// trafficCollector shows what the proxied port is busy with at the moment of the scrape.
-type trafficCollector struct{ proxy Proxy }
-
-var _ prometheus.Collector = trafficCollector{}
-
-func newTrafficCollector(p Proxy) prometheus.Collector { return trafficCollector{p} }
-
-// Describe implements prometheus.Collector.
-func (c trafficCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- inFlightDesc
-	ch <- replayBytesDesc
-}
-
-// Collect implements prometheus.Collector.
-func (c trafficCollector) Collect(ch chan<- prometheus.Metric) {
-	inMemory, onDisk := c.proxy.ReplayBytes()
-	gauge(ch, inFlightDesc, float64(c.proxy.InFlight()))
-	gauge(ch, replayBytesDesc, float64(inMemory), "memory")
-	gauge(ch, replayBytesDesc, float64(onDisk), "disk")
 }

@@ -48,14 +48,14 @@ type TestPart struct {
 	Base64      []byte `json:"base64,omitempty"` // instead of Text
 }
 
-// TestAnswer is what came of a TestCall. The body is in Body if it is text, else in BodyBase64.
+// TestAnswer is the result of a TestCall. The body is in Body if it is text, else in BodyBase64.
 type TestAnswer struct {
 	Status     int          `json:"status"`
 	Header     http.Header  `json:"headers"`
 	Body       string       `json:"body,omitempty"`
 	BodyBase64 []byte       `json:"body_base64,omitempty"`
 	Size       int          `json:"size"`                // of the body that is given here, in bytes
-	Truncated  bool         `json:"truncated,omitempty"` // there was more, or the API broke it off
+	Truncated  bool         `json:"truncated,omitempty"` // there was more, or the API cut it off
 	Duration   Milliseconds `json:"duration_ms"`
 	// Request describes what happened: if a refresh and a replay were needed. Nil if the proxy
 	// gave no answer.
@@ -160,7 +160,7 @@ func serveTest(next http.Handler, w http.ResponseWriter, r *http.Request) (cut b
 		}
 	}()
 	next.ServeHTTP(w, r)
-	w.WriteHeader(http.StatusOK) // as a server does for a handler that said nothing
+	w.WriteHeader(http.StatusOK) // as a server does for a handler that set none
 	return false
 }
 
@@ -256,19 +256,13 @@ func encodeParts(parts []TestPart) ([]byte, string, error) {
 }
 
 func (p TestPart) header() textproto.MIMEHeader {
-	header := textproto.MIMEHeader{"Content-Disposition": {multipart.FileContentDisposition(p.Name, p.FileName)}}
-	if p.FileName == "" {
-		header.Set("Content-Disposition", `form-data; name="`+quoteName(p.Name)+`"`)
-	}
+	// A part without a file name is a field, not an empty file.
+	disposition := multipart.FileContentDisposition(p.Name, p.FileName)
+	header := textproto.MIMEHeader{"Content-Disposition": {strings.TrimSuffix(disposition, `; filename=""`)}}
 	if p.ContentType != "" && !strings.ContainsAny(p.ContentType, "\r\n") {
 		header.Set("Content-Type", p.ContentType)
 	}
 	return header
-}
-
-// quoteName escapes a name as multipart.FileContentDisposition does.
-func quoteName(name string) string {
-	return strings.NewReplacer("\\", "\\\\", `"`, "\\\"", "\r", "%0D", "\n", "%0A").Replace(name)
 }
 
 // testWriter keeps an answer, up to a limit.

@@ -136,12 +136,12 @@ func (l *requestLog) add(r proxy.Exchange) {
 		l.ring[l.next] = r
 		l.next = (l.next + 1) % maxRequests
 	}
-	l.count(r)
+	l.countLocked(r)
 }
 
-func (l *requestLog) count(r proxy.Exchange) {
+func (l *requestLog) countLocked(r proxy.Exchange) {
 	start := r.Start.Add(r.Duration).Unix() / 60
-	m := l.slot(start)
+	m := l.slotLocked(start)
 	if m.start != start {
 		*m = minute{start: start}
 	}
@@ -156,8 +156,8 @@ func (l *requestLog) count(r proxy.Exchange) {
 	m.latency[class]++
 }
 
-// slot returns where a unix minute is counted. Clocks can stand before 1970.
-func (l *requestLog) slot(start int64) *minute { return &l.minutes[uint64(start)%maxMinutes] }
+// slotLocked returns where a unix minute is counted. Clocks can stand before 1970.
+func (l *requestLog) slotLocked(start int64) *minute { return &l.minutes[uint64(start)%maxMinutes] }
 
 // newest returns at most limit requests, the newest first.
 func (l *requestLog) newest(limit int) []proxy.Exchange {
@@ -189,7 +189,7 @@ func (l *requestLog) hour(now time.Time) []Minute {
 	defer l.mu.Unlock()
 	all := make([]Minute, 0, maxMinutes)
 	for start := now.Unix()/60 - maxMinutes + 1; start <= now.Unix()/60; start++ {
-		m := *l.slot(start)
+		m := *l.slotLocked(start)
 		if m.start != start {
 			m = minute{}
 		}

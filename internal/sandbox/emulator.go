@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -49,10 +50,10 @@ func New(opts Options) (*Emulator, error) {
 		opts:      opts,
 		client:    credentials{id: secrets.Hex(20), secret: secrets.Hex(40), apiKey: secrets.Hex(40)},
 		table:     newRouter(operations()),
-		grants:    newGrants(secrets, opts.tokenTTL()),
+		grants:    newGrants(secrets, cmp.Or(opts.TokenTTL, DefaultTokenTTL)),
 		consent:   newConsent(secrets),
 		history:   newHistory(historySize),
-		faults:    newFaults(newRandom(opts.Seed, "faults")),
+		faults:    &faults{random: newRandom(opts.Seed, "faults")},
 		behaviour: newBehaviour(opts),
 		ids:       newRandom(opts.Seed, "ids"),
 	}
@@ -91,9 +92,6 @@ func (e *Emulator) Grant() string { return e.grants.consented(time.Now()).refres
 
 // APIKey returns the sandbox key that the emulator accepts as "Authorization: API-Key …".
 func (e *Emulator) APIKey() string { return e.client.apiKey }
-
-// Seed returns the seed that repeats this run.
-func (e *Emulator) Seed() uint64 { return e.opts.Seed }
 
 // Banner describes the emulator and its behaviour in one line, for people.
 func (e *Emulator) Banner() string {

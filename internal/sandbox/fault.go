@@ -157,16 +157,5 @@ func (f *Fault) fits(o *operation, r *http.Request) bool {
 	return method == r.Method && path == r.URL.Path
 }
 
-// The methods below can be called on nil, for requests without a fault.
-
+// is reports whether the fault is of a kind. f is nil for requests without a fault.
 func (f *Fault) is(kind string) bool { return f != nil && f.Kind == kind }
-
-func (f *Fault) omitsRefreshToken() bool { return f.is(FaultNoRefreshToken) }
-func (f *Fault) keepsOld() bool          { return f.is(FaultKeepOld) }
-
-func (f *Fault) expiresIn() json.RawMessage {
-	if !f.is(FaultExpiresIn) {
-		return nil
-	}
-	return f.ExpiresIn
-}

@@ -17,11 +17,9 @@ const maxFaults = 1000
 type faults struct {
 	random *random
 
-	mu    sync.Mutex // guards list
+	mu    sync.Mutex // guards queue
 	queue []*Fault
 }
-
-func newFaults(random *random) *faults { return &faults{random: random} }
 
 func (s *faults) add(f Fault) error {
 	if err := f.Validate(); err != nil {

@@ -53,12 +53,12 @@ func newGrants(random *random, ttl time.Duration) *grants {
 		random: random, ttl: ttl,
 		byAccess: map[string]*pair{}, byRefresh: map[string]*pair{}, codes: map[string]code{},
 	}
-	g.issue(0, defaultScope, time.Now())
+	g.issueLocked(0, defaultScope, time.Now())
 	return g
 }
 
-// issue makes a pair, of a new grant if grant is 0. Callers except the constructor hold mu.
-func (g *grants) issue(grant int, scope string, now time.Time) *pair {
+// issueLocked makes a pair, of a new grant if grant is 0.
+func (g *grants) issueLocked(grant int, scope string, now time.Time) *pair {
 	g.count++
 	p := &pair{
 		generation: g.count, grant: cmp.Or(grant, g.count), access: g.random.Hex(40), refresh: g.random.Hex(40),
@@ -98,7 +98,7 @@ func (g *grants) exchange(value string, now time.Time) (p pair, ok bool) {
 	if !found || !now.Before(c.expires) {
 		return pair{}, false
 	}
-	return *g.issue(0, c.scope, now), true
+	return *g.issueLocked(0, c.scope, now), true
 }
 
 // rotation is the result of a refresh.
@@ -124,7 +124,7 @@ func (g *grants) rotate(refresh string, keepOld bool, now time.Time) rotation {
 	if !keepOld {
 		old.spent, old.revoked = true, true
 	}
-	return rotation{pair: *g.issue(old.grant, old.scope, now), from: old.generation, ok: true}
+	return rotation{pair: *g.issueLocked(old.grant, old.scope, now), from: old.generation, ok: true}
 }
 
 // renewAccess issues an access token for the same refresh token, like a server that does not rotate.
@@ -188,7 +188,7 @@ func (g *grants) revoke() {
 func (g *grants) consented(now time.Time) pair {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return *g.issue(0, defaultScope, now)
+	return *g.issueLocked(0, defaultScope, now)
 }
 
 // firstGrant is the grant that the emulator starts with.

@@ -85,7 +85,7 @@ func (h *history) put(e Entry) int {
 	defer h.mu.Unlock()
 	if e.Number > 0 {
 		if e.Number > h.cleared && e.Number > h.counted-h.size {
-			h.ring[h.place(e.Number)] = e
+			h.ring[h.placeLocked(e.Number)] = e
 		}
 		return e.Number
 	}
@@ -94,14 +94,14 @@ func (h *history) put(e Entry) int {
 	if len(h.ring) < h.size {
 		h.ring = append(h.ring, e)
 	} else {
-		h.ring[h.place(e.Number)] = e
+		h.ring[h.placeLocked(e.Number)] = e
 	}
 	h.sums.count(e)
 	return e.Number
 }
 
-// place returns the index of a request in the ring. Callers hold mu.
-func (h *history) place(number int) int { return (number - h.cleared - 1) % h.size }
+// placeLocked returns the index of a request in the ring.
+func (h *history) placeLocked(number int) int { return (number - h.cleared - 1) % h.size }
 
 func (s *Stats) count(e Entry) {
 	s.Requests++
@@ -130,7 +130,7 @@ func (h *history) entries() []Entry {
 	defer h.mu.Unlock()
 	start := 0
 	if len(h.ring) == h.size {
-		start = h.place(h.counted + 1)
+		start = h.placeLocked(h.counted + 1)
 	}
 	return append(append(make([]Entry, 0, len(h.ring)), h.ring[start:]...), h.ring[:start]...)
 }

@@ -113,7 +113,7 @@ func TestHistoryIsLimited(t *testing.T) {
 func TestTheOldestTokensMakeRoom(t *testing.T) {
 	g := newGrants(newRandom(1, "test"), time.Hour)
 	for range maxPairs + 10 {
-		g.issue(0, defaultScope, time.Now())
+		g.issueLocked(0, defaultScope, time.Now())
 	}
 	if len(g.pairs) != maxPairs || len(g.byAccess) != maxPairs || len(g.byRefresh) != maxPairs {
 		t.Errorf("pairs: got %d, %d, %d, want %d", len(g.pairs), len(g.byAccess), len(g.byRefresh), maxPairs)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -23,7 +24,7 @@ type Options struct {
 	// Calm turns all misbehaviour off; Chaos adds misbehaviour that clients can see. At most one of them is set.
 	Calm  bool
 	Chaos bool
-	// Seed determines credentials and misbehaviour. Zero means a random one, which Info contains.
+	// Seed determines credentials and misbehaviour. Zero means a random one, which Banner shows.
 	Seed uint64
 	// RedirectURLs are the registered redirect URLs, which must match exactly. Empty accepts every http URL of
 	// localhost, 127.0.0.1 and [::1] whose path is /oauth2/callback.
@@ -50,13 +51,6 @@ func (o Options) Validate() error {
 		}
 	}
 	return errors.Join(append(errs, checkLoopback(o.Listen), checkLoopback(o.ManageListen))...)
-}
-
-func (o Options) tokenTTL() time.Duration {
-	if o.TokenTTL == 0 {
-		return DefaultTokenTTL
-	}
-	return o.TokenTTL
 }
 
 // checkLoopback refuses an address that other machines can reach: their users could mistake the emulator for the
@@ -89,13 +83,8 @@ func isLoopback(host string) bool {
 // acceptsRedirect reports whether redirectURL is registered. PandaDoc probably compares whole strings, so
 // configured URLs cannot be prefixes or patterns.
 func (o Options) acceptsRedirect(redirectURL string) bool {
-	for _, registered := range o.RedirectURLs {
-		if registered == redirectURL {
-			return true
-		}
-	}
 	if len(o.RedirectURLs) > 0 {
-		return false
+		return slices.Contains(o.RedirectURLs, redirectURL)
 	}
 	u, err := url.Parse(redirectURL)
 	return err == nil && u.Scheme == "http" && u.User == nil && isLoopback(u.Hostname()) &&

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -26,7 +25,7 @@ type Server struct {
 }
 
 // Start makes an emulator and serves its API and its management handler on their own loopback
-// addresses until Close or Shutdown is called or ctx ends.
+// addresses until Close is called or ctx ends.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	e, err := New(opts)
 	if err != nil {
@@ -76,15 +75,6 @@ func (s *Server) join() bool {
 		s.running.Add(1)
 	}
 	return !s.closed
-}
-
-// Shutdown lets running requests finish until ctx ends, then closes. It is safe to call twice.
-func (s *Server) Shutdown(ctx context.Context) error {
-	var errs []error
-	for _, srv := range s.servers {
-		errs = append(errs, srv.Shutdown(ctx))
-	}
-	return errors.Join(append(errs, s.Close())...)
 }
 
 func (s *Server) serve(base context.Context, l net.Listener, h http.Handler) {

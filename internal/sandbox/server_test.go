@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -95,24 +94,6 @@ func TestCloseWaitsAndCanBeRepeated(t *testing.T) {
 		t.Error("still listening after Close")
 	}
 	srv.Close()
-	if err := srv.Shutdown(t.Context()); err != nil {
-		t.Errorf("Shutdown after Close: %v", err)
-	}
-}
-
-func TestShutdownLetsARequestFinish(t *testing.T) {
-	srv, err := Start(t.Context(), Options{Calm: true, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	events := underWay(t, srv, "200ms")
-	if err := srv.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	rest, err := io.ReadAll(events)
-	if err != nil || !strings.Contains(string(rest), "id: 2\n") {
-		t.Errorf("rest of the answer: got %q, %v", rest, err)
-	}
 }
 
 func TestContextEndsTheServer(t *testing.T) {

@@ -89,11 +89,12 @@ func (e *Emulator) refresh(x *exchange, form tokenRequest) {
 		x.refuseToken("invalid_scope")
 		return
 	}
-	rotate := func() rotation { return e.grants.rotate(form.refreshToken, x.fault.keepsOld(), time.Now()) }
-	if x.fault.omitsRefreshToken() {
-		rotate = func() rotation { return e.grants.renewAccess(form.refreshToken, time.Now()) }
+	var rot rotation
+	if x.fault.is(FaultNoRefreshToken) {
+		rot = e.grants.renewAccess(form.refreshToken, time.Now())
+	} else {
+		rot = e.grants.rotate(form.refreshToken, x.fault.is(FaultKeepOld), time.Now())
 	}
-	rot := rotate()
 	x.entry.Generation = rot.from
 	if !rot.ok {
 		x.entry.Spent = rot.spent
@@ -109,11 +110,11 @@ func (e *Emulator) answerPair(x *exchange, p pair, outcome string) {
 		"access_token": p.access, "token_type": "Bearer", "scope": p.scope,
 		"expires_in": int64(time.Until(p.expires).Round(time.Second).Seconds()),
 	}
-	if !x.fault.omitsRefreshToken() {
+	if !x.fault.is(FaultNoRefreshToken) {
 		answer["refresh_token"] = p.refresh
 	}
-	if raw := x.fault.expiresIn(); raw != nil {
-		answer["expires_in"] = raw
+	if x.fault.is(FaultExpiresIn) {
+		answer["expires_in"] = x.fault.ExpiresIn
 	} else {
 		e.behaviour.bendExpiry(answer)
 	}

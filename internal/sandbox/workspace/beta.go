@@ -55,11 +55,7 @@ func tagged(name, text, kind, value string) (reply, error) {
 
 // exportDOCX answers POST /public/beta/documents/{document_id}/docx-export-tasks. The id of the task
 // is that of the document, because a document has only one task.
-func (w *Workspace) exportDOCX(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) exportDOCX(c *Call, d *document) (reply, error) {
 	delete(d.asked, "docx")
 	d.readyAt("docx", c.now)
 	return ok(map[string]string{"id": "docx-" + d.id, "document_id": d.id, "status": "created"})
@@ -67,11 +63,7 @@ func (w *Workspace) exportDOCX(c *Call) (reply, error) {
 
 // docxTask answers GET /public/beta/documents/{document_id}/docx-export-tasks/{task_id}. When
 // the task is done, it names an address, but there is no file at that address.
-func (w *Workspace) docxTask(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) docxTask(c *Call, d *document) (reply, error) {
 	if _, started := d.asked["docx"]; !started || c.vars["task_id"] != "docx-"+d.id {
 		return reply{}, NotFound()
 	}

@@ -54,10 +54,7 @@ func notReady(seconds int) (reply, error) {
 
 // results is the usual form of a collection.
 func results[T any](list []T) (reply, error) {
-	if list == nil {
-		list = []T{}
-	}
-	return ok(map[string]any{"results": list})
+	return ok(map[string]any{"results": nonNil(list)})
 }
 
 // ReadCall reads the input of an operation from r; vars are the variables of its path. maxBody, in bytes, replaces
@@ -114,9 +111,7 @@ func readJSON(r io.Reader) ([]byte, error) {
 func (c *Call) decode(v any) error {
 	raw := c.json
 	if c.upload != nil {
-		if raw = []byte(c.upload.fields["data"]); len(raw) == 0 {
-			raw = []byte("{}")
-		}
+		raw = []byte(cmp.Or(c.upload.fields["data"], "{}"))
 	}
 	if string(bytes.TrimSpace(raw)) == "null" {
 		return malformed("No data provided.")

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 )
@@ -59,12 +60,8 @@ func (s *collection[T]) remove(id string) bool {
 	}
 	delete(s.items, id)
 	s.bytes -= h.cost
-	for i, other := range s.order {
-		if other == id {
-			s.order = append(s.order[:i], s.order[i+1:]...)
-			break
-		}
-	}
+	i := slices.Index(s.order, id)
+	s.order = slices.Delete(s.order, i, i+1)
 	return true
 }
 
@@ -141,11 +138,7 @@ func (r resource[T]) post(w *Workspace, c *Call) (reply, error) {
 		return reply{}, err
 	}
 	r.in(w).put(id, item, c.size())
-	status := r.made
-	if status == 0 {
-		status = http.StatusCreated
-	}
-	return reply{status: status, json: r.show(w, c, item)}, nil
+	return reply{status: cmp.Or(r.made, http.StatusCreated), json: r.show(w, c, item)}, nil
 }
 
 func (r resource[T]) details(w *Workspace, c *Call) (reply, error) {

@@ -101,13 +101,10 @@ func (d *document) changed(now time.Time) {
 // document finds the document that a path names, unless it was deleted.
 func (w *Workspace) document(c *Call) (*document, error) {
 	d, err := w.documents.get(cmp.Or(c.vars["id"], c.vars["document_id"]))
-	if err != nil {
-		return nil, err
+	if err == nil && d.deleted {
+		err = NotFound()
 	}
-	if d.deleted {
-		return nil, NotFound()
-	}
-	return d, nil
+	return d, err
 }
 
 // draft finds the document of a path and checks that it can be changed. If not, most operations answer 400; those

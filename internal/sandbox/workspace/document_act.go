@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -8,20 +9,12 @@ import (
 )
 
 // documentStatus answers GET /public/v1/documents/{id}.
-func (w *Workspace) documentStatus(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) documentStatus(c *Call, d *document) (reply, error) {
 	return ok(d.brief(c.now))
 }
 
 // documentDetails answers GET /public/v1/documents/{id}/details.
-func (w *Workspace) documentDetails(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) documentDetails(c *Call, d *document) (reply, error) {
 	return ok(w.details(d, c.now))
 }
 
@@ -76,9 +69,7 @@ func (w *Workspace) updateDocument(c *Call) (reply, error) {
 	if changed != nil {
 		d.recipients = changed
 	}
-	if in.Name != "" {
-		d.name = in.Name
-	}
+	d.name = cmp.Or(in.Name, d.name)
 	if in.Fields != nil {
 		d.fields = fields
 	}
@@ -156,11 +147,7 @@ func byHand() map[string][]string {
 }
 
 // toDraft answers POST /public/v1/documents/{id}/draft.
-func (w *Workspace) toDraft(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) toDraft(c *Call, d *document) (reply, error) {
 	d.changed(c.now)
 	d.setStatus(statusDraft, c.now)
 	w.happened(d, actionRevised, c.now)
@@ -171,11 +158,7 @@ func (w *Workspace) toDraft(c *Call) (reply, error) {
 }
 
 // deleteDocument answers DELETE /public/v1/documents/{id}. A deleted document stays in lists that ask for deleted ones.
-func (w *Workspace) deleteDocument(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) deleteDocument(c *Call, d *document) (reply, error) {
 	w.trash(d, c.now)
 	return noContent()
 }
@@ -207,11 +190,7 @@ func (w *Workspace) trash(d *document, now time.Time) {
 }
 
 // moveDocument answers POST /public/v1/documents/{id}/move-to-folder/{folder_id}.
-func (w *Workspace) moveDocument(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) moveDocument(c *Call, d *document) (reply, error) {
 	if _, err := w.documentFolders.get(c.vars["folder_id"]); err != nil {
 		return reply{}, err
 	}
@@ -279,9 +258,7 @@ func (w *Workspace) shareDocument(c *Call) (reply, error) {
 	if s := d.statusAt(c.now); s == statusDraft || s == statusUploaded {
 		return reply{}, Invalid("status", "Document must be sent first.")
 	}
-	if in.Lifetime == 0 {
-		in.Lifetime = 3600
-	}
+	in.Lifetime = cmp.Or(in.Lifetime, 3600)
 	if in.Lifetime < 0 || in.Lifetime > 31536000 {
 		return reply{}, Invalid("lifetime", "Use 1 to "+strconv.Itoa(31536000)+" seconds.")
 	}
@@ -289,11 +266,7 @@ func (w *Workspace) shareDocument(c *Call) (reply, error) {
 }
 
 // editDocument answers POST /public/v1/documents/{id}/editing-sessions: a session of the embedded editor.
-func (w *Workspace) editDocument(c *Call) (reply, error) {
-	d, err := w.draft(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) editDocument(c *Call, d *document) (reply, error) {
 	return w.editingSession(c, "document_id", d.id)
 }
 

@@ -15,11 +15,7 @@ type linkedObject struct {
 }
 
 // listLinked answers GET /public/v1/documents/{id}/linked-objects.
-func (w *Workspace) listLinked(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) listLinked(c *Call, d *document) (reply, error) {
 	return ok(map[string]any{"linked_objects": nonNil(d.links)})
 }
 
@@ -45,11 +41,7 @@ func (w *Workspace) addLinked(c *Call) (reply, error) {
 }
 
 // deleteLinked answers DELETE /public/v1/documents/{id}/linked-objects/{linked_object_id}.
-func (w *Workspace) deleteLinked(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) deleteLinked(c *Call, d *document) (reply, error) {
 	left := slices.DeleteFunc(slices.Clone(d.links), func(l linkedObject) bool { return l.ID == c.vars["linked_object_id"] })
 	if len(left) == len(d.links) {
 		return reply{}, NotFound()
@@ -88,21 +80,13 @@ type attachment struct {
 }
 
 // listAttachments answers GET /public/v1/documents/{id}/attachments with a bare list.
-func (w *Workspace) listAttachments(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) listAttachments(c *Call, d *document) (reply, error) {
 	return ok(nonNil(d.files))
 }
 
 // addAttachment answers POST /public/v1/documents/{id}/attachments, with and without ?upload: official
 // clients send files without it.
-func (w *Workspace) addAttachment(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) addAttachment(c *Call, d *document) (reply, error) {
 	if d.statusAt(c.now) == statusUploaded {
 		return reply{}, Invalid("status", "Document is still being processed.")
 	}
@@ -198,11 +182,7 @@ type section struct {
 }
 
 // listSections answers GET /public/v1/documents/{document_id}/sections.
-func (w *Workspace) listSections(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) listSections(c *Call, d *document) (reply, error) {
 	list := []map[string]string{}
 	for _, s := range d.sections {
 		list = append(list, map[string]string{"uuid": s.UUID, "name": s.Name})

@@ -42,20 +42,12 @@ func checkLanguage(language string) error {
 }
 
 // documentSettings answers GET /public/v2/documents/{document_id}/settings.
-func (w *Workspace) documentSettings(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) documentSettings(c *Call, d *document) (reply, error) {
 	return ok(d.settings)
 }
 
 // changeSettings answers PATCH /public/v2/documents/{document_id}/settings.
-func (w *Workspace) changeSettings(c *Call) (reply, error) {
-	d, err := w.draft(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) changeSettings(c *Call, d *document) (reply, error) {
 	changed := d.settings
 	if err := c.decode(&changed); err != nil {
 		return reply{}, err
@@ -77,20 +69,12 @@ func (w *Workspace) remindable(c *Call) (*document, error) {
 }
 
 // autoReminders answers GET /public/v1/documents/{document_id}/auto-reminders.
-func (w *Workspace) autoReminders(c *Call) (reply, error) {
-	d, err := w.remindable(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) autoReminders(c *Call, d *document) (reply, error) {
 	return ok(d.reminders)
 }
 
 // changeReminders answers PATCH /public/v1/documents/{document_id}/auto-reminders.
-func (w *Workspace) changeReminders(c *Call) (reply, error) {
-	d, err := w.remindable(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) changeReminders(c *Call, d *document) (reply, error) {
 	changed := d.reminders
 	changed.Enabled = nil
 	if err := c.decode(&changed); err != nil {
@@ -107,11 +91,7 @@ func (w *Workspace) changeReminders(c *Call) (reply, error) {
 }
 
 // reminderStatus answers GET /public/v1/documents/{document_id}/auto-reminders/status.
-func (w *Workspace) reminderStatus(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) reminderStatus(c *Call, d *document) (reply, error) {
 	if s := d.statusAt(c.now); !*d.reminders.Enabled || s != statusSent && s != statusViewed {
 		return reply{}, refusal("Can't get reminder status. Auto reminders aren't configured for this document or the document is not in SENT or VIEWED statuses")
 	}
@@ -123,10 +103,7 @@ func (w *Workspace) reminderStatus(c *Call) (reply, error) {
 }
 
 // disclosure answers GET /public/v1/documents/{document_id}/esign-disclosure.
-func (w *Workspace) disclosure(c *Call) (reply, error) {
-	if _, err := w.document(c); err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) disclosure(*Call, *document) (reply, error) {
 	return ok(map[string]any{"result": map[string]any{
 		"is_enabled": true, "company_name": "Sandbox workspace",
 		"esign_disclosure_text": "Disclosure text of the emulator. It has no legal meaning.",

@@ -16,11 +16,7 @@ func fileReply(kind, name string, content []byte) (reply, error) {
 }
 
 // downloadDocument answers GET /public/v1/documents/{id}/download: first 202 with an empty body, then the file.
-func (w *Workspace) downloadDocument(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) downloadDocument(c *Call, d *document) (reply, error) {
 	separate, err := c.flag("separate_files")
 	if err != nil {
 		return reply{}, err

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 )
@@ -93,11 +94,7 @@ func fieldsFromCreation(w *Workspace, raw json.RawMessage) ([]field, error) {
 }
 
 // listFields answers GET /public/v1/documents/{id}/fields.
-func (w *Workspace) listFields(c *Call) (reply, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) listFields(c *Call, d *document) (reply, error) {
 	return ok(map[string]any{"fields": d.listedFields(0)})
 }
 
@@ -147,9 +144,7 @@ func (w *Workspace) addFields(c *Call) (reply, error) {
 			}
 		}
 		f.UUID = w.uuid()
-		if f.FieldID == "" {
-			f.FieldID = f.UUID
-		}
+		f.FieldID = cmp.Or(f.FieldID, f.UUID)
 	}
 	first := len(d.fields)
 	d.fields = append(d.fields, in.Fields...)

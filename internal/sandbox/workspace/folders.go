@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -52,10 +53,7 @@ func folders(in func(*Workspace) *collection[folder], holds func(*Workspace, str
 		if _, err := in(w).get(body.ParentUUID); body.ParentUUID != "" && err != nil {
 			return Invalid("parent_uuid", "Folder does not exist.")
 		}
-		f.name = body.Name
-		if body.ParentUUID != "" {
-			f.parentID = body.ParentUUID
-		}
+		f.name, f.parentID = body.Name, cmp.Or(body.ParentUUID, f.parentID)
 		return nil
 	}
 	return resource[folder]{

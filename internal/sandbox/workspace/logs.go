@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,13 +63,11 @@ func (w *Workspace) logDetails(c *Call) (reply, error) {
 		details := logView(e)
 		details["request_id"] = e.ID
 		_, query, _ := strings.Cut(e.Target, "?")
-		for key, value := range map[string]any{
+		maps.Copy(details, map[string]any{
 			"query_params_string": query, "token_type": strings.ToUpper(strings.ReplaceAll(e.Scheme, "-", "_")), "key": e.Token,
 			"application": "Sandbox application", "user_id": w.current().UserID, "user_email": w.current().Email,
 			"query_params_object": nil, "request_body": map[string]any{}, "response_body": map[string]any{},
-		} {
-			details[key] = value
-		}
+		})
 		return ok(details)
 	}
 	return reply{}, NotFound()

@@ -25,6 +25,17 @@ type Operation struct {
 	answer func(*Workspace, *Call) (reply, error)
 }
 
+// on returns the answer of an operation on the item that its path names: find returns the item.
+func on[T any](find func(*Workspace, *Call) (T, error), answer func(*Workspace, *Call, T) (reply, error)) func(*Workspace, *Call) (reply, error) {
+	return func(w *Workspace, c *Call) (reply, error) {
+		item, err := find(w, c)
+		if err != nil {
+			return reply{}, err
+		}
+		return answer(w, c, item)
+	}
+}
+
 // Emulated reports whether the operation has an answer.
 func (o *Operation) Emulated() bool { return o.answer != nil }
 
@@ -41,21 +52,21 @@ func documentOperations() []Operation {
 		{Number: 4, Method: "DELETE", Path: "/public/v1/documents", body: jsonBody, Summary: "delete many documents, JSON array body on a DELETE", answer: (*Workspace).deleteDocuments},
 		{Number: 5, Method: "POST", Path: "/public/v1/documents?upload", body: fileBody, Summary: "new document from an uploaded file (PDF)", answer: (*Workspace).createFromFile, Note: "the file is hashed and counted, the pages are made up"},
 		{Number: 6, Method: "POST", Path: "/public/v1/documents?upload-markdown", body: fileBody, Summary: "new document from an uploaded Markdown file (alpha)", answer: (*Workspace).createFromFile, Note: "the file is hashed and counted, the pages are made up"},
-		{Number: 7, Method: "GET", Path: "/public/v1/documents/{id}", Summary: "document status, the light call to poll", answer: (*Workspace).documentStatus},
-		{Number: 8, Method: "DELETE", Path: "/public/v1/documents/{id}", Summary: "delete one document", answer: (*Workspace).deleteDocument},
+		{Number: 7, Method: "GET", Path: "/public/v1/documents/{id}", Summary: "document status, the light call to poll", answer: on((*Workspace).document, (*Workspace).documentStatus)},
+		{Number: 8, Method: "DELETE", Path: "/public/v1/documents/{id}", Summary: "delete one document", answer: on((*Workspace).document, (*Workspace).deleteDocument)},
 		{Number: 9, Method: "PATCH", Path: "/public/v1/documents/{id}", body: jsonBody, Summary: "change a draft (fields, tokens, recipients, metadata)", answer: (*Workspace).updateDocument},
-		{Number: 10, Method: "PATCH", Path: "/public/v1/documents/{document_id}/auto-reminders", body: jsonBody, Summary: "set automatic reminders", answer: (*Workspace).changeReminders},
-		{Number: 11, Method: "GET", Path: "/public/v1/documents/{document_id}/auto-reminders", Summary: "read automatic reminder settings", answer: (*Workspace).autoReminders},
-		{Number: 12, Method: "GET", Path: "/public/v1/documents/{document_id}/auto-reminders/status", Summary: "automatic reminder state per recipient", answer: (*Workspace).reminderStatus},
-		{Number: 13, Method: "GET", Path: "/public/v1/documents/{document_id}/esign-disclosure", Summary: "e-sign disclosure text of the document", answer: (*Workspace).disclosure, Note: "a fixed text"},
+		{Number: 10, Method: "PATCH", Path: "/public/v1/documents/{document_id}/auto-reminders", body: jsonBody, Summary: "set automatic reminders", answer: on((*Workspace).remindable, (*Workspace).changeReminders)},
+		{Number: 11, Method: "GET", Path: "/public/v1/documents/{document_id}/auto-reminders", Summary: "read automatic reminder settings", answer: on((*Workspace).remindable, (*Workspace).autoReminders)},
+		{Number: 12, Method: "GET", Path: "/public/v1/documents/{document_id}/auto-reminders/status", Summary: "automatic reminder state per recipient", answer: on((*Workspace).document, (*Workspace).reminderStatus)},
+		{Number: 13, Method: "GET", Path: "/public/v1/documents/{document_id}/esign-disclosure", Summary: "e-sign disclosure text of the document", answer: on((*Workspace).document, (*Workspace).disclosure), Note: "a fixed text"},
 		{Number: 14, Method: "PATCH", Path: "/public/v1/documents/{id}/status", body: jsonBody, Summary: "set status by hand: 2 completed, 10 paid, 11 expired, 12 declined", answer: (*Workspace).changeStatus},
 		{Number: 15, Method: "PATCH", Path: "/public/v1/documents/{id}/status?upload", body: fileBody, Summary: "the same, attaching a file", answer: (*Workspace).changeStatus},
-		{Number: 16, Method: "POST", Path: "/public/v1/documents/{id}/draft", Summary: "put a document back to draft", answer: (*Workspace).toDraft},
-		{Number: 17, Method: "GET", Path: "/public/v1/documents/{id}/details", Summary: "full document detail (heavy)", answer: (*Workspace).documentDetails},
+		{Number: 16, Method: "POST", Path: "/public/v1/documents/{id}/draft", Summary: "put a document back to draft", answer: on((*Workspace).document, (*Workspace).toDraft)},
+		{Number: 17, Method: "GET", Path: "/public/v1/documents/{id}/details", Summary: "full document detail (heavy)", answer: on((*Workspace).document, (*Workspace).documentDetails)},
 		{Number: 18, Method: "POST", Path: "/public/v1/documents/{id}/send", body: jsonBody, Summary: "send a draft to its recipients", answer: (*Workspace).sendDocument, Note: "nothing is sent"},
-		{Number: 19, Method: "POST", Path: "/public/v1/documents/{id}/editing-sessions", body: jsonBody, Summary: "embedded editor session, gives an E-Token", answer: (*Workspace).editDocument, Note: "nothing can be edited with it"},
+		{Number: 19, Method: "POST", Path: "/public/v1/documents/{id}/editing-sessions", body: jsonBody, Summary: "embedded editor session, gives an E-Token", answer: on((*Workspace).draft, (*Workspace).editDocument), Note: "nothing can be edited with it"},
 		{Number: 20, Method: "POST", Path: "/public/v1/documents/{id}/session", body: jsonBody, Summary: "embedded signing session for one recipient", answer: (*Workspace).shareDocument, Note: "nothing can be signed with it"},
-		{Number: 21, Method: "GET", Path: "/public/v1/documents/{id}/download", Summary: "PDF (or zip) of the document", answer: (*Workspace).downloadDocument, Note: "a made-up page; first 202, a second later 200"},
+		{Number: 21, Method: "GET", Path: "/public/v1/documents/{id}/download", Summary: "PDF (or zip) of the document", answer: on((*Workspace).document, (*Workspace).downloadDocument), Note: "a made-up page; first 202, a second later 200"},
 		{Number: 22, Method: "GET", Path: "/public/v1/documents/{id}/download-protected", Summary: "sealed PDF of a completed document", answer: (*Workspace).downloadProtected, Note: "always 401, as for every sandbox credential"},
 	}
 }
@@ -64,24 +75,24 @@ func documentOperations() []Operation {
 func documentPartOperations() []Operation {
 	return []Operation{
 		{Number: 23, Method: "GET", Path: "/public/v1/documents/linked-objects", Summary: "documents linked to a CRM record", answer: (*Workspace).findLinked},
-		{Number: 24, Method: "GET", Path: "/public/v1/documents/{id}/linked-objects", Summary: "CRM links of a document", answer: (*Workspace).listLinked},
+		{Number: 24, Method: "GET", Path: "/public/v1/documents/{id}/linked-objects", Summary: "CRM links of a document", answer: on((*Workspace).document, (*Workspace).listLinked)},
 		{Number: 25, Method: "POST", Path: "/public/v1/documents/{id}/linked-objects", body: jsonBody, Summary: "link a CRM record", answer: (*Workspace).addLinked},
-		{Number: 26, Method: "DELETE", Path: "/public/v1/documents/{id}/linked-objects/{linked_object_id}", Summary: "unlink a CRM record", answer: (*Workspace).deleteLinked},
-		{Number: 27, Method: "GET", Path: "/public/v1/documents/{id}/attachments", Summary: "list attachments", answer: (*Workspace).listAttachments},
-		{Number: 28, Method: "POST", Path: "/public/v1/documents/{id}/attachments", body: eitherWay, Summary: "attach a file by URL", answer: (*Workspace).addAttachment, Note: "a URL is not fetched; takes an uploaded file as well"},
-		{Number: 29, Method: "POST", Path: "/public/v1/documents/{id}/attachments?upload", body: fileBody, Summary: "attach an uploaded file", answer: (*Workspace).addAttachment},
+		{Number: 26, Method: "DELETE", Path: "/public/v1/documents/{id}/linked-objects/{linked_object_id}", Summary: "unlink a CRM record", answer: on((*Workspace).document, (*Workspace).deleteLinked)},
+		{Number: 27, Method: "GET", Path: "/public/v1/documents/{id}/attachments", Summary: "list attachments", answer: on((*Workspace).document, (*Workspace).listAttachments)},
+		{Number: 28, Method: "POST", Path: "/public/v1/documents/{id}/attachments", body: eitherWay, Summary: "attach a file by URL", answer: on((*Workspace).document, (*Workspace).addAttachment), Note: "a URL is not fetched; takes an uploaded file as well"},
+		{Number: 29, Method: "POST", Path: "/public/v1/documents/{id}/attachments?upload", body: fileBody, Summary: "attach an uploaded file", answer: on((*Workspace).document, (*Workspace).addAttachment)},
 		{Number: 30, Method: "GET", Path: "/public/v1/documents/{id}/attachments/{attachment_id}", Summary: "attachment detail", answer: (*Workspace).attachmentDetails},
 		{Number: 31, Method: "DELETE", Path: "/public/v1/documents/{id}/attachments/{attachment_id}", Summary: "remove an attachment", answer: (*Workspace).deleteAttachment},
 		{Number: 32, Method: "GET", Path: "/public/v1/documents/{id}/attachments/{attachment_id}/download", Summary: "attachment bytes, any media type", answer: (*Workspace).downloadAttachment, Note: "files of up to 4 MiB are kept"},
-		{Number: 33, Method: "GET", Path: "/public/v1/documents/{id}/fields", Summary: "list fields", answer: (*Workspace).listFields},
+		{Number: 33, Method: "GET", Path: "/public/v1/documents/{id}/fields", Summary: "list fields", answer: on((*Workspace).document, (*Workspace).listFields)},
 		{Number: 34, Method: "PATCH", Path: "/public/v1/documents/{id}/fields", body: jsonBody, Summary: "assign fields to recipients, bulk", answer: (*Workspace).assignFields},
 		{Number: 35, Method: "POST", Path: "/public/v1/documents/{id}/fields", body: jsonBody, Summary: "add fields", answer: (*Workspace).addFields},
 		{Number: 36, Method: "GET", Path: "/public/v2/documents/{document_id}/audit-trail", Summary: "audit trail of a document", answer: (*Workspace).auditTrail},
-		{Number: 37, Method: "GET", Path: "/public/v2/documents/{document_id}/settings", Summary: "read document settings", answer: (*Workspace).documentSettings},
-		{Number: 38, Method: "PATCH", Path: "/public/v2/documents/{document_id}/settings", body: jsonBody, Summary: "change document settings (language, QES, expiry days)", answer: (*Workspace).changeSettings},
+		{Number: 37, Method: "GET", Path: "/public/v2/documents/{document_id}/settings", Summary: "read document settings", answer: on((*Workspace).document, (*Workspace).documentSettings)},
+		{Number: 38, Method: "PATCH", Path: "/public/v2/documents/{document_id}/settings", body: jsonBody, Summary: "change document settings (language, QES, expiry days)", answer: on((*Workspace).draft, (*Workspace).changeSettings)},
 		{Number: 39, Method: "PATCH", Path: "/public/v1/documents/{id}/ownership", body: jsonBody, Summary: "give one document to another member", answer: (*Workspace).giveDocument},
 		{Number: 40, Method: "PATCH", Path: "/public/v1/documents/ownership", body: jsonBody, Summary: "move every document from one member to another", answer: (*Workspace).giveDocuments},
-		{Number: 41, Method: "POST", Path: "/public/v1/documents/{id}/move-to-folder/{folder_id}", Summary: "move to a folder", answer: (*Workspace).moveDocument},
+		{Number: 41, Method: "POST", Path: "/public/v1/documents/{id}/move-to-folder/{folder_id}", Summary: "move to a folder", answer: on((*Workspace).document, (*Workspace).moveDocument)},
 		{Number: 42, Method: "POST", Path: "/public/v1/documents/{id}/append-content-library-item", body: jsonBody, Summary: "append a content library item", answer: (*Workspace).appendLibraryItem},
 		{Number: 43, Method: "POST", Path: "/public/v1/documents/{id}/recipients", body: jsonBody, Summary: "add a CC recipient", answer: (*Workspace).addRecipient, Note: "contacts only, no groups"},
 		{Number: 44, Method: "DELETE", Path: "/public/v1/documents/{id}/recipients/{recipient_id}", Summary: "remove a recipient", answer: (*Workspace).deleteRecipient},
@@ -89,7 +100,7 @@ func documentPartOperations() []Operation {
 		{Method: "PATCH", Path: "/public/v1/documents/{id}/recipients/{recipient_id}", body: jsonBody, Summary: "edit a recipient, as the Python client does it", answer: (*Workspace).editRecipient},
 		{Number: 46, Method: "POST", Path: "/public/v1/documents/{id}/recipients/{recipient_id}/reassign", body: jsonBody, Summary: "replace the signer", answer: (*Workspace).reassignRecipient, Note: "contacts only, no groups"},
 		{Number: 47, Method: "POST", Path: "/public/v1/documents/{document_id}/send-reminder", body: jsonBody, Summary: "send reminders now", answer: (*Workspace).remind, Note: "nothing is sent"},
-		{Number: 48, Method: "GET", Path: "/public/v1/documents/{document_id}/sections", Summary: "list bundle sections", answer: (*Workspace).listSections},
+		{Number: 48, Method: "GET", Path: "/public/v1/documents/{document_id}/sections", Summary: "list bundle sections", answer: on((*Workspace).document, (*Workspace).listSections)},
 		{Number: 49, Method: "POST", Path: "/public/v1/documents/{document_id}/sections/uploads", body: jsonBody, Summary: "add a section from a template or URL (asynchronous)", answer: (*Workspace).addSection, Note: "a URL is not fetched"},
 		{Number: 50, Method: "POST", Path: "/public/v1/documents/{document_id}/sections/uploads?upload", body: fileBody, Summary: "add a section from an uploaded PDF, DOCX or RTF (spec labels the 201 multipart)", answer: (*Workspace).addSection},
 		{Number: 51, Method: "GET", Path: "/public/v1/documents/{document_id}/sections/uploads/{upload_id}", Summary: "progress of a section upload", answer: (*Workspace).sectionUpload},
@@ -111,13 +122,13 @@ func contentOperations() []Operation {
 		{Number: 61, Method: "POST", Path: "/public/v1/templates", body: jsonBody, Summary: "new template", answer: templates().post},
 		{Number: 62, Method: "POST", Path: "/public/v1/templates?upload", body: fileBody, Summary: "new template from an uploaded file, up to 100 MB", answer: templates().post},
 		{Number: 63, Method: "POST", Path: "/public/v1/templates/{id}/duplicate", body: jsonBody, Summary: "copy a template", answer: (*Workspace).copyTemplate},
-		{Number: 64, Method: "GET", Path: "/public/v1/templates/{id}/details", Summary: "template detail", answer: (*Workspace).templateDetails},
-		{Number: 65, Method: "DELETE", Path: "/public/v1/templates/{id}", Summary: "delete a template", answer: (*Workspace).deleteTemplate},
-		{Number: 66, Method: "GET", Path: "/public/v1/templates/{id}", Summary: "template status", answer: (*Workspace).templateStatus},
+		{Number: 64, Method: "GET", Path: "/public/v1/templates/{id}/details", Summary: "template detail", answer: on((*Workspace).template, (*Workspace).templateDetails)},
+		{Number: 65, Method: "DELETE", Path: "/public/v1/templates/{id}", Summary: "delete a template", answer: on((*Workspace).template, (*Workspace).deleteTemplate)},
+		{Number: 66, Method: "GET", Path: "/public/v1/templates/{id}", Summary: "template status", answer: on((*Workspace).template, (*Workspace).templateStatus)},
 		{Number: 67, Method: "PATCH", Path: "/public/v1/templates/{id}", body: jsonBody, Summary: "change a template", answer: (*Workspace).changeTemplate},
-		{Number: 68, Method: "POST", Path: "/public/v1/templates/{id}/editing-sessions", body: jsonBody, Summary: "embedded editor session for a template", answer: (*Workspace).editTemplate, Note: "nothing can be edited with it"},
-		{Number: 69, Method: "GET", Path: "/public/v2/templates/{template_id}/settings", Summary: "read template settings", answer: (*Workspace).templateSettings},
-		{Number: 70, Method: "PATCH", Path: "/public/v2/templates/{template_id}/settings", body: jsonBody, Summary: "change template settings (language)", answer: (*Workspace).changeTemplateSettings},
+		{Number: 68, Method: "POST", Path: "/public/v1/templates/{id}/editing-sessions", body: jsonBody, Summary: "embedded editor session for a template", answer: on((*Workspace).template, (*Workspace).editTemplate), Note: "nothing can be edited with it"},
+		{Number: 69, Method: "GET", Path: "/public/v2/templates/{template_id}/settings", Summary: "read template settings", answer: on((*Workspace).template, (*Workspace).templateSettings)},
+		{Number: 70, Method: "PATCH", Path: "/public/v2/templates/{template_id}/settings", body: jsonBody, Summary: "change template settings (language)", answer: on((*Workspace).template, (*Workspace).changeTemplateSettings)},
 		{Number: 71, Method: "GET", Path: "/public/v1/forms", Summary: "list forms", answer: (*Workspace).listForms},
 		{Number: 72, Method: "GET", Path: "/public/v1/documents/folders", Summary: "list document folders", answer: documentFolders().list},
 		{Number: 73, Method: "POST", Path: "/public/v1/documents/folders", body: jsonBody, Summary: "new document folder", answer: documentFolders().post},
@@ -170,12 +181,12 @@ func peopleOperations() []Operation {
 		{Number: 114, Method: "POST", Path: "/public/v1/users", body: jsonBody, Summary: "new user (org admin)", answer: (*Workspace).createUser},
 		{Number: 115, Method: "GET", Path: "/public/v1/users/{user_id}", Summary: "user detail (org admin)", answer: users().details},
 		{Number: 116, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/members", body: jsonBody, Summary: "add a user to a workspace", answer: (*Workspace).addMember},
-		{Number: 117, Method: "DELETE", Path: "/public/v1/workspaces/{workspace_id}/members/{member_id}", Summary: "remove a member", answer: (*Workspace).removeMember},
+		{Number: 117, Method: "DELETE", Path: "/public/v1/workspaces/{workspace_id}/members/{member_id}", Summary: "remove a member", answer: on((*Workspace).membershipOf, (*Workspace).removeMember)},
 		{Number: 118, Method: "PATCH", Path: "/public/v1/workspaces/{workspace_id}/members/{member_id}/role", body: jsonBody, Summary: "change a member's role", answer: (*Workspace).changeRole, Note: "no roles of your own"},
 		{Number: 119, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/api-keys", body: jsonBody, Summary: "new API key", answer: (*Workspace).newAPIKey, Note: "nothing accepts the key"},
 		{Number: 120, Method: "GET", Path: "/public/v1/sms-opt-outs", Summary: "recent SMS opt-outs", answer: (*Workspace).smsOptOuts, Note: "always empty"},
-		{Number: 121, Method: "POST", Path: "/public/beta/documents/{document_id}/docx-export-tasks", Summary: "start a DOCX export (asynchronous, up to 300 pages)", answer: (*Workspace).exportDOCX},
-		{Number: 122, Method: "GET", Path: "/public/beta/documents/{document_id}/docx-export-tasks/{task_id}", Summary: "DOCX export state", answer: (*Workspace).docxTask, Note: "no file behind the address"},
+		{Number: 121, Method: "POST", Path: "/public/beta/documents/{document_id}/docx-export-tasks", Summary: "start a DOCX export (asynchronous, up to 300 pages)", answer: on((*Workspace).document, (*Workspace).exportDOCX)},
+		{Number: 122, Method: "GET", Path: "/public/beta/documents/{document_id}/docx-export-tasks/{task_id}", Summary: "DOCX export state", answer: on((*Workspace).document, (*Workspace).docxTask), Note: "no file behind the address"},
 		{Number: 123, Method: "GET", Path: "/public/beta/documents/{document_id}/summary", Summary: "AI summary (hidden in docs)", answer: (*Workspace).documentSummary, Note: "first 202, a second later 200"},
 		{Number: 124, Method: "GET", Path: "/public/beta/documents/{document_id}/content", Summary: "text or Markdown of a document (hidden in docs)", answer: (*Workspace).documentContent, Note: "first 202, a second later 200"},
 		{Number: 125, Method: "GET", Path: "/public/beta/documents/{document_id}/ai-metadata", Summary: "AI metadata of a document (hidden in docs)", answer: (*Workspace).documentMetadata, Note: "made-up fields; first 202, a second later 200"},

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -163,16 +164,10 @@ func users() resource[user] {
 	return resource[user]{
 		in:  func(w *Workspace) *collection[user] { return w.users },
 		key: "user_id",
-		show: func(w *Workspace, c *Call, u *user) any {
-			places := []map[string]string{}
-			for _, m := range w.memberships.all() {
-				if m.userID == u.id {
-					places = append(places, map[string]string{"workspace_id": m.workspaceID, "membership_id": m.id, "role": m.role})
-				}
-			}
+		show: func(w *Workspace, _ *Call, u *user) any {
 			return map[string]any{
 				"user_id": u.id, "email": u.email, "first_name": u.firstName, "last_name": u.lastName, "phone_number": u.phone,
-				"license": u.license, "is_organization_owner": u.owner, "workspaces": places,
+				"license": u.license, "is_organization_owner": u.owner, "workspaces": w.placesOf(u.id, "membership_id"),
 			}
 		},
 		page: func(c *Call, all []any) (any, error) {
@@ -180,6 +175,17 @@ func users() resource[user] {
 			return map[string]any{"results": window(all, from, to), "total": len(all)}, err
 		},
 	}
+}
+
+// placesOf returns the memberships of a user. idKey is what an answer calls the id of one.
+func (w *Workspace) placesOf(userID, idKey string) []map[string]string {
+	places := []map[string]string{}
+	for _, m := range w.memberships.all() {
+		if m.userID == userID {
+			places = append(places, map[string]string{"workspace_id": m.workspaceID, idKey: m.id, "role": m.role})
+		}
+	}
+	return places
 }
 
 func roles() []string { return []string{"Admin", "Manager", "Member", "Collaborator"} }
@@ -240,13 +246,7 @@ func (w *Workspace) createUser(c *Call) (reply, error) {
 		return reply{}, err
 	}
 	w.users.put(id, u, c.size())
-	places := []map[string]string{}
-	for _, m := range w.memberships.all() {
-		if m.userID == id {
-			places = append(places, map[string]string{"workspace_id": m.workspaceID, "member_id": m.id, "role": m.role})
-		}
-	}
-	return created(map[string]any{"user_id": id, "workspaces": places})
+	return created(map[string]any{"user_id": id, "workspaces": w.placesOf(id, "member_id")})
 }
 
 // addMember answers POST /public/v1/workspaces/{workspace_id}/members.
@@ -287,11 +287,7 @@ func (w *Workspace) membershipOf(c *Call) (*membership, error) {
 }
 
 // removeMember answers DELETE /public/v1/workspaces/{workspace_id}/members/{member_id}.
-func (w *Workspace) removeMember(c *Call) (reply, error) {
-	m, err := w.membershipOf(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) removeMember(_ *Call, m *membership) (reply, error) {
 	if m.id == w.me {
 		return reply{}, refusal("Owner can not be removed.")
 	}
@@ -335,9 +331,7 @@ func (w *Workspace) newAPIKey(c *Call) (reply, error) {
 	if in.Type != "production" && in.Type != "sandbox" {
 		return reply{}, Invalid("type", "Select a valid choice: production or sandbox.")
 	}
-	if in.UserID == "" {
-		in.UserID = w.current().UserID
-	}
+	in.UserID = cmp.Or(in.UserID, w.current().UserID)
 	if _, err := w.users.get(in.UserID); err != nil {
 		return reply{}, Invalid("user_id", "User does not exist.")
 	}

@@ -139,12 +139,8 @@ func (w *Workspace) updateQuote(c *Call) (reply, error) {
 		return reply{}, NotFound()
 	}
 	changed := *d.quote
-	if in.Currency != "" {
-		changed.Currency = in.Currency
-	}
-	if in.Settings.SelectionType != "" {
-		changed.Selection = in.Settings.SelectionType
-	}
+	changed.Currency = cmp.Or(in.Currency, changed.Currency)
+	changed.Selection = cmp.Or(in.Settings.SelectionType, changed.Selection)
 	if in.Sections != nil {
 		if changed.Sections, err = w.quoteSections(d.quote, in); err != nil {
 			return reply{}, err

@@ -1,7 +1,9 @@
 package workspace
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 )
 
@@ -72,13 +74,11 @@ func (r *recipient) view() map[string]any {
 		view["type"], view["name"], view["members"], view["email"] = "recipient_group", r.group, r.members, nil
 		return view
 	}
-	for key, value := range map[string]any{
+	maps.Copy(view, map[string]any{
 		"type": "recipient", "email": nullable(r.Email), "phone": nullable(r.Phone), "first_name": r.FirstName, "last_name": r.LastName,
 		"avatar": nil, "contact_id": r.contactID, "shared_link": link(r.ID), "signature_date": nil, "delivery_methods": r.methods(),
 		"redirect": orEmpty(r.redirect, `{"is_enabled":false,"url":null}`), "verification_settings": orEmpty(r.verify, "null"),
-	} {
-		view[key] = value
-	}
+	})
 	return view
 }
 
@@ -161,20 +161,11 @@ func (r *recipient) apply(w *Workspace, in recipientInput) error {
 		r.members = members
 	}
 	if in.Type == "recipient_group" || r.isGroup() || in.Members != nil {
-		r.members = nonNil(r.members)
-		if in.Name != "" {
-			r.group = in.Name
-		}
+		r.members, r.group = nonNil(r.members), cmp.Or(in.Name, r.group)
 		return nil
 	}
-	for _, f := range []struct {
-		to   *string
-		from string
-	}{{&r.Email, in.Email}, {&r.Phone, in.Phone}, {&r.FirstName, in.FirstName}, {&r.LastName, in.LastName}} {
-		if f.from != "" {
-			*f.to = f.from
-		}
-	}
+	r.Email, r.Phone = cmp.Or(in.Email, r.Email), cmp.Or(in.Phone, r.Phone)
+	r.FirstName, r.LastName = cmp.Or(in.FirstName, r.FirstName), cmp.Or(in.LastName, r.LastName)
 	r.delivery, r.redirect = replaced(r.delivery, in.Delivery), replaced(r.redirect, in.Redirect)
 	r.verify = replaced(r.verify, in.Verification)
 	return nil

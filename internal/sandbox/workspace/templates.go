@@ -3,6 +3,7 @@ package workspace
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 )
@@ -108,11 +109,7 @@ func (w *Workspace) copyTemplate(c *Call) (reply, error) {
 }
 
 // templateStatus answers GET /public/v1/templates/{id}.
-func (w *Workspace) templateStatus(c *Call) (reply, error) {
-	t, err := w.template(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) templateStatus(c *Call, t *template) (reply, error) {
 	status := t.brief()
 	status["status"] = "template.PROCESSED"
 	delete(status, "content_date_modified")
@@ -120,11 +117,7 @@ func (w *Workspace) templateStatus(c *Call) (reply, error) {
 }
 
 // templateDetails answers GET /public/v1/templates/{id}/details.
-func (w *Workspace) templateDetails(c *Call) (reply, error) {
-	t, err := w.template(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) templateDetails(c *Call, t *template) (reply, error) {
 	roles := []map[string]any{}
 	for _, role := range t.roles {
 		var order any
@@ -135,13 +128,11 @@ func (w *Workspace) templateDetails(c *Call) (reply, error) {
 		roles = append(roles, map[string]any{"id": role.ID, "name": role.Name, "signing_order": order, "preassigned_person": nil})
 	}
 	details := t.brief()
-	for key, value := range map[string]any{
+	maps.Copy(details, map[string]any{
 		"created_by": w.person(w.me), "metadata": orEmpty(t.metadata, "{}"), "tokens": orEmpty(t.tokens, "[]"),
 		"fields": []any{}, "pricing": noPricing(), "tags": nonNil(t.tags), "roles": roles, "folder_uuid": t.folderID,
 		"content_placeholders": []any{}, "images": []any{}, "tables": []any{},
-	} {
-		details[key] = value
-	}
+	})
 	return ok(details)
 }
 
@@ -174,40 +165,24 @@ func (w *Workspace) changeTemplate(c *Call) (reply, error) {
 }
 
 // deleteTemplate answers DELETE /public/v1/templates/{id}.
-func (w *Workspace) deleteTemplate(c *Call) (reply, error) {
-	t, err := w.template(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) deleteTemplate(c *Call, t *template) (reply, error) {
 	t.deleted, t.modified = true, c.now
 	w.notify("template_deleted", t.brief(), c.now)
 	return noContent()
 }
 
 // editTemplate answers POST /public/v1/templates/{id}/editing-sessions.
-func (w *Workspace) editTemplate(c *Call) (reply, error) {
-	t, err := w.template(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) editTemplate(c *Call, t *template) (reply, error) {
 	return w.editingSession(c, "template_id", t.id)
 }
 
 // templateSettings answers GET /public/v2/templates/{template_id}/settings.
-func (w *Workspace) templateSettings(c *Call) (reply, error) {
-	t, err := w.template(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) templateSettings(c *Call, t *template) (reply, error) {
 	return ok(map[string]string{"language": t.language})
 }
 
 // changeTemplateSettings answers PATCH /public/v2/templates/{template_id}/settings.
-func (w *Workspace) changeTemplateSettings(c *Call) (reply, error) {
-	t, err := w.template(c)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) changeTemplateSettings(c *Call, t *template) (reply, error) {
 	in := struct{ Language string }{t.language}
 	if err := c.decode(&in); err != nil {
 		return reply{}, err

@@ -2,16 +2,13 @@ package workspace
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"mime/multipart"
 )
 
 const (
-	// maxKept is the largest file whose content is kept for a later download. Larger files are only counted and
-	// hashed.
+	// maxKept is the largest file whose content is kept for a later download. Larger files are only counted.
 	maxKept  = 4 << 20
 	maxField = 64 << 10
 )
@@ -21,7 +18,6 @@ type upload struct {
 	name    string // of the file
 	kind    string // its media type
 	size    int64
-	sha256  string
 	content []byte            // nil if the file is larger than maxKept
 	fields  map[string]string // the parts that are not files
 }
@@ -68,12 +64,11 @@ func (u *upload) take(part *multipart.Part, limit int64) error {
 	}
 	u.name, u.kind = Bounded(part.FileName(), 255), Bounded(part.Header.Get("Content-Type"), 100)
 	var head bytes.Buffer
-	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(sum, &firstBytes{&head}), io.LimitReader(part, limit+1))
+	n, err := io.Copy(&firstBytes{&head}, io.LimitReader(part, limit+1))
 	if n > limit {
 		return errTooBig
 	}
-	u.size, u.sha256 = n, hex.EncodeToString(sum.Sum(nil))
+	u.size = n
 	if n <= maxKept {
 		u.content = append([]byte{}, head.Bytes()...)
 	}

@@ -253,18 +253,15 @@ func (c *call) refuse(p *problem.Problem) {
 // setRequestID gives an answer an id of ours if it has none from the API. The API's id is better, because
 // PandaDoc's support can use it.
 func (c *call) setRequestID(h http.Header) {
-	if c.RequestID == "" {
-		c.RequestID = newRequestID()
-		h["X-Request-Id"] = []string{c.RequestID}
+	if c.RequestID != "" {
+		return
 	}
-}
-
-func newRequestID() string {
 	var id [8]byte
 	var text [2 * len(id)]byte
 	binary.BigEndian.PutUint64(id[:], rand.Uint64())
 	hex.Encode(text[:], id[:])
-	return string(text[:])
+	c.RequestID = string(text[:])
+	h["X-Request-Id"] = []string{c.RequestID}
 }
 
 // end reports what happened and leaves the client's connection in a clean state. panicked is the result of

@@ -43,7 +43,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,7 +73,6 @@ type Proxy struct {
 	connections context.Context // parent of the contexts of all connections of Server
 	giveUp      context.CancelCauseFunc
 	ownsConns   func() // closes idle connections of a transport that New made; nil otherwise
-	closeOnce   sync.Once
 }
 
 var _ http.Handler = (*Proxy)(nil)
@@ -195,11 +193,9 @@ func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
 // was cancelled. It may be called twice.
 func (p *Proxy) Close(ctx context.Context) error {
 	err := p.renewals.stop(ctx)
-	p.closeOnce.Do(func() {
-		if p.ownsConns != nil {
-			p.ownsConns()
-		}
-	})
+	if p.ownsConns != nil {
+		p.ownsConns()
+	}
 	return err
 }
 

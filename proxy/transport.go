@@ -91,10 +91,8 @@ func waitToResend(ctx context.Context, n int) bool {
 	if n == 0 {
 		return ctx.Err() == nil
 	}
-	timer := time.NewTimer(resendPause)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(resendPause):
 		return true
 	case <-ctx.Done():
 		return false

@@ -395,10 +395,8 @@ func (m *Manager) checked(err error) {
 
 // sleep waits for d; false means that end was closed first.
 func sleep(end <-chan struct{}, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-end:
 		return false

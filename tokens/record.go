@@ -133,13 +133,11 @@ func normalURL(text string) (origin, path string) {
 // matchesAPI reports whether a token of i may be sent to the API of o. An unknown value matches.
 func (i Issuer) matchesAPI(o Issuer) bool { return i.API == "" || o.API == "" || i.API == o.API }
 
-// matchesEndpoint reports whether a refresh token of i may be sent to the token endpoint of o by its client.
-func (i Issuer) matchesEndpoint(o Issuer) bool {
-	return (i.TokenURL == "" || o.TokenURL == "" || i.TokenURL == o.TokenURL) &&
+// matches reports whether also a refresh token of i may be sent to the token endpoint of o, by the client of o.
+func (i Issuer) matches(o Issuer) bool {
+	return i.matchesAPI(o) && (i.TokenURL == "" || o.TokenURL == "" || i.TokenURL == o.TokenURL) &&
 		(i.ClientID == "" || o.ClientID == "" || i.ClientID == o.ClientID)
 }
-
-func (i Issuer) matches(o Issuer) bool { return i.matchesAPI(o) && i.matchesEndpoint(o) }
 
 // completed returns i with its unknown fields taken from o.
 func (i Issuer) completed(o Issuer) Issuer {
@@ -210,9 +208,6 @@ type Previous struct {
 // HasTokens reports whether the record has an access token or a refresh token. A record without tokens that has
 // been stored is a tombstone: somebody logged out.
 func (r Record) HasTokens() bool { return !r.AccessToken.IsZero() || !r.RefreshToken.IsZero() }
-
-// HasSeed reports whether the seed with this fingerprint was used before.
-func (r Record) HasSeed(fingerprint string) bool { return slices.Contains(r.Seeds, fingerprint) }
 
 // IsRejected reports whether the token endpoint refused the current generation.
 func (r Record) IsRejected() bool {
@@ -294,7 +289,7 @@ func (r Record) rebased(found Record) Record {
 	r.Version, r.extra = found.Version, found.extra
 	r.Seeds = slices.Clone(r.Seeds)
 	for _, s := range found.Seeds {
-		if !r.HasSeed(s) {
+		if !slices.Contains(r.Seeds, s) {
 			r.Seeds = append(r.Seeds, s)
 		}
 	}
@@ -379,9 +374,10 @@ func (s seed) fingerprints(i Issuer) (now, old string) {
 	return s.value.Fingerprint(s.kind + "\x00" + i.API + "\x00" + i.TokenURL + "\x00" + i.ClientID), s.value.Fingerprint(s.kind)
 }
 
+// knows reports whether s was used before with issuer i, or was present at a login.
 func (r Record) knows(s seed, i Issuer) bool {
 	now, old := s.fingerprints(i)
-	return r.HasSeed(now) || r.HasSeed(old)
+	return slices.Contains(r.Seeds, now) || slices.Contains(r.Seeds, old)
 }
 
 func (c AccountConfig) seeds() []seed {

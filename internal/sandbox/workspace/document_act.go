@@ -24,10 +24,7 @@ func (w *Workspace) sendDocument(c *Call) (reply, error) {
 		Message, Subject *string
 		Silent           *bool
 	}
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.draftOrConflict(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
 	if err != nil {
 		return reply{}, err
 	}
@@ -51,10 +48,7 @@ func (w *Workspace) sendDocument(c *Call) (reply, error) {
 // updateDocument answers PATCH /public/v1/documents/{id}.
 func (w *Workspace) updateDocument(c *Call) (reply, error) {
 	var in newDocument
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.draft(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).draft)
 	if err != nil {
 		return reply{}, err
 	}
@@ -203,10 +197,7 @@ func (w *Workspace) giveDocument(c *Call) (reply, error) {
 	var in struct {
 		MembershipID string `json:"membership_id"`
 	}
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.document(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).document)
 	if err != nil {
 		return reply{}, err
 	}
@@ -245,10 +236,7 @@ func (w *Workspace) shareDocument(c *Call) (reply, error) {
 		Recipient string `json:"recipient"`
 		Lifetime  int    `json:"lifetime"`
 	}
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.document(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).document)
 	if err != nil {
 		return reply{}, err
 	}

@@ -22,10 +22,7 @@ func (w *Workspace) listLinked(c *Call, d *document) (reply, error) {
 // addLinked answers POST /public/v1/documents/{id}/linked-objects.
 func (w *Workspace) addLinked(c *Call) (reply, error) {
 	var in linkedObject
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.document(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).document)
 	if err != nil {
 		return reply{}, err
 	}
@@ -198,10 +195,7 @@ func (w *Workspace) addSection(c *Call) (reply, error) {
 		TemplateUUID string `json:"template_uuid"`
 		URL          string `json:"url"`
 	}
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.draft(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).draft)
 	if err != nil {
 		return reply{}, err
 	}

@@ -125,10 +125,7 @@ func (w *Workspace) appendLibraryItem(c *Call) (reply, error) {
 			Pages []json.RawMessage `json:"pages"`
 		} `json:"cli"`
 	}
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.draftOrConflict(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
 	if err != nil {
 		return reply{}, err
 	}

@@ -298,10 +298,7 @@ func (w *Workspace) removeMember(_ *Call, m *membership) (reply, error) {
 // changeRole answers PATCH /public/v1/workspaces/{workspace_id}/members/{member_id}/role.
 func (w *Workspace) changeRole(c *Call) (reply, error) {
 	var in struct{ Role string }
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	m, err := w.membershipOf(c)
+	m, err := decodeFor(w, c, &in, (*Workspace).membershipOf)
 	if err != nil {
 		return reply{}, err
 	}

@@ -128,10 +128,7 @@ type quoteItemInput struct {
 // request replace the old ones. Discounts, fees and taxes are not computed.
 func (w *Workspace) updateQuote(c *Call) (reply, error) {
 	var in quoteInput
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.draftOrConflict(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
 	if err != nil {
 		return reply{}, err
 	}

@@ -298,10 +298,7 @@ func (w *Workspace) remind(c *Call) (reply, error) {
 		Customization json.RawMessage `json:"email_customization"`
 	}
 	var in struct{ Reminders []one }
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	d, err := w.document(c)
+	d, err := decodeFor(w, c, &in, (*Workspace).document)
 	if err != nil {
 		return reply{}, err
 	}

@@ -92,10 +92,7 @@ func (w *Workspace) newTemplate(c *Call) (string, *template, error) {
 // copyTemplate answers POST /public/v1/templates/{id}/duplicate.
 func (w *Workspace) copyTemplate(c *Call) (reply, error) {
 	var in struct{ Name string }
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	t, err := w.template(c)
+	t, err := decodeFor(w, c, &in, (*Workspace).template)
 	if err != nil {
 		return reply{}, err
 	}
@@ -142,10 +139,7 @@ func (w *Workspace) changeTemplate(c *Call) (reply, error) {
 		Roles  []templateRole
 		Tokens json.RawMessage
 	}
-	if err := c.decode(&in); err != nil {
-		return reply{}, err
-	}
-	t, err := w.template(c)
+	t, err := decodeFor(w, c, &in, (*Workspace).template)
 	if err != nil {
 		return reply{}, err
 	}

@@ -60,8 +60,9 @@ names: ` + "`--refresh-before`, `PANDADOC_REFRESH_BEFORE`, `refresh-before:`" + 
 overrides the file, and the file overrides the default. Names must be spelled exactly: ` + "`refresh_before:`" + ` is an
 error, and the hint gives the right name. An empty variable counts as not set. Exceptions are
 ` + "`--require-header`, `--allow-route` and `--read-only`" + `: an empty variable could mean that everything is allowed,
-so it is an error. All mistakes are reported together, each with its fix, and the exit status is 2. An unknown
-variable that begins with ` + "`PANDADOC_`" + ` is a warning.
+so it is an error. All mistakes are reported together, each with its fix, and the exit status is 2. Every command but
+` + "`version`, `help`, `completion` and `healthcheck`" + ` warns about variables that begin with ` + "`PANDADOC_`" + ` and are
+not settings, and tells which settings were probably meant.
 
 Write times like ` + "`500ms`, `30s`, `5m`, `24h`" + `, and sizes like ` + "`64KiB`, `128MiB`, `1GiB`" + `. For flags without a
 value, write ` + "`true` or `false`" + ` in a variable or in the file. To give several values, repeat the flag, write a list

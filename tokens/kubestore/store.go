@@ -48,7 +48,8 @@ const (
 	accountLabel = "pandadoc-auth-proxy/account"
 	opaque       = "Opaque"
 
-	retries = 5 // of a save, if the resourceVersion has changed but the record has not
+	retries    = 5                     // of a save, if the resourceVersion has changed but the record has not
+	retryPause = 20 * time.Millisecond // before the first of them; it doubles
 )
 
 // Options configure a store.
@@ -281,21 +282,11 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 		return tokens.Record{}, err
 	}
 	replaces := append(s.unproven.Over(account, rec.Version), rec.Version)
-	lost := false
-	for pause, tries := 20*time.Millisecond, 0; ; tries++ {
-		var again bool
+	lost, again := false, true
+	for tries := 0; again; tries++ {
 		again, err = s.swap(ctx, account, replaces, written.Version, data)
 		lost = lost || err != nil && !errors.Is(err, tokens.ErrConflict) && !answered(err)
-		if !again || tries == retries {
-			break
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-			pause *= 2
-			continue
-		}
-		break
+		again = again && tries < retries && sleep(ctx, retryPause<<tries)
 	}
 	s.unproven.Note(account, rec.Version, written.Version, lost, err)
 	if err != nil {

@@ -235,14 +235,19 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 	began := time.Now()
 	for pause := retryPause; ; pause *= 4 {
 		err := f()
-		if !passing(err) || pause > 4*retryPause || time.Since(began) >= callTimeout {
+		if !passing(err) || pause > 4*retryPause || time.Since(began) >= callTimeout || !sleep(ctx, pause) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
+	}
+}
+
+// sleep waits for d. It returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 

@@ -32,10 +32,8 @@ func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
 		if connected {
 			pause = reconnectMin
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, pause) {
 			return
-		case <-time.After(pause):
 		}
 	}
 }
@@ -45,15 +43,7 @@ func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
 func (s *Store) revive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
-	for {
-		if s.client.Ping(ctx).Err() == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(retryPause):
-		}
+	for s.client.Ping(ctx).Err() != nil && sleep(ctx, retryPause) {
 	}
 }
 

@@ -20,10 +20,12 @@ import (
 	"github.com/chromedp/chromedp/remote"
 )
 
-// Tab is a page for one test. It is closed at the end of the test.
+// Tab is a page for one test. It is closed at the end of the test, or lent to the next one by Tabs.
 type Tab struct {
 	// Context is the context for chromedp. It has no deadline, because a deadline would end the browser.
 	Context context.Context
+
+	close func()
 
 	mu         sync.Mutex // guards the fields below
 	asked      []string
@@ -40,29 +42,46 @@ func Open(t *testing.T, options ...chromedp.ExecAllocatorOption) *Tab {
 		t.Skip("chromium is not installed")
 	}
 	ctx := context.WithoutCancel(t.Context())
-	var stop context.CancelFunc
-	var private []chromedp.ContextOption
+	var b *Tab
 	if address := os.Getenv(shared); address != "" && len(options) == 0 {
-		ctx, stop = remote.NewAllocator(ctx, address, remote.NoModifyURL)
-		private = append(private, chromedp.WithNewBrowserContext())
+		b, err = private(ctx, address)
 	} else {
-		ctx, stop = chromedp.NewExecAllocator(ctx, append(flags(program, t.TempDir()), options...)...)
+		ctx, stop := chromedp.NewExecAllocator(ctx, append(flags(program, t.TempDir()), options...)...)
+		b, err = open(ctx, stop)
 	}
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(ctx, private...)
-	t.Cleanup(closeTab)
-	b := &Tab{Context: ctx}
-	if err := chromedp.Listen(ctx, b.note); err != nil {
+	if err != nil {
 		t.Fatalf("Chromium: %v", err)
 	}
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("Chromium: %v", err)
-	}
-	// Every tab behaves as the active one and shows its focus, regardless of other tabs.
-	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
-		t.Fatalf("Chromium: %v", err)
-	}
+	t.Cleanup(b.close)
 	return b
+}
+
+// private opens a tab in the browser at address, which shares nothing with other tabs.
+func private(ctx context.Context, address string) (*Tab, error) {
+	ctx, stop := remote.NewAllocator(ctx, address, remote.NoModifyURL)
+	return open(ctx, stop, chromedp.WithNewBrowserContext())
+}
+
+// open opens a tab. The tab calls stop when it is closed.
+func open(ctx context.Context, stop context.CancelFunc, options ...chromedp.ContextOption) (*Tab, error) {
+	ctx, closeTab := chromedp.NewContext(ctx, options...)
+	b := &Tab{Context: ctx, close: func() {
+		closeTab()
+		stop()
+	}}
+	err := chromedp.Listen(ctx, b.note)
+	if err == nil {
+		err = chromedp.Do(ctx)
+	}
+	if err == nil {
+		// Every tab behaves as the active one and shows its focus, regardless of other tabs.
+		_, err = chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	}
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
 }
 
 // flags start a Chromium without a history, which sends no requests of its own.

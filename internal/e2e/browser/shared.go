@@ -7,7 +7,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"testing"
+	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/remote"
 )
@@ -53,4 +59,73 @@ func (s sharing) Run() int {
 	}
 	os.Setenv(shared, "ws://127.0.0.1:"+port+path)
 	return s.Tests.Run()
+}
+
+// Tabs lends the tabs of the browser that Shared has started to one test after the other. A new tab has a window of its
+// own, and to open it takes Chromium longer than most tests take.
+type Tabs struct {
+	mu   sync.Mutex // guards the fields below
+	idle []*Tab
+}
+
+// Open returns a tab for this test, as empty as that of the function Open.
+func (all *Tabs) Open(t *testing.T) *Tab {
+	t.Helper()
+	address := os.Getenv(shared)
+	if address == "" {
+		return Open(t)
+	}
+	b := all.take()
+	if b == nil {
+		var err error
+		if b, err = private(context.Background(), address); err != nil {
+			t.Fatalf("Chromium: %v", err)
+		}
+	}
+	t.Cleanup(func() {
+		if t.Failed() || b.empty() != nil {
+			b.close()
+			return
+		}
+		all.put(b)
+	})
+	return b
+}
+
+// take returns an idle tab, or nil.
+func (all *Tabs) take() *Tab {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if len(all.idle) == 0 {
+		return nil
+	}
+	b := all.idle[len(all.idle)-1]
+	all.idle = all.idle[:len(all.idle)-1]
+	return b
+}
+
+func (all *Tabs) put(b *Tab) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.idle = append(all.idle, b)
+}
+
+// empty leaves the page, and removes all that it has stored and reported.
+func (b *Tab) empty() error {
+	ctx, cancel := context.WithTimeout(b.Context, 30*time.Second)
+	defer cancel()
+	// The script fails on pages that may store nothing.
+	_ = chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`sessionStorage.clear(); localStorage.clear()`))
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		return err
+	}
+	for _, method := range []cdp.Command[cdp.Empty, cdp.Empty]{network.ClearBrowserCookies, page.ResetNavigationHistory} {
+		if _, err := chromedp.Call(ctx, method, cdp.Empty{}); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked, b.complaints = nil, nil
+	return nil
 }

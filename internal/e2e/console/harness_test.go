@@ -29,10 +29,13 @@ type page struct {
 	base string // of the console
 }
 
+// tabs are those that no test uses now.
+var tabs browser.Tabs
+
 // newBrowser opens a browser with a window of that size. What the pages complain about fails the test.
 func newBrowser(t *testing.T, width, height int64) *page {
 	t.Helper()
-	b := &page{T: t, Tab: browser.Open(t)}
+	b := &page{T: t, Tab: tabs.Open(t)}
 	b.do(chromedp.EmulateViewport(width, height))
 	b.prefer("light")
 	t.Cleanup(func() {
@@ -52,12 +55,17 @@ func sandbox(t *testing.T) *program.Process {
 	return program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm")
 }
 
-// browse opens a wide window for the console of p, by the name that a login comes back to.
+// browse opens a wide window for the console of p.
 func browse(t *testing.T, p *program.Process) *page {
 	t.Helper()
 	b := newBrowser(t, 1280, 900)
-	b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
+	b.visit(p)
 	return b
+}
+
+// visit makes p the proxy whose console is opened from now on, by the name that a login comes back to.
+func (b *page) visit(p *program.Process) {
+	b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
 }
 
 // newSandbox opens the console of a sandbox of its own.
@@ -128,16 +136,27 @@ func (b *page) until(expression string) {
 	await[bool](b, "Boolean("+expression+")")
 }
 
-// await waits until a JavaScript expression has a value that is not zero, and returns it.
+// await waits until a JavaScript expression has a value that is not empty, and returns it. The page itself looks again
+// and again. When the browser leaves the page, the next one is asked.
 func await[T comparable](b *page, expression string) T {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
 	defer cancel()
-	again := time.NewTicker(40 * time.Millisecond)
+	look := chromedp.Evaluate[T](fmt.Sprintf(`new Promise((done) => {
+		const end = Date.now() + 2000;
+		const look = () => {
+			let value;
+			try { value = (%s); } catch { /* not there yet */ }
+			if (value || Date.now() > end) done(value);
+			else setTimeout(look, 20);
+		};
+		look();
+	})`, expression), chromedp.EvalAwaitPromise)
+	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	var none T
 	for {
-		v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+		v, err := chromedp.Run(ctx, look)
 		if err == nil && v != none {
 			return v
 		}
@@ -189,11 +208,11 @@ func (b *page) click(element string) {
 	for {
 		at := await[spot](b, fmt.Sprintf(`(() => {
 			const e = %s;
-			if (!e) return {};
+			if (!e) return null;
 			e.scrollIntoView({ block: "center" });
 			const box = e.getClientRects()[0];
 			const at = { X: box.x + box.width / 2, Y: box.y + box.height / 2 };
-			if (!e.contains(document.elementFromPoint(at.X, at.Y))) return {};
+			if (!e.contains(document.elementFromPoint(at.X, at.Y))) return null;
 			document.querySelector("[data-press]")?.removeAttribute("data-press");
 			e.setAttribute("data-press", "");
 			e.addEventListener("click", () => e.removeAttribute("data-press"), { capture: true, once: true });

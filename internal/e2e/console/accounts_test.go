@@ -2,7 +2,6 @@ package console
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"pandadoc-auth-proxy/internal/e2e/program"
@@ -17,7 +16,7 @@ func TestFiftyAccountsFitOnAPage(t *testing.T) {
 	}
 	for _, width := range []int64{1280, 360} {
 		b := newBrowser(t, width, 900)
-		b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
+		b.visit(p)
 		b.open("#/overview")
 		b.until(`document.querySelectorAll(".accounts tbody tr").length === 20`)
 		b.see("Login required: account-00, account-01, account-02, account-03 and 46 more")

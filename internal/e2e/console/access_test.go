@@ -224,14 +224,18 @@ func TestCheckFindsFlaws(t *testing.T) {
 		field.placeholder = "only a placeholder";
 		make("button", { position: "absolute", top: "10px" }).textContent = "under the header";
 	}`)
-	found := strings.Join(b.flaws("all"), "\n")
+	all, colours := strings.Join(b.flaws("all"), "\n"), strings.Join(b.flaws("colours"), "\n")
 	for _, want := range []string{
 		"no name: <button", "no alternative: <img", "a heading skips a level: <h4", "there is not one h1", "id used twice: said",
-		"for leads nowhere: <label", "contrast 1.", "wider than its window by", "the focus does not show: <button style=\"outline",
-		"too small: <button", "no name: <input", "border contrast", "the focus is covered: <button",
+		"for leads nowhere: <label", "wider than its window by", "too small: <button", "no name: <input", "the focus is covered: <button",
 	} {
-		if !strings.Contains(found, want) {
-			t.Errorf("%q was not found; found %s", want, found)
+		if !strings.Contains(all, want) {
+			t.Errorf("%q was not found; found %s", want, all)
+		}
+	}
+	for _, want := range []string{"contrast 1.", "the focus does not show: <button style=\"outline", "border contrast"} {
+		if !strings.Contains(all, want) || !strings.Contains(colours, want) {
+			t.Errorf("%q was not found; found %s, and of colours %s", want, all, colours)
 		}
 	}
 }

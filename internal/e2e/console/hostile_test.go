@@ -251,20 +251,20 @@ func TestOddAddresses(t *testing.T) {
 	}
 }
 
-// Three requests of 1.6 MB are more than a tab keeps. The newest was not in the list then.
+// Two requests of 2 MB, and the form with the second, are more than a tab keeps. The newest was not in the list then.
 func TestLargeRequestsStayInTheHistory(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
 	b.open("#/try/83")
 	b.until(form(83))
-	for i := range 3 {
+	for range 2 {
 		b.run(`{
 			const area = document.querySelector(".try-form textarea");
-			area.value = JSON.stringify({ company: "x".repeat(16e5) });
+			area.value = JSON.stringify({ company: "x".repeat(2e6) });
 			area.dispatchEvent(new Event("input", { bubbles: true }));
 		}`)
 		b.send("Send the POST")
-		b.until(fmt.Sprintf(`document.querySelectorAll(".history li").length >= %d`, min(i+1, 1)))
+		b.until(`document.querySelector(".history li")`)
 	}
 	b.fill("JSON", `{"email":"small@customer.example"}`)
 	if got := b.send("Send the POST"); got != "201 Created" {

@@ -1,0 +1,52 @@
+package console
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"pandadoc-auth-proxy/internal/e2e/browser"
+)
+
+// What one test stored, or was told by the browser, must not reach the next test in the same tab.
+func TestATabIsLentEmpty(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, "<title>stored</title>")
+	}))
+	defer s.Close()
+	const stored = `[document.cookie, sessionStorage.length, localStorage.length, history.length].join()`
+	var tabs browser.Tabs
+	var before *browser.Tab
+	t.Run("before", func(t *testing.T) {
+		b := &page{T: t, Tab: tabs.Open(t), base: s.URL}
+		before = b.Tab
+		b.open("")
+		eval[bool](b, `new Promise((done) => {
+			document.cookie = "a=b";
+			sessionStorage.a = localStorage.a = "b";
+			setTimeout(() => {
+				setTimeout(() => done(true));
+				throw new Error("said");
+			});
+		})`)
+		b.open("again")
+		want(t, "stored", eval[string](b, stored), "a=b,1,1,3")
+		if len(b.Complaints()) == 0 {
+			t.Error("the exception was not noted")
+		}
+	})
+	t.Run("after", func(t *testing.T) {
+		b := &page{T: t, Tab: tabs.Open(t), base: s.URL}
+		if b.Tab != before {
+			t.Fatal("the tab was not lent again")
+		}
+		b.open("")
+		want(t, "stored", eval[string](b, stored), ",0,0,2")
+		if all := b.Complaints(); len(all) > 0 {
+			t.Errorf("got %q of the test before", all)
+		}
+	})
+}

@@ -20,14 +20,15 @@ import (
 	"testing"
 	"time"
 
+	"pandadoc-auth-proxy/internal/e2e/browser"
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
 // TestMain lets more tests run at once than there are processors, because many wait for half a minute.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "8")
-	os.Exit(program.Main(m))
+	_ = flag.Set("test.parallel", "16")
+	os.Exit(program.Main(browser.Shared(m)))
 }
 
 const (

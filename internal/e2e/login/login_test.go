@@ -1,13 +1,8 @@
 package login
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
 func TestLoginFromConsentToTheFirstRequest(t *testing.T) {
@@ -77,77 +72,6 @@ func TestLoginByHandOverAPipe(t *testing.T) {
 			s.wantExchanges(1)
 			s.serve().Want(documents, 200)
 		})
-	}
-}
-
-// A proxy without an admin port, whose login was refused, had three generations in memory. A person puts the store right
-// and signs in: within half a minute the proxy wrote its dead pair over the new one.
-func TestLoginUnderARunningProxyWithoutAnAdminPort(t *testing.T) {
-	t.Parallel()
-	for name, spoil := range map[string]func(file string, first []byte) error{
-		"the record is removed":                func(file string, _ []byte) error { return os.Remove(file) },
-		"the record of another time is put in": func(file string, first []byte) error { return os.WriteFile(file, first, 0o600) },
-		"the record stays":                     func(string, []byte) error { return nil },
-	} {
-		for _, socket := range []string{"", "none"} {
-			t.Run(name+", admin socket "+socket, func(t *testing.T) {
-				t.Parallel()
-				s := newSite(t)
-				s.admin = "none"
-				p := s.serve(s.seed(), "PANDADOC_ADMIN_SOCKET="+socket)
-				file := filepath.Join(strings.TrimPrefix(s.store, "file:"), "default.json")
-				p.Want(documents, 200)
-				first, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for range 3 {
-					s.emulator.Expire()
-					p.Want(documents, 200)
-				}
-				s.emulator.Manage("POST", "/revoke", "", nil)
-				wantCode(t, p, 502, "login-required")
-				if err := spoil(file, first); err != nil {
-					t.Fatal(err)
-				}
-				c := s.begin("login", "--paste")
-				c.paste(newPlain(t).answer(c.await(`http://\S+/oauth2/authorize\?\S+`), "allow"), false)
-				c.want(0, "account default is signed in, valid until ")
-				s.becomes(p, 200)
-				s.stays(p, 200)
-				s.emulator.Expire()
-				p.Want(documents, 200) // by the refresh token of the login
-				if _, invalid := s.emulator.TokenCalls(); invalid != 1 {
-					t.Errorf("%d refresh tokens were refused, want the one that was revoked", invalid)
-				}
-			})
-		}
-	}
-}
-
-// becomes waits until the proxy answers with status, at most as long as it takes to look at the store.
-func (s *site) becomes(p *program.Process, status int) {
-	s.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(31 * time.Second); ; <-tick.C {
-		got, body := p.Get(documents)
-		if got == status {
-			return
-		}
-		if time.Now().After(end) {
-			s.Fatalf("%d %s after 31 s, want %d", got, body, status)
-		}
-	}
-}
-
-// stays asks until every process has looked at the store, and fails the test if the status changes.
-func (s *site) stays(p *program.Process, status int) {
-	s.Helper()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for end := time.Now().Add(31 * time.Second); time.Now().Before(end) && !s.Failed(); <-tick.C {
-		p.Want(documents, status)
 	}
 }
 

@@ -1,0 +1,142 @@
+package login
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
+)
+
+// The tests of what the proxy finds in its store by itself wait for half a minute. They stand in the first file, so that
+// they start before the others.
+
+// A proxy without an admin port, whose login was refused, had three generations in memory. A person puts the store right
+// and signs in: within half a minute the proxy wrote its dead pair over the new one.
+func TestLoginUnderARunningProxyWithoutAnAdminPort(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(file string, first []byte) error{
+		"the record is removed":                func(file string, _ []byte) error { return os.Remove(file) },
+		"the record of another time is put in": func(file string, first []byte) error { return os.WriteFile(file, first, 0o600) },
+		"the record stays":                     func(string, []byte) error { return nil },
+	} {
+		for _, socket := range []string{"", "none"} {
+			t.Run(name+", admin socket "+socket, func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t)
+				s.admin = "none"
+				p := s.serve(s.seed(), "PANDADOC_ADMIN_SOCKET="+socket)
+				file := filepath.Join(strings.TrimPrefix(s.store, "file:"), "default.json")
+				p.Want(documents, 200)
+				first, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 3 {
+					s.emulator.Expire()
+					p.Want(documents, 200)
+				}
+				s.emulator.Manage("POST", "/revoke", "", nil)
+				wantCode(t, p, 502, "login-required")
+				if err := spoil(file, first); err != nil {
+					t.Fatal(err)
+				}
+				c := s.begin("login", "--paste")
+				c.paste(newPlain(t).answer(c.await(`http://\S+/oauth2/authorize\?\S+`), "allow"), false)
+				c.want(0, "account default is signed in, valid until ")
+				s.becomes(p, 200)
+				s.stays(p, 200)
+				s.emulator.Expire()
+				p.Want(documents, 200) // by the refresh token of the login
+				if _, invalid := s.emulator.TokenCalls(); invalid != 1 {
+					t.Errorf("%d refresh tokens were refused, want the one that was revoked", invalid)
+				}
+			})
+		}
+	}
+}
+
+// becomes waits until the proxy answers with status, at most as long as it takes to look at the store.
+func (s *site) becomes(p *program.Process, status int) {
+	s.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(31 * time.Second); ; <-tick.C {
+		got, body := p.Get(documents)
+		if got == status {
+			return
+		}
+		if time.Now().After(end) {
+			s.Fatalf("%d %s after 31 s, want %d", got, body, status)
+		}
+	}
+}
+
+// stays asks until every process has looked at the store, and fails the test if the status changes.
+func (s *site) stays(p *program.Process, status int) {
+	s.Helper()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for end := time.Now().Add(31 * time.Second); time.Now().Before(end) && !s.Failed(); <-tick.C {
+		p.Want(documents, status)
+	}
+}
+
+// A command that cannot reach the proxy writes to the store. The proxy looks there every 30 s.
+func TestLogoutInTheStoreTakesEffectWithin30s(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.serve(s.seed())
+	p.Want(documents, 200)
+	at := time.Now()
+	s.begin("logout", "--admin-listen", "none").want(0, "account default is logged out")
+	took := s.awaitLogout(p, at)
+	t.Logf("requests failed %s after the logout", took.Round(time.Millisecond))
+	if took > 30*time.Second+500*time.Millisecond { // what a poll and a busy machine add
+		t.Errorf("it took %s, want at most 30 s", took)
+	}
+	s.wantNoResurrection(p)
+}
+
+// awaitLogout sends requests until one fails with login-required, and returns how long that took.
+func (s *site) awaitLogout(p *program.Process, since time.Time) time.Duration {
+	s.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		status, body := p.Get(documents)
+		took := time.Since(since)
+		switch {
+		case status == http.StatusBadGateway && codeOf(body) == "login-required":
+			return took
+		case status != http.StatusOK || took > 2*waitLimit:
+			s.Fatalf("after %s: %d %s", took, status, body)
+		}
+	}
+	return 0
+}
+
+// wantNoResurrection tries what might bring an account back, then what must.
+func (s *site) wantNoResurrection(p *program.Process) {
+	s.Helper()
+	refreshes, _ := s.emulator.TokenCalls()
+	s.emulator.Expire()
+	wantCode(s.T, p, 502, "login-required")
+	s.begin("refresh").want(3, "error: account default was logged out")
+	p.Kill()
+	p = s.serve(s.seed()) // the seed of before, which the tombstone remembers
+	wantCode(s.T, p, 502, "login-required")
+	s.begin("status").want(3, "account default: login-required (logged-out)")
+	if now, invalid := s.emulator.TokenCalls(); now != refreshes || invalid != 0 {
+		s.Errorf("got %d refreshes and %d invalid_grant since the logout, want none", now-refreshes, invalid)
+	}
+	s.login(newPlain(s.T))
+	p.Want(documents, 200)
+
+	s.begin("logout").want(0, "account default is logged out")
+	p.Kill()
+	s.serve("PANDADOC_REFRESH_TOKEN="+s.newSeed()).Want(documents, 200)
+}

@@ -288,8 +288,10 @@ func (c *markedProgram) failLogin(behaviour string) {
 // not the inside in answers (G14), not codes (K4), not in metrics or pages (L1), not what a token endpoint
 // repeats (M2), makes up (I20) or is asked with, nor queries (M3).
 func TestCanary(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for _, format := range []string{"text", "json"} {
 		t.Run("M1 "+format, func(t *testing.T) {
+			t.Parallel()
 			c := newMarkedProgram(t, format)
 			c.sing()
 			hits := 0

@@ -17,6 +17,7 @@ import (
 
 // U18: refresh without a running proxy was cut off 11 s after Ctrl-C, and the login was lost.
 func TestAnInterruptedCommandFinishesItsExchange(t *testing.T) {
+	t.Parallel() // it mostly waits
 	e := program.Emulate(t)
 	store := "file:" + t.TempDir()
 	first := e.Serve(store)

@@ -34,11 +34,9 @@ const (
 	// kept although another client needs its place. Without this time, a burst closes connections whose request
 	// is about to arrive. With it, a client waits half a second behind a thousand silent connections.
 	turnover = 500 * time.Microsecond
-	// burst times that long they are kept while connections end by themselves: then places become free without closing
-	// any, and a client that started many requests at once may take seconds to send the last of them.
+	// burst times that long they are kept while more than half of the connections are busy: their places become free
+	// without closing any, and a client that started many requests at once may take seconds to send the last of them.
 	burst = 4
-	// pause is how long no connection must have ended until a burst counts as over.
-	pause = 500 * time.Millisecond
 )
 
 // Class distinguishes the two ports, so that neither can use up the other's connections.
@@ -85,11 +83,10 @@ type Budget struct {
 	room    sync.Cond  // signalled when a connection ends or begins to wait
 	bytes   [2]int64   // that unfinished headers cost now, by Class
 	open    [2]int
-	waiting [2]queue     // without a byte of the next header, the longest first
-	fresh   [2]queue     // without a byte of the first header, the longest first
-	begun   [2]queue     // with an unfinished header, the longest first
-	turn    uint64       // orders waiting connections of different queues
-	left    [2]time.Time // when a connection last ended or became idle, not closed by the budget
+	waiting [2]queue // without a byte of the next header, the longest first
+	fresh   [2]queue // without a byte of the first header, the longest first
+	begun   [2]queue // with an unfinished header, the longest first
+	turn    uint64   // orders waiting connections of different queues
 }
 
 // NewBudget returns a budget for all listeners of a process.
@@ -162,13 +159,16 @@ func (b *Budget) admit(c *conn, l *budgeted) bool {
 // time until there may be one; zero means that no connection waits.
 func (b *Budget) oldestLocked(class Class) (oldest *conn, left time.Duration) {
 	oldest = b.waiting[class].first
-	grace := time.Duration(b.limits.Connections[class]) * b.turnover
+	places := b.limits.Connections[class]
+	grace := time.Duration(places) * b.turnover
+	if busy := b.open[class] - b.waiting[class].length - b.fresh[class].length - b.begun[class].length; busy > places/2 {
+		grace *= burst
+	}
 	for _, c := range []*conn{b.fresh[class].first, b.begun[class].first} {
 		if c == nil {
 			continue
 		}
-		waited := time.Since(c.since)
-		rest := min(burst*grace-waited, max(grace-waited, pause-time.Since(b.left[class])))
+		rest := grace - time.Since(c.since)
 		switch {
 		case rest <= 0:
 			oldest = older(oldest, c)
@@ -240,7 +240,6 @@ func (b *Budget) wait(c *conn) {
 	}
 	b.leaveLocked(c)
 	b.waitLocked(c, &b.waiting[c.class])
-	b.left[c.class] = c.since
 	b.room.Broadcast()
 }
 

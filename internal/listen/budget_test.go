@@ -99,11 +99,6 @@ func (d *door) beside(class Class, c *Certificate) *door {
 	return &other
 }
 
-// nowhere is a connection that can only be closed.
-type nowhere struct{ net.Conn }
-
-func (nowhere) Close() error { return nil }
-
 func (d *door) dial() *client {
 	d.Helper()
 	c, err := net.Dial("tcp", d.addr)
@@ -277,39 +272,30 @@ func TestTheLargestUnfinishedHeaderIsClosed(t *testing.T) {
 }
 
 // 5,000 requests at once: the client took more than a second to send the last of them, and their connections were
-// closed although others ended all the time.
+// closed although those before them were about to end.
 func TestInABurstASilentConnectionIsKeptLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(Limits{Bytes: 1 << 20, Connections: [2]int{1000, 1}}) // kept for half a second, or two
 		c := &conn{budget: b}
 		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.waitLocked(c, &b.fresh[Proxied])
-		b.mu.Unlock()
-		busy := &conn{budget: b, Conn: nowhere{}}
 		for _, row := range []struct {
 			name        string
-			after, want time.Duration
-			ends        bool
+			after, left time.Duration
+			busy        int
 		}{
-			{"at first", 0, 500 * time.Millisecond, false},
-			{"a connection has just ended", 490 * time.Millisecond, pause, true},
-			{"another ends", pause, pause, true},
-			{"no more end", pause / 2, pause / 2, false},
-			{"it is over", pause / 2, 0, false},
-			{"they end again", 0, pause, true},
-			{"for too long", pause, 10 * time.Millisecond, true},
-			{"for the longest time", 10 * time.Millisecond, 0, true},
+			{"few are busy", 0, 500 * time.Millisecond, 500},
+			{"most are busy", 500 * time.Millisecond, 1500 * time.Millisecond, 501},
+			{"for a while", 1499 * time.Millisecond, time.Millisecond, 999},
+			{"few are busy again", 0, 0, 500},
+			{"most are busy for too long", time.Millisecond, 0, 999},
 		} {
 			time.Sleep(row.after)
-			if row.ends {
-				busy.ended = false
-				busy.Close()
-			}
-			b.mu.Lock()
+			b.open[Proxied] = row.busy + 1
 			oldest, left := b.oldestLocked(Proxied)
-			b.mu.Unlock()
-			if left != row.want || (oldest == c) != (row.want == 0) {
-				t.Errorf("%s: %v left, may be closed: %v; want %v", row.name, left, oldest == c, row.want)
+			if left != row.left || (oldest == c) != (row.left == 0) {
+				t.Errorf("%s: %v left, may be closed: %v; want %v", row.name, left, oldest == c, row.left)
 			}
 		}
 	})

@@ -110,16 +110,16 @@ func answerPlainHTTP(err error) {
 // Close implements net.Conn. It may be called more than once.
 func (c *conn) Close() error {
 	c.budget.mu.Lock()
-	if !c.ended {
-		c.budget.left[c.class] = time.Now()
-	}
 	c.budget.endLocked(c)
 	c.budget.mu.Unlock()
 	return c.Conn.Close()
 }
 
 // queue is a linked list that uses fields of the connections, so that a request needs no allocation.
-type queue struct{ first, last *conn }
+type queue struct {
+	first, last *conn
+	length      int
+}
 
 func (q *queue) push(c *conn) {
 	c.in, c.prev, c.next = q, q.last, nil
@@ -129,6 +129,7 @@ func (q *queue) push(c *conn) {
 		q.last.next = c
 	}
 	q.last = c
+	q.length++
 }
 
 func (q *queue) remove(c *conn) {
@@ -143,6 +144,7 @@ func (q *queue) remove(c *conn) {
 		c.next.prev = c.prev
 	}
 	c.in, c.prev, c.next = nil, nil, nil
+	q.length--
 }
 
 // largest returns the connection with the largest unfinished header; among equals, the one that has waited longest. An

@@ -115,10 +115,7 @@ func httpsOnly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) 
 // dialer returns DialContext of g.
 func (g *generation) dialer(o TransportOptions) func(context.Context, string, string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if leave, ok := ctx.Value(warmKey{}).(context.CancelFunc); ok {
-			leave()
-		}
+	dial := func(ctx context.Context, network, addr string) (*upstreamConn, error) {
 		if to := o.ConnectTo[addr]; to != "" {
 			addr = to
 		}
@@ -132,6 +129,20 @@ func (g *generation) dialer(o TransportOptions) func(context.Context, string, st
 		}
 		g.open.Add(1)
 		return &upstreamConn{Conn: conn, generation: g, died: make(chan struct{})}, nil
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		w, warm := ctx.Value(warmKey{}).(*warming)
+		if warm {
+			w.leave()
+		}
+		conn, err := dial(ctx, network, addr)
+		if warm {
+			w.dialed <- conn
+		}
+		if err != nil {
+			return nil, err
+		}
+		return conn, nil
 	}
 }
 
@@ -263,18 +274,25 @@ func (u *Upstream) replace(ctx context.Context, api *url.URL) {
 
 type warmKey struct{}
 
+// warming is a request that is only made for its connection.
+type warming struct {
+	leave  context.CancelFunc // cancels it
+	dialed chan *upstreamConn // what was dialled for it; nil if that failed
+}
+
 // warm opens a connection to api and sends nothing on it. net/http has no call for that. But if a request is
 // cancelled during the dial, net/http finishes the dial and keeps the connection for the next request.
 func (g *generation) warm(ctx context.Context, api *url.URL) {
 	ctx, cancel := context.WithTimeout(ctx, warmWait)
 	defer cancel()
-	done := make(chan struct{}, 1)
+	secured := make(chan struct{}, 1)
 	request, leave := context.WithCancel(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:          func(httptrace.GotConnInfo) { cancel() }, // there was already one: nothing to do
-		TLSHandshakeDone: func(tls.ConnectionState, error) { done <- struct{}{} },
+		TLSHandshakeDone: func(tls.ConnectionState, error) { secured <- struct{}{} },
 	}))
 	defer leave()
-	r, err := http.NewRequestWithContext(context.WithValue(request, warmKey{}, leave), http.MethodHead, api.String(), nil)
+	w := &warming{leave, make(chan *upstreamConn, 1)}
+	r, err := http.NewRequestWithContext(context.WithValue(request, warmKey{}, w), http.MethodHead, api.String(), nil)
 	if err != nil {
 		return
 	}
@@ -282,10 +300,20 @@ func (g *generation) warm(ctx context.Context, api *url.URL) {
 		res.Body.Close()
 		return
 	}
-	if api.Scheme == "https" && request.Err() != nil {
+	if api.Scheme != "https" || request.Err() == nil {
+		return
+	}
+	// RoundTrip has returned, because the request is cancelled, but the dial goes on.
+	select {
+	case conn := <-w.dialed:
+		if conn == nil {
+			return
+		}
 		select {
-		case <-done:
+		case <-secured:
+		case <-conn.died: // for example a forward proxy that refuses
 		case <-ctx.Done():
 		}
+	case <-ctx.Done():
 	}
 }

@@ -117,6 +117,34 @@ func TestAConnectionIsOpenBeforeTheFirstRequest(t *testing.T) {
 	}
 }
 
+// A dial that failed was waited for until warmWait was over: `listening on` came late, and the API was not tried again
+// when it was up.
+func TestAFailedConnectionInAdvanceIsNotWaitedFor(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	defer refusing.Close()
+	for _, row := range []struct {
+		name    string
+		options TransportOptions
+	}{
+		{"the port is closed", TransportOptions{}},
+		{"a forward proxy refuses", TransportOptions{Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(refusing.URL) }}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			u := tended(t, row.options, &url.URL{Scheme: "https", Host: closed.Addr().String()})
+			select {
+			case <-u.Warmed():
+			case <-time.After(warmWait - 5*time.Second):
+				t.Error("the attempt has not ended")
+			}
+		})
+	}
+}
+
 // 0 of 649 requests followed the DNS while the old address lived.
 func TestANewTransportFollowsTheDNS(t *testing.T) {
 	for _, h2 := range []bool{false, true} {

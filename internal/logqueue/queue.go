@@ -34,6 +34,7 @@ type Queue struct {
 	close   sync.Once
 	ended   chan struct{} // closed when the goroutine has ended
 	dropped atomic.Uint64
+	cut     bool // the output ends within a line; only the goroutine uses it
 
 	mu      sync.Mutex // guards the fields below
 	pending []byte
@@ -157,9 +158,9 @@ func (q *Queue) flush(spare []byte) []byte {
 	if len(batch) == 0 {
 		return batch
 	}
-	if _, err := q.to.Write(batch); err != nil {
+	if n, err := q.write(batch); err != nil {
 		// The error cannot be reported anywhere. The next batch is tried anyway.
-		lines := uint64(bytes.Count(batch, []byte{'\n'}))
+		lines := uint64(bytes.Count(batch[n:], []byte{'\n'})) // the line that is cut is lost
 		q.dropped.Add(lines)
 		q.mu.Lock()
 		q.lost += lines
@@ -168,6 +169,20 @@ func (q *Queue) flush(spare []byte) []byte {
 	}
 	q.tellLoss()
 	return batch
+}
+
+// write writes batch to the output. A line that was cut before, for example by a full disk, is ended first, so that
+// only that line is damaged.
+func (q *Queue) write(batch []byte) (n int, err error) {
+	if q.cut {
+		if _, err := q.to.Write([]byte{'\n'}); err != nil {
+			return 0, err
+		}
+		q.cut = false
+	}
+	n, err = q.to.Write(batch)
+	q.cut = n > 0 && batch[n-1] != '\n'
+	return n, err
 }
 
 // tellLoss waits until there is room for the line about the loss.

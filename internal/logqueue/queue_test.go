@@ -106,6 +106,42 @@ func TestAReaderThatIsGoneIsCounted(t *testing.T) {
 	})
 }
 
+// When a disk was full in the middle of a line, the next line was written behind its half, and all lines of the batch
+// were counted as lost.
+func TestALineThatIsCutDamagesNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &disk{free: len("one\ntwo\nthr")}
+		q := New(disk)
+		q.OnLoss(func(lines uint64) { fmt.Fprintf(q, "%d lost\n", lines) })
+		io.WriteString(q, "one\ntwo\nthree\nfour\n")
+		time.Sleep(2 * pause)
+		io.WriteString(q, "five\n")
+		time.Sleep(2 * pause)
+		synctest.Wait()
+		disk.free = 1000
+		io.WriteString(q, "six\n")
+		q.Close(time.Minute)
+		if got, want := disk.String(), "one\ntwo\nthr\nsix\n3 lost\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// disk is a file on a disk that has room for free more bytes.
+type disk struct {
+	bytes.Buffer
+	free int
+}
+
+func (d *disk) Write(p []byte) (int, error) {
+	n, _ := d.Buffer.Write(p[:min(len(p), d.free)])
+	d.free -= n
+	if n < len(p) {
+		return n, errors.New("no space left on device")
+	}
+	return n, nil
+}
+
 type gone struct{}
 
 func (gone) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }

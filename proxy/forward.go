@@ -116,13 +116,13 @@ var errUpstreamStatus = errors.New("the API's answer has no usable status")
 // answerError is called by ReverseProxy if there is no answer from the API.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
-	if broken := c.bodyProblem(); broken != nil {
-		c.refuse(broken)
-		return
-	}
-	if context.Cause(c.req.Context()) == errGivenUp {
+	if context.Cause(c.req.Context()) == errGivenUp { // first, because to learn what is wrong with a body takes a second
 		c.closeAfter = true
 		c.refuse(refusalCase(problem.UpstreamUnreachable, problem.CaseShutdown))
+		return
+	}
+	if broken := c.bodyProblem(); broken != nil {
+		c.refuse(broken)
 		return
 	}
 	if c.req.Context().Err() != nil {

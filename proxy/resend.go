@@ -40,7 +40,7 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		res, err = g.Transport.RoundTrip(w.request)
 	} else {
-		res, err = g.sendBody(w)
+		res, err = g.sendBody(w, r.Context().Done())
 	}
 	if err != nil && w.conns == 0 && !w.handshake.Load() && g.brokenCONNECT(r, err) {
 		err = fmt.Errorf("%w: %w", errProxyRefused, err)
@@ -71,15 +71,18 @@ func (g *generation) brokenCONNECT(r *http.Request, err error) bool {
 // before each one: the fourth begins after 3 s.
 const safeAttempts = 4
 
-// lastWord is how long to wait for net/http to return an answer that arrived before the connection died.
+// lastWord is how long to wait for net/http to return an answer that arrived before the connection died, or its own
+// error.
 const lastWord = 250 * time.Millisecond
 
-// errConnectionDied ends a request whose connection has died while the client pauses in sending its body.
+// errConnectionDied ends a request whose connection has died, or is not used any more, while the client pauses in
+// sending its body.
 var errConnectionDied = fmt.Errorf("the connection died: %w", io.ErrUnexpectedEOF)
 
-// sendBody is RoundTrip for a request with a body. net/http does not return while it waits for more of the body,
-// not even when the connection has died, and a client may pause for a minute.
-func (g *generation) sendBody(w *watch) (*http.Response, error) {
+// sendBody is RoundTrip for a request with a body. net/http does not return while it waits for more of the body, not
+// even when the connection has died, or when ended is closed because the request has ended. A client may pause for a
+// minute.
+func (g *generation) sendBody(w *watch, ended <-chan struct{}) (*http.Response, error) {
 	type outcome struct {
 		res *http.Response
 		err error
@@ -100,6 +103,8 @@ func (g *generation) sendBody(w *watch) (*http.Response, error) {
 			died, late = conn.died, nil
 		case <-died:
 			died, late = nil, time.After(lastWord)
+		case <-ended:
+			ended, late = nil, time.After(lastWord)
 		case <-late:
 			go func() { // net/http returns when we stop reading the client's body
 				if o := <-done; o.err == nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -142,6 +143,30 @@ func TestStoppingGoesOnAcceptingForAWhile(t *testing.T) {
 	s.cancel()
 	s.awaitStopping()
 	check(t, "new request after SIGTERM", s.get(s.base+"/public/v1/documents"), http.StatusOK)
+	check(t, "end", <-s.ended, nil)
+}
+
+// A client that paused in its upload got no answer when the proxy ended, although the log said 502.
+func TestAnUploadThatIsGivenUpIsAnswered(t *testing.T) {
+	arrived := make(chan struct{})
+	s := serveFor(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		io.Copy(io.Discard, r.Body) // ends with the connection
+	}, "--drain-timeout=10ms")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "POST /public/v1/documents HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nthe rest never comes")
+	<-arrived
+	s.cancel()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	check(t, "status of the upload that was given up", answer.StatusCode, http.StatusBadGateway)
 	check(t, "end", <-s.ended, nil)
 }
 

@@ -184,7 +184,7 @@ function nodeFetch(request, listener) {
   if (request.body.kind === 'json') options.push(`body: JSON.stringify(${js(parsed(request.body), 4)})`);
   if (request.body.kind === 'multipart') {
     before = `  const body = new FormData();\n${request.body.parts.map((p) => `  body.append(${js(p.name)}, ${p.filename
-      ? `await fs.openAsBlob(${js(p.filename)}, { type: ${js(p.type)} }), ${js(p.filename)}` : js(p.text)});`).join('\n')}\n`;
+      ? `new Blob([fs.readFileSync(${js(p.filename)})], { type: ${js(p.type)} }), ${js(p.filename)}` : js(p.text)});`).join('\n')}\n`;
     options.push('body');
   }
   const read = request.binary ? `fs.writeFileSync(${js(request.binary)}, Buffer.from(await answer.arrayBuffer()))` : 'console.log(answer.status, await answer.text())';

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -322,12 +323,12 @@ func TestReplacedClientSecretIsUsedAtOnce(t *testing.T) {
 // lateStore returns the record as it was a moment ago, like a busy engine whose answers take a while.
 type lateStore struct {
 	*engine
-	late time.Duration
+	late atomic.Int64 // nanoseconds
 }
 
 func (s *lateStore) Load(ctx context.Context, account string) (tokens.Record, error) {
 	rec, err := s.engine.Load(ctx, account)
-	time.Sleep(s.late)
+	time.Sleep(time.Duration(s.late.Load()))
 	return rec, err
 }
 
@@ -343,7 +344,7 @@ func TestAHoldThatHasEndedDoesNotComeBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.late = 100 * time.Millisecond
+		s.late.Store(int64(100 * time.Millisecond))
 		e.report(func(w tokens.Watch) { w.Changed(tokens.DefaultAccount, "another") })
 		time.Sleep(50 * time.Millisecond)
 		m.Accepted(t.Context(), tokens.DefaultAccount, fresh)

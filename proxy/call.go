@@ -355,13 +355,15 @@ func (c *call) finishBody(answered bool) {
 const flushDelay = 10 * time.Millisecond
 
 // flusher flushes an answer's buffer if the next part is late. ReverseProxy can do that too, but with a timer
-// and four other allocations for each answer.
+// and four other allocations for each answer. The timer is not stopped at the end of an answer, because to set it
+// again for each would wake a thread of an idle program each time.
 type flusher struct {
 	timer *time.Timer
 
-	mu      sync.Mutex          // guards the fields below, and orders writing and flushing
-	to      http.ResponseWriter // nil while no answer is being written
-	waiting bool                // the timer runs
+	mu    sync.Mutex          // guards the fields below, and orders writing and flushing
+	to    http.ResponseWriter // nil while no answer is being written
+	due   time.Time           // when to flush; zero if nothing waits
+	armed bool                // the timer runs
 }
 
 // flushers is a pool of unused flushers.
@@ -372,22 +374,18 @@ func (p *flushers) start(w http.ResponseWriter) *flusher {
 	f, _ := p.pool.Get().(*flusher)
 	if f == nil {
 		f = &flusher{}
-		f.timer = time.AfterFunc(flushDelay, f.flush)
-	} else {
-		f.timer.Reset(flushDelay)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.to, f.waiting = w, true
+	f.to = w
+	f.waitLocked()
 	return f
 }
 
-// stop returns when f flushes nothing more. A timer that has just fired then finds nothing to do, or flushes
-// the next answer a little early.
+// stop returns when f flushes nothing more.
 func (p *flushers) stop(f *flusher) {
-	f.timer.Stop()
 	f.mu.Lock()
-	f.to, f.waiting = nil, false
+	f.to, f.due = nil, time.Time{}
 	f.mu.Unlock()
 	p.pool.Put(f)
 }
@@ -396,18 +394,37 @@ func (f *flusher) write(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n, err := f.to.Write(b)
-	if !f.waiting {
-		f.waiting = true
-		f.timer.Reset(flushDelay)
+	if f.due.IsZero() {
+		f.waitLocked()
 	}
 	return n, err
 }
 
-func (f *flusher) flush() {
+// waitLocked lets the answer be flushed after flushDelay.
+func (f *flusher) waitLocked() {
+	f.due = time.Now().Add(flushDelay)
+	switch {
+	case f.armed:
+	case f.timer == nil:
+		f.timer = time.AfterFunc(flushDelay, f.fire)
+	default:
+		f.timer.Reset(flushDelay)
+	}
+	f.armed = true
+}
+
+// fire runs when the timer ends, which may have been set for an earlier answer.
+func (f *flusher) fire() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.to != nil && f.waiting {
-		f.waiting = false
-		_ = http.NewResponseController(f.to).Flush() // the next write returns the error
+	if f.due.IsZero() {
+		f.armed = false
+		return
 	}
+	if left := time.Until(f.due); left > 0 {
+		f.timer.Reset(left)
+		return
+	}
+	f.armed, f.due = false, time.Time{}
+	_ = http.NewResponseController(f.to).Flush() // the next write returns the error
 }

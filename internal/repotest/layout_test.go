@@ -16,7 +16,7 @@ const maxLines = 450
 // shelf is what may lie at the top of the repository, besides dotfiles. The place of everything else is below.
 var shelf = []string{
 	"go.mod", "go.sum", "main.go", "proxy", "tokens", "proxy_test.go", "Dockerfile", "README.md",
-	"internal", "deploy", "docs", "LICENSE", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md", "default.pgo",
+	"internal", "deploy", "docs", "LICENSE", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md",
 }
 
 func TestTopLevel(t *testing.T) {

@@ -230,8 +230,8 @@ func TestAClientThatDisconnects(t *testing.T) {
 		t.Fatalf("error %v, want a time-out", err)
 	}
 	<-ended
-	if x := g.exchange(0); x.Status != 499 || x.Code != "" {
-		t.Errorf("told %d %q, want 499 without a code", x.Status, x.Code)
+	if x := g.exchange(0); x.Status != 499 || x.Code != "" || x.RequestID == "" {
+		t.Errorf("told %d %q under the id %q, want 499 without a code, under an id", x.Status, x.Code, x.RequestID)
 	}
 	if strings.Contains(g.log.String(), "level=error") || strings.Contains(g.log.String(), "level=warning") {
 		t.Errorf("the log complains: %s", g.log)

@@ -287,6 +287,7 @@ func (c *call) end(panicked any) {
 	if c.spool != nil {
 		c.finishBody(!abort)
 	}
+	c.setRequestID(c.Header()) // a request without an answer, because its client has gone, is logged under an id too
 	c.proxy.report(c)
 	c.conn.call = nil
 	if abort {

@@ -75,7 +75,7 @@ func newMetrics(c Config) *metrics {
 	}
 	if c.DroppedLogLines != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: metricsPrefix + "log_lines_dropped_total", Help: "Lines of the log that were dropped because nobody read them.",
+			Name: metricsPrefix + "log_lines_dropped_total", Help: "Lines of the log that were dropped, because nobody read them or they could not be written.",
 		}, func() float64 { return float64(c.DroppedLogLines()) }))
 	}
 	return m

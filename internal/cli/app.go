@@ -39,7 +39,7 @@ type app struct {
 	// accessLog gets a line for each request. Nil means no access log.
 	accessLog *proxy.AccessLog
 	stderr    io.Writer
-	// dropped returns how many log lines were dropped because nobody read them. Nil if there is no queue.
+	// dropped returns how many log lines were dropped. Nil if there is no queue.
 	dropped func() uint64
 	// environ is the environment. In it systemd names the sockets that it opened and its own socket for
 	// notifications.

@@ -27,7 +27,7 @@ func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *log
 	}
 	if q, ok := w.(*logqueue.Queue); ok {
 		q.OnLoss(func(lines uint64) {
-			logger.WithField("lines", lines).Warn("log lines were dropped: nobody read them")
+			logger.WithField("lines", lines).Warn("log lines were dropped, because they could not be written in time")
 		})
 	}
 	return logger

@@ -239,10 +239,14 @@ func (r *renewals) inBackground(source TokenSource, account string, refusal toke
 
 // stop prevents new renewals and waits for the running ones. If ctx ends first, it cancels them.
 func (r *renewals) stop(ctx context.Context) error {
+	defer r.cancel()
 	r.mu.Lock()
 	r.stopped = true
+	idle := len(r.running) == 0
 	r.mu.Unlock()
-	defer r.cancel()
+	if idle { // also if ctx has ended
+		return nil
+	}
 	done := make(chan struct{})
 	go func() {
 		r.wg.Wait()

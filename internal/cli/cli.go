@@ -163,6 +163,10 @@ func options(p *program, exit func(int)) []kong.Option {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.Help(printHelp),
 		kong.ValueFormatter(helpWithDefault),
+		kong.PostBuild(func(k *kong.Kong) error {
+			k.Model.HelpFlag.Help = "Show this help."
+			return nil
+		}),
 	)
 }
 

@@ -62,7 +62,7 @@ error, and the hint gives the right name. An empty variable counts as not set. E
 ` + "`--require-header`, `--allow-route` and `--read-only`" + `: an empty variable could mean that everything is allowed,
 so it is an error. All mistakes are reported together, each with its fix, and the exit status is 2. Every command but
 ` + "`version`, `help`, `completion` and `healthcheck`" + ` warns about variables that begin with ` + "`PANDADOC_`" + ` and are
-not settings, and tells which settings were probably meant.
+not settings, and names the settings that were probably meant.
 
 Write times like ` + "`500ms`, `30s`, `5m`, `24h`" + `, and sizes like ` + "`64KiB`, `128MiB`, `1GiB`" + `. For flags without a
 value, write ` + "`true` or `false`" + ` in a variable or in the file. To give several values, repeat the flag, write a list
@@ -93,7 +93,7 @@ in the file, or separate the values with spaces in the variable.
 		}
 	}
 	page.WriteString(`
-## Secrets
+## How to give secrets
 
 Secrets are never flags, because other users of the machine can read the list of processes. Each is a variable,
 a variable or flag that names a file, or a key of the configuration file:
@@ -103,11 +103,11 @@ a variable or flag that names a file, or a key of the configuration file:
 `)
 	for _, name := range []string{"client-id", "client-secret", "refresh-token", "access-token", "api-key"} {
 		variable := "PANDADOC_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-		fmt.Fprintf(&page, "| %s | `%s`, `%s:` | `%s_FILE`, `--%s-file`, `%s-file:` |\n", strings.ReplaceAll(name, "-", " "), variable, name, variable, name, name)
+		fmt.Fprintf(&page, "| %s | `%s`, `%s:` | `%s_FILE`, `--%s-file`, `%s-file:` |\n", strings.Replace(strings.ReplaceAll(name, "-", " "), "api", "API", 1), variable, name, variable, name, name)
 	}
 	page.WriteString(`
-A file that other users can write to is refused, one that they can read is a warning. Quotes and white space
-around a secret are refused: they would become part of it.
+A file that other users can write to is refused. A file that they can read causes a warning. Quotes and white space
+around a secret are refused, because they would become part of it.
 
 ## The file
 

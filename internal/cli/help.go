@@ -30,7 +30,7 @@ setting as a flag, as an environment variable, or in the file that --config name
 
 const exitHelp = `Exit status: 0 done, 1 failed, 2 wrong use or configuration, 3 login required.`
 
-const secretsHelp = `Every flag is also an environment variable (--listen is PANDADOC_LISTEN) and a key in the YAML file that
+const secretsHelp = `Every setting below is also an environment variable (--listen is PANDADOC_LISTEN) and a key in the YAML file that
 --config names (listen:). A flag overrides a variable, and a variable overrides the file.
 
 Secrets cannot be flags, because other users of the machine can see the flags of a program. Set

@@ -112,7 +112,7 @@ type StoreSettings struct {
 // LoginSettings are parameters of the authorization request.
 type LoginSettings struct {
 	RedirectURL string `name:"redirect-url" placeholder:"URL" help:"The redirect URL registered at PandaDoc. Default: http://localhost:ADMIN-PORT/oauth2/callback."`
-	Scope       string `default:"read+write" help:"The OAuth scope that a login requests."`
+	Scope       string `default:"read+write" placeholder:"SCOPE" help:"The OAuth scope that a login requests."`
 }
 
 // TokenSettings control when and how tokens are refreshed.

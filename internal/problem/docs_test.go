@@ -70,7 +70,9 @@ and the console.
 
 // cell formats a text for a table, with capital letters for the values to fill in.
 func cell(text string) string {
-	text = strings.ReplaceAll(text, "{login}", "`pandadoc-auth-proxy login`")
+	for _, command := range []string{"{login} --paste", "{login}"} {
+		text = strings.ReplaceAll(text, command, "`"+strings.Replace(command, "{login}", LoginCommand(""), 1)+"`")
+	}
 	for _, name := range []string{"host", "origin", "method", "header", "account", "stored", "configured"} {
 		text = strings.ReplaceAll(text, "{"+name+"}", strings.ToUpper(name))
 	}

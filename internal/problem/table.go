@@ -123,7 +123,7 @@ var table = []Problem{
 		Hint:   "send the key as a bearer token, or as the password of Basic authentication"},
 	{Code: UnknownAccount, Error: "http_request_denied", Status: 404, Title: "Unknown account",
 		Detail: "There is no account {account}.",
-		Hint:   "sign in to it: {login}"},
+		Hint:   "correct the name, or run: {login}"},
 	{Code: MethodNotAllowed, Error: "http_request_denied", Status: 405, Title: "Method not allowed",
 		Detail: "The API has no such method.",
 		Hint:   "use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS"},

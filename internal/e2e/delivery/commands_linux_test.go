@@ -75,7 +75,6 @@ func examples() []example {
 		{page: "docs/hard-coded-url.md", begins: "curl --cacert", why: needsTheAPI},
 		{page: "docs/life-cycle.md", begins: "$ go test ./internal/e2e/chaos/model", why: isATest},
 		{page: "docs/life-cycle.md", begins: "$ go test ./internal/e2e/chaos ", why: isATest},
-		{page: "docs/metrics.md", begins: "- alert:", run: sameRules},
 		{page: "docs/performance.md", begins: "$ go test ./internal/bench", why: isATest},
 		{page: "docs/security.md", begins: "client-keys:", run: settings},
 		{page: "docs/settings.md", begins: "# pandadoc.yaml", run: settings},
@@ -307,22 +306,6 @@ func settings(d *desk, f fence) {
 	d.write("pandadoc.yaml", text, 0o600)
 	out := d.types("pandadoc-auth-proxy doctor --config pandadoc.yaml || true")
 	d.expect(strings.Contains(out, "pandadoc.yaml are in order"), "doctor says of\n%s\n\n%s", text, out)
-}
-
-// sameRules compares alerts with those that are shipped.
-func sameRules(d *desk, f fence) {
-	shipped, err := os.ReadFile(filepath.Join(top(d.T), "deploy/kubernetes/shared/monitoring.yaml"))
-	if err != nil {
-		d.Fatal(err)
-	}
-	n := 0
-	for _, line := range f.lines {
-		if expr, ok := strings.CutPrefix(strings.TrimSpace(line), "expr: "); ok {
-			n++
-			d.expect(strings.Contains(string(shipped), expr), "%s is not in deploy/kubernetes/shared/monitoring.yaml", expr)
-		}
-	}
-	d.expect(n > 0, "no rule has an expression")
 }
 
 func wellFormed(d *desk, f fence) {

@@ -4,7 +4,7 @@ func retryRows() []row {
 	return []row{
 		{"I1", "a storm of refreshes", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestExpiredTokenIsRefreshedOnceForAll"), ""},
 		{"I2", "staggered 401s refresh again and again", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestStaggeredRefusalsRefreshOnce"), ""},
-		{"I3", "a retry without end", by("proxy.TestA401ThatIsNotRetriedGoesToTheClient", "tokens.TestRefreshThatDidNotHelpIsHeldBack"), ""},
+		{"I3", "an endless retry", by("proxy.TestA401ThatIsNotRetriedGoesToTheClient", "tokens.TestRefreshThatDidNotHelpIsHeldBack"), ""},
 		{"I4", "every request refreshes a dead grant", by("tokens.TestAFailingRefreshIsNotRepeatedTooOften", "tokens.TestRejectedGenerationIsLookedForOnceASecond"), ""},
 		{"I5", "403, 404, 429 and 5xx refresh", by("proxy.TestOtherStatusesAreNotRetried"), ""},
 		{"I6", "a 401 that is not about the token", by(".TestRouteThatAlwaysRefusesCostsNoRefresh", "proxy.TestA401ThatIsNotRetriedGoesToTheClient"), ""},
@@ -14,17 +14,17 @@ func retryRows() []row {
 		{"I10", "a 401 before the body is read", by("TestEarlyAnswers", "proxy.TestReplayMatrix", "proxy.TestA401ThatIsNotRetriedInTheMiddleOfAnUpload"), ""},
 		{"I11", "a client that leaves cancels the refresh of all", by("tokens.TestAWaiterCanLeaveAndTheRefreshContinues"), ""},
 		{"I12", "the token endpoint hangs", by("tokens.TestALateAnswerIsUsed", "internal/e2e/chaos.TestTokenEndpointDown"), ""},
-		{"I13", "odd answers of the token endpoint", by("tokens.TestFailedRefresh", "tokens.TestReadPair", "internal/e2e/chaos.TestAwkwardAnswers"), ""},
-		{"I14", "invalid_grant because another was quicker", by("tokens.TestInvalidGrantAfterAnotherProcessRefreshedIsNoFailure", "tokens.TestRefusalAdoptsWhatAnotherProcessStored"), ""},
-		{"I15", "invalid_request on a race, to be tried again", nil, "another server's habit: a complete 4xx is an answer, and the account cools down and recovers"},
-		{"I16", "the grant is sent in two styles", by("tokens.TestTokenRequest"), ""},
-		{"I17", "an answer without a refresh token wipes the old one", by("tokens.TestRefreshTokenStaysIfTheAnswerHasNone"), ""},
-		{"I18", "odd expires_in", by("tokens.TestReadPair", "tokens.FuzzReadPair"), ""},
+		{"I13", "unusual answers of the token endpoint", by("tokens.TestFailedRefresh", "tokens.TestReadPair", "internal/e2e/chaos.TestAwkwardAnswers"), ""},
+		{"I14", "invalid_grant because another process was quicker", by("tokens.TestInvalidGrantAfterAnotherProcessRefreshedIsNoFailure", "tokens.TestRefusalAdoptsWhatAnotherProcessStored"), ""},
+		{"I15", "invalid_request because of a race, which should be retried", nil, "only other servers do this; a complete 4xx is a final answer, and the account cools down and recovers"},
+		{"I16", "client credentials are sent in two ways", by("tokens.TestTokenRequest"), ""},
+		{"I17", "an answer without a refresh token deletes the old one", by("tokens.TestRefreshTokenStaysIfTheAnswerHasNone"), ""},
+		{"I18", "unusual expires_in", by("tokens.TestReadPair", "tokens.FuzzReadPair"), ""},
 		{"I19", "another token type", by("tokens.TestReadPair"), ""},
 		{"I20", "a token that would break a header", by("tokens.TestReadPair", "TestCanary"), ""},
 		{"I21", "clocks jump, machines sleep", by("internal/e2e/chaos.TestOwnerStoppedInItsTokenCall", "tokens.TestYearLongTokenIsRefreshedOnItsLastDay"), ""},
 		{"I22", "all replicas refresh at once", by("tokens.TestAccountsThatExpireTogetherAreSpread", "tokens.TestReplicasRefreshOncePerWindow"), ""},
-		{"I23", "an early refresh that fails takes a good token away", by("tokens.TestAFailingRefreshKeepsAWorkingToken"), ""},
+		{"I23", "an early refresh that fails removes a good token", by("tokens.TestAFailingRefreshKeepsAWorkingToken"), ""},
 	}
 }
 
@@ -48,7 +48,7 @@ func storeRows() []row {
 		{"J16", "Redis fails over, pauses, evicts", by("tokens/redisstore.TestAFailoverIsFollowedThroughSentinel", "tokens/redisstore.TestEvictionIsRefused", "tokens/redisstore.TestTheErrorNamesAFullMemory", "internal/e2e/chaos.TestRedisIsKilledUnderLoad", "internal/e2e/chaos.TestAnEngineThatHangs"), ""},
 		{"J17", "Redis mixes up replies", by("tokens/redisstore.TestStore"), ""},
 		{"J18", "Redis loses the last write", by("internal/e2e/chaos.TestAFailoverThatLosesTheNewestPair", "internal/e2e/chaos.TestAPairThatIsLostForGood", "tokens/redisstore.TestASaveWaitsForReplicas"), ""},
-		{"J19", "tokens at rest in clear", by("internal/e2e/chaos.TestKeysAreReplacedWithoutDowntime", "tokens/filestore.TestStore", "tokens/redisstore.TestStore", "tokens/kubestore.TestStore"), ""},
+		{"J19", "stored tokens are not encrypted", by("internal/e2e/chaos.TestKeysAreReplacedWithoutDowntime", "tokens/filestore.TestStore", "tokens/redisstore.TestStore", "tokens/kubestore.TestStore"), ""},
 		{"J20", "two configurations share an account's name in one store", nil, "by design they share the account; give accounts of different owners different names or directories"},
 		{"J21", "a restored backup", by("tokens.TestRestoredBackupAfterARestartCostsOneAttempt", "tokens.TestRestoredBackupNeverReplacesALivePair"), ""},
 		{"J22", "the old refresh token is kept", by("tokens.TestStoredForm"), ""},
@@ -57,14 +57,14 @@ func storeRows() []row {
 
 func loginRows() []row {
 	return []row{
-		{"K1", "a page sends an attacker's code", by("internal/admin.TestWhatEndsNoLogin", "internal/e2e/login.TestAWrongCallbackLeavesTheLoginPending"), ""},
+		{"K1", "a page makes the browser send an attacker's code", by("internal/admin.TestWhatEndsNoLogin", "internal/e2e/login.TestAWrongCallbackLeavesTheLoginPending"), ""},
 		{"K2", "a forged error ends the login", by("internal/admin.TestWhatEndsNoLogin"), ""},
 		{"K3", "a code is used twice", by("internal/admin.TestALoginIsUsedOnce", "internal/e2e/login.TestALoginIsUsedOnce"), ""},
 		{"K4", "the code in histories, referrers, logs", by("TestCanary", "internal/admin.TestEveryAnswerIsHardened"), ""},
 		{"K5", "no PKCE", nil, "PandaDoc documents none, and a code is bound to the client secret; the state binds it to the browser"},
 		{"K6", "the callback stays open, or is open to all", by("internal/e2e/login.TestLoginFromConsentToTheFirstRequest", "TestBeyondLoopbackNeedsAKey"), ""},
 		{"K7", "foreign hosts and pages on the callback", by("TestGuardOfTheAdminListener", "internal/cli.TestTheAdminListenerIsGuarded"), ""},
-		{"K8", "a code of another server", nil, "there is one server per proxy, and PandaDoc sends no iss"},
+		{"K8", "an authorization code from another server", nil, "there is one server per proxy, and PandaDoc sends no iss"},
 		{"K9", "the browser is opened by a shell", by("TestBrowserIsOpenedWithoutAShell"), ""},
 		{"K10", "the printed address holds secrets", by("TestBrowserIsOpenedWithoutAShell"), ""},
 		{"K11", "a login while the proxy serves", by("tokens.TestLoginDuringARefreshWins"), ""},
@@ -73,11 +73,11 @@ func loginRows() []row {
 
 func consoleRows() []row {
 	return []row{
-		{"L1", "metrics and health tell secrets, or serve anybody", by("TestBeyondLoopbackNeedsAKey", "TestCanary", "internal/admin.TestBeyondLoopbackOnlyProbesAreServed"), ""},
-		{"L2", "health is wrong about usefulness", by("internal/admin.TestReadyWhileOneAccountIsUsable", "internal/admin.TestHealthAsksNobody"), ""},
-		{"L3", "a probe's User-Agent opens doors", by("TestGuard"), ""},
+		{"L1", "metrics and health show secrets, or serve everybody", by("TestBeyondLoopbackNeedsAKey", "TestCanary", "internal/admin.TestBeyondLoopbackOnlyProbesAreServed"), ""},
+		{"L2", "health does not show if the proxy is usable", by("internal/admin.TestReadyWhileOneAccountIsUsable", "internal/admin.TestHealthAsksNobody"), ""},
+		{"L3", "a probe's User-Agent bypasses the guard", by("TestGuard"), ""},
 		{"L4", "the emulator in production", by("internal/cli/testdata/script/sandbox.txtar", "internal/sandbox.TestEveryAnswerSaysThatItIsAnEmulator"), ""},
-		{"L5", "the emulator is too kind", by("internal/sandbox.TestRefreshRotatesBothTokensAtOnce", "internal/sandbox.TestTheAPIRequiresAValidCredential"), ""},
+		{"L5", "the emulator is more tolerant than the API", by("internal/sandbox.TestRefreshRotatesBothTokensAtOnce", "internal/sandbox.TestTheAPIRequiresAValidCredential"), ""},
 	}
 }
 
@@ -86,8 +86,8 @@ func logRows() []row {
 		{"M1", "secrets in any log, at any level", by("TestCanary", "tokens.TestSecretsDoNotReachLogs", "internal/cli.TestRedaction"), ""},
 		{"M2", "errors repeat a token answer", by("TestCanary", "tokens.TestErrorsShowNoSecret", "tokens.TestRefusalThatNamesTheTokenIsNotRepeated"), ""},
 		{"M3", "errors repeat a URL with its query", by("TestUpstreamFaults", "TestCanary"), ""},
-		{"M4", "net/http logs bytes of the wire", by("TestUnsolicitedBytes", "proxy.TestLogWriterRemovesPayload", "internal/cli.TestLibrariesLogThroughOurs"), ""},
-		{"M5", "a request writes lines of its own", by("TestLogCannotBeForged", "proxy.TestLogCannotBeForged"), ""},
+		{"M4", "net/http logs bytes from the network", by("TestUnsolicitedBytes", "proxy.TestLogWriterRemovesPayload", "internal/cli.TestLibrariesLogThroughOurs"), ""},
+		{"M5", "a request forges log lines", by("TestLogCannotBeForged", "proxy.TestLogCannotBeForged"), ""},
 		{"M6", "a dump of traffic", nil, "there is none"},
 	}
 }
@@ -111,7 +111,7 @@ func processRows() []row {
 
 func supplyRows() []row {
 	return []row{
-		{"O1", "a dependency with a known hole", nil, "govulncheck needs its database, which tests cannot reach"},
+		{"O1", "a dependency with a known vulnerability", nil, "govulncheck needs its database, which tests cannot reach"},
 		{"O2", "a build that cannot be repeated", by(".ci/run"), ""},
 		{"O3", "unsigned releases", nil, "nothing is released yet"},
 	}

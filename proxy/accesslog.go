@@ -19,7 +19,7 @@ const StatusClientGone = 499
 
 // Results of the one repetition that a 401 of the API may cause.
 const (
-	ReplaySucceeded = "replayed" // the repeated request was answered with something else than 401
+	ReplaySucceeded = "replayed" // the answer to the repeated request was not 401
 	ReplayRefused   = "refused-again"
 	ReplayFailed    = "failed"      // no new token, or the repeated request got no answer
 	ReplayNone      = "not-retried" // see Exchange.Reason
@@ -53,7 +53,7 @@ type Exchange struct {
 	Attempts int    `json:"attempts"`         // requests that were sent to the API
 	Replay   string `json:"replay,omitempty"` // one of the Replay constants; empty if there was no 401
 	Reason   string `json:"reason,omitempty"` // one of the Reason constants; empty unless a 401 was passed through for it
-	Cut      bool   `json:"cut,omitempty"`    // the API broke off its answer
+	Cut      bool   `json:"cut,omitempty"`    // the API cut its answer off
 
 	Generation        uint64 `json:"generation,omitempty"`         // of the token that was sent last; zero if none was, or for an API key
 	RefusedGeneration uint64 `json:"refused_generation,omitempty"` // of the token that the API refused with a 401; zero if it refused none

@@ -88,7 +88,8 @@ type ClientKey struct {
 	Name string
 	// Key must be too long to be guessed. Required.
 	Key tokens.Secret
-	// Current gives the key as it is now, where it may be replaced. Nil means that Key stays.
+	// Current returns the current key, if the key can change while the program runs. Nil means that Key never
+	// changes.
 	Current func() tokens.Secret
 	// Account is the only account that the key is for. If it is empty, each request chooses its account.
 	Account string

@@ -49,7 +49,7 @@ type call struct {
 
 	keyAccount string // the only account that the client's key is for, or empty
 
-	answered      bool // an answer of our own was sent that is no Problem
+	answered      bool // we answered, but not with a problem.Problem
 	closeAfter    bool // the connection must not be used for another request
 	wroteHeader   bool
 	writeFailed   bool
@@ -113,7 +113,7 @@ func (p *Proxy) newCall(w http.ResponseWriter, r *http.Request) *call {
 	return c
 }
 
-// target is where a request goes at the API: what url.URL needs of a path.
+// target is the path of a request at the API, in the form that url.URL needs.
 type target struct{ path, rawPath, opaque string }
 
 // setTarget finds the URL at the API. Go's url.URL re-encodes some paths that are legal on the wire;
@@ -414,7 +414,7 @@ func (f *flusher) waitLocked() {
 	f.armed = true
 }
 
-// fire runs when the timer ends, which may have been set for an earlier answer.
+// fire runs when the timer expires. The timer may have been set for an earlier answer.
 func (f *flusher) fire() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -43,7 +43,8 @@ func basePath(api *url.URL) string {
 	return "/" + base
 }
 
-// withoutUpgrade hides Upgrade, which ReverseProxy hands on (golang/go#80416), and which it looks at before any hook.
+// withoutUpgrade removes Upgrade. ReverseProxy would forward it (golang/go#80416), and reads it before it calls
+// any hook.
 func withoutUpgrade(r *http.Request) *http.Request {
 	if _, ok := r.Header["Upgrade"]; ok {
 		r = r.WithContext(r.Context())
@@ -84,7 +85,7 @@ func modifyResponse(res *http.Response) error {
 	}
 	c := callOf(res.Request.Context())
 	cleanAnswer(res.Header)
-	cleanAnswer(res.Trailer) // those that are announced; c.end cleans those that came
+	cleanAnswer(res.Trailer) // the announced ones; c.end cleans those that arrived
 	if len(res.Trailer) > 0 && c.req.ProtoAtLeast(1, 1) {
 		res.Header.Del("Content-Length") // HTTP/2 allows it beside trailers; HTTP/1.1 needs chunks for them
 	}
@@ -116,7 +117,7 @@ var errUpstreamStatus = errors.New("the API's answer has no usable status")
 // answerError is called by ReverseProxy if there is no answer from the API.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
-	if context.Cause(c.req.Context()) == errGivenUp { // first, because to learn what is wrong with a body takes a second
+	if context.Cause(c.req.Context()) == errGivenUp { // check this first, because bodyProblem can take a second
 		c.closeAfter = true
 		c.refuse(refusalCase(problem.UpstreamUnreachable, problem.CaseShutdown))
 		return

@@ -263,7 +263,7 @@ func cutHost(host string) (name string, ok bool) {
 	return name, name != "" && !hasDelimiter(name)
 }
 
-// hasDelimiter is strings.ContainsAny, which would cost more than the rest of the guard.
+// hasDelimiter does the same as strings.ContainsAny, which would cost more than the rest of the guard.
 func hasDelimiter(name string) bool {
 	for i := range len(name) {
 		switch name[i] {

@@ -175,7 +175,8 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 	return c.setTarget(p.base)
 }
 
-// shareOfMemory limits what the requests in flight hold of each kind to one part in eight of Config.Memory.
+// shareOfMemory is the part of Config.Memory, an eighth, that headers of requests in flight may take. Copies of
+// their bodies may take another.
 const shareOfMemory = 8
 
 // errGivenUp is the reason with which GiveUp ends a request.

@@ -56,8 +56,8 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// brokenCONNECT reports whether err, which came before a handshake with the API, is an answer of the forward proxy to
-// CONNECT that makes no sense, or that it did not give. net/http returns such errors as if they were the API's.
+// brokenCONNECT reports whether the forward proxy gave an invalid answer to CONNECT, or none. net/http returns
+// such an error as if it were the API's. err came before a handshake with the API.
 func (g *generation) brokenCONNECT(r *http.Request, err error) bool {
 	var network net.Error // a dial that failed, a time-out
 	if errors.As(err, &network) && !isBroken(err) || errors.Is(err, errProxyRefused) || r.Context().Err() != nil {
@@ -79,9 +79,8 @@ const lastWord = 250 * time.Millisecond
 // sending its body.
 var errConnectionDied = fmt.Errorf("the connection died: %w", io.ErrUnexpectedEOF)
 
-// sendBody is RoundTrip for a request with a body. net/http does not return while it waits for more of the body, not
-// even when the connection has died, or when ended is closed because the request has ended. A client may pause for a
-// minute.
+// sendBody is RoundTrip for a request with a body. While net/http waits for more of the body, it does not return,
+// even if the connection has died or the request has ended (ended is closed). A client may pause for a minute.
 func (g *generation) sendBody(w *watch, ended <-chan struct{}) (*http.Response, error) {
 	type outcome struct {
 		res *http.Response
@@ -116,8 +115,9 @@ func (g *generation) sendBody(w *watch, ended <-chan struct{}) (*http.Response, 
 	}
 }
 
-// watch follows one request through net/http. It is the context of that request, so that net/http finds its hooks
-// without the ones of ReverseProxy: to combine both would cost more than all the rest, and answers 1xx are not relayed.
+// watch follows one request through net/http. It is the context of that request, so that net/http finds only its
+// hooks and not those of ReverseProxy. Combining both would cost more than all the rest, and 1xx answers are not
+// relayed.
 type watch struct {
 	context.Context
 	hooks   httptrace.ClientTrace

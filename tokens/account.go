@@ -243,8 +243,7 @@ func (a *account) wait(ctx context.Context, f *flight) error {
 	return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err, RetryAfter: time.Second}
 }
 
-// noTokenLocked returns the reason why there is no token if it is too early to read the store again, or nil
-// if it is time to.
+// noTokenLocked returns the reason why there is no token. It returns nil if it is time to read the store again.
 func (a *account) noTokenLocked(now time.Time) error {
 	switch {
 	case a.loadedAt.IsZero() || now.Sub(a.loadedAt) >= reloadInterval:

@@ -15,9 +15,9 @@ const (
 	rereadMax     = 29 * time.Second // a logout or login elsewhere is seen within this time
 	rereadMin     = 20 * time.Second
 	rereadWatched = 24 * time.Hour        // the time between two reads of a record whose store reports changes
-	refusedMin    = 5 * time.Second       // until a store is read again that reports changes and refused a read
+	refusedMin    = 5 * time.Second       // after a refused read, in a store that reports changes
 	surveyTime    = 30 * time.Second      // between two surveys of the whole store
-	surveySoon    = time.Second           // the same, doubling, of one that reports changes and refuses
+	surveySoon    = time.Second           // the same for a store that reports changes and refuses; it doubles
 	keyTime       = 5 * time.Second       // between two reads of an API key
 	wakeMin       = 20 * time.Millisecond // thousands of due accounts are served in groups
 	wakeMax       = time.Second
@@ -179,10 +179,10 @@ func (a *account) drawLocked(now time.Time) time.Time {
 	return start.Add(rand.N(window/2 + 1))
 }
 
-// survey checks the whole store at intervals: which accounts there are, and if records can be saved. The
-// accounts that it finds are read, several at once. It closes read when all are read for the first time. A
-// store that reports changes is looked at when the connection to it has changed, and again soon if it refuses
-// then, as one does that has just come back.
+// survey checks the whole store at intervals: which accounts there are, and if records can be saved. It reads the
+// accounts that it finds, several at once, and closes read when all were read once. If the store reports changes,
+// it is checked when its connection has changed. A store that has just come back may still refuse; then it is
+// checked again soon.
 func (m *Manager) survey(read chan<- struct{}) {
 	soon := surveySoon
 	for first := true; ; first = false {
@@ -265,14 +265,14 @@ func several[T any](m *Manager, all []T, work func(T)) {
 	}
 }
 
-// readParked reads the records of accounts that are not in memory, so that what is shown of them stays true. Those
-// come first that were not read for longest.
+// readParked reads the records of accounts that are not in memory, so that their shown state stays correct. It
+// begins with those that were not read for the longest time.
 func (m *Manager) readParked() {
 	m.mu.Lock()
 	names := slices.Collect(maps.Keys(m.parked))
 	slices.SortFunc(names, func(x, y string) int { return m.parked[x].readAt.Compare(m.parked[y].readAt) })
 	m.mu.Unlock()
-	if !m.watch.connected.Load() { // else this is the only round for a long time
+	if !m.watch.connected.Load() { // otherwise there is no other round for a long time
 		names = names[:min(len(names), maxParked)]
 	}
 	several(m, names, m.readOneParked)
@@ -297,7 +297,7 @@ func (m *Manager) readOneParked(name string) {
 	}
 }
 
-// writable returns why the record of account could not be saved, as far as the store can tell.
+// writable returns an error if the record of account could not be saved, as far as the store can tell.
 func (m *Manager) writable(account string) error {
 	if m.checker == nil {
 		return nil
@@ -369,8 +369,8 @@ func (m *Manager) runWatch() {
 	})
 }
 
-// rereadAll has every record in memory read: a thousand a second, because a store that has just come back must
-// not be asked for ten thousand at once.
+// rereadAll makes every record in memory be read again, a thousand per second: a store that has just come back
+// must not get ten thousand reads at once.
 func (m *Manager) rereadAll() {
 	var spread time.Duration
 	m.each(func(*account) { spread += time.Millisecond })
@@ -406,8 +406,8 @@ func (a *account) changed(version string) {
 	}
 }
 
-// mayHaveChanged has the record read at a moment within d. If a flight is under way, it is told, and the record
-// is read after it.
+// mayHaveChanged makes the record be read at a random moment within d. A running flight is told, and the record is
+// read after it.
 func (a *account) mayHaveChanged(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -421,7 +421,7 @@ func (a *account) mayHaveChanged(d time.Duration) {
 	}
 }
 
-// unwatched has the record read from time to time, because no change is reported any more.
+// unwatched makes the record be read at intervals, because no change is reported any more.
 func (a *account) unwatched() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -274,7 +274,7 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return Record{}, false
 		}
-		if found.Compare(c.from) < 0 { // it was lost: ours goes back now, others wait only so long for who knows more
+		if found.Compare(c.from) < 0 { // the store has lost the pair: put ours back now, because the others wait only for a limited time
 			rec, err := c.a.reload()
 			return rec, err == nil && rejected == nil
 		}

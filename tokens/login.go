@@ -44,8 +44,8 @@ func (m *Manager) loggedIn(p Pair) func(Record, time.Time) Record {
 	return func(rec Record, now time.Time) Record { return rec.replaced(p, m.issuer, now) }
 }
 
-// Savable returns an error if the store could not save a login to the account. Somebody who signs in then does so
-// for nothing: a record that cannot be read is not overwritten, and one that cannot be written is not kept.
+// Savable returns an error if the store could not save a login to the account. Such a login would be lost: a
+// record that cannot be read is not overwritten, and a new one cannot be written.
 func (m *Manager) Savable(name string) error {
 	_, err := m.load(name)
 	if err == nil || errors.Is(err, ErrNotFound) {
@@ -162,7 +162,7 @@ var (
 		`paste the whole answer of the token endpoint, like {"access_token": "…", "refresh_token": "…"}`)
 )
 
-// errSpentSource is returned for tokens that newer ones have followed here.
+// errSpentSource is returned for tokens that newer tokens have replaced in this store.
 func errSpentSource(account string) error {
 	return problem.Mistake("these tokens were imported before, and have been replaced by newer ones; nothing was changed",
 		"continue with the newer ones; to go back to the old ones, first run: "+problem.AccountCommand("logout", account))
@@ -177,10 +177,10 @@ func ReadAnswer(body []byte) (Pair, error) {
 	return p, nil
 }
 
-// Import makes the tokens of another store's record the account's own, as a new lineage. The refresh token is
-// not spent. A record without an issuer gets the configured one. Tokens that the account has already are
-// encrypted with the present key, and otherwise left alone; those that it had before its present ones are refused:
-// they are spent. An access token without a refresh token keeps the stored refresh token.
+// Import makes the tokens of another store's record the account's own, as a new lineage. It does not use the
+// refresh token. A record without an issuer gets the configured one. If the account has these tokens already, they
+// are only encrypted with the current key. If it had them before, they are refused, because their refresh token is
+// spent. An access token without a refresh token keeps the stored refresh token.
 func (m *Manager) Import(ctx context.Context, name string, from Record) (Status, error) {
 	switch {
 	case !from.HasTokens():

@@ -19,8 +19,8 @@ const (
 	lease         = 30 * time.Second       // of a marker in a store that has no refresh lock
 	quietTime     = 30 * time.Second       // after this time, a request whose sender has gone counts as over
 	restoreTime   = 45 * time.Second       // in which every process that holds a newer record puts it back
-	listenSeconds = 120                    // seconds of our own running time that a sent token call is listened to
-	grace         = time.Minute            // how long past its expiry a token is used when nothing better is to be had
+	listenSeconds = 120                    // how long the answer to a sent token call is awaited, in seconds of running time
+	grace         = time.Minute            // how long after its expiry a token is used if there is no other
 	startTime     = 200 * time.Millisecond // that the start waits for the store
 	storeTimeout  = 10 * time.Second       // of one Load or Save
 )
@@ -84,8 +84,8 @@ type tokenEndpoint interface {
 type emergencyFiles interface {
 	// write keeps rec in a new file and returns its path.
 	write(account string, rec Record) (path string, err error)
-	// guard writes rec as well, unless release is called soon: a store that hangs does not fail. release waits for
-	// a write that has begun.
+	// guard writes rec too, unless release is called soon, because a store that hangs does not fail. release waits
+	// for a write that has begun.
 	guard(account string, rec Record) (release func())
 	// newest returns the newest record of account.
 	newest(account string) (Record, bool)

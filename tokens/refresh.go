@@ -50,7 +50,7 @@ func (a *account) refresh(f *flight, from Record, why reason) error {
 // attempt refreshes if that is allowed now. Otherwise it returns how long to wait at most before the
 // next reload.
 func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duration, err error) {
-	slot := a.m.slots.take(f, time.Second+rand.N(time.Second)) // else it could be away whenever a slot becomes free
+	slot := a.m.slots.take(f, time.Second+rand.N(time.Second)) // otherwise it could be away each time that a slot becomes free
 	if slot {
 		defer a.m.slots.release()
 	}
@@ -140,9 +140,10 @@ func (c *claim) announced() error {
 	return nil
 }
 
-// announcement returns how long our announcement stands: longer if we have just connected, as others may after us.
-// Where no save is lost, only a pair that was never refreshed is announced. If somebody has emptied the store, it
-// is a seed that was used long ago, and whoever holds the newest pair is about to put it back.
+// announcement returns how long our announcement stands. It stands longer if we have just connected, because
+// others may connect after us. In a store that loses no saves, only a pair that was never refreshed is announced:
+// if somebody has emptied the store, the pair is a seed that was used long ago, and a process with the newest pair
+// is about to put that back.
 func (c *claim) announcement() time.Duration {
 	w := c.a.m.watch
 	switch since := w.since.Load(); {

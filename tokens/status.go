@@ -95,8 +95,8 @@ type Event struct {
 	Err        error         // for EventFailed and EventUnsaved
 }
 
-// Status returns how all known accounts stand, by name, without touching the store. DefaultAccount is among
-// them if it is configured, stored or used, or if there is no other.
+// Status returns the state of all known accounts, sorted by name, without I/O. DefaultAccount is among them if it
+// is configured, stored or used, or if there is no other.
 func (m *Manager) Status() []Status {
 	var all []Status
 	now := time.Now()
@@ -148,7 +148,7 @@ func (a *account) status(now time.Time) Status {
 	return a.assessLocked(now)
 }
 
-// assessLocked works out the state.
+// assessLocked returns the status of the account.
 func (a *account) assessLocked(now time.Time) Status {
 	s := Status{
 		Account: a.name, Generation: a.rec.Generation, Scheme: Bearer, ExpiresAt: a.rec.ExpiresAt,
@@ -168,7 +168,7 @@ func (a *account) assessLocked(now time.Time) Status {
 	return s
 }
 
-// stateLocked gives state, cause and detail.
+// stateLocked returns the state, the cause and the detail.
 func (a *account) stateLocked(now time.Time) (State, string, string) {
 	switch {
 	case a.keyed && a.keyRefusals >= maxRefusals:
@@ -198,7 +198,7 @@ func (a *account) stateLocked(now time.Time) (State, string, string) {
 	return Unavailable, cause, detail
 }
 
-// troubleLocked names the most serious problem, if there is one.
+// troubleLocked returns the most serious problem, if there is one.
 func (a *account) troubleLocked(now time.Time) (cause, detail string) {
 	switch {
 	case a.unsaved != nil:
@@ -261,8 +261,8 @@ func (m *Manager) writeError() error {
 	return m.storeErr
 }
 
-// What a Manager returns instead of a token. Compare with errors.Is; UnavailableError adds the time
-// after which it is worth asking again.
+// Errors that a Manager returns instead of a token. Compare them with errors.Is. UnavailableError has the time
+// after which to ask again.
 var (
 	// ErrTokenGood is returned by Renew when the API still accepts the refused token elsewhere: the
 	// refusal was not about the token.
@@ -289,16 +289,16 @@ var (
 	ErrUnknownAccount = errors.New("no such account")
 )
 
-// What a Store returns.
+// Errors that a Store returns.
 var (
 	// ErrNotFound is returned by Load when the store holds no record of the account.
 	ErrNotFound = errors.New("no record")
 	// ErrConflict is returned by Save when the stored record is not the one that the new one was based on.
-	ErrConflict = errors.New("the record was changed by another")
+	ErrConflict = errors.New("another process has changed the record")
 )
 
-// UnavailableError contains the time when a new try makes sense. Err is one of the sentinels of this package,
-// Cause what lay behind it, already safe to show.
+// UnavailableError has the time after which to ask again. Err is one of the errors above. Cause is the reason for
+// it, and is safe to show.
 type UnavailableError struct {
 	Err        error
 	Cause      error
@@ -312,7 +312,7 @@ func (e *UnavailableError) Error() string {
 	return fmt.Sprintf("%v: %v", e.Err, e.Cause)
 }
 
-// Unwrap gives both, so that errors.Is finds the sentinel and errors.As the cause.
+// Unwrap returns both, so that errors.Is finds the error above, and errors.As finds the cause.
 func (e *UnavailableError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
 // CauseError is why an account needs a login.
@@ -330,8 +330,8 @@ func (e *CauseError) Error() string {
 	return e.Code
 }
 
-// EndpointError is a complete answer of the token endpoint that is not a pair of tokens. Code and
-// Description are bounded and stripped of control characters; the body is not kept.
+// EndpointError is a complete answer of the token endpoint without a pair of tokens. Code and Description are
+// limited in length and have no control characters; the body is not kept.
 type EndpointError struct {
 	Status      int           // HTTP status
 	Code        string        // "error" of RFC 6749 section 5.2; empty if the answer had none

@@ -20,8 +20,8 @@ import (
 // Store keeps one record per account, with compare-and-swap. Load and Save are all that the life
 // cycle needs; a store may be shared by any number of processes, and by goroutines.
 type Store interface {
-	// Load returns the record of account, with the Version that a later Save is compared with.
-	// ErrNotFound means that there is none; every other error means that the store cannot tell.
+	// Load returns the record of account, with the Version that a later Save is compared with. ErrNotFound means
+	// that there is none. Every other error means that this is not known.
 	Load(ctx context.Context, account string) (Record, error)
 	// Save replaces the record that has rec.Version by rec, durably, and returns it with its new
 	// Version. An empty rec.Version means that there must be no record yet. ErrConflict means that
@@ -76,8 +76,8 @@ type Forgetful interface {
 	Settle() time.Duration
 }
 
-// Memory is a Store without a file behind it, for tests, sandboxes and accounts whose seeds come back
-// at each start. What it holds ends with the process. The zero value is not ready: use NewMemory.
+// Memory is a Store that keeps records in memory, for tests, sandboxes, and accounts whose seeds are given at each
+// start. The records end with the process. Use NewMemory: the zero value cannot be used.
 type Memory struct {
 	mu      sync.Mutex // guards the fields below
 	records map[string]Record

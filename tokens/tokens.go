@@ -65,8 +65,8 @@ const (
 	APIKey = "API-Key"
 )
 
-// Token is what a request to the API is signed in with. It is a value: copies are independent, and
-// it never prints its secret.
+// Token is the credential of a request to the API. It is a value: copies are independent, and it never prints its
+// secret.
 type Token struct {
 	// Account is whose token this is.
 	Account string
@@ -76,7 +76,7 @@ type Token struct {
 	Scheme string
 	// Access is the credential itself.
 	Access Secret
-	// ExpiresAt is the end of its life on the wall clock. Zero means unknown: only a 401 will tell.
+	// ExpiresAt is when it expires, by the wall clock. Zero means unknown: only a 401 will tell.
 	ExpiresAt time.Time
 }
 
@@ -103,12 +103,11 @@ func (t Token) String() string {
 // redacted is what every attempt to print a secret shows.
 const redacted = "[redacted]"
 
-// Secret is a string that cannot be printed: fmt under every verb, JSON, YAML and slog show
-// "[redacted]". Only Reveal gives the value. The zero value is the empty secret.
+// Secret is a string that cannot be printed: fmt with every verb, JSON, YAML and slog show "[redacted]". Only
+// Reveal returns the value. The zero value is the empty secret.
 //
-// The value hangs behind a pointer because fmt prints unexported fields of foreign structs without
-// asking their methods: such a struct then shows an address, never the value. Compare with Equal;
-// == compares addresses.
+// The value is behind a pointer, because fmt prints unexported fields of structs without calling their methods.
+// Such a struct shows an address, and never the value. Compare with Equal; == compares addresses.
 type Secret struct{ value *string }
 
 // NewSecret wraps value. An empty value gives the zero Secret.
@@ -219,7 +218,7 @@ type Config struct {
 type Endpoint struct {
 	URL      string
 	ClientID string
-	// Roots gives the authorities that Transport trusts now. Nil leaves it its own.
+	// Roots returns the authorities that Transport trusts now. If it is nil, Transport has its own.
 	Roots func() *x509.CertPool `json:"-"`
 	// ClientSecret is the initial client secret; see Config.Secrets.
 	ClientSecret Secret

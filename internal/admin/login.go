@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	loginCookie  = "pandadoc_auth_proxy_login_" // and what follows from the state
-	maxErrorText = 200                          // of a page's refusal
+	loginCookie  = "pandadoc_auth_proxy_login_" // the rest of the name comes from the state
+	maxErrorText = 200                          // bytes of a text from PandaDoc's page
 
 	loginLifetime = 10 * time.Minute // the same as PandaDoc's codes
 	loginMemory   = time.Hour        // how long an ended login is kept, to answer questions about it
@@ -269,8 +269,8 @@ func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (
 
 // Reasons why a callback ends no login. They change nothing: the right login continues.
 var (
-	errUnknownLogin = errors.New("this login is not known here: the state in the address does not match any login that was begun")
-	errUsedLogin    = errors.New("this login has ended already: each can be used once")
+	errUnknownLogin = errors.New("this login is not known here: no login was begun with the state in the address")
+	errUsedLogin    = errors.New("this login has ended already: a login works only once")
 	errExpiredLogin = errors.New("this login has expired: it must be finished within 10 minutes")
 	errOtherBrowser = errors.New("this login was begun in another browser")
 	errByHand       = errors.New("this login was begun by a command: paste the address of this page there")

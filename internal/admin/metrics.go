@@ -50,13 +50,13 @@ func newMetrics(c Config) *metrics {
 		requests:        counters("requests_total", "Requests on the proxied port, by account, method and status of the answer (499: the client went away).", "account", "method", "code"),
 		duration:        histogram("request_duration_seconds", "Time from a request's header to the end of its answer.", requestBuckets),
 		upstream:        histogram("upstream_duration_seconds", "Time from the first attempt at the API to the header of its final answer.", requestBuckets),
-		retries:         counters("retries_total", "What became of requests that the API refused with 401, by account.", "account", "result"),
+		retries:         counters("retries_total", "Requests that the API refused with 401, by account and result.", "account", "result"),
 		refused:         counters("refused_total", "Requests that the proxy answered itself, by the code of the answer.", "code"),
 		refreshes:       counters("refreshes_total", "Calls of the token endpoint for new tokens, by account and result.", "account", "result"),
 		refreshDuration: histogram("refresh_duration_seconds", "How long the token endpoint took to answer.", refreshBuckets),
 		storeErrors:     counters("store_errors_total", "Reads and writes of the token store that failed, by op: load or save.", "op"),
 	}
-	for _, op := range []string{"load", "save"} { // there from the start, so that a rate can be seen
+	for _, op := range []string{"load", "save"} { // they exist from the start, so that a rate can be computed
 		m.storeErrors.WithLabelValues(op)
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricsPrefix + "build_info", Help: "Always 1, with the version of the program."}, []string{"version", "goversion"})
@@ -123,14 +123,14 @@ func (m *metrics) request(r proxy.Exchange) {
 	}
 }
 
-// requestLabels are those of a request before they are brought into closed sets.
+// requestLabels are the labels of a request, before methodLabel and statusLabel limit their values.
 type requestLabels struct {
 	account, method string
 	status          int
 }
 
-// requestCounters remembers the counters of ordinary requests: to find one by its labels is most of what counting
-// costs.
+// requestCounters remembers the counters of ordinary requests, because finding a counter by its labels is most of
+// the cost of counting.
 type requestCounters struct {
 	mu    sync.RWMutex // guards known
 	known map[requestLabels]prometheus.Counter
@@ -146,7 +146,7 @@ func (r *requestCounters) of(all *prometheus.CounterVec, l requestLabels) promet
 	}
 	method, status := methodLabel(l.method), statusLabel(l.status)
 	counter = all.WithLabelValues(l.account, method, status)
-	if method != otherLabel && status != otherLabel { // of others there may be any number
+	if method != otherLabel && status != otherLabel { // clients can invent any number of others
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.known == nil {
@@ -201,7 +201,7 @@ func codeLabel(code problem.Code) string {
 	return string(code)
 }
 
-// retryLabel is the outcome of a repetition or, where there was none, the reason.
+// retryLabel is the result of the repeated request. If there was none, it is the reason for that.
 func retryLabel(r proxy.Exchange) string {
 	switch r.Replay {
 	case proxy.ReplaySucceeded, proxy.ReplayRefused, proxy.ReplayFailed:

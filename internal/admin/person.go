@@ -21,7 +21,7 @@ type Person struct {
 	Workspace string `json:"workspace,omitempty"`
 }
 
-// personTimeout is short: somebody looks at a table, and tests wait for their turn meanwhile.
+// personTimeout is short, because somebody is looking at a table, and test calls wait for the same places.
 const personTimeout = 10 * time.Second
 
 // people remembers who is signed in, so that the API is asked once after a sign-in.
@@ -47,7 +47,7 @@ func (p *people) set(account string, person Person) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.known == nil || len(p.known) >= maxAccountLabels {
-		p.known = map[string]Person{} // asked again where somebody looks
+		p.known = map[string]Person{} // they are asked for again when somebody looks
 	}
 	p.known[account] = person
 }
@@ -91,7 +91,7 @@ func readPerson(body []byte) Person {
 		Email     string `json:"email"`
 		Workspace string `json:"workspace_name"`
 	}
-	_ = json.Unmarshal(body, &member) // what cannot be read stays empty
+	_ = json.Unmarshal(body, &member) // what cannot be read is left empty
 	return Person{
 		Name:      bounded(strings.TrimSpace(member.FirstName+" "+member.LastName), 100),
 		Email:     bounded(member.Email, 100),

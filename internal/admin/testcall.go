@@ -115,7 +115,7 @@ func invalid(err error) problem.Problem {
 	return problem.Of(problem.InvalidInput, "reason", bounded(err.Error(), maxErrorText))
 }
 
-// bounded makes text from outside fit for one line.
+// bounded returns text from outside as one line of at most most bytes.
 func bounded(text string, most int) string {
 	text = problem.Line(text)
 	if len(text) > most {
@@ -124,7 +124,7 @@ func bounded(text string, most int) string {
 	return text
 }
 
-// runTest serves req. It is not ok if the time was up before there was an answer.
+// runTest serves req. It reports false if there was no answer in time.
 func (h *Handler) runTest(req *http.Request) (TestAnswer, bool) {
 	w := &testWriter{header: http.Header{}}
 	start := time.Now()
@@ -147,8 +147,8 @@ func (h *Handler) runTest(req *http.Request) (TestAnswer, bool) {
 	return answer, true
 }
 
-// serveTest reports whether the answer was broken off, by the API or because it is too long. The proxy
-// panics with ErrAbortHandler then, which is for a server, and here there is none.
+// serveTest reports whether the answer was cut off, by the API or because it is too long. The proxy then panics
+// with http.ErrAbortHandler. A server would recover that; here no server runs.
 func serveTest(next http.Handler, w http.ResponseWriter, r *http.Request) (cut bool) {
 	defer func() {
 		switch p := recover(); p {
@@ -196,7 +196,7 @@ func (c TestCall) request(ctx context.Context) (*http.Request, error) {
 	return r.WithContext(ctx), nil
 }
 
-// header leaves out what belongs to a connection, of which there is none.
+// header leaves out the fields about a connection, because there is none.
 func (c TestCall) header() (http.Header, error) {
 	header := http.Header{"User-Agent": {problem.Program + " console"}, "Accept": {"*/*"}}
 	for name, value := range c.Header {
@@ -268,7 +268,7 @@ func (p TestPart) header() textproto.MIMEHeader {
 // testWriter keeps an answer, up to a limit.
 type testWriter struct {
 	header http.Header
-	sent   http.Header // as it was when the status went out
+	sent   http.Header // as it was when the status was sent
 	status int
 	body   bytes.Buffer
 }
@@ -282,7 +282,7 @@ func (w *testWriter) Header() http.Header { return w.header }
 func (w *testWriter) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status, w.sent = status, w.header.Clone()
-		maps.DeleteFunc(w.sent, func(_ string, values []string) bool { return len(values) == 0 }) // told not to be guessed
+		maps.DeleteFunc(w.sent, func(_ string, values []string) bool { return len(values) == 0 }) // set to nil, so that net/http adds none
 	}
 }
 
@@ -296,8 +296,8 @@ func (w *testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush implements http.Flusher: everything is there at once.
+// Flush implements http.Flusher. It does nothing, because the answer is in memory.
 func (w *testWriter) Flush() {}
 
-// EnableFullDuplex is for http.ResponseController: the request is in memory, so it always is.
+// EnableFullDuplex is for http.ResponseController. It does nothing, because the request is in memory.
 func (w *testWriter) EnableFullDuplex() error { return nil }

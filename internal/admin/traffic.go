@@ -31,7 +31,7 @@ type RequestReport struct {
 	proxy.Exchange
 	Duration    Milliseconds `json:"duration_ms"`
 	Upstream    Milliseconds `json:"upstream_ms"` // until the API's answer began; zero if nothing was sent
-	Refreshed   bool         `json:"refreshed"`   // a newer token was got for it
+	Refreshed   bool         `json:"refreshed"`   // a newer token was obtained for it
 	Replayed    bool         `json:"replayed"`    // it was sent a second time
 	Explanation []string     `json:"explanation"`
 }
@@ -108,8 +108,8 @@ type minute struct {
 	latency  [len(latencyBounds) + 1]int
 }
 
-// latencyBounds are the upper ends of the classes that latencies are counted in, for quantiles that are
-// good enough to look at.
+// latencyBounds are the upper bounds of the histogram in which latencies are counted. Its quantiles are precise
+// enough for a chart.
 var latencyBounds = [...]time.Duration{
 	1 * time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond,
 	50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, 1 * time.Second,
@@ -120,10 +120,10 @@ var latencyBounds = [...]time.Duration{
 type Minute struct {
 	At       time.Time `json:"at"` // its beginning
 	Requests int       `json:"requests"`
-	// Errors are answers of our own and answers of the API from 500 on. What a client did wrong at the
-	// API is no error of this traffic.
+	// Errors counts the proxy's own error answers, the API's answers from 500 on, and answers that were cut off.
+	// Other answers of the API are the business of its clients.
 	Errors int          `json:"errors"`
-	Median Milliseconds `json:"median_ms"` // upper end of its class; zero without requests
+	Median Milliseconds `json:"median_ms"` // upper bound of its bucket; zero without requests
 	P95    Milliseconds `json:"p95_ms"`
 }
 
@@ -156,7 +156,8 @@ func (l *requestLog) countLocked(r proxy.Exchange) {
 	m.latency[class]++
 }
 
-// slotLocked returns where a unix minute is counted. Clocks can stand before 1970.
+// slotLocked returns the counter of a unix minute. The number of the minute is negative if the clock is before
+// 1970.
 func (l *requestLog) slotLocked(start int64) *minute { return &l.minutes[uint64(start)%maxMinutes] }
 
 // newest returns at most limit requests, the newest first.

@@ -132,7 +132,7 @@ func (p *program) finishExchange(m *tokens.Manager) error {
 	ctx, cancel := p.ending.exchange(exchangeLimit)
 	defer cancel()
 	told := time.AfterFunc(noticeDelay, func() {
-		fmt.Fprintln(p.Stderr, "waiting until a token exchange is finished: to stop it now could lose the login (after another interrupt, the wait is 10 s at most)")
+		fmt.Fprintln(p.Stderr, "waiting until a token exchange is finished: stopping it now could lose the login (after another interrupt, the wait is at most 10 s)")
 	})
 	defer told.Stop()
 	return m.Close(ctx)
@@ -318,7 +318,7 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 	}
 	fmt.Fprintf(w, "\naccount %s: %s\n", a.Account, state)
 	if a.State == tokens.LoginRequired || a.Scheme == tokens.Bearer && a.Generation == 0 && a.ExpiresAt.IsZero() {
-		a.Scheme = "" // with nothing, as far as is known
+		a.Scheme = "" // nothing is known about it
 	}
 	obtained := "last new token"
 	if a.Cause == string(problem.LoggedOut) {
@@ -339,8 +339,8 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 	}
 }
 
-// proven returns when a refresh last succeeded. Tokens live a year, so it is useful to know before they expire
-// that a refresh works.
+// proven returns when a refresh last succeeded. Tokens live a year, so people should know early that a refresh
+// works.
 func proven(a admin.Account, now time.Time) string {
 	if a.ProvenAt.IsZero() && a.Scheme == tokens.Bearer {
 		return "never; \"" + programName + " refresh\" tries it"

@@ -92,7 +92,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.Files.Changed = logFile(a.logger)
 	r := &running{app: a, failed: make(chan error, 1), memory: boundMemory()}
-	release() // what reading the settings needed
+	release() // the memory that reading the settings needed
 	r.budget = r.newBudget()
 	defer r.closeListeners()
 	if err := r.openListeners(ctx); err != nil {
@@ -109,7 +109,7 @@ func (a *app) run(ctx context.Context) error {
 	defer r.stopTending()
 	r.serve()
 	r.awaitConnection(ctx)
-	release() // what the rest of the start needed, before it can disturb a request
+	release() // the memory that the rest of the start needed, before a request can be disturbed
 	defer paceCollector(a.environ, r.memory)()
 	r.announce()
 	r.checkRedirect()
@@ -170,7 +170,7 @@ func addresses(open []net.Listener) (all []string) {
 	return all
 }
 
-// proxied returns l as a listener of the proxied port, with TLS below the budget.
+// proxied returns l as a listener of the proxied port. TLS is inside of the budget; see Budget.Listen.
 func (r *running) proxied(l net.Listener, account string) net.Listener {
 	served := r.Certificate.Secure(l, account)
 	served.Listener = r.budget.Listen(served.Listener, listen.Proxied)
@@ -257,7 +257,7 @@ func (r *running) tend() {
 // connectPatience limits the wait for the first connection to the API: a proxy starts without one too.
 const connectPatience = time.Second
 
-// awaitConnection lets the proxy announce itself when the first request costs what the second does.
+// awaitConnection waits until the first request will be as fast as the second. Then the proxy may announce itself.
 func (r *running) awaitConnection(ctx context.Context) {
 	select {
 	case <-r.transport.Warmed():

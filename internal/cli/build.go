@@ -182,7 +182,7 @@ func logCertificate(log *logrus.Entry) func(error) {
 func logFile(log *logrus.Logger) func(string, error) {
 	return func(path string, err error) {
 		if err != nil {
-			logProblem(log, logrus.WarnLevel, "the changed file "+path+" cannot be used: what it held before stays in use", err)
+			logProblem(log, logrus.WarnLevel, "the changed file "+path+" cannot be used: its old content stays in use", err)
 			return
 		}
 		log.WithField("file", path).Info("using the new content of the changed file")

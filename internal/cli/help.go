@@ -112,7 +112,7 @@ func usageError(err error, app *kong.Application, args []string) error {
 
 const listsCommands = "\"" + programName + " --help\" lists the commands, and \"" + programName + " help COMMAND\" their flags"
 
-// Errors of kong that tell what its parser met, and not what to type.
+// Errors of kong that describe the state of its parser, and not what to type.
 var (
 	valueMissing      = regexp.MustCompile(`^(--[\w-]+): expected .* value but got `)
 	argumentMissing   = regexp.MustCompile(`^expected "<([\w-]+)>"$`)
@@ -128,7 +128,8 @@ func commandFirst(command string, args []string) []string {
 	return slices.Concat([]string{command}, args[:i], args[i+1:])
 }
 
-// nearestCommand returns the command that a word probably means, or "" if it means none, and whether it is one.
+// nearestCommand returns the command that word probably means, or "" if there is none. known reports whether word
+// is exactly that command.
 func nearestCommand(app *kong.Application, word string) (name string, known bool) {
 	name, _ = config.Nearest(word, commandNames(app))
 	return name, name == word && word != ""
@@ -141,8 +142,8 @@ func commandNames(app *kong.Application) (all []string) {
 	return all
 }
 
-// noCommand is for a word that is no command. If nearest is not empty, it was probably meant, and args are the
-// command line with it.
+// noCommand returns the error for a word that is no command. nearest is the command that was probably meant, or
+// "". args are the command line with nearest in the place of word.
 func noCommand(word, nearest string, args ...string) error {
 	what, hint := "there is no command "+problem.Quote(word), listsCommands
 	if nearest != "" {
@@ -189,8 +190,8 @@ func takesNoValue(command *kong.Context, name string) bool {
 	return slices.ContainsFunc(command.Flags(), func(f *kong.Flag) bool { return f.Name == name && f.IsBool() })
 }
 
-// withTyped adds the settings that were typed to the commands of ours that a text tells people to run: with other
-// settings they would find another proxy, or another store.
+// withTyped adds the settings that the user typed to our commands in text. With other settings, such a command
+// would find another proxy or another store.
 func (p *program) withTyped(text string) string {
 	if len(p.typed) == 0 {
 		return text
@@ -239,8 +240,8 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 	return nil
 }
 
-// writeManual writes the manual page in the man macros. It lists the settings, which are the flags of serve, once;
-// other commands only have the flags that are no settings.
+// writeManual writes the manual page, in the man macros. It lists the settings once: they are the flags of serve.
+// For other commands it lists only the flags that are not settings.
 func writeManual(w io.Writer, app *kong.Application, version string) error {
 	serve := app.Children[slices.Index(commandNames(app), "serve")]
 	var text strings.Builder

@@ -46,11 +46,11 @@ func boundMemory() int64 {
 
 const (
 	// heapGoal is how large the heap may become, in bytes, before it is collected. A proxy's live heap is two or
-	// three megabytes, and to collect it each time it has doubled is an eighth of the cost of a request.
+	// three megabytes. To collect it each time that it doubles would be an eighth of the cost of a request.
 	heapGoal = 22 << 20
-	// smallestHeap is what the runtime multiplies with the percentage for the least goal.
+	// smallestHeap is the runtime's smallest goal at 100 %. The runtime multiplies it by the percentage.
 	smallestHeap = 4 << 20
-	// doubled is the percentage that Go begins with.
+	// doubled is Go's default percentage: the heap may double.
 	doubled = 100
 )
 
@@ -63,8 +63,8 @@ type collector struct {
 	stopped bool
 }
 
-// paceCollector makes the collector use more memory to save processor time, within limit, from boundMemory, until stop
-// is called. It changes nothing if GOGC is set.
+// paceCollector makes the collector use more memory to save processor time, until stop is called. limit is the
+// result of boundMemory. If GOGC is set, it changes nothing.
 func paceCollector(environ []string, limit int64) (stop func()) {
 	if slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "GOGC=") }) {
 		return func() {}

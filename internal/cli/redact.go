@@ -87,7 +87,8 @@ func (r *redactor) clean(text string) string {
 	for _, value := range r.values {
 		text = strings.ReplaceAll(text, value, redacted)
 	}
-	// Every shape has one of these; most fields of an access line have none.
+	// Everything that looks like a secret contains one of these characters; most fields of an access line contain
+	// none.
 	if !strings.ContainsAny(text, " =:") {
 		return text
 	}

@@ -80,8 +80,8 @@ func inMemory(dir string) bool {
 // undumpable prevents other processes of the same user from reading this process's memory. Root still can.
 func undumpable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
-// release gives memory back to the system: what is free, and the parts of the program file that were mapped when they
-// were needed, which are mapped again when they are. Two thirds of them only the start needs.
+// release returns memory to the system: free memory, and the pages of the program file, which the system loads
+// again when they are used. Only the start needs two thirds of these pages.
 func release() {
 	debug.FreeOSMemory()
 	program, err := os.Executable()
@@ -93,7 +93,7 @@ func release() {
 		return
 	}
 	for _, m := range untouched(string(maps), program) {
-		// Only mappings that are as in the file may go: what was written to others would be lost.
+		// Release only mappings that are the same as the file: changes in others would be lost.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.begin, m.end-m.begin, unix.MADV_DONTNEED)
 	}
 }
@@ -101,8 +101,8 @@ func release() {
 // mapping is a range of addresses.
 type mapping struct{ begin, end uintptr }
 
-// untouched returns the mappings of file that nobody may write to, and nobody has: the loader writes to parts of a
-// position-independent program before it protects them.
+// untouched returns the mappings of file that are read-only and unchanged. The loader writes to parts of a
+// position-independent program before it makes them read-only.
 func untouched(smaps, file string) (all []mapping) {
 	current, fits, clean := mapping{}, false, 0
 	for line := range strings.Lines(smaps) {

@@ -104,7 +104,7 @@ func (r *Reader) fromEnv(flag *kong.Flag) any {
 	return list(strings.Fields(text))
 }
 
-// meansEmpty returns what a setting that narrows would mean if it were empty.
+// meansEmpty returns what an empty value of a setting that narrows would do.
 func meansEmpty(flag *kong.Flag) string { return cmp.Or(flag.Tag.Get("narrows"), "allow everything") }
 
 // fromFile returns nil for an entry that cannot be used.

@@ -115,7 +115,8 @@ func (f *watchedFile[T]) current() T {
 // last returns the content of the last check.
 func (f *watchedFile[T]) last() T { return *f.value.Load() }
 
-// tellLocked reports new content, and once each that a file cannot be used and that it can be used again.
+// tellLocked reports new content. It reports only once that a file cannot be used, and once that it can be used
+// again.
 func (f *watchedFile[T]) tellLocked(isNew bool, err error) {
 	if isNew || f.trouble != (err != nil) {
 		f.trouble = err != nil
@@ -123,8 +124,8 @@ func (f *watchedFile[T]) tellLocked(isNew bool, err error) {
 	}
 }
 
-// secretFile returns a file with one secret, whose value is known already. check returns why a new value cannot be
-// used. If it is nil, every secret can.
+// secretFile returns a file with one secret, whose current value is already known. check returns why a new value
+// cannot be used. A nil check accepts every value.
 func (s *SecretFiles) secretFile(source, path string, value tokens.Secret, check func(tokens.Secret) error) *watchedFile[tokens.Secret] {
 	return newWatchedFile(s, path, value, func() (tokens.Secret, error) {
 		again := &checker{Reader: &Reader{}}

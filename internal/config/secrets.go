@@ -109,7 +109,7 @@ func (c *checker) readSecret(source, path string) tokens.Secret {
 
 // readPrivate reads a file of secrets, and warns if other users can read it too.
 func (c *checker) readPrivate(source, path string) ([]byte, error) {
-	const fix = "name a file that holds the secret and nothing else"
+	const fix = "name a file that contains only the secret"
 	f, err := openPrivate(source, path)
 	if err != nil {
 		return nil, err

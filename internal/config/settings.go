@@ -106,7 +106,7 @@ type StoreSettings struct {
 	Store             string `default:"file:" placeholder:"STORE" help:"Where tokens are kept: ${stores}."`
 	StorePasswordFile string `placeholder:"FILE" help:"File with the password of the store's user, which is read again for each connection."`
 	KubernetesURL     string `name:"kubernetes-url" placeholder:"URL" help:"URL of the Kubernetes API server, for a kubernetes: store outside a cluster. In a pod it is found automatically."`
-	StoreKeyFile      string `narrows:"store tokens in clear" placeholder:"FILE" help:"File with keys that encrypt the tokens in the store, one per line: 32 random bytes in base64. The first key encrypts, all keys decrypt."`
+	StoreKeyFile      string `narrows:"store unencrypted tokens" placeholder:"FILE" help:"File with keys that encrypt the tokens in the store, one per line: 32 random bytes in base64. The first key encrypts, all keys decrypt."`
 }
 
 // LoginSettings are parameters of the authorization request.

@@ -49,7 +49,7 @@ func (c *checker) spec(flag, text string) stores.Spec {
 func (c *checker) storePassword(path string, used []stores.Spec) {
 	if path == "" {
 		if slices.ContainsFunc(used, stores.Spec.LacksPassword) { // the user would not be used
-			c.errs = append(c.errs, problem.Mistake("the URL of the store names a user, or a password in the place of one, and no password",
+			c.errs = append(c.errs, problem.Mistake("the URL of the store has a user name but no password, or the password is in the place of the user name",
 				"set "+envName("store")+" to redis://USER:PASSWORD@HOST, with only a password to redis://:PASSWORD@HOST, or use --store-password-file"))
 		}
 		return
@@ -60,13 +60,13 @@ func (c *checker) storePassword(path string, used []stores.Spec) {
 	switch {
 	case slices.ContainsFunc(used, stores.Spec.IsZero): // which was reported
 	case len(takes) == 0:
-		c.fail("store-password-file", "the store "+used[0].String()+" asks for no password", "leave it out, or choose another --store")
+		c.fail("store-password-file", "the store "+used[0].String()+" needs no password", "leave it out, or choose another --store")
 		return
 	case len(asks) == 0:
 		c.fail("store-password-file", "the URL of the store contains a password too", "keep one of them")
 		return
 	case len(asks) > 1: // one would be told the password of the other
-		c.fail("store-password-file", "both stores could be meant", "set the URL of one with its password, as "+envName("from")+" or "+envName("to"))
+		c.fail("store-password-file", "both stores can require a password", "set the URL of one with its password, as "+envName("from")+" or "+envName("to"))
 		return
 	}
 	c.readSecret(source, path) // reports mistakes now
@@ -112,7 +112,7 @@ func (c *checker) kubernetes(text string, used []stores.Spec) {
 	case err != nil || !isWeb(u) || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		c.fail("kubernetes-url", "not an http or https URL without user and query", example)
 	case u.Scheme == "http" && !listen.IsLoopbackHost(u.Hostname()):
-		c.fail("kubernetes-url", "plain http would send tokens in clear to "+u.Host, "use https")
+		c.fail("kubernetes-url", "plain http would send tokens unencrypted to "+u.Host, "use https")
 	case !slices.ContainsFunc(used, func(s stores.Spec) bool { return s.IsZero() || s.InKubernetes() }):
 		c.fail("kubernetes-url", "the store "+used[0].String()+" is not in Kubernetes", "leave it out, or choose --store kubernetes:NAMESPACE/PREFIX")
 	}

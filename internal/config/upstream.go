@@ -61,7 +61,7 @@ func (c *checker) upstream(s *UpstreamSettings) {
 	c.forwardProxy()
 	api := c.Upstream.API
 	if api.RawQuery != "" || api.ForceQuery {
-		c.fail("api-url", "a query has no place in it", "write it like https://api.pandadoc.com")
+		c.fail("api-url", "it must not have a query", "write it like https://api.pandadoc.com")
 	}
 	if api.Path == "/" {
 		api.Path = ""
@@ -81,7 +81,7 @@ func (c *checker) url(s *UpstreamSettings, flag, text, otherwise string) *url.UR
 		c.fail(flag, "not an http or https URL without user and fragment", "write it like "+Regions()[0].API)
 		return &url.URL{}
 	case !s.AllowInsecureUpstream && u.Scheme == "http" && !listen.IsLoopbackHost(u.Hostname()):
-		c.fail(flag, "plain http would send credentials in clear to "+u.Host, "use https, or set --allow-insecure-upstream")
+		c.fail(flag, "plain http would send credentials unencrypted to "+u.Host, "use https, or set --allow-insecure-upstream")
 	}
 	return u
 }

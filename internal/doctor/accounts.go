@@ -123,11 +123,11 @@ func (x *examination) records(ctx context.Context) (found []Finding) {
 
 // oldKey warns about tokens that are not encrypted with the first key.
 func (x *examination) oldKey(account, key string) Finding {
-	text := fmt.Sprintf("the tokens of %q are stored in clear, from before there was a key", account)
+	text := fmt.Sprintf("the tokens of %q are not encrypted: they were stored before there was a key", account)
 	if key != "" {
-		text = fmt.Sprintf("the tokens of %q are still encrypted under the old key %s", account, key)
+		text = fmt.Sprintf("the tokens of %q are still encrypted with the old key %s", account, key)
 	}
-	now := fmt.Sprintf("write them anew now: %s import --account %s --from %s --to %[3]s", problem.Program, account, x.store.Name)
+	now := fmt.Sprintf("encrypt them with the new key now: %s import --account %s --from %s --to %[3]s", problem.Program, account, x.store.Name)
 	if x.config.Store.HasPassword() { // which a flag must not show
 		now = "refresh now: " + problem.AccountCommand("refresh", account)
 	}
@@ -138,7 +138,7 @@ func (x *examination) oldKey(account, key string) Finding {
 func (x *examination) refresh(ctx context.Context) (found []Finding) {
 	switch {
 	case x.in.Refresh == nil:
-		return []Finding{skipped("not tried, because it spends a token; --refresh tries it")}
+		return []Finding{skipped("not tried, because it uses a refresh token; --refresh tries it")}
 	case x.in.Proxy == nil && x.store.Records == nil:
 		return []Finding{failingAs(x.storeErr, stores.Fix)}
 	}
@@ -177,7 +177,7 @@ func (x *examination) issuer() tokens.Issuer {
 }
 
 // refreshFix is for an account without an access token that works.
-const refreshFix = "nothing, if a refresh works: the next request makes one, and \"" + problem.Program + " doctor --refresh\" tries it now"
+const refreshFix = "nothing to do if a refresh works: the next request starts one, and \"" + problem.Program + " doctor --refresh\" tries it now"
 
 // state returns a finding about an account from its record, by the wall clock.
 func (a account) state(here tokens.Issuer, now time.Time) Finding {
@@ -188,7 +188,7 @@ func (a account) state(here tokens.Issuer, now time.Time) Finding {
 	case a.unseen != "":
 		return skipped(name + a.unseen)
 	case a.config.Fresh(a.record, here) != (tokens.AccountConfig{}):
-		return fine(name + "a token of the configuration that was not used yet takes over at the next start")
+		return fine(name + "the next start will use the new token of the configuration")
 	case a.record.Generation == 0:
 		return a.needsLogin(problem.NotSignedIn, "")
 	case !a.record.HasTokens():

@@ -46,7 +46,7 @@ func (x *examination) clientCredentials(context.Context) []Finding {
 			"register an application at PandaDoc with the redirect URL "+x.redirect().String()+
 				", and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET (or --client-id-file and --client-secret-file)")}
 	case x.config.ClientLooksExchanged():
-		return []Finding{failing("the client id has the length of a secret, and the secret that of an id", "exchange the two")}
+		return []Finding{failing("the client id is as long as a secret, and the secret is as long as an id", "swap the two")}
 	}
 	return []Finding{fine("there is a client id and a secret; --refresh shows whether PandaDoc accepts them")}
 }
@@ -76,7 +76,7 @@ func knownHosts() map[string]role {
 	return all
 }
 
-// region finds URLs that do not belong together: a token of one region does not work in the other.
+// region finds URLs that do not belong together: a token of one does not work with the others.
 func (x *examination) region(context.Context) (found []Finding) {
 	hosts, seen := knownHosts(), map[string]bool{}
 	for _, u := range x.endpoints() {
@@ -84,9 +84,9 @@ func (x *examination) region(context.Context) (found []Finding) {
 		switch {
 		case known && r.serves != u.needs:
 			found = append(found, failing(fmt.Sprintf("%s is %s, where PandaDoc has its %s", u.flag, u.Host, r.serves),
-				"drop "+u.flag+": --region sets it"))
+				"remove "+u.flag+": --region sets it"))
 		case !known && isPandaDocs(u.Hostname()):
-			found = append(found, failing(fmt.Sprintf("%s is %s, which is no host of PandaDoc's that is known", u.flag, u.Host),
+			found = append(found, failing(fmt.Sprintf("%s is %s, which is not a known host of PandaDoc", u.flag, u.Host),
 				"use --region global or --region eu instead of "+u.flag))
 		}
 		seen[r.region] = true // "" for a host that is not PandaDoc's
@@ -95,8 +95,8 @@ func (x *examination) region(context.Context) (found []Finding) {
 	case len(found) > 0:
 		return found
 	case len(seen) > 1:
-		return []Finding{failing("the URLs belong to different places: "+x.placesText(hosts)+": tokens of one are worth nothing at the other",
-			"set --region to that of the account, and drop --api-url, --authorize-url and --token-url; or set all three")}
+		return []Finding{failing("the URLs do not belong together: "+x.placesText(hosts)+": a token of one does not work with the others",
+			"set --region to that of the account, and remove --api-url, --authorize-url and --token-url; or set all three")}
 	}
 	return []Finding{fine(x.placesText(hosts))}
 }
@@ -147,12 +147,12 @@ func (x *examination) redirect() *url.URL {
 // redirectURL checks that a browser that comes back from PandaDoc finds the proxy.
 func (x *examination) redirectURL(context.Context) []Finding {
 	u, at := x.redirect(), x.config.Admin
-	register := u.String() + " must be the one registered at PandaDoc, to the letter"
+	register := u.String() + " must be exactly the one registered at PandaDoc"
 	switch {
 	case at == nil || at.Path != "":
 		return []Finding{warning("no proxy listens where "+u.String()+" points", "sign in while no proxy runs, or with login --paste")}
 	case at.Port == 0 && x.config.Login.RedirectURL == nil:
-		return []Finding{warning("--admin-listen picks another port at every start, and with it another redirect URL",
+		return []Finding{warning("--admin-listen chooses another port at every start, and that changes the redirect URL",
 			"give --admin-listen a fixed port, or sign in with login --paste")}
 	case listen.IsLoopbackHost(u.Hostname()) && !at.Reaches(u.Hostname(), listen.PortOf(u)):
 		return []Finding{warning(fmt.Sprintf("PandaDoc sends browsers to %s, and the admin listener is %s", u, at),
@@ -197,7 +197,7 @@ func (x *examination) troubles() (found []Finding) {
 		}
 		seen := fmt.Sprintf("the running proxy reports account %s: %s (%s) %s", a.Account, a.State, a.Cause, a.Detail)
 		if a.Cause == tokens.CauseStore { // of which the hint is this command
-			a.Hint = "see the checks of the store below; if they are ok, those of the settings that the proxy runs with"
+			a.Hint = "see the checks of the store below; if they are ok, run doctor with the settings of the running proxy"
 		}
 		switch a.State {
 		case tokens.LoginRequired:
@@ -214,7 +214,7 @@ func (x *examination) troubles() (found []Finding) {
 // adminKey reports whether the admin listener has its key, or can create one. It creates nothing itself.
 func (x *examination) adminKey(context.Context) []Finding {
 	if !x.config.AsksForAuthentication() {
-		return []Finding{fine("none is asked for: the proxied port asks for no authentication either")}
+		return []Finding{fine("not required: the proxied port requires no authentication either")}
 	}
 	path, err := x.config.AdminKeyPath(x.in.Environ)
 	if err != nil {
@@ -223,7 +223,7 @@ func (x *examination) adminKey(context.Context) []Finding {
 	_, err = admin.ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = x.canMake(path); err == nil {
-			return []Finding{fine(path + " is made at the first start")}
+			return []Finding{fine(path + " will be created at the first start")}
 		}
 	}
 	switch {
@@ -237,12 +237,12 @@ func (x *examination) adminKey(context.Context) []Finding {
 
 // passingKey returns the finding for a proxy that can start, but with a key that is valid for one run only.
 func passingKey(err error) Finding {
-	return warning("the admin key cannot be kept: "+err.Error()+"; each start of the proxy makes another one",
+	return warning("the admin key cannot be saved: "+err.Error()+"; each start of the proxy creates a new one",
 		"name a file that this user can write with --admin-key-file, if programs need the key")
 }
 
-// canMake returns why no admin key can be created at path. The proxy creates the state directory, but no other
-// directory.
+// canMake returns an error if no admin key can be created at path. The proxy creates the state directory, but no
+// other directory.
 func (x *examination) canMake(path string) error {
 	dir := filepath.Dir(path)
 	for x.config.AdminKeyFile == "" {
@@ -272,7 +272,7 @@ func (x *examination) listener(ctx context.Context, flag string, a listen.Addres
 	err := a.TryOpen(ctx)
 	switch {
 	case err == nil && a.Path == "" && a.Port == 0:
-		return fine("--" + flag + ": a free port is picked")
+		return fine("--" + flag + ": a free port is chosen")
 	case err == nil:
 		return fine(fmt.Sprintf("--%s: %s is free", flag, a))
 	case errors.Is(err, listen.ErrAddrInUse) && x.servedByProxy(a):

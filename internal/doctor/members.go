@@ -69,7 +69,7 @@ func (x *examination) members(ctx context.Context) (found []Finding) {
 		found = append(found, x.member(ctx, a))
 	}
 	if n := len(all) - manyAccounts; n > 0 {
-		found = append(found, skipped(fmt.Sprintf("%d more accounts were not asked about; --account NAME asks about one", n)))
+		found = append(found, skipped(fmt.Sprintf("%d more accounts were not checked; --account NAME checks one", n)))
 	}
 	return found
 }
@@ -93,7 +93,7 @@ func (x *examination) member(ctx context.Context, a account) Finding {
 		return x.unauthorized(ctx, a, t)
 	case status == http.StatusTooManyRequests:
 		return warning(fmt.Sprintf("account %s: PandaDoc limits the rate of requests (HTTP 429)", a.name),
-			"wait a minute; a sandbox key is good for 10 requests a minute in all")
+			"wait a minute; a sandbox key allows 10 requests a minute in all")
 	case status == http.StatusForbidden:
 		return failing(fmt.Sprintf("account %s: PandaDoc knows the token and refuses it (HTTP 403)", a.name),
 			"check in PandaDoc that the user is active and the plan includes the API")
@@ -108,17 +108,17 @@ func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Toke
 	other.Scheme = map[string]string{tokens.Bearer: tokens.APIKey, tokens.APIKey: tokens.Bearer}[t.Scheme]
 	if status, err := x.ask(ctx, other, MemberPath, &member{}); err == nil && status == http.StatusOK {
 		if other.Scheme == tokens.APIKey {
-			return failing("account "+a.name+": what was given as an access token is an API key",
+			return failing("account "+a.name+": the value given as an access token is an API key",
 				"set it as PANDADOC_API_KEY (or --api-key-file) instead of PANDADOC_ACCESS_TOKEN")
 		}
-		return failing("account "+a.name+": what was given as an API key is an access token",
+		return failing("account "+a.name+": the value given as an API key is an access token",
 			"set it as PANDADOC_ACCESS_TOKEN (or --access-token-file) instead of PANDADOC_API_KEY")
 	}
 	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", a.name, x.config.Upstream.API.Host, credentialName(t))
 	region := "check that the account is in this region (--region is " + x.config.Upstream.Region + ")"
 	switch {
 	case t.Scheme == tokens.APIKey:
-		return failing(where, "get a new key from the developer dashboard, where the old one ends with it; "+region)
+		return failing(where, "get a new key from the developer dashboard, which ends the old one; "+region)
 	case a.record.IsRejected() || a.record.RefreshToken.IsZero() && a.config.RefreshToken.IsZero():
 		return needsLogin(where, region+"; then "+loginFix(a.name))
 	}
@@ -146,12 +146,12 @@ func (x *examination) token(a account, now time.Time) (tokens.Token, error) {
 	case seeds != (tokens.AccountConfig{}):
 		t.Access = seeds.AccessToken
 	case a.record.Issuer.API != "" && a.record.Issuer.API != here.API:
-		return t, errors.New("its tokens belong to " + a.record.Issuer.API + ", and are not sent elsewhere")
+		return t, errors.New("its tokens belong to " + a.record.Issuer.API + ", and are sent nowhere else")
 	case !a.expired(now):
 		t.Access = a.record.AccessToken
 	}
 	if t.Access.IsZero() {
-		return t, errors.New("there is no token to ask with")
+		return t, errors.New("there is no token to send")
 	}
 	return t, nil
 }
@@ -189,7 +189,7 @@ func (x *examination) sandboxKeys(ctx context.Context) (found []Finding) {
 		keys++
 		if t, err := x.token(a, time.Now()); err == nil && x.isSandboxKey(ctx, t) {
 			found = append(found, warning("account "+a.name+": a sandbox key: 10 requests a minute in all, documents are marked [DEV], protected downloads always answer 401",
-				"use a production key, or sign in with an application, when this is not for trying out"))
+				"for real work, use a production key, or sign in with an application"))
 		}
 	}
 	switch {

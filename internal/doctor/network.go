@@ -88,7 +88,7 @@ func (x *examination) forwardProxy(ctx context.Context) (found []Finding) {
 	for _, r := range x.reach(ctx) {
 		switch {
 		case r.viaErr != nil || r.via != nil && !config.UsableProxy(r.via):
-			found = append(found, failing("the proxy that the environment names cannot be understood", "write HTTPS_PROXY like http://proxy.example.com:3128"))
+			found = append(found, failing("HTTPS_PROXY is not a valid address of a forward proxy", "write HTTPS_PROXY like http://proxy.example.com:3128"))
 		case r.via != nil:
 			found = append(found, tryForwardProxy(ctx, r))
 		}
@@ -140,7 +140,7 @@ func (x *examination) lookUp(ctx context.Context, r *reached) Finding {
 	}
 	fix := "check the resolver of this machine (/etc/resolv.conf) and its network"
 	if e := (*net.DNSError)(nil); errors.As(err, &e) && e.IsNotFound {
-		fix = "correct --api-url or --token-url, or drop them and set --region; or check the resolver of this machine"
+		fix = "correct --api-url or --token-url, or remove them and set --region; or check the resolver of this machine"
 	}
 	return failing(fmt.Sprintf("%s cannot be found: %v", host, err), fix)
 }
@@ -158,7 +158,7 @@ func (x *examination) connections(ctx context.Context) (found []Finding) {
 	return orNoURL(found)
 }
 
-// connection reports on one host, and leaves some errors to checks that explain them better.
+// connection makes a finding about one host. Some errors are explained better by another check.
 func connection(r *reached) Finding {
 	call, name := (*net.OpError)(nil), (*net.DNSError)(nil)
 	isCall := errors.As(r.err, &call)
@@ -168,7 +168,7 @@ func connection(r *reached) Finding {
 	case certificateError(r.err):
 		return fine(r.Host + " answers, but see tls")
 	case r.viaErr != nil || isCall && call.Op == "proxyconnect":
-		return skipped(r.Host + " is behind the forward proxy, which does not work: see there")
+		return skipped(r.Host + " is reached through the forward proxy, which does not work: see forward proxy")
 	case errors.As(r.err, &name):
 		return skipped(r.Host + " cannot be found: see dns")
 	case isCall && call.Op == "dial":
@@ -176,7 +176,7 @@ func connection(r *reached) Finding {
 			"check the network, the firewall, HTTPS_PROXY, and that --api-url and --token-url are right")
 	}
 	return failing(fmt.Sprintf("%s gives no answer over %s: %v", r.Host, r.Scheme, r.err),
-		"check that the URL's scheme (http or https) and port are right, and what stands in between")
+		"check that the URL's scheme (http or https) and port are right, and look for a firewall or proxy in between")
 }
 
 // certificates reports where each TLS connection ends.
@@ -192,7 +192,7 @@ func leafOf(r *reached) Finding {
 	case r.Scheme == "http" && listen.IsLoopbackHost(r.Hostname()):
 		return fine(r.Host + " is on this machine, without TLS")
 	case r.Scheme == "http":
-		return warning(r.Host+" is asked without TLS: everybody on the way can read the tokens", "use https, and drop --allow-insecure-upstream")
+		return warning(r.Host+" is reached without TLS: everybody on the network path can read the tokens", "use https, and remove --allow-insecure-upstream")
 	case certificateError(r.err):
 		return failing(fmt.Sprintf("the certificate of %s is not accepted: %v", r.Host, rootCause(r.err)), certificateFix(r.err))
 	case r.tls == nil || len(r.tls.PeerCertificates) == 0:
@@ -224,7 +224,7 @@ func certificateFix(err error) string {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "check this machine's clock; if it is right, the server's certificate is too old"
 	}
-	return "if a proxy of your company stands in between, give its certificate authority with --ca-file; else do not trust this network"
+	return "if a proxy of your company is in between, give its certificate authority with --ca-file; otherwise do not trust this network"
 }
 
 // clock compares our clock with PandaDoc's, because the expiry of tokens and certificates depends on it.

@@ -18,7 +18,7 @@ const (
 	OK      Result = "ok"
 	Warning Result = "warn" // works, but not as it should, or not for long
 	Failure Result = "fail"
-	Skipped Result = "skip" // could not be looked at, for a reason that is given
+	Skipped Result = "skip" // not checked, for a reason that is given
 )
 
 // Finding is what a check has found.

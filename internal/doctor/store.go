@@ -14,7 +14,7 @@ import (
 func (x *examination) tokenStore(context.Context) (found []Finding) {
 	for _, text := range x.warnings {
 		seen, fix, _ := strings.Cut(text, "; ")
-		found = append(found, warning(seen, cmp.Or(fix, "nothing to do if it does not come back; else look for who changes it")))
+		found = append(found, warning(seen, cmp.Or(fix, "nothing to do if it does not happen again; otherwise find out which program changes it")))
 	}
 	switch {
 	case x.storeErr == errNotConfigured:
@@ -41,7 +41,7 @@ func (x *examination) tokenStore(context.Context) (found []Finding) {
 func (x *examination) files(context.Context) (found []Finding) {
 	dir, what := cmp.Or(x.config.Proxy.TempDir, x.store.ScratchDir, os.TempDir()), "kept request bodies go to "
 	if err := tryWrite(dir); err != nil {
-		found = append(found, warning("no file can be made in "+dir+" for kept request bodies: "+err.Error(),
+		found = append(found, warning("no file can be created in "+dir+" for kept request bodies: "+err.Error(),
 			"name a directory that this user can write to with --temp-dir; until then only short requests are repeated after a refresh"))
 	} else {
 		found = append(found, fine(what+dir))
@@ -55,14 +55,14 @@ func (x *examination) emergency() Finding {
 		return skipped("the store cannot be opened")
 	}
 	if !x.store.Persistent {
-		return skipped("no store outlives the proxy, so there is no place for tokens that it does not take")
+		return skipped("the store ends with the proxy, so tokens that it cannot save are not kept either")
 	}
 	for _, dir := range x.config.Tokens.EmergencyDirs {
 		if tryWrite(dir) == nil {
-			return fine("tokens that the store does not take go to " + dir)
+			return fine("tokens that the store cannot save go to " + dir)
 		}
 	}
-	return warning("there is no place for tokens that the store does not take, so a full disk can cost a login",
+	return warning("there is no directory for tokens that the store cannot save, so a full disk can cost a login",
 		"name a directory that this user can write to with --temp-dir")
 }
 

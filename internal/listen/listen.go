@@ -213,7 +213,7 @@ func checkStale(ctx context.Context, path string) error {
 		return ErrAddrInUse
 	}
 	if !errors.Is(err, ErrRefused) {
-		return fmt.Errorf("a socket is there, and it is not known whether it is in use: %w", Bare(err))
+		return fmt.Errorf("there is a socket, which may be in use: %w", Bare(err))
 	}
 	return nil
 }

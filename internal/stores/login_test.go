@@ -39,7 +39,7 @@ func TestASettingThatCannotWorkIsAMistake(t *testing.T) {
 	for _, row := range []struct{ name, args, error, hint string }{
 		{"outside a cluster", "--store kubernetes:", "not a pod in a cluster", "--kubernetes-url"},
 		{"without a namespace", "--store kubernetes: --kubernetes-url http://127.0.0.1:1", "needs a namespace", "kubernetes:NAMESPACE/PREFIX"},
-		{"a password in the place of the user", "--store redis://hunter2@127.0.0.1", "names a user", "redis://:PASSWORD@HOST"},
+		{"a password in the place of the user", "--store redis://hunter2@127.0.0.1", "user name but no password", "redis://:PASSWORD@HOST"},
 		{"a key twice", "--store-key-file twice", "line 2 has the same key", "correct or remove that line"},
 	} {
 		for _, command := range []string{"serve", "status", "logout"} {

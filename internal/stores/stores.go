@@ -1,7 +1,7 @@
 // Package stores opens the store that --store names. Each kind of store is one line of the table in
 // table.go, so that adding one means one package below tokens and one line here:
 //
-//	{Scheme: "redis", Forms: []string{"redis://HOST:PORT"}, Open: openRedis},
+//	{Scheme: "vault", Forms: []string{"vault:NAME"}, About: "in a vault", Check: vaultstore.Check, Open: openVault},
 //
 // Fields of Store tell the rest of the program what it needs to know about a store. Nothing else is derived
 // from the scheme or from an empty string.
@@ -73,8 +73,8 @@ type Options struct {
 	KubernetesURL *url.URL
 	// Roots are the trusted root certificates for stores that use TLS. Nil means those of the system.
 	Roots *x509.CertPool
-	// Warn is called with problems that a person should know about but that do not stop the store. What to do about
-	// one stands after a semicolon.
+	// Warn is called with problems that a person should know about but that do not stop the store. If there is a
+	// fix, it comes after "; ".
 	Warn func(text string)
 }
 

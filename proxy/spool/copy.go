@@ -5,20 +5,20 @@ import (
 	"sync/atomic"
 )
 
-// bodyCopy keeps what came of a body so that it can be sent again: its beginning in memory, the rest in
-// a temporary file that has no name. It is not safe for concurrent use; the spool's mutex guards it.
+// bodyCopy keeps what was read of a body, so that it can be sent again: its beginning in memory, the rest in a
+// temporary file that has no name. It is not safe for concurrent use; the spool's mutex guards it.
 type bodyCopy struct {
 	options  Options
 	length   int64 // of the whole body as announced; negative means unknown
-	reserved int64 // taken from the budget
-	inMemory int64 // as last reported to the budget
+	reserved int64 // bytes taken from the budget
+	inMemory int64 // bytes last reported to the budget
 	onDisk   int64 // the same
 
 	memory []byte
 	file   *spoolFile // nil until it is needed
-	tail   []byte     // what came while pinned, or late, behind memory and file
+	tail   []byte     // what was read while pinned, or by addLate; it comes after memory and file
 
-	dropped bool   // over a limit, nothing is kept; else everything is
+	dropped bool   // a limit was exceeded, and nothing is kept; otherwise everything is
 	pinned  bool   // must not be dropped, see add
 	most    int64  // the most bytes that were kept
 	where   string // InMemory, OnDisk or empty
@@ -26,15 +26,15 @@ type bodyCopy struct {
 
 func newBodyCopy(o Options, length int64) bodyCopy {
 	c := bodyCopy{options: o, length: length}
-	c.dropped = length > c.longest() // it would not fit in the end: do not even begin
+	c.dropped = length > c.longest() // the whole body would not fit, so do not begin
 	return c
 }
 
-// longest is how long a body may be to be kept.
+// longest is the longest body that can be kept.
 func (c *bodyCopy) longest() int64 { return max(c.options.Memory, c.options.Disk) }
 
-// addLate keeps p, which was read for an attempt that is over while a newer one is under way: that one has no
-// other way to get it.
+// addLate keeps p, which was read by an attempt that has ended, while a newer attempt is running. The newer one
+// cannot get it in another way.
 func (c *bodyCopy) addLate(p []byte) {
 	if len(p) == 0 || c.dropped {
 		return
@@ -43,15 +43,15 @@ func (c *bodyCopy) addLate(p []byte) {
 	c.grown()
 }
 
-// add keeps p, which was read for the newest attempt, or gives the copy up.
+// add keeps p, which was read by the newest attempt. If there is no room, it drops the copy.
 func (c *bodyCopy) add(p []byte) {
 	if len(p) == 0 || c.dropped {
 		return
 	}
 	switch {
 	case c.pinned:
-		// A decision to repeat is built on this copy, so it must not be dropped now. At most one read
-		// was under way when it was made, so this is at most one read's worth.
+		// The request may be repeated because this copy exists, so it must not be dropped now. At most one read
+		// was running when the copy was pinned, so the tail has at most one read.
 		c.tail = append(c.tail, p...)
 	case !c.reserve(int64(len(p))) || !c.storeTail() || !c.store(p):
 		c.drop()
@@ -65,7 +65,7 @@ func (c *bodyCopy) grown() {
 	c.tell()
 }
 
-// storeTail moves the tail to where the rest is, so that more can come behind it.
+// storeTail moves the tail to memory and disk, so that more can follow it.
 func (c *bodyCopy) storeTail() bool {
 	tail := c.tail
 	c.tail = nil
@@ -80,8 +80,8 @@ func (c *bodyCopy) tell() {
 	c.inMemory, c.onDisk = inMemory, onDisk
 }
 
-// reserve takes n more bytes from the budget, or at first as much as the whole body is going to need:
-// it is better to refuse some bodies at once than to lose all of them half way.
+// reserve takes n more bytes from the budget; the first time, it takes the length of the whole body. It is better
+// to refuse some bodies at once than to lose all of them half way.
 func (c *bodyCopy) reserve(n int64) bool {
 	need := max(c.size()+n, c.length)
 	if need > c.longest() {
@@ -94,7 +94,7 @@ func (c *bodyCopy) reserve(n int64) bool {
 	return true
 }
 
-// store keeps p in memory as far as it fits there, and on disk.
+// store keeps p in memory if it fits there, and the rest on disk.
 func (c *bodyCopy) store(p []byte) bool {
 	room := c.options.Memory - int64(len(c.memory))
 	if c.file != nil {
@@ -119,7 +119,7 @@ func (c *bodyCopy) store(p []byte) bool {
 	return true
 }
 
-// growMemory makes room for n more bytes, and for no more than the body or the limit can need. It reports false if
+// growMemory makes room for n more bytes, but not for more than the body or the limit needs. It reports false if
 // the copies of all bodies leave no memory for it.
 func (c *bodyCopy) growMemory(n int) bool {
 	need := len(c.memory) + n
@@ -156,7 +156,8 @@ func (c *bodyCopy) size() int64 {
 	return int64(len(c.memory)) + c.file.size() + int64(len(c.tail))
 }
 
-// readAt reads from offset on, which lies before size, from one of the places.
+// readAt reads from offset, which must be less than size. It reads from one place only, and may return less than p
+// can take.
 func (c *bodyCopy) readAt(p []byte, offset int64) (int, error) {
 	if offset < int64(len(c.memory)) {
 		return copy(p, c.memory[offset:]), nil
@@ -168,10 +169,10 @@ func (c *bodyCopy) readAt(p []byte, offset int64) (int, error) {
 	return copy(p, c.tail[offset-c.file.size():]), nil
 }
 
-// pin makes sure that a whole copy stays whole, until unpin.
+// pin prevents that a complete copy is dropped, until unpin.
 func (c *bodyCopy) pin() { c.pinned = !c.dropped }
 
-// unpin ends a pin without a second attempt, so that the copy is of no use any more.
+// unpin ends a pin without a second attempt. Nobody needs the copy any more.
 func (c *bodyCopy) unpin() {
 	c.pinned = false
 	c.drop()
@@ -182,7 +183,7 @@ func (c *bodyCopy) drop() {
 	c.dropped = true
 }
 
-// free gives everything back.
+// free releases memory, file and budget.
 func (c *bodyCopy) free() {
 	c.options.Budget.left.Add(c.reserved)
 	c.options.Budget.memory.Add(int64(cap(c.memory)))

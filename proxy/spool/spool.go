@@ -87,7 +87,7 @@ type Spool struct {
 	over    bool      // the exchange is: only discard reads from now on
 	cursors []*Cursor // one per attempt; the last one is the newest
 
-	// How long the client was waited for since it last made progress, and what came since then.
+	// How long the client was waited for since it last made progress, and how many bytes came since then.
 	waited time.Duration
 	fresh  int
 }
@@ -165,8 +165,8 @@ func (s *Spool) countWaitLocked(n int, waited time.Duration) {
 	}
 }
 
-// setDeadlineLocked sets the deadline of a read for an attempt. At the end of the body net/http lifts the deadline
-// itself, when it begins to watch whether the client leaves.
+// setDeadlineLocked sets the deadline of a read for an attempt. At the end of the body, net/http removes the
+// deadline itself and begins to detect whether the client disconnects.
 func (s *Spool) setDeadlineLocked(t time.Time) {
 	if !s.over {
 		_ = s.conn.SetReadDeadline(t) // a connection without deadlines has no time-out either

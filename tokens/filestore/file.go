@@ -90,7 +90,7 @@ func (s *Store) contents(path string) ([]byte, error) {
 	return data, nil
 }
 
-// open opens a file of ours for reading, and refuses everything else that can stand in its place.
+// open opens a file of ours for reading, and refuses everything else that can be in its place.
 func (s *Store) open(path string) (*os.File, error) {
 	fi, err := os.Lstat(path)
 	if err != nil {
@@ -121,8 +121,8 @@ func checkFile(path string, fi fs.FileInfo) error {
 	return nil
 }
 
-// replace puts data in the place of the account's record. The order is what makes it durable: the new
-// content reaches the disk before its name does. lock proves that we are still where we looked.
+// replace writes data in the place of the account's record. The order makes it durable: the content is on disk
+// before the name is changed. lock proves that the directory is still the same.
 func replace(dir, account string, data []byte, lock *fileLock) error {
 	temp, err := writeTemp(dir, account, data)
 	if err != nil {
@@ -156,7 +156,7 @@ func writeTemp(dir, account string, data []byte) (path string, err error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	// A delayed write error can come as late as this.
+	// A delayed write error may be reported only now.
 	if e := f.Close(); err == nil {
 		err = e
 	}
@@ -170,7 +170,7 @@ func writeTemp(dir, account string, data []byte) (path string, err error) {
 // lockPoll is how often a busy lock is tried again. A save takes a few milliseconds.
 const lockPoll = 3 * time.Millisecond
 
-// fileLock is an advisory lock on a file that is held.
+// fileLock is an advisory lock that this process holds on a file.
 type fileLock struct{ f *flock.Flock }
 
 func (l *fileLock) unlock() { _ = l.f.Unlock() } // fails only for a file that is not open

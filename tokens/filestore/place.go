@@ -116,7 +116,7 @@ func hasRecords(dir string) (bool, error) {
 	}
 	d, err := os.Open(dir)
 	if err != nil && !ours(fi) {
-		return false, nil // a shared volume that may be entered and not listed: what is in there is not ours
+		return false, nil // a shared volume that can be entered but not listed: its files are not ours
 	}
 	if err != nil {
 		return false, fail("list", dir, err)
@@ -157,7 +157,7 @@ func looksLikeRecord(dir, name string) bool {
 	return fields["schema"] != nil && fields["generation"] != nil
 }
 
-// own returns nil if dir is a directory of ours, and takes the rights of others from it.
+// own returns nil if dir is a directory of ours, and removes the rights of other users.
 func (s *Store) own(dir string) error {
 	fi, err := statDir(dir)
 	switch {
@@ -169,7 +169,7 @@ func (s *Store) own(dir string) error {
 	return s.narrow(dir, fi)
 }
 
-// statDir describes a directory, and refuses everything else.
+// statDir describes a directory. Everything else is an error.
 func statDir(path string) (fs.FileInfo, error) {
 	fi, err := os.Lstat(path)
 	switch {
@@ -183,7 +183,7 @@ func statDir(path string) (fs.FileInfo, error) {
 	return fi, nil
 }
 
-// narrow takes the rights of others from a file or directory of ours.
+// narrow removes the rights of other users from a file or directory of ours.
 func (s *Store) narrow(path string, fi fs.FileInfo) error {
 	if private(fi) {
 		return nil
@@ -235,7 +235,7 @@ func (s *Store) tidyFile(dir, account, suffix string) error {
 	if !temporary {
 		return s.narrow(path, fi)
 	}
-	lock, err := tryLock(filepath.Join(dir, account+lockSuffix)) // a writer that lives holds it
+	lock, err := tryLock(filepath.Join(dir, account+lockSuffix)) // a running writer holds it
 	if lock == nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openFlags keep an open from following a link and from waiting at a named pipe.
+// openFlags prevent that open follows a link, or waits for the other end of a named pipe.
 const openFlags = unix.O_NOFOLLOW | unix.O_NONBLOCK
 
 // owner returns the user that fi belongs to.

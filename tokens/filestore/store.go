@@ -67,7 +67,7 @@ type Store struct {
 	last     atomic.Pointer[string] // where records were found last; nil before
 	warn     func(string)           // never nil
 	codec    *tokens.Codec          // nil keeps tokens in clear
-	lockWait time.Duration          // how long one compare-and-swap waits for another
+	lockWait time.Duration          // how long one compare-and-swap waits for the lock
 }
 
 var (
@@ -87,9 +87,9 @@ func Warn(f func(string)) Option { return func(s *Store) { s.warn = f } }
 // Codec makes the store encrypt tokens with the keys of c. Nil keeps them in clear.
 func Codec(c *tokens.Codec) Option { return func(s *Store) { s.codec = c } }
 
-// Open returns the store in dir, which is made if it is missing. It removes what writers left that died in
-// the middle of a save, and narrows modes. A directory that is read-only is no error here: records can be
-// loaded from it. Check reports it.
+// Open returns the store in dir, and creates the directory if it is missing. It removes files of writers that died
+// during a save, and the rights of other users. A read-only directory is not an error here, because records can be
+// loaded from it; Check reports it.
 func Open(dir string, options ...Option) (*Store, error) {
 	if dir == "" {
 		return nil, errors.New("token store: no directory given: name one with --store file:DIR")
@@ -201,7 +201,7 @@ func (s *Store) Accounts(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// noAccount stands for the account in the names of the probe's files.
+// noAccount takes the place of an account in the names of the files that Check writes.
 const noAccount = ""
 
 // Check tests that the store can be read, written and locked: it writes a probe of the size of a
@@ -244,7 +244,7 @@ func (s *Store) checkWrite(dir string) error {
 		return fail("remove", path, err)
 	}
 	if err == nil && !bytes.Equal(got, probe) {
-		err = withFix("read", path, errors.New("returned other bytes than were written"), "check the disk, or "+elsewhere)
+		err = withFix("read", path, errors.New("did not return the bytes that were written"), "check the disk, or "+elsewhere)
 	}
 	if err != nil {
 		return err
@@ -291,9 +291,9 @@ func fixFor(err error) string {
 	case is(noLocks()):
 		return "this file system has no locks: " + elsewhere + " on a local disk"
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("give %s the right to, or %s", whoWeAre(), elsewhere)
+		return fmt.Sprintf("give %s the permission, or %s", whoWeAre(), elsewhere)
 	case errors.Is(err, errReplaced):
-		return "nothing to do if it is tried again"
+		return "try again"
 	}
 	return "repair it, or " + elsewhere
 }
@@ -311,8 +311,8 @@ func refuseForeign(path string, fi fs.FileInfo) error {
 		fmt.Sprintf("run as that user, or give it to %s with chown, or %s", whoWeAre(), elsewhere))
 }
 
-// refuseTwoPlaces is about records both in dir and in below. Which of two records of an account is the newer one
-// is for a person to decide.
+// refuseTwoPlaces returns the error for records in both dir and below. A person must decide which of two records
+// of one account is newer.
 func refuseTwoPlaces(dir, below string) error {
 	return withFix("use", dir, fmt.Errorf("there are records in it and in %s", below),
 		fmt.Sprintf("stop all proxies and move the .json files from one of them into the other, of each account the one with the later obtained_at; "+

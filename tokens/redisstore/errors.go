@@ -77,7 +77,7 @@ func (s *Store) hint(err error) string {
 		rights := problem.Quote(strings.Fields(Rights(s.target.prefix))...) // & and | have a meaning in a shell
 		return fmt.Sprintf("run: redis-cli ACL SETUSER %s %s", problem.Quote(cmp.Or(s.target.user, "default")), rights)
 	case code(err, "NOREPLICAS"):
-		return "see that the replicas are connected, or lower min-replicas-to-write of the server"
+		return "check that the replicas are connected, or lower min-replicas-to-write of the server"
 	case code(err, "OOM"):
 		return "raise maxmemory of the server, or remove other keys; the stored records are unharmed"
 	case code(err, "MISCONF"):

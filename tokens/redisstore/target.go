@@ -28,12 +28,12 @@ const Form = "redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME&wait=N]"
 type Options struct {
 	// URL is redis://USER:PASSWORD@HOST:PORT/DB, or rediss:// for TLS. Its query may have:
 	//
-	//	prefix=NAME       all keys begin with it; pandadoc-auth-proxy by default
-	//	wait=N            a save has succeeded only when N replicas have it; 0 by default
-	//	master_name=NAME  the host is a Sentinel, which knows the master of this name
-	//	cluster=true      the host is a node of a Redis Cluster
-	//	addr=HOST:PORT    one more Sentinel or node; may be given several times
-	//	sentinel_auth=true  the Sentinels ask for the same user and password
+	//	prefix=NAME         all keys begin with it; pandadoc-auth-proxy by default
+	//	wait=N              a save has succeeded only when N replicas have it; 0 by default
+	//	master_name=NAME    the host is a Sentinel, which knows the master of this name
+	//	cluster=true        the host is a node of a Redis Cluster
+	//	addr=HOST:PORT      one more Sentinel or node; may be given several times
+	//	sentinel_auth=true  the Sentinels require the same user and password
 	URL string
 	// Password returns the password of the user, if the URL has none. It is called for each new connection, because the
 	// password can change. Nil means no password.
@@ -157,7 +157,7 @@ func (t *target) query(raw string) error {
 func (t *target) check() error {
 	switch {
 	case t.cluster && t.master != "":
-		return problem.Mistake("the store's URL asks for Sentinel and for a cluster", "give master_name or cluster, not both")
+		return problem.Mistake("the store's URL selects both Sentinel and a cluster", "give master_name or cluster, not both")
 	case t.cluster && t.db != 0:
 		return problem.Mistake("a Redis Cluster has only database 0", "leave the number out, and distinguish instances with ?prefix=")
 	case len(t.hosts) > 1 && !t.cluster && t.master == "":

@@ -23,7 +23,8 @@ import (
 // NoSocket is the value of --admin-socket for none.
 const NoSocket = "none"
 
-// card is a file beside an admin socket, with which commands find the right one of several proxies.
+// card describes the proxy that has an admin socket. It is in a file beside the socket, so that a command finds
+// the right one of several proxies.
 type card struct {
 	Socket string   `json:"socket"`
 	Admin  []string `json:"admin"` // where the admin listener is; empty if there is none
@@ -150,8 +151,8 @@ type Search struct {
 	Socket string          // path of its admin socket, or "none"; empty means in Dirs
 	Dirs   []string        // where admin sockets are
 	Admin  *listen.Address // of its admin listener; nil for none
-	// Store tells proxies without an admin port apart: a command must not work on the accounts of another one. Empty
-	// takes any.
+	// Store distinguishes proxies without an admin port: a command must not change the accounts of another proxy.
+	// Empty matches every store.
 	Store string
 	// StoreGiven is set if the user chose the store. If not, the user may have meant a proxy that uses another one.
 	StoreGiven bool

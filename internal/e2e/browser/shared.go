@@ -18,7 +18,8 @@ import (
 	"github.com/chromedp/chromedp/remote"
 )
 
-// shared is the address of the browser that Shared started: in the environment, because a package has no state.
+// shared is the variable with the address of the browser that Shared started. It is in the environment, because
+// packages must have no state.
 const shared = "PANDADOC_AUTH_PROXY_TEST_BROWSER"
 
 // Tests are all tests of a package. *testing.M is one.
@@ -61,8 +62,8 @@ func (s sharing) Run() int {
 	return s.Tests.Run()
 }
 
-// Tabs lends the tabs of the browser that Shared has started to one test after the other. A new tab has a window of its
-// own, and to open it takes Chromium longer than most tests take.
+// Tabs lends the tabs of the browser that Shared has started, to one test after the other: for Chromium, opening a
+// new tab takes longer than most tests.
 type Tabs struct {
 	mu   sync.Mutex // guards the fields below
 	idle []*Tab

@@ -96,12 +96,12 @@ func accountFaults() []fault {
 				w.secrets = append(w.secrets, fakeToken)
 				w.use(fakeAPI{key: fakeToken})
 			},
-			check: "api", seen: "what was given as an access token is an API key", fix: "PANDADOC_API_KEY", exit: 1,
+			check: "api", seen: "the value given as an access token is an API key", fix: "PANDADOC_API_KEY", exit: 1,
 		},
 		{
 			name:  "an access token that was given as an API key",
 			plant: func(w *installation) { w.onlyKey(fakeToken); w.use(fakeAPI{bearer: fakeToken}) },
-			check: "api", seen: "what was given as an API key is an access token", fix: "PANDADOC_ACCESS_TOKEN", exit: 1,
+			check: "api", seen: "the value given as an API key is an access token", fix: "PANDADOC_ACCESS_TOKEN", exit: 1,
 		},
 		{
 			name:  "an API key that was replaced",

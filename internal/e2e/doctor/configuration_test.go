@@ -57,7 +57,7 @@ func configurationFaults() []fault {
 				w.signIn()
 				w.env["CLIENT_ID"], w.env["CLIENT_SECRET"] = w.env["CLIENT_SECRET"], w.env["CLIENT_ID"]
 			},
-			check: "client", seen: "the length of a secret", fix: "exchange the two", exit: 1,
+			check: "client", seen: "as long as a secret", fix: "swap the two", exit: 1,
 			also: []string{"token"},
 		},
 		{
@@ -66,7 +66,7 @@ func configurationFaults() []fault {
 				w.behindDeadProxy()
 				w.args = []string{"--region", "eu", "--token-url", "https://api.pandadoc.com/oauth2/access_token"}
 			},
-			check: "region", seen: "api api.pandadoc.eu (eu), token api.pandadoc.com (global)", fix: "drop --api-url", exit: 1,
+			check: "region", seen: "api api.pandadoc.eu (eu), token api.pandadoc.com (global)", fix: "remove --api-url", exit: 1,
 			also: []string{"forward proxy"},
 		},
 		{
@@ -75,7 +75,7 @@ func configurationFaults() []fault {
 				w.behindDeadProxy()
 				w.args = []string{"--api-url", "https://app.pandadoc.com"}
 			},
-			check: "region", seen: "--api-url is app.pandadoc.com, where PandaDoc has its consent page", fix: "drop --api-url", exit: 1,
+			check: "region", seen: "--api-url is app.pandadoc.com, where PandaDoc has its consent page", fix: "remove --api-url", exit: 1,
 			also: []string{"forward proxy"},
 		},
 		{
@@ -135,7 +135,7 @@ func configurationFaults() []fault {
 				w.env["REQUIRE_HEADER"] = "X-Team: 0123456789abcdef"
 				w.plain = []string{"XDG_STATE_HOME=/dev/null"}
 			},
-			check: "admin key", seen: "each start of the proxy makes another one", fix: "--admin-key-file", exit: 0,
+			check: "admin key", seen: "each start of the proxy creates a new one", fix: "--admin-key-file", exit: 0,
 		},
 		{
 			name: "a proxy that runs with another store",

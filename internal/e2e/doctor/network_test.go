@@ -23,7 +23,7 @@ func networkFaults() []fault {
 				w.plain = []string{"HTTPS_PROXY=user:hunter2@%zz"}
 				w.secrets = append(w.secrets, "hunter2")
 			},
-			check: "forward proxy", seen: "cannot be understood", fix: "write HTTPS_PROXY like", exit: 1, also: []string{"configuration"},
+			check: "forward proxy", seen: "not a valid address of a forward proxy", fix: "write HTTPS_PROXY like", exit: 1, also: []string{"configuration"},
 		},
 		{
 			name:  "a host name that does not exist",

@@ -39,7 +39,7 @@ func storeFaults() []fault {
 				w.signIn()
 				w.env["STORE_KEY_FILE"] = w.fileIn("store.key", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 			},
-			check: "record", seen: "are stored in clear", fix: "import --account default --from file:", exit: 0,
+			check: "record", seen: "are not encrypted", fix: "import --account default --from file:", exit: 0,
 		},
 		{
 			name: "tokens that are encrypted under a key that is missing",

@@ -19,7 +19,7 @@ import (
 // commandIn runs a command with an environment of its own, and returns what it printed and how it ended.
 func commandIn(t *testing.T, env []string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), waitLimit) // a proxy that should not have started
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit) // limits a proxy that should not have started
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program.Binary(), args...)
 	cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
@@ -31,7 +31,7 @@ func commandIn(t *testing.T, env []string, args ...string) (stdout, stderr strin
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// notStarted starts a proxy that must not start, with what must be reported.
+// notStarted starts a proxy that must refuse to start, and checks its report.
 func notStarted(t *testing.T, env, args []string, want ...string) {
 	t.Helper()
 	_, stderr, status := commandIn(t, env, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "none", "--store", "memory:"}, args...)...)
@@ -45,9 +45,9 @@ func notStarted(t *testing.T, env, args []string, want ...string) {
 	}
 }
 
-// U14: in the first version one function accepted "read_only: true" and another did not find it: the guard was open,
-// and doctor reported no problem. This test tries every setting of serve in other common spellings. Each is refused,
-// with the right name.
+// U14: in the first version, one function accepted "read_only: true" and another did not find it. So nothing was
+// refused, and doctor reported no problem. This test tries every setting of serve in other common spellings. Each
+// is refused, with the right name.
 func TestSettingsInAnotherSpelling(t *testing.T) {
 	help, _, _ := commandIn(t, nil, "serve", "--help")
 	names := regexp.MustCompile(`(?m)^ {2,6}(?:-h, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1)
@@ -80,7 +80,7 @@ func TestSettingsInAnotherSpelling(t *testing.T) {
 	t.Logf("%d spellings of %d settings", line, len(names)-3)
 }
 
-// U14: what would mean "everything", or nothing at all, is refused wherever it stands.
+// U14: a value that would mean "everything", or nothing at all, is refused in every place.
 func TestSettingsWithoutEffect(t *testing.T) {
 	for _, row := range []struct {
 		name, file string
@@ -102,7 +102,7 @@ func TestSettingsWithoutEffect(t *testing.T) {
 		{"no accounts", "accounts: {}\n", nil, nil, "accounts: account names are expected below it"},
 		{"an empty variable of the admin key", "", []string{"PANDADOC_ADMIN_KEY_FILE="}, nil, "PANDADOC_ADMIN_KEY_FILE: the value is empty, which would leave the admin listener open"},
 		{"an empty variable of TLS", "", []string{"PANDADOC_TLS_CERT=", "PANDADOC_TLS_KEY="}, nil, "PANDADOC_TLS_CERT: the value is empty, which would serve without TLS"},
-		{"an empty variable of the store's key", "", []string{"PANDADOC_STORE_KEY_FILE="}, nil, "PANDADOC_STORE_KEY_FILE: the value is empty, which would store tokens in clear"},
+		{"an empty variable of the store's key", "", []string{"PANDADOC_STORE_KEY_FILE="}, nil, "PANDADOC_STORE_KEY_FILE: the value is empty, which would store unencrypted tokens"},
 		{"a forward proxy without a name", "", []string{"HTTPS_PROXY=http://"}, nil, "HTTPS_PROXY: not a valid address"},
 		{"a forward proxy with half an address", "", []string{"https_proxy=http://[::1"}, nil, "HTTPS_PROXY: not a valid address"},
 		{"a forward proxy at no port", "", []string{"HTTPS_PROXY=proxy.example:99999"}, nil, "HTTPS_PROXY: not a valid address"},
@@ -124,7 +124,7 @@ func TestSettingsWithoutEffect(t *testing.T) {
 	}
 }
 
-// U14: a byte order mark in front, and a colon at the end, are what editors and stores bring along.
+// U14: editors add a byte order mark at the front, and names of stores end with a colon.
 func TestSettingsThatLookOdd(t *testing.T) {
 	api := record(t)
 	for name, text := range map[string]string{
@@ -146,7 +146,7 @@ func TestSettingsThatLookOdd(t *testing.T) {
 	}
 }
 
-// U15: an env file of Docker keeps quotes, and they would become part of the secret.
+// U15: Docker does not remove quotes in an env file, so they would become part of the secret.
 func TestQuotesAroundSecrets(t *testing.T) {
 	for _, quoted := range []string{`"hunter2hunter2"`, "'hunter2hunter2'", "`hunter2hunter2`", `"hunter2hunter2`, " hunter2hunter2", "hunter2hunter2\t", "hunter2\u00a0hunter2"} {
 		var values, files, wrong, wrongFiles []string
@@ -166,7 +166,7 @@ func TestQuotesAroundSecrets(t *testing.T) {
 	notStarted(t, nil, []string{"--config", quotedKey}, "the secret has quotes around it")
 }
 
-// U24: who can write such a file decides where the tokens go.
+// U24: a person who can write to such a file decides where the tokens go.
 func TestFilesThatOthersCanWrite(t *testing.T) {
 	file := func(mode os.FileMode, text string) string {
 		path := write(t, "file", text)
@@ -202,7 +202,7 @@ func TestFilesThatOthersCanWrite(t *testing.T) {
 		}
 	}
 
-	// What others can only read is a warning, which doctor repeats.
+	// If other users can only read the file, that is a warning, which doctor repeats.
 	readable := file(0o644, "0123456789abcdef")
 	p := program.Start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "memory:", "--api-key-file", readable)
 	await(t, "the warning", func() bool { return strings.Contains(p.Log(), "other users of this machine can read "+readable) })
@@ -213,8 +213,8 @@ func TestFilesThatOthersCanWrite(t *testing.T) {
 	}
 }
 
-// U12: a server of somebody else must not write to the terminal in our place: colours, titles, the clipboard, or a
-// line that looks like one of ours.
+// U12: another person's server must not control our terminal: colours, the title, the clipboard, or a line that
+// looks like ours.
 func TestControlCharactersOfOthers(t *testing.T) {
 	const evil = "\x1b]52;c;aGk=\a\x1b[2J\u009b31m\r\x7f\u202e" + "\nerror: forged"
 	clean := func(what, text string) {
@@ -248,7 +248,7 @@ func TestControlCharactersOfOthers(t *testing.T) {
 	out, errs, _ := commandIn(t, []string{"PANDADOC_ACCESS_TOKEN=token-0123456789"}, append([]string{"doctor"}, settings...)...)
 	clean("doctor", out+errs)
 
-	// A program that is no proxy, on the admin port.
+	// A program on the admin port that is not a proxy.
 	squatter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusInternalServerError)

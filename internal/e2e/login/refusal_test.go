@@ -9,7 +9,7 @@ import (
 // otherState is as long as a real one.
 const otherState = "AAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-// A login that has expired takes ten minutes: see TestALoginExpiresAfterTenMinutes in internal/admin.
+// A login expires after ten minutes: TestALoginExpiresAfterTenMinutes in internal/admin tests that.
 func TestWhatIsPastedWrongly(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -17,7 +17,7 @@ func TestWhatIsPastedWrongly(t *testing.T) {
 		paste func(back *url.URL, query url.Values)
 		says  string
 	}{
-		{"another login's state", func(_ *url.URL, q url.Values) { q.Set("state", otherState) }, "error: this login is not known here: the state in the address does not match"},
+		{"another login's state", func(_ *url.URL, q url.Values) { q.Set("state", otherState) }, "error: this login is not known here: no login was begun with the state in the address"},
 		{"no state", func(_ *url.URL, q url.Values) { q.Del("state") }, "error: this login is not known here"},
 		{"no code", func(_ *url.URL, q url.Values) { q.Del("code") }, "error: the pasted text contains no code"},
 		{"an error", func(_ *url.URL, q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, "error: PandaDoc ended the login with: access_denied"},
@@ -103,7 +103,7 @@ func TestALoginIsUsedOnce(t *testing.T) {
 	browser := newPlain(t)
 	back := browser.answer("http://"+s.admin+"/connect/default", "allow")
 	browser.open(back)
-	if page, _ := browser.open(back); !strings.Contains(page, "This login has ended already: each can be used once.") {
+	if page, _ := browser.open(back); !strings.Contains(page, "This login has ended already: a login works only once.") {
 		t.Errorf("the second use ends with\n%s", page)
 	}
 	s.wantExchanges(1)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// talkative in the environment makes every program of the tests log at level trace.
+// talkative is the environment variable that makes every program of the tests log at level trace.
 const talkative = "PANDADOC_AUTH_PROXY_TRACE"
 
 // checkSecrets fails the test if the log shows a credential that the process was given.
@@ -35,8 +35,8 @@ func Binary() string {
 	return os.Getenv(program)
 }
 
-// lookAtSources makes what go test remembers of a test depend on the program's sources: it takes note of
-// the directories that a test reads. Otherwise a program that has changed would not be tested again.
+// lookAtSources makes the cached results of go test depend on the program's sources: go test notes which
+// directories a test reads. Without this, a changed program would not be tested again.
 func lookAtSources() {
 	top := "."
 	for range 5 {
@@ -76,7 +76,7 @@ func (p *Process) Wait() *os.ProcessState {
 	case <-time.After(time.Minute):
 		p.t.Fatal("the process has not ended after a minute")
 	}
-	_ = p.cmd.Wait() // an error says what the state says
+	_ = p.cmd.Wait() // the state has the error
 	return p.cmd.ProcessState
 }
 

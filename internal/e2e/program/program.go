@@ -22,11 +22,12 @@ import (
 	"time"
 )
 
-// program is where Main has built the program: in the environment, because a package has no state.
+// program is the variable with the path of the program that Main has built. It is in the environment, because
+// packages must have no state.
 const program = "PANDADOC_AUTH_PROXY_UNDER_TEST"
 
-// Main builds the program, runs the tests of a package and removes what it built. It returns the exit
-// status. What it finds in the environment under PANDADOC_AUTH_PROXY_UNDER_TEST is used instead.
+// Main builds the program, runs the tests of a package, removes the program, and returns the exit status. If
+// PANDADOC_AUTH_PROXY_UNDER_TEST names a program, Main uses that instead.
 func Main(m interface{ Run() int }) int {
 	if os.Getenv(program) != "" {
 		return m.Run()
@@ -70,8 +71,8 @@ func Start(t *testing.T, env []string, args ...string) *Process {
 	return StartAs(t, func(*exec.Cmd) {}, env, args...)
 }
 
-// StartAs is Start for a command that prepare may change first: its user, its limits, its directory. A refresh is not
-// waited for; see Wait.
+// StartAs is Start for a command that prepare may change first: its user, its limits, its directory. It does not
+// wait for a running refresh; see Wait.
 func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: exec.Command(Binary(), args...), Since: time.Now(), logged: make(chan struct{})}
@@ -171,7 +172,7 @@ func (p *Process) Memory() (now, most int64) {
 	return field("VmRSS"), field("VmHWM")
 }
 
-// Emulator is the emulator alone, without moods.
+// Emulator is the emulator alone, without misbehaviour.
 type Emulator struct{ *Process }
 
 // Emulate starts the emulator alone, with a behaviour that tests can rely on.

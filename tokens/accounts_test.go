@@ -75,7 +75,7 @@ func TestAccountsBeyondMemoryAreShown(t *testing.T) {
 	})
 }
 
-// Changes by other processes to accounts that do not fit in memory were never noticed: the old state was shown.
+// Changes by other processes to accounts that did not fit in memory were not noticed: the old state was shown.
 func TestAccountsBeyondMemoryAreShownAsTheyAre(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		command := w.bare()
@@ -131,7 +131,7 @@ func TestAccountThatCouldNotBeReadIsReadAgain(t *testing.T) {
 	})
 }
 
-// slowStore takes a while for each record, like a store whose locks are held.
+// slowStore needs a while for each record, like a store with locks that others hold.
 type slowStore struct {
 	*faultyStore
 	running, most atomic.Int32
@@ -142,7 +142,7 @@ func (s *slowStore) Load(ctx context.Context, account string) (tokens.Record, er
 	defer s.running.Add(-1)
 	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
 	}
-	time.Sleep(9 * time.Second) // on the bubble's clock
+	time.Sleep(9 * time.Second) // by the clock of the bubble
 	return s.faultyStore.Load(ctx, account)
 }
 

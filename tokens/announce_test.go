@@ -21,7 +21,7 @@ func (w *testbed) connected(f ...func(*tokens.Config)) (e lossy, survivor *token
 	return e, survivor, e.holds(w.t)
 }
 
-// patiently makes requests wait for as long as a refresh takes.
+// patiently makes requests wait until a refresh ends, however long it takes.
 func patiently(c *tokens.Config) { c.RefreshTimeout = time.Hour }
 
 // renews fails the test unless m gets a token that works for a request that was refused with stale.
@@ -33,8 +33,8 @@ func (w *testbed) renews(m *tokens.Manager, stale tokens.Token) {
 	}
 }
 
-// A pod that starts after a failover finds the old pair. It must not send the used refresh token of that pair while
-// another process has the new pair: its marker is an announcement, which that process answers.
+// A pod that starts after a failover finds the old pair. While another process has the new pair, it must not send
+// the used refresh token of the old one. Its marker is an announcement, which that process answers.
 func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		e, survivor, old := w.connected()
@@ -42,7 +42,7 @@ func TestANewcomerAfterALostSaveDoesNotSpendTheOldToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait() // it has read its own save
-		e.lose(t, old)  // nobody is informed
+		e.lose(t, old)  // nobody is told
 		newcomer := w.manager(on(e))
 		stale := token(t, newcomer)
 		w.renews(newcomer, stale)

@@ -62,7 +62,7 @@ func TestUnknownLifetimeIsLeftAlone(t *testing.T) {
 
 func TestYearLongTokenIsRefreshedOnItsLastDay(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
-		// A token that is a year less two days old.
+		// A token that expires in a year less two days.
 		m := w.manager()
 		p := w.server.pair()
 		if _, err := m.Login(t.Context(), tokens.DefaultAccount, p); err != nil {
@@ -110,7 +110,7 @@ func TestAccountsThatExpireTogetherAreSpread(t *testing.T) {
 
 func TestReplicasRefreshOncePerWindow(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
-		w.server.life = 100 // all are due within five seconds, less than a re-read takes to come up
+		w.server.life = 100 // all are due within five seconds, which is less than the time until the next re-read
 		m := w.signedIn()
 		for range 19 {
 			w.manager()

@@ -32,7 +32,7 @@ func TestLostAnswerIsReportedAsLostInTransit(t *testing.T) {
 		if !errors.Is(err, tokens.ErrLoginRequired) {
 			t.Errorf("Token = %v, want ErrLoginRequired", err)
 		}
-		// 30 s of quiet before the second try, and a lease of looking at the store after it.
+		// It waits for 30 s of quiet before the second try, and watches the store for a lease after it.
 		if waited := time.Since(begin); waited < time.Minute {
 			t.Errorf("gave up after %s, want a minute", waited)
 		}
@@ -61,7 +61,8 @@ func TestInDoubtTheRefreshTokenIsNotSentWhileTheAccessTokenWorks(t *testing.T) {
 		}
 		w.wantCalls(1, 0, 0)
 		wantState(t, m, "degraded: refresh-in-doubt")
-		// Refused by the API: now the risk is acceptable, and this server had not rotated the token.
+		// The API has refused the access token. Now the risk is acceptable, and in this case the server had not
+		// rotated the token.
 		if got, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(tok)); err != nil || got.Same(tok) {
 			t.Errorf("Renew = %v, %v", got, err)
 		}
@@ -287,9 +288,9 @@ func TestALoginDuringALostCallIsNotInDoubt(t *testing.T) {
 	})
 }
 
-// A save can report an error although it was done: Redis has the marker but too few replicas do, or the answer of
-// the API server was lost. Nothing was sent, but the marker stayed; after a lease every other process took it for
-// that of a dead owner, and the account was in doubt until its access token ended.
+// A save can report an error although it was done: Redis has the marker, but too few replicas have it; or the
+// answer of the API server was lost. Nothing was sent, but the marker stayed. After a lease, every other process
+// took it for that of a dead owner, and the account was in doubt until its access token expired.
 func TestMarkerOfARefreshThatDidNotBeginIsTakenBack(t *testing.T) {
 	for name, away := range map[string]time.Duration{"at once": 0, "when the store is back": time.Minute} {
 		t.Run(name, func(t *testing.T) {

@@ -43,7 +43,7 @@ func TestEmergencyFileIsWrittenBeforeThePairIsUsed(t *testing.T) {
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("emergency file: %v, %v", info, err)
 		}
-		// The process is killed here: nothing more happens. The next one has the same store.
+		// The process is killed here, and the next one has the same store.
 		w.store.setOnSave(nil)
 		next := w.manager(emergencyIn(filepath.Join(dir, "missing", "is-made")))
 		if got := token(t, next); !got.Same(tok) {
@@ -171,7 +171,7 @@ func TestEmergencyFileGoesToTheFirstWritableDirectory(t *testing.T) {
 	})
 }
 
-// A planted file is not read, does no harm, and is not removed.
+// A planted file is not used, does no harm, and is not removed.
 func TestEmergencyFileThatIsNotAdopted(t *testing.T) {
 	for _, row := range []struct {
 		name    string

@@ -12,8 +12,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// Each row has the answers of the token endpoint to the tries of the first flight, for an account whose access token is
-// known to be invalid.
+// Each row has the answers of the token endpoint to the attempts of the first flight, for an account whose access
+// token is known to be invalid.
 func TestFailedRefresh(t *testing.T) {
 	type script = func(*authServer, http.ResponseWriter, *http.Request) bool
 	times := func(n int, s script) (all []script) {
@@ -150,7 +150,7 @@ func TestAFailingRefreshKeepsAWorkingToken(t *testing.T) {
 		}
 		wantState(t, m, "unavailable: refresh-failing")
 		w.setDown(false)
-		time.Sleep(61 * time.Second) // recovers without being asked
+		time.Sleep(61 * time.Second) // recovers without a request
 		wantState(t, m, "ready")
 		w.wantCalls(1, 1, 0)
 	})

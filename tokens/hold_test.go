@@ -52,7 +52,7 @@ func TestARefreshWithTheSameAccessTokenDoesNotHelp(t *testing.T) {
 	})
 }
 
-// An API that answers everything with 401 cost a token call per process, restart and eviction.
+// An API that answered 401 to everything cost a token call for each process, restart and eviction.
 func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -86,7 +86,7 @@ func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 				w.server.mu.Unlock()
 				row.run(t, w)
 				w.wantCalls(1, 1, 0)
-				// The next one comes when the hold is over, and its hold is twice as long.
+				// The next refresh comes when the hold is over, and its hold is twice as long.
 				time.Sleep(5 * time.Second)
 				w.refuseFor(50*time.Second, w.manager(), w.manager())
 				w.wantCalls(2, 2, 0)
@@ -95,7 +95,8 @@ func TestUselessRefusalsCostOneCallPerHold(t *testing.T) {
 	}
 }
 
-// A record can be written by another program, or by hand. One with a negative number ended the process at every start.
+// Another program or a person can write a record. A record with a negative number of failures ended the process at
+// every start.
 func TestAHoldWithInvalidNumbersDoesNoHarm(t *testing.T) {
 	for _, failures := range []int{-1, math.MinInt, math.MaxInt} {
 		inTestbed(t, func(t *testing.T, w *testbed) {
@@ -146,7 +147,7 @@ func TestAcceptedRequestEndsTheHoldInTheStore(t *testing.T) {
 		if err != nil || w.record().Hold == nil {
 			t.Fatalf("Renew = %v, hold %v", err, w.record().Hold)
 		}
-		m.Accepted(t.Context(), tokens.DefaultAccount, old) // a late answer to the former token proves nothing
+		m.Accepted(t.Context(), tokens.DefaultAccount, old) // a late answer with the earlier token proves nothing
 		if w.record().Hold == nil {
 			t.Error("an answer to the former token has ended the hold")
 		}

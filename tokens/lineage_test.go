@@ -131,7 +131,7 @@ func TestRecordThatVanishedIsPutBackInDoubt(t *testing.T) {
 	})
 }
 
-// One process has missed the last rotation, and puts its pair back first.
+// One process has missed the last rotation, and is the first to put its pair back.
 func TestAPairThatMissedARotationIsNotSent(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		cut := &faultyStore{Memory: w.store.Memory}

@@ -333,7 +333,8 @@ func (s *faultyStore) setOnSave(f func(tokens.Record) error) {
 	s.onSave = f
 }
 
-// To make room, the lock of the cache is taken before that of an account. To start a flight, it is the other way round.
+// Making room takes the lock of the cache before that of an account. Starting a flight takes them in the other
+// order.
 func TestAFullMemoryDoesNotDeadlock(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.manager(func(c *tokens.Config) { c.MaxAccounts = 2; c.RefreshTimeout = time.Hour })

@@ -11,8 +11,9 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// A harmless write of another process (here it notes its seed) must not end the lease of a running owner. It did: renew
-// got a conflict and gave up, and after a lease another process sent the refresh token of the request in progress.
+// A harmless write of another process (here it notes its seed) must not end the lease of a running owner. It did:
+// renew got a conflict and gave up. After a lease, another process sent the refresh token of the request in
+// progress.
 func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		a := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
@@ -91,8 +92,8 @@ func TestReleaseKeepsWhatAnotherOwnerLeft(t *testing.T) {
 	})
 }
 
-// A login whose save failed is kept in memory. It must not be lost if another process has refreshed the old pair: a
-// login is never undone.
+// A login whose save failed is kept in memory. It must not be lost if another process has refreshed the old pair
+// in the meantime.
 func TestLoginKeptInMemoryWinsOverARefreshElsewhere(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		a := w.signedIn()
@@ -119,8 +120,8 @@ func TestLoginKeptInMemoryWinsOverARefreshElsewhere(t *testing.T) {
 	})
 }
 
-// During the hold of a generation, another process stores a newer one. The store must be checked before the hold.
-// Otherwise clients got 401 until the next re-read, for up to 29 s.
+// During the hold of a generation, another process stores a newer one. The store must be checked before the hold:
+// otherwise clients got 401 until the next re-read, for up to 29 s.
 func TestHeldGenerationStillAdoptsWhatAnotherProcessStored(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		m := w.signedIn()

@@ -16,7 +16,7 @@ import (
 	"pandadoc-auth-proxy/tokens/storetest"
 )
 
-// keyLine returns a line of a key file; the same letter gives the same key.
+// keyLine returns a line of a key file. The same letter gives the same key.
 func keyLine(letter string) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32))) + "\n"
 }
@@ -91,7 +91,7 @@ func TestARecordThatCannotBeOpened(t *testing.T) {
 		{"the wrong key", b, "acme", data, tokens.ErrNoKey},
 		{"the tokens of another account", ab, "other", data, tokens.ErrSealBroken},
 		{"changed bytes", ab, "acme", change(`"data":"`, `"data":"AAAA`), tokens.ErrSealBroken},
-		{"another shape", ab, "acme", change(`"sealed":{`, `"sealed":[{`), nil}, // no JSON any more
+		{"another shape", ab, "acme", change(`"sealed":{`, `"sealed":[{`), nil}, // no JSON
 		{"sealed is no object", ab, "acme", []byte(`{"schema":1,"generation":1,"sealed":7}`), tokens.ErrSealBroken},
 		{"another schema", ab, "acme", change(`"schema":`, `"schema":0`), nil},
 	} {
@@ -117,8 +117,8 @@ func TestANewerSchemaIsRecognisedThroughTheSeal(t *testing.T) {
 	}
 }
 
-// The way to a new key: list it second everywhere, then first, then remove the old one. At no moment is
-// there a process that cannot read what another one has written, except while encryption is turned on.
+// How to replace a key: list the new one second everywhere, then first, then remove the old one. Each process can
+// always read what another one has written, except while encryption is turned on.
 func TestKeysAreReplacedStepByStep(t *testing.T) {
 	steps := []*tokens.Codec{
 		nil,

@@ -17,7 +17,7 @@ import (
 	"pandadoc-auth-proxy/tokens/storetest"
 )
 
-// canary is a secret that is in no other text by chance, in none of the forms that canaryForms lists.
+// canary is a secret that is in no other text by chance, in none of the forms in canaryForms.
 const canary = "cAnArY~7731"
 
 // canaryForms are the canary as the verbs of fmt write a string or its bytes.

@@ -21,7 +21,7 @@ func TestSeedIsUsedOnce(t *testing.T) {
 		m := w.manager(seeded(p.RefreshToken, tokens.Secret{}))
 		first := token(t, m)
 		_ = closeNow(m)
-		// The next start shows the same seed, which is spent by now.
+		// The next start has the same seed, which is used up by now.
 		m = w.manager(seeded(p.RefreshToken, tokens.Secret{}))
 		if got := token(t, m); !got.Same(first) {
 			t.Errorf("Token after a restart = %v, want %v", got, first)
@@ -126,7 +126,7 @@ func TestLoginOfAnotherProgramNotesTheSeedsThatItSees(t *testing.T) {
 		spent := seeded(tokens.NewSecret("spent-long-ago"), tokens.Secret{})
 		c := w.config()
 		spent(&c)
-		m, err := tokens.New(c) // as a command does that only logs in
+		m, err := tokens.New(c) // like a command that only logs in
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,13 +140,13 @@ func TestLoginOfAnotherProgramNotesTheSeedsThatItSees(t *testing.T) {
 	})
 }
 
-// answer is a record as import makes it of a pasted answer.
+// answer returns a record as import makes it from a pasted answer.
 func answer(p tokens.Pair) tokens.Record {
 	return tokens.Record{AccessToken: p.AccessToken, RefreshToken: p.RefreshToken}
 }
 
-// A container that imports the same file at each start gave the used refresh token a new lineage: it replaced the valid
-// pair, and its next use ended the grant.
+// A container that imported the same file at each start gave the used refresh token a new lineage. It replaced the
+// valid pair, and its next use ended the grant.
 func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -178,7 +178,7 @@ func TestImportOfTokensThatWereReplacedSince(t *testing.T) {
 				if got := w.record(); got.Compare(living) != 0 {
 					t.Errorf("the store holds %v, want %v", got, living)
 				}
-				// After a logout it is possible.
+				// After a logout, the import is possible.
 				if _, err := m.Logout(t.Context(), tokens.DefaultAccount); err != nil {
 					t.Fatal(err)
 				}
@@ -213,7 +213,7 @@ func TestImportOfTheSameTokensChangesNothing(t *testing.T) {
 	})
 }
 
-// A crash during a refresh leaves a marker. Import always refused such a record.
+// A crash during a refresh left a marker, and import then refused such a record for ever.
 func TestImportOfARecordWithAMarker(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		p, started := w.server.pair(), time.Now().UTC()

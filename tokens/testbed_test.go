@@ -22,7 +22,7 @@ type authServer struct {
 	mu      sync.Mutex
 	live    map[string]string // refresh token → access token
 	codes   map[string]bool
-	sent    []string // refresh tokens, in the order in which they came
+	sent    []string // refresh tokens, in the order of their arrival
 	grants  int      // pairs given for refresh tokens
 	invalid int      // invalid_grant answers
 	life    any      // expires_in; nil leaves it out
@@ -35,7 +35,7 @@ func newAuthServer() *authServer {
 	return &authServer{live: map[string]string{}, codes: map[string]bool{}, life: 31535999}
 }
 
-// pair makes a new pair as a login would.
+// pair returns a new pair, as a login would.
 func (s *authServer) pair() tokens.Pair {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,10 +156,10 @@ func answers(status int, header http.Header, body string) func(*authServer, http
 	}
 }
 
-// takes answers as usual, after d.
+// answers as usual, but after d
 func takes(d time.Duration) func(*authServer, http.ResponseWriter, *http.Request) bool {
 	return func(s *authServer, w http.ResponseWriter, r *http.Request) bool {
-		time.Sleep(d) // on the bubble's clock
+		time.Sleep(d) // by the clock of the bubble
 		return false
 	}
 }
@@ -185,8 +185,8 @@ func (d discard) Header() http.Header       { return d.header }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
-// testbed is an authorization server on a network of pipes, and a store: everything that outlives one Manager. It is
-// made inside a bubble, so that it uses the clock of the bubble.
+// testbed is an authorization server on a network of pipes, and a store. It outlives a Manager. It is made inside
+// a bubble, so that it uses the clock of the bubble.
 type testbed struct {
 	t      *testing.T
 	server *authServer
@@ -194,7 +194,7 @@ type testbed struct {
 	pipes  chan net.Conn
 
 	mu     sync.Mutex // guards the fields below
-	down   bool       // nothing listens: connections are refused
+	down   bool       // nothing listens, so connections are refused
 	dials  int
 	events []tokens.Event
 }
@@ -267,7 +267,7 @@ func (w *testbed) config() tokens.Config {
 	return c
 }
 
-// count returns how many events of a kind were told.
+// count returns how many events of a kind were observed.
 func (w *testbed) count(kind tokens.EventKind) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -339,7 +339,7 @@ func closeNow(m *tokens.Manager) error {
 	return m.Close(ctx)
 }
 
-// token fails the test if there is none.
+// token fails the test if there is no token.
 func token(t *testing.T, m *tokens.Manager) tokens.Token {
 	t.Helper()
 	tok, err := m.Token(t.Context(), tokens.DefaultAccount)
@@ -386,7 +386,7 @@ type faultyStore struct {
 	mu       sync.Mutex
 	failSave error
 	failLoad error
-	onSave   func(tokens.Record) error // asked before each save
+	onSave   func(tokens.Record) error // called before each save
 	loads    int
 }
 

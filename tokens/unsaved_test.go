@@ -97,7 +97,7 @@ func TestCloseWaitsForAnUnsavedRotation(t *testing.T) {
 	})
 }
 
-// status and login waited two minutes at their end for a store that takes no saves.
+// status and login waited two minutes at their end for a store that accepted no saves.
 func TestCloseOfACommandDoesNotWaitLongForASaveAlone(t *testing.T) {
 	for name, row := range map[string]struct {
 		dirs []string

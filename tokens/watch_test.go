@@ -12,7 +12,7 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// engine is a store of several machines: it reports changes, and may lose saves.
+// engine is a store for several machines. It reports changes, and may lose saves.
 type engine struct {
 	*tokens.Memory
 	mu      sync.Mutex // guards the fields below
@@ -21,7 +21,7 @@ type engine struct {
 	loads   int
 	listed  int
 	away    error
-	refused error // the error of a check and of a save; records can still be read
+	refused error // the error of checks and saves; records can still be read
 	peer    *engine
 }
 
@@ -56,7 +56,7 @@ func (e *engine) Save(ctx context.Context, account string, rec tokens.Record) (t
 	return saved, err
 }
 
-// again returns the same engine for another process, which may reach it at other times.
+// again returns the same engine for another process, which may be connected at other times.
 func (e *engine) again() *engine {
 	e.peer = &engine{Memory: e.Memory, watches: map[int]tokens.Watch{}, peer: e}
 	return e.peer

@@ -22,7 +22,7 @@ func TestAnswerIsCutAtEveryByte(t *testing.T) {
 			t.Parallel()
 			const most = 140 // an answer has fewer bytes
 			w := newTestbed(t)
-			for n := range most { // the name of the account contains the place of the cut
+			for n := range most { // the name of the account gives the place of the cut
 				w.signInAs(fmt.Sprintf("c%d", n))
 				w.grants[fmt.Sprintf("c%d", n)].refuses = true
 			}
@@ -81,8 +81,8 @@ func (a *authority) grantOf(body []byte) (account string, pair int) {
 	return g.account, pair
 }
 
-// outcome waits until the first refresh of an account has ended, and returns the pair that is on disk: the new one, or
-// the old one in doubt.
+// outcome waits until the first refresh of an account has ended. It returns the pair on disk: the new one, or the
+// old one in doubt.
 func (w *testbed) outcome(account string) (saved int, err error) {
 	err = within(waitLimit, func() error {
 		rec, err := w.store().Load(w.t.Context(), account)

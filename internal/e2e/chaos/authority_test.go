@@ -24,8 +24,8 @@ type plan struct {
 	cutAfter  bool   // the connection is cut after after
 	mindful   bool   // nothing is committed if the client has gone after before
 	status    int    // answered instead of a pair, which is then not committed
-	// answer writes the answer with a committed pair. Nil means a correct one. lost means that a client cannot get the
-	// pair from it.
+	// answer writes the answer with a committed pair. Nil means a correct one. lost means that a client cannot
+	// read the pair in it.
 	answer func(w http.ResponseWriter, body []byte)
 	lost   bool
 	// foreign answers instead of the server, which does not get the request.
@@ -59,9 +59,9 @@ type grant struct {
 	dead     bool        // a refresh token was used twice: only a login helps
 	revived  time.Time   // when a login last replaced a dead grant
 	refuses  bool        // the API refuses the live access token, as at an early expiry
-	expires  time.Time   // of the live access token
+	expires  time.Time   // when the live access token does
 	used     int         // requests served with the live pair
-	arrivals map[int]int // by pair: how often its refresh token came
+	arrivals map[int]int // by pair: how often its refresh token was sent
 	excuses  map[int]int // by pair: how often a call with it was lost
 }
 
@@ -216,7 +216,7 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// cutAt is an answer that is cut after n bytes, in chunks if no length was set.
+// cutAt returns an answer that is cut after n bytes. It is chunked if no length was set.
 func cutAt(n int) func(http.ResponseWriter, []byte) {
 	return func(w http.ResponseWriter, body []byte) {
 		_, _ = w.Write(body[:min(n, len(body))])
@@ -227,7 +227,7 @@ func cutAt(n int) func(http.ResponseWriter, []byte) {
 	}
 }
 
-// twice is an answer that comes doubled.
+// twice writes the answer two times.
 func twice(w http.ResponseWriter, body []byte) { _, _ = w.Write(append(body, body...)) }
 
 // portal answers instead of the server, like a network with a login page.
@@ -264,7 +264,7 @@ func (a *authority) ended(r *http.Request) {
 	delete(a.running, r)
 }
 
-// exchange rotates, or ends the grant because the token was spent before.
+// exchange rotates. If the token was used before, it ends the grant.
 func (a *authority) exchange(r *http.Request, refresh string) (int, map[string]any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -287,7 +287,7 @@ func (a *authority) exchange(r *http.Request, refresh string) (int, map[string]a
 	}
 }
 
-// refuse invalidates the live access token, so that the next request gets 401 and a refresh helps.
+// refuse invalidates the live access token. The next request gets 401, and a refresh helps.
 func (a *authority) refuse() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -316,7 +316,7 @@ func (a *authority) plan(f func() plan) {
 	a.next = f
 }
 
-// always is a plan for every call.
+// always returns the same plan for every call.
 func always(p plan) func() plan { return func() plan { return p } }
 
 func (a *authority) counts() counts {
@@ -325,7 +325,7 @@ func (a *authority) counts() counts {
 	return a.count
 }
 
-// live returns the number of the live pair; alive is false once the grant was ended.
+// live returns the number of the live pair. alive is false if the grant was ended.
 func (a *authority) live() (pair int, alive bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -339,7 +339,7 @@ func (a *authority) deadSince(t time.Time) bool {
 	return a.dead || a.revived.After(t)
 }
 
-// excuse allows the live refresh token to come once more: its owner was killed.
+// excuse allows the live refresh token to be sent once more, because its owner was killed.
 func (a *authority) excuse(pair int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -355,7 +355,7 @@ func (a *authority) rest() {
 		a.t.Fatal(err)
 	}
 	req.Close = true
-	if resp, err := http.DefaultClient.Do(req); err == nil { // else nobody listens, and nothing waits
+	if resp, err := http.DefaultClient.Do(req); err == nil { // otherwise nobody listens, and nothing waits
 		_ = resp.Body.Close()
 	}
 	until(a.t, "end the token calls", func() error {
@@ -394,7 +394,7 @@ func (a *authority) shut() {
 	}
 }
 
-// reopen listens again where the endpoint listened before.
+// reopen makes the token endpoint listen again at its old address.
 func (a *authority) reopen() {
 	a.t.Helper()
 	a.token = a.tokenServer()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The disk is full when the pair is to be saved. It needs a file system that can be filled: a small tmpfs,
+// The disk is full when the pair is to be saved. The test needs a small file system that it can fill: a tmpfs,
 // which only root can mount.
 func TestDiskFullWhileTheTokenCallRuns(t *testing.T) {
 	t.Parallel()

@@ -148,7 +148,7 @@ func TestPlantedEmergencyFilesDoNoHarm(t *testing.T) {
 	next := w.serve()
 	next.want(200)
 	w.wantSaved()
-	w.loseStore(next) // it can still write its own
+	w.loseStore(next) // the proxy can still write its own
 	next.Kill()
 	w.putBack()
 	last := w.serve()

@@ -52,7 +52,7 @@ func TestTokensGoToTheirIssuerOnly(t *testing.T) {
 		name     string
 		settings func(f *foreigner) []string
 		env      []string
-		status   int    // of a request while the access token is good
+		status   int    // answer to a request while the access token is valid
 		ready    string // the state in /readyz then
 	}{
 		{
@@ -86,7 +86,7 @@ func TestTokensGoToTheirIssuerOnly(t *testing.T) {
 			wrong := w.serveWith(row.env, row.settings(f)...)
 			wrong.want(row.status)
 			wrong.becomes(row.ready)
-			w.refuse() // the access token ends: a refresh would be due
+			w.refuse() // the access token expires: a refresh would be due
 			if got, err := wrong.get(t.Context()); err != nil || got.status != 502 && got.status != 401 {
 				t.Errorf("GET = %v, %v after the token ended, want 502 or the API's 401", got, err)
 			}

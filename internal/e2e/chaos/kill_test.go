@@ -19,8 +19,8 @@ type outcomes struct {
 	// lost: the server committed a pair that never reached the disk. early counts those that it committed when the
 	// process was already dead, for a request that had been sent before.
 	lost, early int
-	recovered   int // times that a new process was signed in again by itself
-	told        int // times that one said "rotation lost in transit"
+	recovered   int // how often a new process recovered the login by itself
+	told        int // how often a new process reported "rotation lost in transit"
 }
 
 func (o *outcomes) add(f func(*outcomes)) {
@@ -29,8 +29,8 @@ func (o *outcomes) add(f func(*outcomes)) {
 	f(o)
 }
 
-// kill -9 at random moments of refreshes. Either the newest pair is on disk, and a new process continues by itself; or
-// the kill happened between the server's commit and our save, and then the process reports that.
+// kill -9 at random moments of refreshes. If the newest pair is on disk, a new process continues by itself. Otherwise
+// the kill was between the server's commit and our save, and the new process reports that.
 func TestKilledWhileRefreshing(t *testing.T) {
 	t.Parallel()
 	const worlds = 100
@@ -114,14 +114,14 @@ func (w *testbed) killDuring(r *rand.Rand, p *proxy) (live int) {
 	go func() {
 		defer close(gone)
 		close(asked)
-		_, _ = p.get(context.Background()) // it may be cut off
+		_, _ = p.get(context.Background()) // the client may be cut off
 	}()
 	select {
 	case <-from:
 	case <-gone:
 	}
 	pause(after)
-	w.mu.Lock() // so that the commit is clearly before or after
+	w.mu.Lock() // so that the kill is clearly before or after the commit
 	live = w.pair
 	p.Kill()
 	w.mu.Unlock()
@@ -138,7 +138,7 @@ func pause(d time.Duration) { <-time.After(d) }
 func (w *testbed) recover(lost, marked bool, o *outcomes) {
 	w.t.Helper()
 	if marked && !full() {
-		return // it takes half a minute of quiet, and a minute if the pair was lost
+		return // it takes half a minute of waiting, and a minute if the pair was lost
 	}
 	p := w.serve("--refresh-timeout", "1s")
 	defer p.Kill()

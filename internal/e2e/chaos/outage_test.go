@@ -54,7 +54,7 @@ func TestTokenEndpointDown(t *testing.T) {
 func (w *testbed) whileValid(p *proxy) (all, degraded int) {
 	w.t.Helper()
 	w.mu.Lock()
-	end := w.expires.Add(-300 * time.Millisecond) // a request on its way must still arrive in time
+	end := w.expires.Add(-300 * time.Millisecond) // a request in progress must still arrive in time
 	expires := w.expires
 	w.mu.Unlock()
 	for ; time.Now().Before(end); all++ {
@@ -82,8 +82,8 @@ func (w *testbed) whileValid(p *proxy) (all, degraded int) {
 	return all, degraded
 }
 
-// A token endpoint that is slow, that answers late, whose answers are cut off, or that fails: a client
-// waits, or is told to come back, and never needs a login because of it unless the pair was lost.
+// A token endpoint that is slow, answers late, cuts its answers off or fails. A client waits, or is told to come
+// back. A login is needed only if the pair was lost.
 func TestAwkwardAnswers(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

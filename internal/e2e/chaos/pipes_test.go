@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// servePiped starts a shell line, with the program instead of PROXY, in a new process group. The line must write to
-// standard error that the program is ready.
+// servePiped runs a shell line in a new process group, with the program in the place of PROXY. When the program is
+// ready, it must say so on the standard error of the line.
 func (w *testbed) servePiped(line string, args ...string) *proxy {
 	w.t.Helper()
 	inShell := func(c *exec.Cmd) {
@@ -51,7 +51,7 @@ func TestRefreshWithoutAReaderOfTheLog(t *testing.T) {
 			t.Parallel()
 			w := newSignedIn(t)
 			p := w.servePiped(row.line, "--log-level", "trace")
-			for range 400 { // more lines than a pipe takes
+			for range 400 { // more lines than fit into a pipe
 				p.want(200)
 			}
 			arrived := make(chan struct{})

@@ -67,7 +67,7 @@ func TestLoginCountsAfterARejection(t *testing.T) {
 				}
 				return nil
 			}
-			// The process must not put its own record back at its next look either.
+			// Nor may the process put its own record back at its next read.
 			for end := time.Now().Add(size(2*time.Second, reread)); time.Now().Before(end); pause(200 * time.Millisecond) {
 				if err := held(); err != nil {
 					t.Fatal(err)
@@ -77,8 +77,8 @@ func TestLoginCountsAfterARejection(t *testing.T) {
 	}
 }
 
-// The record is deleted while processes run that know different generations of it. The newest one is put back, and
-// before that no old refresh token is sent, although both processes need a new access token.
+// The record is deleted while processes run that know different generations of it. The newest one is put back.
+// Before that, no old refresh token is sent, although both processes need a new access token.
 func TestDeletedRecordComesBack(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)
@@ -88,12 +88,13 @@ func TestDeletedRecordComesBack(t *testing.T) {
 	w.rotateWith(newest, 2)
 	w.must(os.Remove(w.recordFile()))
 	if full() {
-		w.refuse() // a process that does not wait would refresh now, with the pair that it has
+		w.refuse() // a process that does not wait would refresh now, with its own pair
 	}
 	asOne(2, func(i int) {
 		p := []*proxy{newest, older}[i]
 		for end := time.Now().Add(reread); time.Now().Before(end) && w.holds(3) != nil; pause(100 * time.Millisecond) {
-			// The older process has an access token that is dead, and may not refresh now: it waits, or a hold stands.
+			// The access token of the older process is invalid, and the process may not refresh now: it waits, or
+			// a hold is active.
 			if got, err := p.get(t.Context()); err != nil || got.status != 200 && got.status != 503 && got.status != 401 {
 				t.Errorf("GET = %v, %v", got, err)
 				return

@@ -17,8 +17,8 @@ import (
 	"pandadoc-auth-proxy/tokens/storetest"
 )
 
-// Machines that share an engine share one credential: each end of an access token costs one refresh, and no
-// client notices.
+// Machines that share an engine (Redis or Kubernetes) share one login: each expired access token costs one
+// refresh, and no client notices it.
 func TestMachinesShareOneCredential(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, w *machines) {
@@ -41,8 +41,8 @@ func TestMachinesShareOneCredential(t *testing.T) {
 	})
 }
 
-// kill -9 in the middle of refreshes. A login is needed only where the kill fell between the server's commit and
-// our save.
+// kill -9 in the middle of refreshes. A login is needed only if the kill was between the server's commit and our
+// save.
 func TestMachinesKilledWhileRefreshing(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, w *machines) {
@@ -64,7 +64,7 @@ func TestMachinesKilledWhileRefreshing(t *testing.T) {
 			w.excuse(before)
 			w.plan(always(plan{}))
 			if w.record().Pending != nil && !full() {
-				continue // it takes half a minute of quiet, and a minute if the pair was lost
+				continue // it takes half a minute of waiting, and a minute if the pair was lost
 			}
 			want := answer{status: 200}
 			if lost {
@@ -86,7 +86,7 @@ func TestMachinesKilledWhileRefreshing(t *testing.T) {
 	})
 }
 
-// A pod that starts again with the seed of its manifest, which was spent long ago, takes the stored pair.
+// A pod starts again with the seed of its manifest, which was used long ago. It uses the stored pair.
 func TestANewPodWithTheOldSeedTakesTheStoredPair(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, w *machines) {
@@ -125,7 +125,7 @@ func TestALoginElsewhereIsSeenAtOnce(t *testing.T) {
 			}
 			took := time.Since(began)
 			t.Logf("%s: seen after %v", what, took.Round(time.Millisecond))
-			if took > 2*time.Second && !full() { // the full sizes run beside much else
+			if took > 2*time.Second && !full() { // at full size, many other tests run at the same time
 				t.Errorf("a %s was seen after %v, want 2 s", what, took)
 			}
 		}
@@ -138,7 +138,7 @@ func TestALoginElsewhereIsSeenAtOnce(t *testing.T) {
 	})
 }
 
-// Idle accounts cost the engine nothing but the proof that the connection lives.
+// Idle accounts cost the engine no requests, except the test that the connection still works.
 func TestIdleAccountsAreNotPolled(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, w *machines) {
@@ -183,8 +183,8 @@ func TestIdleAccountsAreNotPolled(t *testing.T) {
 	})
 }
 
-// Tokens are in clear nowhere in the engine, and a key is replaced without an outage: pods are restarted one after
-// the other, with the new key in second place, then in first place, then alone.
+// The engine has no unencrypted tokens. A key is replaced without an outage: pods are restarted one after the
+// other, first with the new key in second place, then in first place, then alone.
 func TestKeysAreReplacedWithoutDowntime(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, w *machines) {
@@ -238,8 +238,8 @@ func TestKeysAreReplacedWithoutDowntime(t *testing.T) {
 	})
 }
 
-// A tool that keeps manifests true empties the Secret, or removes it. Processes that hold the pair put it back, also
-// where they may not create the Secret and somebody else makes it again, and serve all the time.
+// A GitOps tool empties the Secret, or removes it. Processes that have the pair in memory put it back, also if
+// they may not create the Secret and somebody else creates it again. They answer all requests in the meantime.
 func TestASecretThatIsReset(t *testing.T) {
 	t.Parallel()
 	const name = "proxy-" + tokens.DefaultAccount
@@ -264,7 +264,7 @@ func TestASecretThatIsReset(t *testing.T) {
 		},
 	} {
 		reset()
-		newcomer := w.pod(seeded) // the seed of its manifest was spent long ago
+		newcomer := w.pod(seeded) // the seed of its manifest was used long ago
 		w.newest()
 		for _, p := range append(pods, newcomer) {
 			until(t, "serve after the Secret was "+what, func() error { return p.is(200) })

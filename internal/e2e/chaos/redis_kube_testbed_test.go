@@ -27,21 +27,22 @@ import (
 	"pandadoc-auth-proxy/tokens/redisstore/redistest"
 )
 
-// machines is a testbed whose processes share nothing but an engine: each has a home of its own.
+// machines is a testbed whose processes share only an engine (Redis or Kubernetes): each has its own home
+// directory.
 type machines struct {
 	*testbed
-	args   []string // that name the store
+	args   []string // flags that name the store
 	shared tokens.Store
-	// open returns the store with keys that encrypt.
+	// open returns the store, with keys that encrypt tokens.
 	open func(keys *tokens.Codec) tokens.Store
-	// calls returns how many requests the engine has served.
+	// calls returns the number of requests to the engine.
 	calls func() int
-	// hang makes the engine answer nothing, until resume.
+	// hang makes the engine answer nothing until resume is called.
 	hang func() (resume func())
-	// holds returns all that the engine would have on its disk.
+	// holds returns all data that the engine would have on its disk.
 	holds func() string
 
-	redis *redistest.Server // nil on Kubernetes
+	redis *redistest.Server // nil for Kubernetes
 }
 
 // onEngines runs f on Redis and on Kubernetes.
@@ -62,7 +63,7 @@ func newRedis(t *testing.T, args ...string) *machines {
 	return newRedisAt(t, server, redisstore.Options{URL: server.URL("")}, "--store", server.URL(""))
 }
 
-// newRedisAt opens server with o itself, and has the processes open it with args.
+// newRedisAt returns a testbed on server. The processes open the store with args, the testbed itself with o.
 func newRedisAt(t *testing.T, server *redistest.Server, o redisstore.Options, args ...string) *machines {
 	t.Helper()
 	w := &machines{testbed: newTestbed(t), args: args, redis: server, hang: server.Stop}
@@ -93,7 +94,7 @@ func newRedisAt(t *testing.T, server *redistest.Server, o redisstore.Options, ar
 	return w
 }
 
-// newKubernetes uses the API server of PANDADOC_TEST_KUBERNETES_URL if there is one, and else our strict one.
+// newKubernetes uses the API server of PANDADOC_TEST_KUBERNETES_URL. Without that, it uses kubetest.
 func newKubernetes(t *testing.T) *machines {
 	t.Helper()
 	w := &machines{testbed: newTestbed(t)}
@@ -121,7 +122,7 @@ func (w *machines) inKubernetes(u *url.URL, namespace, prefix string) {
 	w.shared = w.open(nil)
 }
 
-// counted stands before a real API server and counts requests. It sets calls, holds and hang.
+// counted puts a proxy that counts requests in front of a real API server. It sets calls, holds and hang.
 func (w *machines) counted(text string) *url.URL {
 	w.t.Helper()
 	target, err := url.Parse(text)
@@ -129,7 +130,7 @@ func (w *machines) counted(text string) *url.URL {
 		w.t.Fatal(err)
 	}
 	var calls atomic.Int64
-	var gate sync.RWMutex // held while the server hangs
+	var gate sync.RWMutex // requests wait while the server hangs
 	relay := &httputil.ReverseProxy{FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
 		calls.Add(1)
 		gate.RLock()
@@ -162,7 +163,7 @@ func (w *machines) counted(text string) *url.URL {
 	return u
 }
 
-// pod starts a process that has nothing but the engine.
+// pod starts a process that shares only the engine with others.
 func (w *machines) pod(more []string, args ...string) *proxy {
 	w.t.Helper()
 	home := w.t.TempDir()
@@ -179,7 +180,7 @@ func (w *machines) pods(n int) []*proxy {
 	return all
 }
 
-// command returns what a command on another machine uses to change a record.
+// command returns a Manager like that of a command on another machine, to change a record.
 func (w *machines) command() *tokens.Manager {
 	w.t.Helper()
 	c := tokens.DefaultConfig()
@@ -209,7 +210,8 @@ func (w *machines) record() tokens.Record {
 
 func (w *machines) saved() int { return numberOf(w.record().RefreshToken.Reveal()) }
 
-// rotate ends the access token and has every pod asked at once. It returns how many requests failed.
+// rotate invalidates the access token, and sends requests to all pods at once. It returns how many requests
+// failed.
 func (w *machines) rotate(pods []*proxy) int {
 	w.t.Helper()
 	var failed atomic.Int64
@@ -223,8 +225,8 @@ func (w *machines) rotate(pods []*proxy) int {
 	return int(failed.Load())
 }
 
-// load has clients ask the pods all the time. The function that it returns ends that, and gives the numbers of
-// requests and of those that failed, with some of the reasons.
+// load sends requests to the pods until the returned function is called. That function returns how many requests
+// were sent, how many failed, and some of the reasons.
 func (w *machines) load(pods []*proxy) func() (all, failed int, reasons string) {
 	var mu sync.Mutex // guards the fields below
 	var all, failed int
@@ -257,7 +259,7 @@ func (w *machines) load(pods []*proxy) func() (all, failed int, reasons string) 
 	}
 }
 
-// newest waits until the store holds the live pair.
+// newest waits until the store has the live pair.
 func (w *machines) newest() {
 	w.t.Helper()
 	until(w.t, "hold the newest pair", func() error {

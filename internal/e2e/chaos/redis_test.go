@@ -16,7 +16,7 @@ import (
 	"pandadoc-auth-proxy/tokens/redisstore/redistest"
 )
 
-// Redis is killed and comes back, twice, while clients ask and tokens end.
+// Redis is killed and starts again, twice, while clients send requests and tokens expire.
 func TestRedisIsKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	w := newRedis(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -37,7 +37,7 @@ func TestRedisIsKilledUnderLoad(t *testing.T) {
 		w.refuse()
 		until(t, "rotate", func() error { return w.rotated() })
 		w.newest()
-		for _, p := range pods { // a pod that has not heard of the new pair could not serve without Redis
+		for _, p := range pods { // a pod that does not know the new pair yet could not serve requests without Redis
 			until(t, "use the new pair", func() error { return p.is(200) })
 		}
 	}
@@ -50,7 +50,7 @@ func TestRedisIsKilledUnderLoad(t *testing.T) {
 	w.wantNoReuse()
 }
 
-// rotated returns nil once the pair that was refused is replaced.
+// rotated returns nil when the refused pair has been replaced.
 func (w *machines) rotated() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,21 +60,21 @@ func (w *machines) rotated() error {
 	return nil
 }
 
-// A failover loses the newest pair, and a pod starts in the window. While a process lives that holds the pair, the
-// spent refresh token is not sent.
+// A failover loses the newest pair, and a pod starts just then. While a process with that pair runs, the used
+// refresh token is not sent.
 func TestAFailoverThatLosesTheNewestPair(t *testing.T) {
 	t.Parallel()
 	failovers := size(2, 10)
 	for i := range failovers {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			w := newRedis(t) // it keeps nothing on disk by itself
+			w := newRedis(t) // it saves nothing on disk by itself
 			w.signIn()
 			survivors := w.pods(2)
 			for _, p := range survivors {
 				p.want(200)
 			}
-			w.redis.Do("SAVE") // what the replica has
+			w.redis.Do("SAVE") // the data of the replica
 			w.rotate(survivors)
 			w.newest()
 			w.redis.Kill()
@@ -85,7 +85,7 @@ func TestAFailoverThatLosesTheNewestPair(t *testing.T) {
 				until(t, "serve after the failover", func() error { return p.is(200) })
 			}
 			w.newest()
-			if full() { // refreshes rest for a while after tokens had to be put back
+			if full() { // refreshes wait for a while after tokens were put back
 				w.refuse()
 				for _, p := range pods {
 					until(t, "rotate after the failover", func() error { return p.is(200) })
@@ -99,8 +99,8 @@ func TestAFailoverThatLosesTheNewestPair(t *testing.T) {
 	}
 }
 
-// The engine is not there at the start: an access token that was given is served, /readyz names the cause, and
-// everything recovers by itself.
+// The engine is unavailable at the start. The access token of the configuration is used, /readyz names the cause,
+// and everything recovers by itself.
 func TestRedisIsAwayAtTheStart(t *testing.T) {
 	t.Parallel()
 	w := newRedis(t)
@@ -120,8 +120,8 @@ func TestRedisIsAwayAtTheStart(t *testing.T) {
 	}
 }
 
-// The engine takes requests and answers none. What is known is served at once, nobody refreshes, and clients are told
-// to come back.
+// The engine accepts requests but does not answer. Tokens in memory are used at once, nobody refreshes, and
+// clients are told to come back.
 func TestAnEngineThatHangs(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, w *machines) {
@@ -136,7 +136,7 @@ func TestAnEngineThatHangs(t *testing.T) {
 		for _, p := range pods {
 			p.want(200)
 		}
-		if took := time.Since(began); took > 3*time.Second { // the engine is given 3 s and more
+		if took := time.Since(began); took > 3*time.Second { // the engine gets 3 s and more
 			t.Errorf("two requests took %v", took)
 		}
 		w.refuse()
@@ -159,15 +159,15 @@ func TestAnEngineThatHangs(t *testing.T) {
 	})
 }
 
-// A failover loses the newest pair, and nobody is left who holds it. That costs one token call and a login, and no
-// loop.
+// A failover loses the newest pair, and no process has it. That costs one token call and a login, and the call is
+// not repeated.
 func TestAPairThatIsLostForGood(t *testing.T) {
 	t.Parallel()
 	w := newRedis(t)
 	w.signIn()
 	holder := w.pod(nil)
 	holder.want(200)
-	w.redis.Do("SAVE") // what the replica has
+	w.redis.Do("SAVE") // the data of the replica
 	w.rotate([]*proxy{holder})
 	w.newest()
 	holder.Kill()
@@ -193,8 +193,8 @@ func TestAPairThatIsLostForGood(t *testing.T) {
 	newcomer.want(200)
 }
 
-// Machines that reach Redis over TLS, with a root of its own, as a user with the documented rights whose password
-// stands in a file.
+// Machines use Redis over TLS with a private root certificate, as a user with the documented rights, whose
+// password is in a file.
 func TestMachinesShareRedisOverTLS(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartTLS(t, append([]string{"--user", "proxy", "on", ">secret"}, strings.Fields(redisstore.Rights("pandadoc-auth-proxy"))...)...)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Many processes over one store: each end of an access token costs one refresh, whoever makes it, and no
-// client notices.
+// Many processes use one store. Each expired access token costs one refresh, by any of them, and no client notices
+// it.
 func TestManyProcessesManyRotations(t *testing.T) {
 	t.Parallel()
 	const processes, rotations = 20, 50

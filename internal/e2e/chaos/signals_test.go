@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A process is told to end in the middle of a refresh, at moments spread over all of it. Whatever the signal,
-// and however often it comes: the exchange under way is finished, and its pair is saved.
+// A process gets signals to end, at many moments of a refresh. With every signal, and with two of them, the
+// exchange in progress is finished and its pair is saved.
 func TestSignalInTheMiddleOfARefresh(t *testing.T) {
 	t.Parallel()
 	moments, room := size(6, 24), newRoom(16)
@@ -43,8 +43,8 @@ func TestSignalInTheMiddleOfARefresh(t *testing.T) {
 	}
 }
 
-// endDuring sends signals to a process at a moment of its refresh, from 0 to 1, and holds what is left. It reports
-// whether the token call was under way.
+// endDuring sends signals to a process at a moment of its refresh (0 is the start, 1 the end), and checks the
+// record. It reports whether the token call was in progress.
 func (w *testbed) endDuring(signals []syscall.Signal, moment float64) (midway bool) {
 	w.t.Helper()
 	const phase = 30 * time.Millisecond
@@ -59,10 +59,10 @@ func (w *testbed) endDuring(signals []syscall.Signal, moment float64) (midway bo
 	go func() {
 		defer close(gone)
 		close(asked)
-		_, _ = p.get(context.Background()) // a second signal gives the request up
+		_, _ = p.get(context.Background()) // a second signal cancels the request
 	}()
-	// A quarter of the moments count from the request, and a quarter each from the arrival of the token call, from its
-	// commit and from its answer: on a busy machine, too, they lie where they should.
+	// A quarter of the moments begin at each of these events: the request, the arrival of the token call, its
+	// commit, its answer. So they are at the intended places on a busy machine, too.
 	from := []chan struct{}{asked, arrived, committed, answered}[int(moment*4)]
 	<-from
 	pause(time.Duration((moment*4 - float64(int(moment*4))) * float64(phase)))
@@ -84,8 +84,8 @@ func (w *testbed) endDuring(signals []syscall.Signal, moment float64) (midway bo
 	return midway
 }
 
-// The command refreshes without a proxy. Its exchange takes longer than it may wait, or Ctrl-C comes in the middle:
-// the exchange and its save are finished all the same.
+// The command refreshes without a proxy. If its exchange takes longer than it may wait, or if Ctrl-C comes in the
+// middle, the exchange and its save are finished all the same.
 func TestRefreshCommandFinishesItsExchange(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A machine that sleeps, or kill -STOP, in the middle of a token call, with the answer already in the socket:
-// the lock proves that the owner lives, so the others wait, and the late answer is a good answer.
+// A machine sleeps (here: kill -STOP) in the middle of a token call, with the answer already in the socket. The
+// lock shows that the owner is alive, so the others wait, and the late answer is used.
 func TestOwnerStoppedInItsTokenCall(t *testing.T) {
 	t.Parallel()
 	long := size(3*time.Second, time.Minute)
@@ -31,7 +31,7 @@ func TestOwnerStoppedInItsTokenCall(t *testing.T) {
 	w.rest()
 	asked, waited := whileStopped(t, others, long)
 	owner.resume()
-	// Its client has waited longer than --refresh-timeout if the time is long. The refresh goes on.
+	// If the pause is long, the client has waited longer than --refresh-timeout. The refresh continues.
 	if got := <-first; got.status != 200 && (!full() || got.code != "refresh-unavailable" || got.retry == "") {
 		t.Errorf("the client of the stopped process got %v, Retry-After %q", got, got.retry)
 	}
@@ -48,7 +48,7 @@ func TestOwnerStoppedInItsTokenCall(t *testing.T) {
 	w.wantNoReuse()
 }
 
-// whileStopped has clients ask the others for as long as the owner is stopped.
+// whileStopped sends requests to the others for as long as the owner is stopped.
 func whileStopped(t *testing.T, others []*proxy, long time.Duration) (asked, waited int64) {
 	var n, unavailable atomic.Int64
 	end := time.Now().Add(long)
@@ -66,8 +66,8 @@ func whileStopped(t *testing.T, others []*proxy, long time.Duration) (asked, wai
 	return n.Load(), unavailable.Load()
 }
 
-// The owner dies instead, with its request answered by nobody: the next waits until the request cannot be
-// under way any more, tries once, and goes on.
+// The owner dies instead, and nobody answers its request. The next process waits until that request can no longer
+// be in progress, tries once, and continues.
 func TestOwnerKilledBeforeTheServerCommits(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)

@@ -16,11 +16,11 @@ import (
 	"pandadoc-auth-proxy/tokens/filestore"
 )
 
-// savedSoon is how soon an unsaved pair must be on disk once the store is back.
+// savedSoon is how soon an unsaved pair must be on disk after the store is back.
 const savedSoon = 20 * time.Second
 
-// takeAway puts a file in the place of the store's directory, in one step: a proxy that found nothing there
-// would make a new directory. (chmod does not stop root.)
+// takeAway replaces the store's directory by a file, in one step: otherwise a proxy could find nothing there and
+// make a new directory. (chmod does not stop root.)
 func (w *testbed) takeAway() {
 	if err := errors.Join(os.WriteFile(w.dir+".away", []byte("not a directory\n"), 0o600), exchange(w.dir, w.dir+".away")); err != nil {
 		w.t.Error(err)
@@ -51,8 +51,8 @@ func (w *testbed) wantSaved() time.Duration {
 	return time.Since(began)
 }
 
-// The store vanishes while the token call runs. The pair that comes is all there is: it is used, kept, and
-// saved as soon as there is a store again.
+// The store disappears while the token call runs. The new pair is used, kept in memory, and saved as soon as the
+// store is back.
 func TestStoreReplacedWhileTheTokenCallRuns(t *testing.T) {
 	t.Parallel()
 	away := size(2*time.Second, 30*time.Second)
@@ -114,8 +114,8 @@ func (w *testbed) wantOneRotation() {
 	w.wantNoReuse()
 }
 
-// SIGTERM while the pair is unsaved waits for the store, and in the end leaves an emergency file, which the
-// next process takes.
+// SIGTERM while the pair is unsaved. The process waits for the store, and at the end leaves an emergency file,
+// which the next process reads.
 func TestTerminatedWithAnUnsavedPair(t *testing.T) {
 	t.Parallel()
 	drain := size(2*time.Second, 15*time.Second)
@@ -153,7 +153,7 @@ func TestTerminatedWithAnUnsavedPair(t *testing.T) {
 	w.wantOneRotation()
 }
 
-// The same with SIGTERM, and the store comes back in time: no emergency.
+// The same with SIGTERM, but the store comes back in time: no emergency file is needed.
 func TestTerminatedWhileTheStoreComesBack(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)

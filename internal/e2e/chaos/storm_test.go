@@ -14,23 +14,23 @@ import (
 	"time"
 )
 
-// storm is a testbed in which everything happens, in drawn order.
+// storm is a testbed in which faults happen in random order.
 type storm struct {
 	*testbed
 	r     *rand.Rand
 	slots []*slot
-	done  map[string]int // what happened, how often
-	other *foreigner     // to which no token may go
-	hurry bool           // a login ends a refresh that is in doubt, instead of a minute's wait
+	done  map[string]int // how often each thing happened
+	other *foreigner     // no token may be sent there
+	hurry bool           // a login ends a refresh that is in doubt, to save a minute of waiting
 
 	mu      sync.Mutex // guards the field below
 	answers map[string]int
 }
 
-// slot is one process after another.
+// slot has one process after another.
 type slot struct {
 	mu sync.Mutex // guards the field below
-	p  *proxy     // the one that runs; nil for a moment after its end
+	p  *proxy     // the running process; nil for a moment after its end
 }
 
 func (s *slot) now() *proxy {
@@ -45,7 +45,7 @@ func (s *slot) set(p *proxy) {
 	s.p = p
 }
 
-// newStorm starts processes over a store that is signed in.
+// newStorm starts processes with a store that has a pair.
 func newStorm(t *testing.T, r *rand.Rand, processes int) *storm {
 	s := &storm{testbed: newSignedIn(t), r: r, done: map[string]int{}, other: newForeigner(t), answers: map[string]int{}}
 	for range processes {
@@ -54,16 +54,16 @@ func newStorm(t *testing.T, r *rand.Rand, processes int) *storm {
 	return s
 }
 
-// run lets things happen as long as more returns true, then ends all faults, and wants all to be well. Clients ask all
-// the time. After every step the store parses and no refresh token has come more often than what was
-// lost explains; no client ever gets anything but an answer, a time to come back, or a login-required that
-// a lost pair explains.
+// run makes things happen while more returns true. Then it ends all faults, and everything must work again.
+// Clients send requests all the time. After every step the record can be read, and no refresh token was sent more
+// often than the losses explain. A client gets an answer, a time to come back, or a login-required that a lost
+// pair explains.
 func (s *storm) run(more func(steps int) bool) (steps int) {
 	s.t.Helper()
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	dismiss := sync.OnceFunc(func() { close(stop); clients.Wait() })
-	defer dismiss() // also after a Fatal: nothing may log once the test is over
+	defer dismiss() // also after a Fatal: nothing may log when the test is over
 	for _, slot := range s.slots {
 		clients.Go(func() { s.ask(slot, stop) })
 	}
@@ -82,7 +82,7 @@ func (s *storm) run(more func(steps int) bool) (steps int) {
 	return steps
 }
 
-// Everything at once, for as long as -chaos.duration says.
+// All faults together, for the time of -chaos.duration.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	s := newStorm(t, draws(t), 4)
@@ -94,7 +94,7 @@ func TestStorm(t *testing.T) {
 		steps, tally(s.done), c.calls, c.rotations, c.invalid, s.done["login after a lost pair"], tally(s.answers))
 }
 
-// Many short storms, each from the start: two processes and about a dozen steps.
+// Many short storms, each with a new store: two processes and about a dozen steps.
 func TestRandomSchedules(t *testing.T) {
 	t.Parallel()
 	schedules := size(40, 500)
@@ -133,7 +133,7 @@ func tally(m map[string]int) string {
 	return strings.Join(all, ", ")
 }
 
-// step lets one thing happen.
+// step makes one thing happen.
 func (s *storm) step() {
 	s.t.Helper()
 	slot := s.slots[s.r.IntN(len(s.slots))]
@@ -181,7 +181,7 @@ func (s *storm) step() {
 	}
 }
 
-// once is a plan for the next call; those after it are honest.
+// once sets a plan for the next call; later calls get correct answers.
 func (s *storm) once(p plan) {
 	s.plan(func() plan {
 		s.next = func() plan { return plan{} }
@@ -189,11 +189,11 @@ func (s *storm) once(p plan) {
 	})
 }
 
-// replace kills a process and starts another in its place. What the dead one was about to send, or has
-// sent, may be sent once more: its marker tells.
+// replace kills a process and starts another in its place. If the dead process had a marker, its token may be sent
+// once more.
 func (s *storm) replace(slot *slot) {
 	old := slot.now()
-	slot.set(nil) // whoever is asking it may be cut off
+	slot.set(nil) // its client may be cut off
 	old.Kill()
 	if p := s.record().Pending; p != nil && strings.Contains(p.Owner, fmt.Sprintf("-%d-", old.PID())) {
 		s.excuse(s.saved())
@@ -202,10 +202,10 @@ func (s *storm) replace(slot *slot) {
 	slot.set(s.serve("--refresh-timeout", "2s"))
 }
 
-// end ends a process by signals, and starts another in its place. Nothing may be lost by that.
+// end ends a process by signals, and starts another in its place. Nothing may be lost.
 func (s *storm) end(slot *slot, signals ...syscall.Signal) {
 	old := slot.now()
-	slot.set(nil) // a second signal gives its requests up
+	slot.set(nil) // a second signal cancels its requests
 	for _, sig := range signals {
 		old.signal(sig)
 		pause(upTo(s.r, 20*time.Millisecond))
@@ -214,7 +214,7 @@ func (s *storm) end(slot *slot, signals ...syscall.Signal) {
 	slot.set(s.serve("--refresh-timeout", "2s"))
 }
 
-// abroad has a process with another token endpoint or another API in the place of one, for a few requests.
+// abroad replaces a process for a few requests by one with another token endpoint or another API.
 func (s *storm) abroad(slot *slot) {
 	old := slot.now()
 	slot.set(nil)
@@ -229,7 +229,7 @@ func (s *storm) abroad(slot *slot) {
 	slot.set(s.serve("--refresh-timeout", "2s"))
 }
 
-// hold stops a process for a while, and lets it go on.
+// hold stops a process for a while.
 func (s *storm) hold(slot *slot) {
 	p := slot.now()
 	p.stop()
@@ -237,12 +237,12 @@ func (s *storm) hold(slot *slot) {
 	p.resume()
 }
 
-// inspect holds the invariants.
+// inspect checks the invariants.
 func (s *storm) inspect() {
 	s.t.Helper()
 	s.record()
 	s.wantNoReuse()
-	if _, alive := s.live(); !alive && s.r.IntN(20) == 0 { // a person comes by
+	if _, alive := s.live(); !alive && s.r.IntN(20) == 0 { // sometimes a person signs in
 		s.help()
 	}
 }
@@ -252,7 +252,7 @@ func (s *storm) help() {
 	s.signIn()
 }
 
-// ask has a client ask one process after the other until stop is closed.
+// ask sends requests to the processes of slot until stop is closed.
 func (s *storm) ask(slot *slot, stop <-chan struct{}) {
 	for {
 		select {
@@ -263,7 +263,7 @@ func (s *storm) ask(slot *slot, stop <-chan struct{}) {
 		if p := slot.now(); p != nil {
 			began := time.Now()
 			got, err := p.get(s.t.Context())
-			if slot.now() == p { // else it was killed, and anything may have come of that
+			if slot.now() == p { // otherwise it was killed, and any result is possible
 				s.note(got, err, began)
 			}
 		}
@@ -271,9 +271,9 @@ func (s *storm) ask(slot *slot, stop <-chan struct{}) {
 	}
 }
 
-// note holds what a client may get.
+// note checks the result of a client's request.
 func (s *storm) note(got answer, err error, began time.Time) {
-	// A process learns of a login within a second of the next request, or later on a busy machine.
+	// A process notices a login within a second of the next request; on a busy machine it takes longer.
 	explained := s.deadSince(began.Add(-30 * time.Second))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,19 +283,19 @@ func (s *storm) note(got answer, err error, began time.Time) {
 		s.t.Errorf("a client got no answer: %v", err)
 	case got.status == 200:
 	case got.status == 503 && got.retry != "":
-	case got.status == 401: // the token was ended right after a refresh: it is held for a while
+	case got.status == 401: // the token was invalidated right after a refresh, so there is a hold
 	case got.code == "login-required" && explained:
 	default:
 		s.t.Errorf("a client got %v, Retry-After %q", got, got.retry)
 	}
 }
 
-// calm ends all faults and wants everything to be well again, with a login only if a pair was lost.
+// calm ends all faults. Everything must work again, with a login only if a pair was lost.
 func (s *storm) calm() {
 	s.t.Helper()
 	s.rest()
 	if rec := s.record(); s.hurry && (rec.Pending != nil || !rec.UnconfirmedSince.IsZero()) {
-		s.signIn() // instead of waiting for a minute
+		s.signIn() // to save a minute of waiting
 	}
 	for _, slot := range s.slots {
 		p := slot.now()

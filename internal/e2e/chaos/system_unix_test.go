@@ -8,10 +8,10 @@ import (
 	"os/exec"
 )
 
-// tie does nothing where the system cannot tie a process to another.
+// tie does nothing: the system cannot do this.
 func tie(*exec.Cmd) {}
 
-// exchange swaps what two paths lead to, in steps: for a moment there is nothing.
+// exchange swaps two paths, but not in one step: for a moment the first one does not exist.
 func exchange(a, b string) error {
 	return errors.Join(os.Rename(a, a+".moved"), os.Rename(b, a), os.Rename(a+".moved", b))
 }

@@ -38,7 +38,7 @@ var (
 // TestMain lets many scenarios run at once, because they wait most of the time.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup the programs would ignore it, too
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup, the started programs would ignore it too
 	_ = flag.Set("test.parallel", size("48", "128"))
 	os.Exit(program.Main(m))
 }
@@ -54,7 +54,7 @@ func size[T any](small, large T) T {
 	return small
 }
 
-// draws returns a source of draws that belongs to one goroutine, and tells its seed.
+// draws returns a random source for one goroutine, and logs its seed.
 func draws(t *testing.T) *rand.Rand {
 	t.Helper()
 	s := *seed
@@ -91,11 +91,11 @@ func within(d time.Duration, f func() error) error {
 	}
 }
 
-// testbed is an authorization server and a store on disk, for the processes that a scenario starts.
+// testbed is an authorization server and a store on disk, for the processes of one test.
 type testbed struct {
 	*authority
 	t    *testing.T
-	dir  string // of the store
+	dir  string // directory of the store
 	temp string // TMPDIR and XDG_STATE_HOME of the processes
 }
 
@@ -108,14 +108,14 @@ func newTestbed(t *testing.T) *testbed {
 	return w
 }
 
-// newSignedIn is a testbed whose store has a pair.
+// newSignedIn returns a testbed whose store has a pair.
 func newSignedIn(t *testing.T) *testbed {
 	w := newTestbed(t)
 	w.signIn()
 	return w
 }
 
-// signIn logs in as a command would while proxies run.
+// signIn signs in as a command does while proxies run.
 func (w *testbed) signIn() { w.t.Helper(); w.signInAs(tokens.DefaultAccount) }
 
 func (w *testbed) signInAs(account string) {
@@ -125,7 +125,7 @@ func (w *testbed) signInAs(account string) {
 	}
 }
 
-// signOut logs out as a command would.
+// signOut logs out as a command does.
 func (w *testbed) signOut() {
 	w.t.Helper()
 	if _, err := w.manager().Logout(w.t.Context(), tokens.DefaultAccount); err != nil {
@@ -133,7 +133,7 @@ func (w *testbed) signOut() {
 	}
 }
 
-// manager returns what a command uses to write a record.
+// manager returns a Manager like that of a command, to write a record.
 func (w *testbed) manager() *tokens.Manager {
 	w.t.Helper()
 	c := tokens.DefaultConfig()
@@ -154,7 +154,7 @@ func (w *testbed) store() *filestore.Store {
 	return s
 }
 
-// record returns what is on disk. It must be readable at every moment.
+// record returns the record on disk, which must be readable at every moment.
 func (w *testbed) record() tokens.Record {
 	w.t.Helper()
 	rec, err := w.store().Load(context.Background(), tokens.DefaultAccount)
@@ -170,7 +170,7 @@ func (w *testbed) saved() int { return numberOf(w.record().RefreshToken.Reveal()
 // serve starts a proxy over the store.
 func (w *testbed) serve(args ...string) *proxy { w.t.Helper(); return w.serveWith(nil, args...) }
 
-// serveWith starts a proxy over the store with more environment. Later arguments and variables win.
+// serveWith starts a proxy with more environment. Later arguments and variables override earlier ones.
 func (w *testbed) serveWith(more []string, args ...string) *proxy {
 	w.t.Helper()
 	return w.start(tie, more, args...)
@@ -187,7 +187,7 @@ func (w *testbed) start(prepare func(*exec.Cmd), more []string, args ...string) 
 	return &proxy{p, w.t}
 }
 
-// command starts a command that works on the store itself: no proxy answers.
+// command starts a command that works on the store itself, because no proxy runs.
 func (w *testbed) command(more []string, args ...string) *proxy {
 	w.t.Helper()
 	p := program.StartAs(w.t, tie, append(w.environment(), more...), append(args,
@@ -205,19 +205,19 @@ type proxy struct {
 	t *testing.T
 }
 
-// answer is what a client gets.
+// answer is the answer to a client.
 type answer struct {
 	status int
-	code   string // of a problem of the proxy's own
+	code   string // of a problem of the proxy
 	retry  string // Retry-After
 }
 
 func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.code) }
 
-// get asks for documents. A process that was killed gives an error.
+// get requests the documents. If the process was killed, it returns an error.
 func (p *proxy) get(ctx context.Context) (answer, error) { return p.getAs(ctx, tokens.DefaultAccount) }
 
-// getAs asks for the documents of an account.
+// getAs requests the documents of an account.
 func (p *proxy) getAs(ctx context.Context, account string) (answer, error) {
 	prefix := "/@" + account
 	if account == tokens.DefaultAccount {
@@ -238,7 +238,7 @@ func (p *proxy) getAs(ctx context.Context, account string) (answer, error) {
 	return answer{resp.StatusCode, body.Code, resp.Header.Get("Retry-After")}, nil
 }
 
-// is returns nil if a request is answered with status now.
+// is returns nil if a request is answered with status.
 func (p *proxy) is(status int) error { return p.isAs(tokens.DefaultAccount, status) }
 
 func (p *proxy) isAs(account string, status int) error {
@@ -249,7 +249,7 @@ func (p *proxy) isAs(account string, status int) error {
 	return err
 }
 
-// want asks for documents and fails the test if the status is another.
+// want requests the documents, and fails the test if the status is another.
 func (p *proxy) want(status int) answer {
 	p.t.Helper()
 	got, err := p.get(p.t.Context())
@@ -259,7 +259,7 @@ func (p *proxy) want(status int) answer {
 	return got
 }
 
-// ready returns what /readyz says of the account: "state" or "state: cause".
+// ready returns the state of the account in /readyz, as "state" or "state: cause".
 func (p *proxy) ready() string {
 	resp, err := http.Get(p.Admin + "/readyz")
 	if err != nil {
@@ -278,7 +278,7 @@ func (p *proxy) ready() string {
 	return r.Accounts[0].State
 }
 
-// becomes waits until /readyz says state.
+// becomes waits until /readyz shows state.
 func (p *proxy) becomes(state string) {
 	p.t.Helper()
 	until(p.t, "become "+state, func() error {
@@ -300,18 +300,19 @@ func (p *proxy) signal(s syscall.Signal) {
 	}
 }
 
-// room lets n of those that ask for it run at a time: scenarios that do not wait would starve each other.
+// room lets only n tests run at a time that need it: tests that do not wait would take the processor from the
+// others.
 type room chan struct{}
 
 func newRoom(n int) room { return make(room, n) }
 
-// enter waits for a place, and returns the function that leaves it.
+// enter waits for a place. The returned function leaves it.
 func (r room) enter() (leave func()) {
 	r <- struct{}{}
 	return func() { <-r }
 }
 
-// asOne has n functions run at once and waits for all.
+// asOne runs n functions at the same time and waits for all.
 func asOne(n int, f func(i int)) {
 	done := make(chan struct{})
 	for i := range n {

@@ -14,9 +14,9 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// The API answers 401 whatever it is sent: an API that is not on the plan, a user without rights. No refresh
-// helps, and each one spends a refresh token. There is one in a hold period, in all processes together, across
-// restarts and evictions; every client gets the API's own 401.
+// The API answers 401 to everything, for example because the plan has no API access or the user has no rights. No
+// refresh helps, and each refresh uses a refresh token. There is one refresh in a hold period, by all processes
+// together, also after restarts and evictions. Every client gets the API's own 401.
 func TestRefreshesThatDoNotHelp(t *testing.T) {
 	t.Parallel()
 	long := size(6*time.Second, 25*time.Second) // less than the first hold
@@ -60,7 +60,8 @@ func TestRefreshesThatDoNotHelp(t *testing.T) {
 	}
 }
 
-// askInVain starts processes, has clients ask them for a while, and ends them. It returns the number of requests.
+// askInVain starts processes, sends requests to them for a while, and ends them. It returns the number of
+// requests.
 func (w *testbed) askInVain(processes int, accounts []string, long time.Duration, args []string) int {
 	w.t.Helper()
 	var mu sync.Mutex
@@ -88,7 +89,7 @@ func (w *testbed) askInVain(processes int, accounts []string, long time.Duration
 	return requests
 }
 
-// The token endpoint answers with the access token that the API has just refused: that has not helped either.
+// The token endpoint returns the access token that the API has just refused. That does not help either.
 func TestRefreshThatReturnsTheSameAccessToken(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)
@@ -117,8 +118,8 @@ func TestRefreshThatReturnsTheSameAccessToken(t *testing.T) {
 	w.wantNoReuse()
 }
 
-// The first answer other than 401 clears the hold, for all processes: the next early end of a token is a reason
-// to refresh again.
+// The first answer other than 401 clears the hold, for all processes. After that, an invalid token is a reason to
+// refresh again.
 func TestHoldEndsWithAGoodAnswer(t *testing.T) {
 	t.Parallel()
 	w := newSignedIn(t)

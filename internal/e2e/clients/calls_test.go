@@ -1,17 +1,17 @@
 package clients
 
-// call is one request of an operation. Path variables and {names} in bodies stand for what earlier
-// answers gave; "draft" and "sent" are new documents in that state each time.
+// call is one request of an operation. Path variables and {names} in bodies are replaced by values from earlier
+// answers. "draft" and "sent" are replaced by a new document in that state each time.
 type call struct {
 	method, path string
 	in           map[string]string // variable of the path: name
 	query        string
-	body         string            // JSON; empty if the specification's examples say enough
+	body         string            // JSON; empty if the examples of the specification are enough
 	file         string            // content of a file in a multipart body, with body as its part "data"
-	set          map[string]string // key in the specification's examples: name of the value to put there
-	example      string            // only this one of the specification's examples
+	set          map[string]string // key in the specification's examples: name of the value to use there
+	example      string            // only this example of the specification
 	status       int               // zero means the specification's success
-	save         string            // "name=key.key" keeps a value of the answer
+	save         string            // "name=key.key" keeps a value of the answer under name
 }
 
 type in = map[string]string
@@ -193,8 +193,7 @@ func calls() []call {
 	}
 }
 
-// tolerated are allowed differences between the properties of an answer and those in the specification, with the
-// reason.
+// tolerated are allowed differences between the properties of an answer and the specification, with the reason.
 func tolerated() map[string]string {
 	return map[string]string{
 		".results[].method is not in the specification": "the specification's own examples of logs have it",

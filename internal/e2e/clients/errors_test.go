@@ -14,9 +14,9 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// TestEveryErrorHasTheShapeOfTheSpecification sends each operation an unknown id, bodies that are wrong, and
-// values of the query out of range. The errors of version 2 and beta had details of our own, some operations
-// answered a 409 that PandaDoc does not have, and one page number ended the connection.
+// TestEveryErrorHasTheShapeOfTheSpecification sends to each operation an unknown id, wrong bodies, and query
+// values that are out of range. It found errors of version 2 and beta with invented details, operations that
+// answered 409 although PandaDoc never does, and a page number that ended the connection.
 func TestEveryErrorHasTheShapeOfTheSpecification(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, nil, "sandbox", "--calm", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
@@ -49,8 +49,8 @@ type operation struct {
 	op           *openapi3.Operation
 }
 
-// inOrder returns all operations but that of the token endpoint. Those that end what makes others answer 409 come last:
-// they make a completed document a draft, or delete it.
+// inOrder returns all operations except the token endpoint. Operations that make a completed document a draft, or
+// delete it, come last: the others need such a document to answer 409.
 func inOrder(spec *openapi3.T) (all []operation) {
 	for path, item := range spec.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -73,7 +73,7 @@ func inOrder(spec *openapi3.T) (all []operation) {
 
 type wrongCall struct{ target, body, kind string }
 
-// wrongCalls are requests that most operations must refuse. It does no harm if some succeed.
+// wrongCalls are requests that most operations must refuse. A few may succeed.
 func wrongCalls(path string, op *openapi3.Operation, completed string) (list []wrongCall) {
 	base, key, _ := strings.Cut(path, "?")
 	target := func(id, query string) string {

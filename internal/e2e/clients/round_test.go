@@ -31,7 +31,7 @@ type api struct {
 	*httptest.Server
 
 	mu     sync.Mutex // guards the fields below
-	valid  string     // the access token that is accepted
+	valid  string     // the access token that is valid now
 	seen   []string   // method and target of what was accepted
 	upload string     // SHA-256 of the upload that was accepted
 	tokens int        // refreshes
@@ -66,7 +66,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, err := io.Copy(hash, r.Body); err != nil {
-		return // cut off: no server acts on that
+		return // cut off: a server ignores it
 	}
 	a.seen = append(a.seen, r.Method+" "+r.RequestURI)
 	if isUpload {
@@ -140,7 +140,7 @@ func TestClientsMakeTheirRound(t *testing.T) {
 	}
 }
 
-// round runs a client and returns what it printed.
+// round runs a client and returns its output.
 func round(t *testing.T, client []string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -156,7 +156,7 @@ func round(t *testing.T, client []string) string {
 	return string(out)
 }
 
-// check looks at what the API accepted: each request once, and the whole upload.
+// check compares what the API accepted: each request once, and the whole upload.
 func (a *api) check(t *testing.T, upload string) {
 	t.Helper()
 	a.mu.Lock()

@@ -46,15 +46,15 @@ func specification(t *testing.T) *openapi3.T {
 	for _, schema := range spec.Components.Schemas {
 		for _, property := range schema.Value.Properties {
 			if property.Value.IsEmpty() {
-				property.Value.Nullable = true // an empty schema allows everything, null included
+				property.Value.Nullable = true // an empty schema allows everything, also null
 			}
 		}
 	}
 	return spec
 }
 
-// TestEveryOperationAnswersAsPandaDocsSpecificationSays found errors in 25 operations of an earlier emulator, which was
-// written from descriptions in text, and so were its tests.
+// TestEveryOperationAnswersAsPandaDocsSpecificationSays found errors in 25 operations of an earlier emulator. That
+// emulator, and its tests, were written from descriptions in text.
 func TestEveryOperationAnswersAsPandaDocsSpecificationSays(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, nil, "sandbox", "--calm", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
@@ -85,7 +85,7 @@ func TestEveryOperationAnswersAsPandaDocsSpecificationSays(t *testing.T) {
 	t.Logf("%d of %d operations driven, %d answers checked, %d examples of the specification sent", len(d.driven), operations, d.answers, d.examples)
 }
 
-// stock makes documents that calls can use up, and sends some of them.
+// stock creates documents that calls can use up, and sends some of them.
 func (d *driver) stock(drafts, sent int) {
 	d.Helper()
 	_, list := d.send("GET", "/public/v1/templates?count=1", nil, "")
@@ -261,7 +261,7 @@ func (d *driver) check(c call, op *openapi3.Operation, body, example string) {
 		if err := given.Schema.Value.VisitJSON(value, openapi3.VisitAsResponse(), openapi3.MultiErrors()); err != nil {
 			d.Errorf("%s: %v\n%.1500s", label, err, answer)
 		}
-		// Few properties are required, so {} would be a valid answer for most operations.
+		// Few properties are required, so {} would be valid for most operations.
 		for _, difference := range differences("", value, given.Schema.Value) {
 			if !slices.ContainsFunc(slices.Collect(maps.Keys(tolerated())), func(part string) bool { return strings.HasPrefix(difference, part) }) {
 				d.Errorf("%s: %s", label, difference)
@@ -302,7 +302,7 @@ func (d *driver) signIn(info map[string]string) {
 	if err := json.NewDecoder(res.Body).Decode(&value); err != nil {
 		d.Fatal(err)
 	}
-	// The proxy has spent this refresh token, so the answer is the documented error.
+	// The proxy has used this refresh token, so the answer is the documented error.
 	described := op.Responses.Status(res.StatusCode)
 	if described == nil {
 		d.Errorf("token endpoint: the specification has no answer %d", res.StatusCode)
@@ -389,7 +389,7 @@ func form(t *testing.T, file, data string) ([]byte, string) {
 	return body.Bytes(), m.FormDataContentType()
 }
 
-// differences are the properties that an answer has and the schema does not, and the other way around.
+// differences are the properties that only the answer has, and those that only the schema has.
 func differences(at string, value any, schema *openapi3.Schema) (found []string) {
 	switch v := value.(type) {
 	case []any:
@@ -419,7 +419,8 @@ func differences(at string, value any, schema *openapi3.Schema) (found []string)
 	return found
 }
 
-// properties are those of a schema and of all that it is made of. With alternatives no answer has all.
+// properties are those of a schema and of all schemas that it contains. If there are alternatives, no answer has
+// all of them.
 func properties(schema *openapi3.Schema) (all openapi3.Schemas, alternatives bool) {
 	all = maps.Clone(schema.Properties)
 	if all == nil {

@@ -17,11 +17,11 @@ import (
 
 var shots = flag.String("shots", "", "a directory for a picture of every page that TestPagesCanBeUsedByEverybody looks at")
 
-// view is a page with what it can show.
+// view is a page in one of its states.
 type view struct {
 	name, where string
 	ready       string        // JavaScript that is true when the page is complete
-	then        func(b *page) // brings the page into the state that is meant; may be nil
+	then        func(b *page) // brings the page into this state; may be nil
 }
 
 // form is true when the form of an operation is shown.
@@ -43,7 +43,8 @@ var commonViews = []view{
 	{"set-up", "#/setup", setupReady, nil},
 }
 
-// views are all views, for a document with that id. The confirmation is the last, because it covers everything else.
+// views are all views, for a document with that id. The confirmation is the last one, because it covers everything
+// else.
 func views(id string) []view {
 	return append([]view{
 		{"overview, explained", "#/overview", overviewReady, func(b *page) {
@@ -73,7 +74,7 @@ func views(id string) []view {
 //go:embed testdata/flaws.js
 var flaws string
 
-// crowd is the configuration of fifty accounts: none can sign in, and one has the longest name.
+// crowd is the configuration of fifty accounts. None can sign in, and one has the longest possible name.
 func crowd(t *testing.T) (file string) {
 	t.Helper()
 	var text strings.Builder
@@ -100,9 +101,9 @@ func TestPagesCanBeUsedByEverybody(t *testing.T) {
 	nobody := program.Start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "memory:", "--log-level", "error")
 	fifty := program.Emulate(t).Serve("memory:", "--config", crowd(t), "--log-level", "error")
 	for i := range 3 {
-		fifty.Get(fmt.Sprintf("/@account-%02d/public/v1/documents", i)) // broken; the others have not been used
+		fifty.Get(fmt.Sprintf("/@account-%02d/public/v1/documents", i)) // these have a problem now; the others have not been used
 	}
-	for _, width := range []int64{320, 1280} { // 320 is what WCAG 1.4.10 asks for
+	for _, width := range []int64{320, 1280} { // WCAG 1.4.10 requires 320
 		t.Run(fmt.Sprintf("%d wide", width), func(t *testing.T) {
 			t.Parallel()
 			b := newBrowser(t, width, 800)
@@ -129,10 +130,11 @@ func TestPagesCanBeUsedByEverybody(t *testing.T) {
 	}
 }
 
-// examine looks for flaws in the page as it is: for all in light colours, and in dark ones for those of the colours.
+// examine looks for flaws in the page as it is now: all of them in light colours, and the flaws of colours in dark
+// ones.
 func (b *page) examine(name string) {
 	b.Helper()
-	b.do(chromedp.KeyEvent(kb.Tab)) // from now on the keyboard is used, and the focus shows
+	b.do(chromedp.KeyEvent(kb.Tab)) // use the keyboard from now on, so that the focus is visible
 	for _, look := range []struct{ scheme, at string }{{"dark", "colours"}, {"light", "all"}} {
 		b.prefer(look.scheme)
 		for _, flaw := range b.flaws(look.at) {
@@ -142,13 +144,13 @@ func (b *page) examine(name string) {
 	}
 }
 
-// flaws returns what one function of flaws.js finds.
+// flaws returns the flaws that one function of flaws.js finds.
 func (b *page) flaws(function string) []string {
 	b.Helper()
 	return eval[[]string](b, flaws+"."+function+"()")
 }
 
-// Pages around a login have no script, and are made in three places.
+// Pages of a login have no script, and are made in three places.
 func TestPagesAroundALoginCanBeUsedByEverybody(t *testing.T) {
 	t.Parallel()
 	open, locked := sandbox(t), lockedProxy(t)
@@ -178,7 +180,7 @@ func TestPagesAroundALoginCanBeUsedByEverybody(t *testing.T) {
 	}
 }
 
-// shoot writes a picture of the page, at its answer if it has one, if pictures are asked for.
+// shoot writes a picture of the page if pictures are requested. If the page has an answer, it scrolls there first.
 func (b *page) shoot(name string) {
 	b.Helper()
 	if *shots == "" {

@@ -7,7 +7,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// Fifty accounts with a problem used to be 8,500 pixels of cards.
+// Fifty accounts with a problem filled 8,500 pixels with cards.
 func TestFiftyAccountsFitOnAPage(t *testing.T) {
 	t.Parallel()
 	p := program.Emulate(t).Serve("memory:", "--config", crowd(t), "--log-level", "error")
@@ -36,7 +36,8 @@ func TestFiftyAccountsFitOnAPage(t *testing.T) {
 	}
 }
 
-// An account that nobody chose is the one that requests without a name use: the list began with account-10.
+// If nobody has chosen an account, the page uses the account of requests without a name. The list began with
+// account-10.
 func TestAccountsStandInOrder(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm", "--accounts", "12")

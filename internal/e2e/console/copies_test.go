@@ -16,7 +16,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// copied returns what the tab of that name shows.
+// copied returns the text of the tab with that name.
 func (b *page) copied(tab string) string {
 	b.Helper()
 	b.press(tab)
@@ -24,7 +24,7 @@ func (b *page) copied(tab string) string {
 	return eval[string](b, `document.querySelector("#copy-text pre").textContent`)
 }
 
-// hostile are texts that have a meaning, or an end, in some language.
+// hostile are texts with characters that have a meaning in some language, or end a text there.
 var hostile = []string{
 	`'`, `''`, `'; calc; '`, `"`, `""`, `"; calc(); "`, "`", "`n", "$HOME", "$(calc)", "${x}", "$env:PATH", "@(calc)", "%PATH%", "!x!",
 	`\`, `\\`, `\'`, `\"`, `\u0022`, `\x41`, `\n`, `*/`, `/*`, `//`, `#`, `<#`, `#>`, `@'`, `'@`, `@"`, `?>`, `<?php`, `{0}`, `{{`, `}}`,
@@ -32,8 +32,8 @@ var hostile = []string{
 	"\u2018; calc; \u2018", "\u2019", "\u201a", "\u201b", "\u201c", "\u201d", "\u201e", "\u202eright to left", "é漢", "😀", "e\u0301",
 }
 
-// A typographic apostrophe, as word processors write it, ended a text in PowerShell, and the rest of the text was run
-// as code. A text with U+2028 did not compile in C#.
+// A typographic apostrophe, as word processors write it, ended a text in PowerShell, and the rest of the text was
+// run as code. A text with U+2028 could not be compiled in C#.
 func TestCopiesQuoteWhatIsTyped(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
@@ -76,7 +76,7 @@ func TestCopiesQuoteWhatIsTyped(t *testing.T) {
 		}
 	}
 	t.Logf("%d texts in four languages", len(hostile))
-	b.press("Add a header") // a table of PowerShell with the same key twice is a mistake
+	b.press("Add a header") // in PowerShell, a table with the same key twice is an error
 	b.change(`[aria-label="Name of header 3"]`, "x-note")
 	b.change(`[aria-label="Value of header 3"]`, "second")
 	b.change(`[aria-label="Value of header 2"]`, "first")
@@ -119,7 +119,7 @@ func quoted(program string, opens func(rune) bool, text func([]rune) (string, []
 
 func isSingleQuote(r rune) bool { return r == '\'' || r >= '\u2018' && r <= '\u201b' }
 
-// powershellTexts reads texts in single quotes: two quotes of any kind are the second of them, one is the end.
+// powershellTexts reads texts in single quotes. Two quotes of any kind mean one quote; one quote is the end.
 func powershellTexts(program string) ([]string, string, error) {
 	return quoted(program, isSingleQuote, func(left []rune) (string, []rune, error) {
 		var out strings.Builder
@@ -136,7 +136,7 @@ func powershellTexts(program string) ([]string, string, error) {
 	})
 }
 
-// phpTexts reads texts in single quotes, in which a backslash protects a quote or itself.
+// phpTexts reads texts in single quotes, in which a backslash escapes a quote or itself.
 func phpTexts(program string) ([]string, string, error) {
 	return quoted(program, func(r rune) bool { return r == '\'' }, func(left []rune) (string, []rune, error) {
 		var out strings.Builder
@@ -170,7 +170,7 @@ func shellTexts(program string) ([]string, string, error) {
 	})
 }
 
-// csharpTexts reads regular texts in double quotes (ECMA-334, 6.4.5.6). None goes on behind the end of a line.
+// csharpTexts reads regular texts in double quotes (ECMA-334, 6.4.5.6). They must end on the same line.
 func csharpTexts(program string) ([]string, string, error) {
 	simple := map[rune]uint16{'\'': '\'', '"': '"', '\\': '\\', '0': 0, 'a': 7, 'b': 8, 'f': 12, 'n': 10, 'r': 13, 't': 9, 'v': 11}
 	return quoted(program, func(r rune) bool { return r == '"' }, func(left []rune) (string, []rune, error) {
@@ -205,13 +205,13 @@ func csharpTexts(program string) ([]string, string, error) {
 	})
 }
 
-// TestCopiesRun runs what can be run here as it was copied, beside the file that an upload names.
+// TestCopiesRun runs the copied code in the languages that are installed, beside the file that an upload names.
 func TestCopiesRun(t *testing.T) {
 	t.Parallel()
 	for _, language := range []struct {
 		tab   string
-		needs []string // a command that works where the language can be used
-		run   []string // gets the copied text as its last argument, in a file
+		needs []string // a command that succeeds if the language is installed
+		run   []string // gets a file with the copied text as its last argument
 	}{
 		{"curl", []string{"curl", "--version"}, []string{"sh"}},
 		{"PHP", []string{"php", "-r", "curl_version();"}, []string{"php"}},
@@ -262,7 +262,7 @@ func TestCopiesRun(t *testing.T) {
 			has("a file", output(), `"document.uploaded"`)
 			b.open("#/try/21")
 			b.fill("id", document(t, p, "document.completed"))
-			output() // answered 202 once
+			output() // the first answer was 202
 			p.Want("/public/v1/documents/"+document(t, p, "document.completed"), 200)
 			b.open("#/try/8")
 			id := document(t, p, "document.draft")

@@ -29,10 +29,10 @@ type page struct {
 	base string // of the console
 }
 
-// tabs are those that no test uses now.
+// tabs are the idle tabs.
 var tabs browser.Tabs
 
-// newBrowser opens a browser with a window of that size. What the pages complain about fails the test.
+// newBrowser opens a browser with a window of that size. A message in the browser's console fails the test.
 func newBrowser(t *testing.T, width, height int64) *page {
 	t.Helper()
 	b := &page{T: t, Tab: tabs.Open(t)}
@@ -63,19 +63,19 @@ func browse(t *testing.T, p *program.Process) *page {
 	return b
 }
 
-// visit makes p the proxy whose console is opened from now on, by the name that a login comes back to.
+// visit makes p the proxy whose console is opened from now on, under the host name of the redirect URL.
 func (b *page) visit(p *program.Process) {
 	b.base = strings.Replace(p.Admin, "127.0.0.1", "localhost", 1)
 }
 
-// newSandbox opens the console of a sandbox of its own.
+// newSandbox opens the console of a new sandbox.
 func newSandbox(t *testing.T) (*page, *program.Process) {
 	t.Helper()
 	p := sandbox(t)
 	return browse(t, p), p
 }
 
-// do acts, and fails the test if that does not work in time.
+// do runs actions, and fails the test if they do not succeed in time.
 func (b *page) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
@@ -85,13 +85,13 @@ func (b *page) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// run executes JavaScript for what it does.
+// run executes JavaScript without a result.
 func (b *page) run(script string) {
 	b.Helper()
 	b.do(chromedp.Evaluate[chromedp.Void](script))
 }
 
-// change sets the value of a field, as if it had been typed or chosen.
+// change sets the value of a field, as if a person had typed or chosen it.
 func (b *page) change(field, value string) {
 	b.Helper()
 	b.until(fmt.Sprintf(`document.querySelector(%q)`, field))
@@ -107,7 +107,7 @@ func (b *page) change(field, value string) {
 // search types words into the search over all operations.
 func (b *page) search(words string) { b.Helper(); b.change("#search", words) }
 
-// pageText is what the page shows, for failures.
+// pageText returns the text of the page, for failures.
 func (b *page) pageText() string {
 	ctx, cancel := context.WithTimeout(b.Tab.Context, 5*time.Second)
 	defer cancel()
@@ -130,14 +130,14 @@ func eval[T any](b *page, expression string) T {
 	return v
 }
 
-// until waits for a JavaScript expression to become true, on whatever page the browser is by then.
+// until waits until a JavaScript expression is true, on the page that the browser shows by then.
 func (b *page) until(expression string) {
 	b.Helper()
 	await[bool](b, "Boolean("+expression+")")
 }
 
-// await waits until a JavaScript expression has a value that is not empty, and returns it. The page itself looks again
-// and again. When the browser leaves the page, the next one is asked.
+// await waits until a JavaScript expression has a value that is not empty, and returns it. The page itself checks
+// this repeatedly. If the browser goes to another page, that page is asked.
 func await[T comparable](b *page, expression string) T {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
@@ -161,7 +161,7 @@ func await[T comparable](b *page, expression string) T {
 			return v
 		}
 		select {
-		case <-again.C: // an error means that the page is changing
+		case <-again.C: // an error means that the page is being replaced
 		case <-ctx.Done():
 			b.Fatalf("waited for %s: %v\npage: %s", expression, err, b.pageText())
 		}
@@ -192,17 +192,17 @@ func (b *page) open(where string) {
 	b.do(chromedp.Navigate(b.base + "/" + where))
 }
 
-// press clicks what has that text: a button, a link or a summary.
+// press clicks the button, link or summary with that text.
 func (b *page) press(text string) {
 	b.Helper()
 	b.click(fmt.Sprintf(`[...document.querySelectorAll("button, a, summary")].find((e) => e.offsetParent && !e.disabled && e.textContent.trim().startsWith(%q))`, text))
 }
 
-// spot is where something is in the window.
+// spot is a position in the window.
 type spot struct{ X, Y float64 }
 
-// click presses and releases the mouse over an element, which a JavaScript expression finds, once nothing covers it.
-// Like a person it tries again if the page moved under the mouse.
+// click clicks an element, which a JavaScript expression finds, as soon as nothing covers it. Like a person, it
+// tries again if the page moved under the mouse.
 func (b *page) click(element string) {
 	b.Helper()
 	for {
@@ -232,7 +232,7 @@ func (b *page) answer() string {
 	return eval[string](b, `document.querySelector(".answer .status").textContent.trim()`)
 }
 
-// forgetAnswer makes sure that the next answer is a new one.
+// forgetAnswer removes the last answer, so that answer waits for a new one.
 func (b *page) forgetAnswer() {
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".answer")?.replaceChildren()`))
 }

@@ -13,7 +13,7 @@ import (
 
 const markup = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
 
-// hostileAPI answers as no API should. The parameter q selects the answer for a list of documents.
+// hostileAPI gives answers that no API should give. The parameter q selects the answer for a list of documents.
 func hostileAPI(t *testing.T) *httptest.Server {
 	t.Helper()
 	long := strings.Repeat("long", 5000)
@@ -28,7 +28,7 @@ func hostileAPI(t *testing.T) *httptest.Server {
 	serve("GET /public/v1/members/current", "application/json", asJSON(t, map[string]string{
 		"first_name": markup, "last_name": long, "email": "\u202eelpmaxe@moc\x1b[2J", "workspace_name": long,
 	}))
-	// Lists to choose from.
+	// Lists of objects to choose from.
 	serve("GET /public/v1/templates", "application/json", `{"results":[null,7,"text",[],{"id":{"a":1},"name":[1]},{"id":"good","name":`+asJSON(t, "\u202e\x1b[2J"+markup+long)+`,"status":{}},{"id":"unnamed"},{"id":7,"name":null}]}`)
 	serve("GET /public/v1/members", "text/html", "<html>"+markup)
 	serve("GET /public/v1/documents/folders", "application/json", `null`)
@@ -37,7 +37,7 @@ func hostileAPI(t *testing.T) *httptest.Server {
 		w.Header().Set("Content-Type", "application/json")
 		switch r.URL.Query().Get("q") {
 		case "big":
-			fmt.Fprintf(w, `{"results":[%s]}`, strings.Repeat(`{"name":"`+strings.Repeat("n", 200)+`"},`, 40_000)+`{}`) // more than the 8 MiB that are shown
+			fmt.Fprintf(w, `{"results":[%s]}`, strings.Repeat(`{"name":"`+strings.Repeat("n", 200)+`"},`, 40_000)+`{}`) // more than the 8 MiB that can be shown
 		case "one line":
 			io.WriteString(w, `"`+strings.Repeat("w", 1<<20)+`"`)
 		case "deep":
@@ -76,7 +76,7 @@ func before(t *testing.T, api string, args ...string) *program.Process {
 			"--api-url", api, "--token-url", api + "/oauth2/access_token", "--authorize-url", api + "/oauth2/authorize"}, args...)...)
 }
 
-// unharmed fails the test if the page ran something that the API sent, or if the layout is broken.
+// unharmed fails the test if the page ran code from the API, or if the layout is broken.
 func (b *page) unharmed(what string) {
 	b.Helper()
 	if title := eval[string](b, "document.title"); strings.Contains(title, "owned") {
@@ -121,7 +121,7 @@ func TestAHostileAPIHarmsNothing(t *testing.T) {
 					t.Errorf("%s: offers the name %.200q", row.button, name)
 				}
 			}
-			if width != 360 { // the answers look alike, and take their time
+			if width != 360 { // the answers look the same and are slow
 				return
 			}
 			for _, row := range []struct{ q, status, shows string }{
@@ -171,7 +171,7 @@ func TestFiveHundredAccountsStayUsable(t *testing.T) {
 	b.see("and 494 more")
 }
 
-// A request to an API that does not answer could be left only by a reload.
+// A person could cancel a request to an API that does not answer only by a reload.
 func TestWaitingCanBeStopped(t *testing.T) {
 	t.Parallel()
 	e := program.Emulate(t)
@@ -188,7 +188,7 @@ func TestWaitingCanBeStopped(t *testing.T) {
 	}
 }
 
-// The name of one more account was lost when something happened to another.
+// The name of a new account was lost when something happened to another account.
 func TestATypedNameOutlivesChanges(t *testing.T) {
 	t.Parallel()
 	e := program.Emulate(t)
@@ -208,7 +208,8 @@ func TestATypedNameOutlivesChanges(t *testing.T) {
 	}
 }
 
-// If a page is left while it waits for an answer, nothing of it may stay, and the next page must be complete.
+// If the user leaves a page while it waits for an answer, nothing of it may remain, and the next page must be
+// complete.
 func TestReloadsAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	b, p := newSandbox(t)
@@ -225,7 +226,7 @@ func TestReloadsAtAnyMoment(t *testing.T) {
 	}
 }
 
-// Addresses are typed, cut by mail programs, and kept from other versions.
+// Addresses are typed, cut by mail programs, or kept from other versions.
 func TestOddAddresses(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
@@ -251,7 +252,8 @@ func TestOddAddresses(t *testing.T) {
 	}
 }
 
-// Two requests of 2 MB, and the form with the second, are more than a tab keeps. The newest was not in the list then.
+// Two requests of 2 MB, and the form with the second one, do not fit into a tab's storage. The newest was then
+// missing in the list.
 func TestLargeRequestsStayInTheHistory(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
@@ -273,7 +275,7 @@ func TestLargeRequestsStayInTheHistory(t *testing.T) {
 	b.until(`document.querySelector(".history li").textContent.startsWith("201")`)
 }
 
-// An id that one account has was still offered when another was chosen.
+// An id of one account was still offered after another account was chosen.
 func TestOffersBelongToTheirAccount(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm", "--accounts", "2")

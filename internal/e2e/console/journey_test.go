@@ -13,7 +13,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// person uses a page by mouse and keyboard alone, and counts.
+// person uses a page only by mouse and keyboard, and counts the actions.
 type person struct {
 	*page
 	clicks, keys int
@@ -34,7 +34,7 @@ func (p *person) point(selector string) {
 	p.clicks++
 }
 
-// strike presses one key some times.
+// strike presses one key several times.
 func (p *person) strike(key string, times int) {
 	p.Helper()
 	for range times {
@@ -43,14 +43,15 @@ func (p *person) strike(key string, times int) {
 	}
 }
 
-// write types a text where the focus is.
+// write types a text into the focused element.
 func (p *person) write(text string) {
 	p.Helper()
 	p.do(chromedp.KeyEvent(text))
 	p.keys += len(text)
 }
 
-// tabTo presses Tab until the focus is on an element for which a JavaScript expression in e is true. It must show.
+// tabTo presses Tab until the focus is on an element for which a JavaScript expression in e is true. The focus
+// must be visible.
 func (p *person) tabTo(is string) {
 	p.Helper()
 	p.stepTo(kb.Tab, is)
@@ -71,7 +72,7 @@ func (p *person) stepTo(key, is string) {
 	p.Fatalf("40 keys do not lead to %s; the focus is on %s", is, eval[string](p.page, `document.activeElement.outerHTML.slice(0, 200)`))
 }
 
-// spent prints how many actions a part of the task needed, and checks the limit.
+// spent logs how many actions a part of the task needed, and checks the limit.
 func (p *person) spent(what string, clicks, keys int) {
 	p.Helper()
 	p.Logf("%-45s %2d clicks %3d keys", what, p.clicks, p.keys)
@@ -81,7 +82,8 @@ func (p *person) spent(what string, clicks, keys int) {
 	p.clicks, p.keys = 0, 0
 }
 
-// newPerson looks at a sandbox that has been in use: a request to a misspelled account failed, and sixty came since.
+// newPerson opens a sandbox that has been used: a request to a misspelled account failed, and sixty more requests
+// came after it.
 func newPerson(t *testing.T) (*person, *program.Process) {
 	t.Helper()
 	b, p := newSandbox(t)
@@ -94,7 +96,7 @@ func newPerson(t *testing.T) (*person, *program.Process) {
 	return &person{page: b, begun: time.Now()}, p
 }
 
-// arrived checks the result of the task: the document is declined in the account sales, once.
+// arrived checks the result of the task: the document is declined in the account sales, and only once.
 func (p *person) arrived(proxy *program.Process) {
 	p.Helper()
 	var log struct {
@@ -121,7 +123,7 @@ func (p *person) arrived(proxy *program.Process) {
 	p.Logf("in all %.1f s, most of it the machine's", time.Since(p.begun).Seconds())
 }
 
-// copied checks what the clipboard was given.
+// copied checks the content of the clipboard.
 func (p *person) copiedPowerShell() {
 	p.Helper()
 	p.until(`[...document.querySelectorAll(".copy button")].some((b) => b.textContent === "Copied")`)
@@ -154,7 +156,7 @@ func TestAPersonCancelsADocumentByMouse(t *testing.T) {
 	p.spent("find how to cancel a document", 3, 17)
 
 	p.point("label[for=try-account]")
-	p.write("s") // the select jumps to what begins so
+	p.write("s") // typing in the select chooses the entry that begins with the text
 	p.until(`document.querySelector("#try-account").value === "sales"`)
 	p.press("Choose…")
 	p.until(`document.activeElement.matches(".choice select")`)

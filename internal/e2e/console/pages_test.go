@@ -36,7 +36,7 @@ func TestFirstRunWithoutAnAccount(t *testing.T) {
 	}, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--store", "file:"+t.TempDir(),
 		"--api-url", e.Info["api"], "--token-url", e.Info["token_url"], "--authorize-url", e.Info["authorize_url"])
 	b := newBrowser(t, 1280, 900)
-	b.base = p.Admin // by address: the login needs the name, to which the page moves by itself
+	b.base = p.Admin // at the IP address: the login needs the host name, and the page moves to it by itself
 	b.open("")
 	b.until(`location.hostname === "localhost" && location.hash === "#/setup"`)
 	b.see("/oauth2/callback")
@@ -90,7 +90,7 @@ func TestTheOverviewShowsWhoIsSignedInAndRefreshes(t *testing.T) {
 	b.until(`document.querySelector(".facts dl")?.innerText.includes("Generation\n3")`)
 }
 
-// TestEveryOperationHasItsForm shows all 127, one after the other, and compiles what is copied of them.
+// TestEveryOperationHasItsForm opens all 127 forms, one after the other, and compiles the code that can be copied.
 func TestEveryOperationHasItsForm(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)
@@ -215,7 +215,7 @@ func (b *page) found() string {
 	return eval[string](b, `[...document.querySelectorAll(".found a")].filter((a) => a.offsetParent).map((a) => a.querySelector(".title").textContent).join("\n")`)
 }
 
-// TestKeyboardAlone goes from the address bar to an answer without a mouse.
+// TestKeyboardAlone gets from the address bar to an answer without a mouse.
 func TestKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)

@@ -13,7 +13,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// lockedProxy asks for client keys.
+// lockedProxy starts a proxy that requires client keys.
 func lockedProxy(t *testing.T) *program.Process {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "config.yaml")
@@ -23,7 +23,7 @@ func lockedProxy(t *testing.T) *program.Process {
 	return program.Emulate(t).Serve("file:"+t.TempDir(), "--config", config)
 }
 
-// With client keys the console was open to everybody on the machine.
+// With client keys, the console was still open to everybody on the machine.
 func TestALockedConsoleOpensByALink(t *testing.T) {
 	t.Parallel()
 	p := lockedProxy(t)
@@ -45,7 +45,7 @@ func TestALockedConsoleOpensByALink(t *testing.T) {
 		t.Errorf("got cookies %q, want none", cookies)
 	}
 	b.do(chromedp.Reload())
-	b.see("Recent requests") // the session outlives a reload
+	b.see("Recent requests") // the session remains after a reload
 	b.press("Try the API")
 	b.press("Test request")
 	if got := b.answer(); got != "200 OK" {
@@ -58,10 +58,10 @@ func TestALockedConsoleOpensByALink(t *testing.T) {
 	b.press("Go on in the console")
 	b.see("You can connect another account")
 	b.do(chromedp.Navigate("about:blank"))
-	b.do(chromedp.Evaluate[chromedp.Void]("0"), chromedp.Navigate(link)) // the same link in the same tab: the session still counts
+	b.do(chromedp.Evaluate[chromedp.Void]("0"), chromedp.Navigate(link)) // the same link in the same tab: the session is still valid
 	b.see("Overview")
 
-	// Another tab shows the locked page already when it opens the link that was used: it said nothing.
+	// Another tab already shows the locked page when it opens the used link. It did not say why.
 	b = browse(t, p)
 	b.open("")
 	b.see("The console is locked")
@@ -69,7 +69,7 @@ func TestALockedConsoleOpensByALink(t *testing.T) {
 	b.until(`document.querySelector("main [role=alert]")?.textContent`)
 }
 
-// A proxy started with serve for an emulator of its own called that 127.0.0.1:40001, and said that data change there.
+// A proxy that was started with serve showed its emulator as "127.0.0.1:40001", and warned that data change there.
 func TestTheEnvironmentIsOnEveryPageAndInTheDialog(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(t *testing.T) *program.Process{
@@ -135,7 +135,7 @@ func TestTheFeedExplainsStandsStillAndFilters(t *testing.T) {
 	b.see("There is no account nobody")
 	b.see("The request was not sent to PandaDoc")
 	b.until(`document.querySelector('[aria-expanded="true"]')`)
-	p.Get("/public/v1/templates") // a new request waits while something is open
+	p.Get("/public/v1/templates") // a new request is not listed while an explanation is open
 	b.see("1 new request: show it")
 	b.see("There is no account nobody")
 	b.press("1 new request")
@@ -178,7 +178,8 @@ func TestTheFeedExplainsStandsStillAndFilters(t *testing.T) {
 	}
 }
 
-// seeWho waits for the person of the account, which the page asks for once: a request that the feed shows, too.
+// seeWho waits for the user of the account. The page asks for the user once, which is a request that the list
+// shows too.
 func (b *page) seeWho() {
 	b.Helper()
 	b.until(`/@/.test(document.querySelector(".accounts .person")?.textContent ?? "")`)

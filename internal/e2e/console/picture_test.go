@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "take the pictures in docs/ anew")
 
-// pictures are those in docs/.
+// pictures are the pictures in docs/.
 var pictures = []struct {
 	name   string
 	width  int64
@@ -27,8 +27,8 @@ var pictures = []struct {
 	scheme string
 	where  string
 	show   func(b *page)
-	// white is a place that is white when everything is shown: Chromium's PDF viewer draws later than
-	// the page. The zero Point means that there is nothing to wait for.
+	// white is a point that is white when everything is drawn: Chromium's PDF viewer draws later than the page.
+	// The zero Point means that there is nothing to wait for.
 	white image.Point
 }{
 	{name: "console-overview.png", width: 1280, height: 1000, scheme: "light", where: "#/overview", show: func(b *page) {
@@ -51,7 +51,7 @@ var pictures = []struct {
 	}, white: image.Pt(800, 700)},
 }
 
-// TestPictures takes them with -update. Without, they must be there and be pictures.
+// TestPictures takes the pictures with -update. Without it, the files must exist and be pictures.
 func TestPictures(t *testing.T) {
 	docs := filepath.Join("..", "..", "..", "docs")
 	if !*update {
@@ -84,7 +84,7 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// picture returns what the window shows once the place is white.
+// picture returns a picture of the window as soon as the point is white.
 func (b *page) picture(white image.Point) []byte {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Tab.Context, waitLimit)
@@ -107,7 +107,7 @@ func (b *page) picture(white image.Point) []byte {
 	}
 }
 
-// traffic is what a while at the proxy looks like.
+// traffic sends requests as in normal use.
 func traffic(t *testing.T, p *program.Process) {
 	t.Helper()
 	for _, path := range []string{"/public/v1/members/current", "/public/v1/templates", "/public/v1/documents?count=10", "/public/v1/contacts"} {

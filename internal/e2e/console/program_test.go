@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// run executes a program with what it reads on its standard input, and returns its output.
+// run runs a program with a standard input, and returns its output.
 func run(t *testing.T, dir, input string, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
@@ -55,7 +55,7 @@ func TestCopiedNodeRuns(t *testing.T) {
 	want(t, "its name", between(body, "Proposal for Customer Ltd"), "true")
 	b.open("#/try/92")
 	want(t, "subscription", between(run(t, t.TempDir(), b.copied("Node"), env, node), "Status changes"), "true")
-	b.open("#/try/10") // no call of the client
+	b.open("#/try/10") // the client has no call for it
 	b.fill("document_id", document(t, p, "document.draft"))
 	want(t, "reminders", between(run(t, t.TempDir(), b.copied("Node"), env, node), `200 {"`), "true")
 	b.open("#/try/5") // a file
@@ -66,7 +66,7 @@ func TestCopiedNodeRuns(t *testing.T) {
 	want(t, "upload", between(run(t, dir, b.copied("Node"), env, node), "document.uploaded"), "true")
 }
 
-// between reports whether text holds part, as a word to compare with.
+// between reports whether text contains part as a whole word.
 func between(text, part string) string {
 	if strings.Contains(text, part) {
 		return "true"
@@ -81,7 +81,7 @@ func TestCopiedPythonRuns(t *testing.T) {
 		t.Skip("python3 is not installed")
 	}
 	b, p := newSandbox(t)
-	b.open("#/try/10") // no call of the client
+	b.open("#/try/10") // the client has no call for it
 	b.fill("document_id", document(t, p, "document.draft"))
 	want(t, "reminders", between(run(t, t.TempDir(), b.copied("Python"), nil, python), `200 {"`), "true")
 	b.open("#/try/72")

@@ -9,7 +9,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/browser"
 )
 
-// What one test stored, or was told by the browser, must not reach the next test in the same tab.
+// The next test in the same tab must not see what a test has stored, or what the browser has reported to it.
 func TestATabIsLentEmpty(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -38,7 +38,7 @@ func (b *page) fill(name, value string) {
 	b.change(fmt.Sprintf(".try-form [name=%q]", name), value)
 }
 
-// choose takes the first of the ids that the form offers after a press of that button.
+// choose presses that button and takes the first id that the form offers.
 func (b *page) choose(button string) string {
 	b.Helper()
 	b.press(button)
@@ -51,7 +51,7 @@ func (b *page) choose(button string) string {
 	})()`)
 }
 
-// send presses "Test request", and in the question that follows the button of that name if it is not empty.
+// send presses "Test request", and in the confirmation the button with that name if it is not empty.
 func (b *page) send(confirm string) string {
 	b.Helper()
 	b.forgetAnswer()
@@ -64,7 +64,7 @@ func (b *page) send(confirm string) string {
 	return b.answer()
 }
 
-// sendUntilReady sends a request as long as it is answered 202.
+// sendUntilReady sends a request again while the answer is 202.
 func (b *page) sendUntilReady() {
 	b.Helper()
 	again := time.NewTicker(200 * time.Millisecond)
@@ -221,14 +221,14 @@ func TestA401ThatIsNotAboutTheTokenIsExplained(t *testing.T) {
 	b.see("The token works for other requests")
 }
 
-// httpTask is what an engine would send.
+// httpTask is a request as a workflow engine would send it.
 type httpTask struct {
 	URL, URI, Method, Accept, ContentType string
 	Headers                               map[string]string
 	Body                                  any
 }
 
-// run sends what the task says to p, as its engine would.
+// run sends the request of the task to p, as its engine would.
 func (h httpTask) run(t *testing.T, address string) (int, string) {
 	t.Helper()
 	var body io.Reader
@@ -312,7 +312,7 @@ func TestCopiedTasksCarryTheRequest(t *testing.T) {
 	b.see("This task cannot send a file")
 }
 
-// A person who looked for "cancel" got a form that completes the document, and code for /documents//status.
+// A person who searched for "cancel" got a form that completes the document, and code for /documents//status.
 func TestAFormDoesNotGuess(t *testing.T) {
 	t.Parallel()
 	b, _ := newSandbox(t)

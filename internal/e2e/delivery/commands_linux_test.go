@@ -17,11 +17,11 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// example is what a page shows in a fence, and what is done with it here.
+// example is a fence of a page, and what this test does with it.
 type example struct {
 	page   string
 	begins string // the first line of the fence
-	// run runs it and reports what is wrong. Nil if it is only looked at by people; why then gives the reason.
+	// run runs it and reports errors. Nil if only people can check it; why then gives the reason.
 	run func(*desk, fence)
 	why string
 }
@@ -123,7 +123,7 @@ type fence struct {
 
 func (f fence) name() string { return fmt.Sprintf("%s line %d", f.page, f.line) }
 
-// commands returns what a person types: in a console what follows the prompt, elsewhere every line.
+// commands returns the text that a person types: in a console the text after the prompt, elsewhere every line.
 func (f fence) commands() (all []string) {
 	goesOn := false
 	for _, line := range f.lines {
@@ -138,7 +138,7 @@ func (f fence) commands() (all []string) {
 		}
 		goesOn = strings.HasSuffix(line, `\`)
 	}
-	for i, text := range all { // a remark behind the command
+	for i, text := range all { // a remark after the command
 		all[i], _, _ = strings.Cut(text, "  #")
 		all[i] = strings.TrimSpace(all[i])
 	}
@@ -200,7 +200,7 @@ func omitting(begins, why string) func(*desk, fence) {
 	}
 }
 
-// firstScreen waits where the page says so, and ends as it says.
+// firstScreen waits for the line that the page names, and ends the program as the page says.
 func firstScreen(d *desk, f fence) {
 	commands := f.commands()
 	d.expect(strings.HasSuffix(commands[0], "&"), "%q does not go to the background", commands[0])
@@ -210,7 +210,7 @@ func firstScreen(d *desk, f fence) {
 	}
 }
 
-// A person without a browser at hand: curl allows the access, and follows where the consent page leads.
+// On a server without a browser, curl allows the access, and follows the redirect of the consent page.
 const browser = `#!/bin/bash
 set -e
 page=$(curl --location --cookie-jar jar --cookie jar "$1")
@@ -243,7 +243,7 @@ func (d *desk) serve(args ...string) {
 	program.Start(d.T, d.environ(), append([]string{"serve", "--log-level", "warning"}, args...)...)
 }
 
-// beside runs commands beside a proxy that is signed in. They must print what the pattern describes.
+// beside runs commands while a signed-in proxy runs. Their output must match the pattern.
 func beside(pattern string) func(*desk, fence) {
 	return func(d *desk, f fence) {
 		d.env["PANDADOC_REFRESH_TOKEN"] = d.emulate().Info["refresh_token"]
@@ -263,7 +263,7 @@ func withAdminKey(d *desk, f fence) {
 func withEmulator(d *desk, f fence) {
 	e := d.emulate()
 	commands := f.commands()
-	if strings.Contains(strings.Join(f.lines, "\n"), "$ACCESS") { // the answer of the first is used in the second
+	if strings.Contains(strings.Join(f.lines, "\n"), "$ACCESS") { // the second command uses the answer of the first
 		var pair struct {
 			AccessToken string `json:"access_token"`
 		}
@@ -280,7 +280,7 @@ func withEmulator(d *desk, f fence) {
 	e.Manage("DELETE", "/fault", "", nil)
 }
 
-// sameFields compares a line of JSON with that of the program.
+// sameFields compares a line of JSON on a page with that of the program.
 func sameFields(d *desk, f fence) {
 	var shown map[string]string
 	if err := json.Unmarshal([]byte(strings.Join(f.lines, "")), &shown); err != nil {
@@ -290,7 +290,7 @@ func sameFields(d *desk, f fence) {
 	d.expect(slices.Equal(got, want), "the page shows %q, the program prints %q", got, want)
 }
 
-// settings reads a file of settings, with the files that it names, as doctor does.
+// settings checks a file of settings with doctor. It also writes the files that the settings name.
 func settings(d *desk, f fence) {
 	d.emulate()
 	text := regexp.MustCompile(`-file: (\S+)`).ReplaceAllStringFunc(strings.Join(f.lines, "\n"), func(found string) string {
@@ -319,7 +319,7 @@ func wellFormed(d *desk, f fence) {
 	}
 }
 
-// redisRights makes the user of the page, and lets a proxy refresh as that user.
+// redisRights creates the Redis user of the page, and lets a proxy refresh with it.
 func redisRights(d *desk, f fence) {
 	need(d.T, "redis-server", "redis-cli")
 	port := program.FreePort(d.T)

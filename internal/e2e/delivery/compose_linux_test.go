@@ -16,7 +16,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// composition is what deploy/compose.yaml may say, in the words of the Compose specification.
+// composition has the parts of the Compose specification that deploy/compose.yaml may use.
 type composition struct {
 	Services map[string]composedService
 	Volumes  map[string]any
@@ -33,7 +33,8 @@ type composedService struct {
 	Ports, Volumes        []string
 }
 
-// There is no Docker here: the file is read strictly, what it names must be there, and the program is run as it says.
+// This machine has no Docker. So the test reads the file strictly, checks that every file that it names exists,
+// and runs the program with its settings.
 func TestTheCompositionAsksForAKey(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(top(t), "deploy/compose.yaml"))
 	if err != nil {
@@ -63,7 +64,8 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 		if !strings.HasSuffix(parts[0], ".yaml") {
 			continue
 		}
-		// Compose copies the text of configs: into the container. Docker refuses that if the container is read-only.
+		// Compose copies the text of configs: into the container. Docker refuses that if the container is
+		// read-only.
 		text, err := os.ReadFile(filepath.Join(top(t), "deploy", parts[0]))
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +75,7 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 	if config == "" || !slices.Contains(s.Command, "--config="+target) {
 		t.Fatalf("the command %q does not read the configuration at %q", s.Command, target)
 	}
-	// The secrets are next to the sources, and stay out of the image's layers and of the repository.
+	// The secrets are beside the sources, but neither in the image's layers nor in the repository.
 	for _, name := range []string{".dockerignore", ".gitignore"} {
 		ignored, err := os.ReadFile(filepath.Join(top(t), name))
 		if err != nil {
@@ -115,7 +117,7 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 		c.Env = []string{
 			"PANDADOC_STORE=file:" + filepath.Join(dir, "state"), "PANDADOC_ADMIN_LISTEN=localhost:" + program.FreePort(t), "TMPDIR=" + dir,
 			"PANDADOC_API_URL=" + e.Info["api"], "PANDADOC_TOKEN_URL=" + e.Info["token_url"], "PANDADOC_AUTHORIZE_URL=" + e.Info["authorize_url"],
-			"PANDADOC_REFRESH_TOKEN=" + e.Info["refresh_token"], // in place of a login
+			"PANDADOC_REFRESH_TOKEN=" + e.Info["refresh_token"], // instead of a login
 		}
 	}, nil, args...)
 	for given, want := range map[string]int{key: http.StatusOK, "": http.StatusUnauthorized, key + "x": http.StatusUnauthorized} {

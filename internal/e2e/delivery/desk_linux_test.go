@@ -17,13 +17,13 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// desk is where a person types what a page shows: an empty directory, a home of its own, and the program in PATH.
+// desk is a place to type the commands of a page: an empty directory, with its own home, and the program in PATH.
 type desk struct {
 	*testing.T
 	dir    string
 	env    map[string]string
-	listen string // in place of localhost:8080
-	admin  string // in place of localhost:8081
+	listen string // replaces localhost:8080
+	admin  string // replaces localhost:8081
 }
 
 func newDesk(t *testing.T) *desk {
@@ -40,18 +40,18 @@ func newDesk(t *testing.T) *desk {
 			t.Fatal(err)
 		}
 	}
-	// The program is built already: go build must only be asked for what builds it.
+	// The program is built already. This go only checks that it is asked to build the program.
 	d.write("bin/go", "#!/bin/sh\n[ \"$*\" = 'build .' ]\n", 0o700)
 	d.write("home/.curlrc", "fail-with-body\nsilent\nshow-error\nmax-time = 30\n", 0o600)
 	d.env = map[string]string{
 		"HOME": home, "PATH": bin + string(os.PathListSeparator) + os.Getenv("PATH"), "TMPDIR": d.dir,
 		"PANDADOC_LISTEN": d.listen, "PANDADOC_ADMIN_LISTEN": d.admin,
-		"HTTPS_PROXY": "http://127.0.0.1:1", // nothing leaves this machine
+		"HTTPS_PROXY": "http://127.0.0.1:1", // no request leaves this machine
 	}
 	return d
 }
 
-// shortDir is t.TempDir with a short path, because that of a unix socket must be short.
+// shortDir is t.TempDir with a short path, because the path of a unix socket must be short.
 func shortDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "delivery-")
@@ -87,7 +87,7 @@ func (d *desk) environ() (all []string) {
 	return all
 }
 
-// emulate starts an emulator, and makes the program use it.
+// emulate starts an emulator, and sets the program's environment to use it.
 func (d *desk) emulate() program.Emulator {
 	d.Helper()
 	e := program.Emulate(d.T)
@@ -101,12 +101,12 @@ func (d *desk) emulate() program.Emulator {
 	return e
 }
 
-// preamble ends at the first command that fails, and with it what runs in the background.
+// preamble ends the shell at the first command that fails, and with it the background commands.
 const preamble = `set -e -o pipefail -m
 trap 'for job in $(jobs -p); do kill -- -$job; done' EXIT
 `
 
-// bash returns commands as a person types them one after the other, each on a line.
+// bash returns commands as one script, each on its own line.
 func (d *desk) bash(commands ...string) *exec.Cmd {
 	text := preamble + strings.Join(commands, "\n") + "\n"
 	for page, here := range map[string]string{"localhost:8080": d.listen, "localhost:8081": d.admin} {
@@ -117,7 +117,7 @@ func (d *desk) bash(commands ...string) *exec.Cmd {
 	return c
 }
 
-// types runs commands to their end, and returns what they printed.
+// types runs commands to their end, and returns their output.
 func (d *desk) types(commands ...string) string {
 	d.Helper()
 	c := d.bash(commands...)
@@ -131,7 +131,7 @@ func (d *desk) types(commands ...string) string {
 	return string(out)
 }
 
-// lasting runs a command that goes on, until it has printed text.
+// lasting runs a command that does not end by itself, until it has printed text.
 func (d *desk) lasting(command, text string) {
 	d.Helper()
 	c := d.bash(command)
@@ -176,10 +176,10 @@ func (d *desk) lasting(command, text string) {
 	}
 }
 
-// end sends a signal to a shell and to what it runs, which is in groups of its own. A shell becomes the last program
-// that it is given.
+// end sends a signal to a shell and to its programs, which have their own process groups. A shell may replace
+// itself by its last program.
 func end(shell *exec.Cmd, s syscall.Signal) {
 	for _, pid := range append(children(shell.Process.Pid), shell.Process.Pid) {
-		_ = syscall.Kill(pid, s) // one that has ended needs none
+		_ = syscall.Kill(pid, s) // an error means that it has ended
 	}
 }

@@ -19,12 +19,12 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// user is who the image runs as.
+// user is the user of the image.
 const user = 65532
 
-// The first image had /state and /tmp of root with mode 0755, because COPY takes what is in a directory and
-// not the directory's own mode. An emergency file could not be written in a container. So the image itself
-// is tested: built from the Dockerfile, unpacked and run.
+// In the first image, /state and /tmp belonged to root and had mode 0755, because COPY copies the content of a
+// directory and not its mode. An emergency file could not be written in a container. So this test builds the image
+// from the Dockerfile, unpacks it and runs it.
 func TestTheImage(t *testing.T) {
 	need(t, "buildah", "runc", "busybox")
 	if os.Getenv("PANDADOC_TEST_IMAGE") == "" {
@@ -96,8 +96,8 @@ func TestTheImage(t *testing.T) {
 	t.Run("finishes 200 slow requests after SIGTERM", func(t *testing.T) { testDrain(t, b, image) })
 }
 
-// testFullVolume rotates while the volume of the store is full, kills the container and starts another one
-// with the same volumes: the pair must come from the emergency file in /tmp.
+// testFullVolume refreshes while the volume of the store is full, kills the container, and starts another one with
+// the same volumes. The pair must come from the emergency file in /tmp.
 func testFullVolume(t *testing.T, b *builder, image string) {
 	e := program.Emulate(t)
 	c := b.container(t, image, e)
@@ -108,7 +108,8 @@ func testFullVolume(t *testing.T, b *builder, image string) {
 	p := c.serve(t)
 	p.Want("/public/v1/documents", http.StatusOK)
 
-	// The refresh is on its way, with its marker saved, when the volume fills up: the save must fail.
+	// The refresh is in progress and its marker is saved when the volume becomes full: the save of the pair must
+	// fail.
 	e.Manage("POST", "/fault", `{"route":"token","kind":"delay","delay":"3s"}`, nil)
 	e.Expire()
 	answered := make(chan int, 1)
@@ -162,16 +163,16 @@ func testDrain(t *testing.T, b *builder, image string) {
 	}
 }
 
-// builder builds images without a daemon, in a directory of its own.
+// builder builds images without a daemon, in its own directory.
 type builder struct{ dir string }
 
-// Where the modules and the compiled packages of this machine are in a build.
+// The directories of this machine's modules and compiled packages in a build.
 const (
 	modules  = "/cache/modules"
 	compiled = "/cache/compiled"
 )
 
-// newBuilder makes the image in which the Dockerfile builds. A test cannot reach the registry, so this image has the Go
+// newBuilder makes the base image for the Dockerfile. A test cannot reach a registry, so this image has the Go
 // toolchain and the certificates of this machine.
 func newBuilder(t *testing.T) *builder {
 	t.Helper()
@@ -208,14 +209,15 @@ func newBuilder(t *testing.T) *builder {
 	for _, part := range []string{"VERSION", "go.env", "bin", "pkg", "src"} { // what a build needs
 		run(t, "", "cp", "-a", filepath.Join(goroot, part), to)
 	}
-	// HOME is / in the build. Without these, it downloaded every module and compiled the standard library twice.
+	// HOME is / in the build. Without these variables, the build downloaded every module and compiled the standard
+	// library twice.
 	b.run(t, "config", "--env", "PATH=/usr/local/go/bin:/bin", "--env", "GOMODCACHE="+modules, "--env", "GOCACHE="+compiled,
 		"--env", "GOPROXY=off", container)
 	b.run(t, "commit", "--quiet", container, "docker.io/library/golang:"+goVersion(t))
 	return b
 }
 
-// goVersion is the tag that the Dockerfile builds from.
+// goVersion is the tag of the base image in the Dockerfile.
 func goVersion(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(top(t), "Dockerfile"))
@@ -238,7 +240,7 @@ func (b *builder) run(t *testing.T, command string, more ...string) string {
 	return run(t, top(t), "buildah", b.args(command, more...)...)
 }
 
-// build builds the Dockerfile. The modules and the cache of this machine's Go stand in for a network.
+// build builds the Dockerfile. It uses the modules and the build cache of this machine instead of the network.
 func (b *builder) build(t *testing.T, tag string) (image string) {
 	t.Helper()
 	image = "localhost/pandadoc-auth-proxy:" + tag
@@ -247,7 +249,7 @@ func (b *builder) build(t *testing.T, tag string) (image string) {
 	return image
 }
 
-// inspected is what is looked at of an image.
+// inspected has the parts of an image's configuration that the test checks.
 type inspected struct {
 	OCIv1 struct {
 		Config struct {
@@ -302,8 +304,7 @@ func (b *builder) container(t *testing.T, image string, e program.Emulator) *con
 	return c
 }
 
-// serve runs the proxy in the container until the end of the test. The process is runc, which hands
-// signals on.
+// serve runs the proxy in the container until the end of the test. The process is runc, which forwards signals.
 func (c *container) serve(t *testing.T) *program.Process {
 	t.Helper()
 	c.started++
@@ -354,7 +355,7 @@ func (c *container) configure(t *testing.T, args []string) {
 	}
 }
 
-// kill ends everything in the container as a power cut would.
+// kill ends everything in the container like a power failure.
 func (c *container) kill(t *testing.T, p *program.Process) {
 	t.Helper()
 	inside := children(p.PID())
@@ -367,7 +368,7 @@ func (c *container) kill(t *testing.T, p *program.Process) {
 	p.Wait()
 }
 
-// pendingMarker reports whether a record in the store announces a refresh.
+// pendingMarker reports whether a record in the store has the marker of a refresh.
 func pendingMarker(dir string) bool {
 	for _, name := range regularFiles(dir) {
 		if data, err := os.ReadFile(name); err == nil && strings.Contains(string(data), `"pending"`) {
@@ -377,7 +378,7 @@ func pendingMarker(dir string) bool {
 	return false
 }
 
-// fill leaves no room in dir.
+// fill fills dir until there is no room.
 func fill(t *testing.T, dir string) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(dir, "ballast"))

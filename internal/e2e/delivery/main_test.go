@@ -61,7 +61,7 @@ func children(pid int) (all []int) {
 	return all
 }
 
-// waitFor polls until done, because a container, or a program of others, reports no events.
+// waitFor polls until done returns true, because containers and other programs report no events.
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

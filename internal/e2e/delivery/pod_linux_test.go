@@ -23,9 +23,9 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// A start-up probe that failed while a login was required prevented the application from starting, and restarted the
-// container that serves the page to sign in. So this test runs the whole life of a pod with the manifest's own
-// probes: the container's process is the built program, and the test acts as the kubelet.
+// A start-up probe that failed while a login was required prevented the application from starting, and restarted
+// the container with the sign-in page. So this test runs the whole life of a pod with the manifest's own probes:
+// the container's process is the built program, and the test does the work of the kubelet.
 func TestAPodLivesWhileALoginIsDue(t *testing.T) {
 	for _, manifest := range []string{"sidecar", "classic-sidecar"} {
 		for name, signIn := range map[string]func(*pod){
@@ -43,7 +43,7 @@ func TestAPodLivesWhileALoginIsDue(t *testing.T) {
 				if err := p.probe(p.container.ReadinessProbe); err == nil {
 					t.Error("the pod is ready, and no request can be signed in")
 				}
-				for range 5 { // more than any failureThreshold
+				for range 5 { // more than every failureThreshold
 					if err := p.probe(p.container.LivenessProbe); err != nil {
 						t.Errorf("the kubelet would restart the container: %v", err)
 					}
@@ -57,7 +57,7 @@ func TestAPodLivesWhileALoginIsDue(t *testing.T) {
 	}
 }
 
-// workload is what is looked at of a manifest.
+// workload has the parts of a manifest that the test uses.
 type workload struct {
 	Spec struct {
 		Template struct {
@@ -91,21 +91,21 @@ type execAction struct{ Command []string }
 type probe struct {
 	Exec    execAction
 	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
-	// FailureThreshold is 3 in Kubernetes if it is not given.
+	// Without a value, FailureThreshold is 3 in Kubernetes.
 	FailureThreshold int `yaml:"failureThreshold"`
 }
 
-// pod is a manifest's container with the program in it. Its paths are in a directory of the test, and its ports are
-// free ones.
+// pod is a container of a manifest with the program in it. Its paths are in a directory of the test, and its ports
+// are free ports.
 type pod struct {
 	*testing.T
 	container podContainer
 	grace     time.Duration
 	dir       string
 	env       []string
-	listen    string // in place of localhost:8080
-	admin     string // the port in place of 8081
-	address   string // of the pod, as the kubelet knows it
+	listen    string // replaces localhost:8080
+	admin     string // the port that replaces 8081
+	address   string // address of the pod, as the kubelet knows it
 	process   *program.Process
 }
 
@@ -148,13 +148,14 @@ func newPod(t *testing.T, manifest string) *pod {
 	return p
 }
 
-// here puts the test's paths and ports in the place of the pod's.
+// here replaces the pod's paths and ports by those of the test.
 func (p *pod) here(text string) string {
 	text = regexp.MustCompile(`/(state|tmp|secrets)\b`).ReplaceAllString(text, p.dir+"/$1")
 	return strings.ReplaceAll(text, ":8081", ":"+p.admin)
 }
 
-// addressOfThisMachine returns one that is not loopback, as a pod's is not, if there is one.
+// addressOfThisMachine returns an address that is not loopback, like that of a pod. If there is none, it returns a
+// loopback address.
 func addressOfThisMachine() string {
 	all, _ := net.InterfaceAddrs()
 	for _, a := range all {
@@ -196,7 +197,7 @@ func (p *pod) exec(a execAction, prepare func(*exec.Cmd)) error {
 	return nil
 }
 
-// probe asks once, as the kubelet does: by a command in the container, or by HTTP at the pod's address.
+// probe runs one probe, as the kubelet does: a command in the container, or an HTTP request to the pod's address.
 func (p *pod) probe(of probe) error {
 	if len(of.Exec.Command) > 0 {
 		return p.exec(of.Exec, nil)
@@ -237,7 +238,7 @@ func (p *pod) until(of probe) (failed int) {
 	}
 }
 
-// wantApplication sends a request as the application in the pod does.
+// wantApplication sends a request like the application in the pod.
 func (p *pod) wantApplication(status int, text string) {
 	p.Helper()
 	got, body := p.process.Get("/public/v1/members/current")
@@ -269,7 +270,7 @@ func (p *pod) loginThroughExec() {
 	}
 }
 
-// firstAddress finds the consent page in what login prints.
+// firstAddress finds the address of the consent page in the output of login.
 type firstAddress struct {
 	text  strings.Builder
 	found chan string
@@ -304,7 +305,7 @@ func (p *pod) loginThroughForward() {
 	}
 }
 
-// allow presses "Allow" on the consent page, and returns where that leads.
+// allow presses "Allow" on the consent page, and returns the address to which that leads.
 func (p *pod) allow(browser *http.Client, at string) string {
 	page, err := browser.Get(at)
 	if err != nil {
@@ -332,7 +333,7 @@ func (p *pod) allow(browser *http.Client, at string) string {
 	return answer.Header.Get("Location")
 }
 
-// wantEnd ends the pod. The kubelet kills what has not ended in the time that the manifest gives.
+// wantEnd ends the pod. After the manifest's grace period, the kubelet would kill it.
 func (p *pod) wantEnd() {
 	p.Helper()
 	begun := time.Now()

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// Root unpacked an archive in /tmp, and /tmp had the mode 0755: the archive contained the directory ./ itself. Its modes,
-// and so its bytes, came from the umask of whoever built it.
+// When root unpacked an archive in /tmp, the mode of /tmp became 0755, because the archive contained the directory
+// ./ itself. The archive's modes, and so its bytes, depended on the umask of the builder.
 func TestAnArchiveUnpacksIntoADirectoryOfItsOwn(t *testing.T) {
 	need(t, "bash", "zip", "tar", "gzip")
 	script, err := os.ReadFile(filepath.Join(top(t), "deploy/release"))

@@ -23,7 +23,7 @@ func TestSystemdAcceptsTheUnits(t *testing.T) {
 	verifyUnits(t, unitsHere(t))
 }
 
-// dropIn verifies the unit together with lines that a page adds to it.
+// dropIn verifies the unit together with the lines that a page adds to it.
 func dropIn(d *desk, f fence) {
 	need(d.T, "systemd-analyze")
 	dir := unitsHere(d.T)
@@ -78,8 +78,9 @@ func TestTheServiceHasFewRights(t *testing.T) {
 	}
 }
 
-// The service never started: with DynamicUser, the state directory that the unit names is a symbolic link, which the
-// store refuses. So the program runs here with the unit's own settings, in directories as systemd makes them.
+// The service never started: with DynamicUser, the state directory in the unit is a symbolic link, which the store
+// refuses. So the test runs the program with the unit's own settings, in directories like those that systemd
+// makes.
 func TestTheServiceStartsInTheDirectoriesOfSystemd(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(top(t), units, "pandadoc-auth-proxy.service"))
 	if err != nil {
@@ -131,7 +132,7 @@ func TestTheServiceStartsInTheDirectoriesOfSystemd(t *testing.T) {
 	}
 }
 
-// systemd opens the port and waits until the proxy says that it is ready.
+// systemd opens the port, and waits until the proxy reports that it is ready.
 func TestTheServiceUsesSocketsAndReportsWhenItIsReady(t *testing.T) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -152,7 +153,7 @@ func TestTheServiceUsesSocketsAndReportsWhenItIsReady(t *testing.T) {
 
 	e := program.Emulate(t)
 	p := e.ServeAs(func(cmd *exec.Cmd) {
-		// A shell puts its own number into LISTEN_PID and becomes the program, as systemd does after its fork.
+		// A shell writes its process id into LISTEN_PID and becomes the program, as systemd does after its fork.
 		cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
 		cmd.Path = "/bin/sh"
 		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path)

@@ -20,7 +20,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// adminActions are all that acts or shows traffic on the admin listener.
+// adminActions are all requests that change something or show traffic on the admin listener.
 var adminActions = []struct{ method, path, body string }{
 	{"POST", "/api/v1/test", `{"method":"DELETE","target":"/public/v1/documents/1"}`},
 	{"POST", "/api/v1/accounts/default/refresh", ""},
@@ -90,7 +90,7 @@ func askAdmin(t *testing.T, p *program.Process, method, path, body, authorizatio
 	return got
 }
 
-// U1, the other way round: the link of the command opens what is locked, once.
+// U1, the other direction: the link of the command opens the locked console, once.
 func TestALinkOpensTheConsoleOnce(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL, "--config", withKey(t))
@@ -130,7 +130,8 @@ func TestALinkOpensTheConsoleOnce(t *testing.T) {
 	}
 }
 
-// U1: another user of the machine can neither connect to the admin socket nor read the key, wherever they lie.
+// U1: another user of the machine can neither connect to the admin socket nor read the key, wherever these files
+// are.
 func TestTheAdminSocketIsForItsUser(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can act as another user")
@@ -164,7 +165,7 @@ func TestTheAdminSocketIsForItsUser(t *testing.T) {
 	}
 }
 
-// squatter is another program on the admin port. It answers every request, in the form of our own answers.
+// squatter is another program on the admin port. It answers every request, in the same form as the proxy.
 func squatter(t *testing.T) (at string, asked *atomic.Int64) {
 	t.Helper()
 	asked = new(atomic.Int64)
@@ -224,7 +225,8 @@ func TestAnotherProgramOnTheAdminPortGetsNothing(t *testing.T) {
 	}
 }
 
-// U2 as another user: a command that would have to trust another user's program says whose it is, and asks nothing.
+// U2 as another user: a command that would have to trust another user's program names that user, and sends no
+// request.
 func TestACommandNamesTheUserWhoListens(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can act as another user")

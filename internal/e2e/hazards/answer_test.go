@@ -19,7 +19,7 @@ func contact(name string, header ...string) (head, body string) {
 	return call("POST", "/public/v1/contacts", "localhost", header...), body
 }
 
-// everything sends wire on a connection of its own and returns all that comes back until it ends.
+// everything sends wire on a new connection, and returns all bytes that come back until it ends.
 func everything(t *testing.T, at, wire string) string {
 	t.Helper()
 	conn := dial(t, at)
@@ -32,8 +32,8 @@ func everything(t *testing.T, at, wire string) string {
 	return string(all)
 }
 
-// Headers of the API that control a browser or a server in front are removed, and must not reach the client in another
-// way: a 103 put a cookie into curl's jar, and a trailer put one into a browser.
+// Headers of the API that control a browser, or a server in front, are removed. They must not reach the client in
+// another way either: a 103 put a cookie into curl's jar, and a trailer put one into a browser.
 func TestInterimAnswersAndTrailersAreCleaned(t *testing.T) {
 	for _, line := range []string{
 		"Set-Cookie: hazard=7; Path=/", "Access-Control-Allow-Origin: *", "X-Accel-Redirect: /internal/hazard", "X-Sendfile: /etc/hazard",
@@ -56,7 +56,7 @@ func TestInterimAnswersAndTrailersAreCleaned(t *testing.T) {
 	}
 }
 
-// A client that gets a second "100 Continue" takes it for the answer or hangs (Java 17, Node).
+// A client that gets a second "100 Continue" takes it for the answer, or hangs (Java 17, Node).
 func TestAnUploadIsToldToContinueOnce(t *testing.T) {
 	e := program.Emulate(t)
 	p := e.Serve("memory:")
@@ -107,8 +107,8 @@ func posts(e program.Emulator) (n int) {
 	return n
 }
 
-// When the API cut a short answer, the kept connection was closed without a byte: for curl it looked like an idle
-// connection that had been closed. It sent the POST again, and there were two documents.
+// When the API cut a short answer, the proxy closed the kept connection without sending a byte. To curl it looked
+// like an idle connection that had been closed, so curl sent the POST again, and there were two documents.
 func TestACutAnswerIsNoClosedConnection(t *testing.T) {
 	e := program.Emulate(t)
 	p := e.Serve("memory:")
@@ -154,7 +154,7 @@ func TestACutAnswerIsNoClosedConnection(t *testing.T) {
 	})
 }
 
-// The end of an HTTP/1.0 answer without a length is the end of its connection: only a reset tells a cut one.
+// An HTTP/1.0 answer without a length ends with its connection: only a reset shows that it was cut.
 func TestACutAnswerWithoutALengthEndsWithAReset(t *testing.T) {
 	p := serve(t, crooked(t, saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")))
 	conn := dial(t, addr(p.URL))
@@ -165,7 +165,8 @@ func TestACutAnswerWithoutALengthEndsWithAReset(t *testing.T) {
 	}
 }
 
-// The API's 401 for one route says nothing about another: a token that has become invalid must be noticed there.
+// The API's 401 for one route says nothing about another route. If a token has become invalid, that must be
+// noticed there.
 func TestARefusalOfOneRouteIsNotUsedForAnother(t *testing.T) {
 	e := program.Emulate(t)
 	p := e.Serve("memory:")
@@ -202,7 +203,7 @@ func TestAnEncodedEndOfThePathIsTheEndForRules(t *testing.T) {
 	}
 }
 
-// In HTTP/1.0 nobody agrees what a Transfer-Encoding means: one message must not become two requests.
+// Servers do not agree on the meaning of Transfer-Encoding in HTTP/1.0: one message must not become two requests.
 func TestHTTP10WithTransferEncoding(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL)

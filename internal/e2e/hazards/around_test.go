@@ -13,7 +13,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// D4: a folded line is one value, and nothing in it becomes a header of its own.
+// D4: a folded line is one value. No part of it becomes a header.
 func TestFoldedHeader(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL)
@@ -35,7 +35,7 @@ func TestFoldedHeader(t *testing.T) {
 	}
 }
 
-// G4: a token endpoint that redirects does not get the secret sent elsewhere.
+// G4: if the token endpoint redirects, the secret is not sent elsewhere.
 func TestTokenEndpointThatRedirects(t *testing.T) {
 	elsewhere, api := record(t), newRecorder(nil)
 	api.answer = func(w http.ResponseWriter, r *http.Request) {
@@ -55,7 +55,7 @@ func TestTokenEndpointThatRedirects(t *testing.T) {
 	}
 }
 
-// K9 K10: the browser gets one argument, from no shell, and in it nothing that is secret.
+// K9 K10: the browser is started without a shell and with one argument, which contains no secret.
 func TestBrowserIsOpenedWithoutAShell(t *testing.T) {
 	dir := t.TempDir()
 	told := filepath.Join(dir, "told")

@@ -16,18 +16,18 @@ import (
 	"time"
 )
 
-// authority issues certificates, good and bad ones.
+// authority issues valid and invalid certificates.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// leaf is what is wanted in a certificate. The zero value is good for 127.0.0.1 for an hour.
+// leaf describes a certificate. The zero value is valid for 127.0.0.1 for an hour.
 type leaf struct {
 	names  []string // instead of 127.0.0.1
 	serial int64
 	from   time.Duration // from now on
-	until  time.Duration // zero: an hour
+	until  time.Duration // zero means an hour
 }
 
 func newAuthority(t *testing.T) authority {
@@ -95,7 +95,7 @@ func (a authority) pool() *x509.CertPool {
 	return pool
 }
 
-// write puts a certificate and its key into dir, each as a whole.
+// write writes a certificate and its key into dir.
 func (a authority) write(t *testing.T, dir string, c tls.Certificate) (certFile, keyFile string) {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)

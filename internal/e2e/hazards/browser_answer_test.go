@@ -12,9 +12,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// On plain http under a name or an address that is not a loopback one, browsers say neither which page they show
-// nor, of a GET, where it comes from. Chromium takes IPv6's form of 127.0.0.1, which leads to every loopback
-// listener, for such an address.
+// On plain http, under a name or address that is not a loopback one, browsers do not send which page a request
+// comes from. Chromium treats the IPv6 form of 127.0.0.1 like such an address, although it leads to every loopback
+// listener.
 func pageReachesNothingUnderALANName(t *testing.T, b *visitor) {
 	api := generousAPI(t)
 	p := serve(t, api.URL, "--allow-host", "proxy.lan")
@@ -33,13 +33,13 @@ func pageReachesNothingUnderALANName(t *testing.T, b *visitor) {
 	if text := b.open("http://proxy.lan:" + portOf(p.URL) + "/public/v1/documents"); !strings.Contains(text, "origin-not-allowed") {
 		t.Errorf("U5: the page shows %s", text)
 	}
-	// Programs that are no browsers are served there.
+	// Programs that are not browsers can use these addresses.
 	if got := raw(t, addr(p.URL), call("GET", "/a", "proxy.lan", "User-Agent: Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1")); got.StatusCode != 200 {
 		t.Errorf("U5: PowerShell is answered %d %s", got.StatusCode, got.body)
 	}
 }
 
-// What deletes if it runs. It is well-formed in every language of the test.
+// A script that deletes something if it runs. It is well-formed in every language of the test.
 const (
 	deletes  = `fetch('/public/v1/documents/mine',{method:'DELETE'});document.title='ran'`
 	htmlPage = `<!doctype html><html><head><script>` + deletes + `</script></head><body onload="` + deletes + `">shown</body></html>`
@@ -47,7 +47,7 @@ const (
 	xmlPage  = `<html xmlns="http://www.w3.org/1999/xhtml"><head><script>` + deletes + `</script></head><body>shown</body></html>`
 )
 
-// showsPDF looks for Chromium's viewer, which shows its own background around a page.
+// showsPDF finds out if Chromium's viewer is shown: it has its own background around a page.
 const showsPDF = `document.contentType === 'application/pdf' && getComputedStyle(document.body).backgroundColor === 'rgb(40, 40, 40)'`
 
 func answerDoesNotRun(t *testing.T, b *visitor) {
@@ -89,7 +89,7 @@ func answerDoesNotRun(t *testing.T, b *visitor) {
 	}
 }
 
-// evaluate returns the value of script in the open page.
+// evaluate returns the value of a script in the open page.
 func evaluate[T any](b *visitor, script string) T {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, waitLimit)

@@ -21,8 +21,8 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// attacks are what a page can do to a port of this machine. Each returns what it got. They run as scripts of the
-// page, one after the other, each with a time limit.
+// attacks are what a page can do to a port of this machine. Each returns what it could read. They run as scripts
+// of the page, one after the other, each with a time limit.
 const attacks = `(async function(proxy) {
 	const told = {}
 	const soon = p => Promise.race([p, new Promise(no => setTimeout(() => no('nothing'), 3000))])
@@ -75,7 +75,7 @@ func openBrowser(t *testing.T) *visitor {
 	return &visitor{t, browser.Open(t, chromedp.Flag("host-resolver-rules", "MAP rebind.test 127.0.0.1, MAP evil.test 127.0.0.1, MAP proxy.lan 127.0.0.1")).Context}
 }
 
-// open goes to an address as a person does who types it, and returns the page's text.
+// open goes to an address, as a person does who types it, and returns the text of the page.
 func (b *visitor) open(address string) string {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 2*waitLimit)
@@ -90,7 +90,7 @@ func (b *visitor) open(address string) string {
 	return text
 }
 
-// attack runs every attack from the open page.
+// attack runs every attack in the open page.
 func (b *visitor) attack(proxy string) map[string]string {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 3*waitLimit)
@@ -109,7 +109,7 @@ func (b *visitor) attack(proxy string) map[string]string {
 // secretOfTheAPI is in every answer of the API. No page may read it.
 const secretOfTheAPI = "canary-document-of-the-api"
 
-// generousAPI lets everybody read its answers, as an API for browsers does.
+// generousAPI allows every page to read its answers, like an API for browsers.
 func generousAPI(t *testing.T) *recorder {
 	t.Helper()
 	api := newRecorder(func(w http.ResponseWriter, r *http.Request) {
@@ -127,21 +127,21 @@ func generousAPI(t *testing.T) *recorder {
 	return api
 }
 
-// site serves an empty page of whoever's name it is asked by.
+// site serves an empty page under every name.
 func site(t *testing.T) (port string) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, "<!doctype html><body>a page</body>")
 	}))
-	s.Config.SetKeepAlivesEnabled(false) // so that a name can be led elsewhere
+	s.Config.SetKeepAlivesEnabled(false) // so that a name can lead elsewhere
 	t.Cleanup(s.Close)
 	_, port, _ = net.SplitHostPort(addr(s.URL))
 	return port
 }
 
-// rebound is a name whose address changes, as in DNS rebinding: the page comes from one server, and what it
-// sends goes to another.
+// rebound is a name whose address changes, as in DNS rebinding: the page comes from one server, and its requests
+// go to another.
 type rebound struct {
 	url string
 	to  atomic.Pointer[string]
@@ -175,7 +175,7 @@ func (r *rebound) carry(ctx context.Context, from net.Conn) {
 	defer from.Close()
 	defer context.AfterFunc(ctx, func() { from.Close() })() // the browser keeps its connections
 	request := bufio.NewReader(from)
-	if _, err := request.Peek(1); err != nil { // the browser opens some ahead
+	if _, err := request.Peek(1); err != nil { // the browser opens some connections in advance
 		return
 	}
 	to, err := net.Dial("tcp", *r.to.Load())
@@ -250,7 +250,7 @@ func pageReachesNothing(t *testing.T, b *visitor) {
 					t.Errorf("A12 %s: the page got %q", attack, got)
 				}
 			}
-			// The browser itself must not be what kept the attacks back.
+			// The test must also show that the attacks were not stopped by the browser.
 			if n := refused(t, p) - before; n < 14 {
 				t.Errorf("only %d attacks arrived: %v", n, told)
 			}
@@ -270,7 +270,7 @@ func pageReachesNothing(t *testing.T, b *visitor) {
 	})
 }
 
-// refused returns how many requests were refused for their origin.
+// refused returns how many requests were refused because of their origin.
 func refused(t *testing.T, p *program.Process) (n int) {
 	t.Helper()
 	for line := range strings.Lines(raw(t, addr(p.Admin), get("/metrics", "Connection: close")).body) {
@@ -299,7 +299,7 @@ func allowedPageIsServed(t *testing.T, b *visitor) {
 			t.Errorf("E4 E5: the API saw %v", seen.Header)
 		}
 	}
-	// What a browser sends without Origin does not say that the page is the allowed one.
+	// If a browser sends no Origin, that does not prove that the page is the allowed one.
 	for _, never := range []string{"GET img", "GET frame", "GET script", "GET no-cors", "POST sandbox", "OPTIONS json"} {
 		if slices.Contains(reached, never) {
 			t.Errorf("%s reached the API", never)
@@ -311,7 +311,7 @@ func allowedPageIsServed(t *testing.T, b *visitor) {
 	t.Logf("reached the API: %q", reached)
 }
 
-// A14: what the API sends without a type is not taken for a page, not even by a person who goes there.
+// A14: an answer of the API without a type is not shown as a page, not even to a person who opens its address.
 func typelessIsNotRun(t *testing.T, b *visitor) {
 	p := serve(t, generousAPI(t).URL, "--listen", "localhost:0")
 	if text := b.open("http://localhost:" + portOf(p.URL) + "/sniff"); !strings.Contains(text, "<script>") {
@@ -324,7 +324,7 @@ func typelessIsNotRun(t *testing.T, b *visitor) {
 	}
 }
 
-// A16 A18: the admin listener's pages cannot be framed or driven by another page.
+// A16 A18: other pages cannot put the admin listener's pages into a frame, or control them.
 func consoleCannotBeDriven(t *testing.T, b *visitor) {
 	api := record(t)
 	p := serve(t, api.URL, "--admin-listen", "localhost:0")

@@ -18,25 +18,25 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// A memory test makes its load while other tests run one after the other. It pauses in Parallel until those have ended,
-// and looks then at what is left: the program returns memory half a minute after a rush.
+// A test of memory makes its load while other tests run one after the other. Then it pauses in Parallel until
+// those have ended, and checks the memory: the program returns memory half a minute after a burst.
 const (
 	idleMemory     = 17 << 20
 	afterStorm     = 60 << 20
 	memoryPatience = time.Minute
 )
 
-// A sidecar mostly waits. The system gets back what only the start needed.
+// A sidecar is mostly idle. The system gets the memory back that only the start needed.
 func TestMemoryOfAnIdleProxy(t *testing.T) {
 	p := program.Emulate(t).Serve("memory:")
 	t.Parallel()
 	t.Logf("%.1f MB after %v", shrinksTo(t, p, idleMemory), time.Since(p.Since).Round(time.Second))
 }
 
-// 291 MB stayed with the process for good after 5,000 requests had met a revoked token together. They share one
+// After 5,000 requests with a revoked token at once, 291 MB stayed with the process for good. They share one
 // refresh, and each of them is answered.
 func TestMemoryAfterAStormOfRefusals(t *testing.T) {
-	const requests = 5000 // each on a connection of its own: more than the budget allows
+	const requests = 5000 // each on its own connection: more than the budget allows
 	api := program.Emulate(t)
 	p := api.Serve("memory:", "--max-in-flight", "6000", "--max-connections", "6000")
 	p.Want("/public/v1/members/current", http.StatusOK)
@@ -69,7 +69,7 @@ func TestMemoryAfterAStormOfRefusals(t *testing.T) {
 	t.Logf("%d requests in %v; memory %.0f MB at most, %.1f MB after %v", requests, took, float64(most)/(1<<20), now, time.Since(quiet).Round(time.Second))
 }
 
-// statusOf sends a GET on a connection of its own and returns the status of the answer. Zero means that there was none.
+// statusOf sends a GET on a new connection and returns the status of the answer. Zero means that there was none.
 func statusOf(base, path string) int {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 	if err != nil {
@@ -102,7 +102,7 @@ func shrinksTo(t *testing.T, p *program.Process, limit int64) float64 {
 
 const containerMemory = 128 << 20
 
-// throughShell makes a command run after a line of shell in the same process.
+// throughShell runs a line of shell before a command, in the same process.
 func throughShell(line string) func(*exec.Cmd) {
 	return func(c *exec.Cmd) {
 		c.Args = append([]string{"sh", "-c", line + ` && exec "$@"`, "sh", c.Path}, c.Args[1:]...)
@@ -110,8 +110,8 @@ func throughShell(line string) func(*exec.Cmd) {
 	}
 }
 
-// container returns how to start a command with containerMemory: in a control group of its own, or where
-// this machine lets nobody make one, with the limit in the environment.
+// container returns a function that starts a command with containerMemory: in its own control group or, if this
+// machine does not allow that, with the limit in the environment.
 func container(t *testing.T) (prepare func(*exec.Cmd), env []string, killed func() bool) {
 	t.Helper()
 	for _, v := range []struct{ root, limit, events string }{
@@ -138,14 +138,13 @@ func container(t *testing.T) (prepare func(*exec.Cmd), env []string, killed func
 	return func(*exec.Cmd) {}, []string{fmt.Sprintf("GOMEMLIMIT=%d", containerMemory*8/10)}, func() bool { return false }
 }
 
-// U3: thousands of clients that never finish their header, or the handshake before it, before anybody has asked them
-// for a key.
+// U3: thousands of clients never finish their header, or the TLS handshake before it. None has been authenticated.
 func TestUnfinishedHeadersInASmallContainer(t *testing.T) {
 	oneLine := "GET / HTTP/1.1\r\nHost: localhost\r\nA: " + strings.Repeat("a", 30<<10)
 	manyLines := "GET / HTTP/1.1\r\nHost: localhost\r\n" + strings.Repeat("a1:\r\n", 6<<10)
 	for _, row := range []struct {
 		name, scheme, text string
-		clients            int // that would need more memory than there is, without a budget
+		clients            int // without a budget, this would need more memory than there is
 	}{
 		{"proxied, one long line", "http", oneLine, 4000}, {"proxied, many short lines", "http", manyLines, 2000},
 		{"proxied, a handshake", "https", unfinishedHello(), 2000},
@@ -220,11 +219,12 @@ func unfinishedHello() string {
 	return record + first + strings.Repeat("h", 16<<10-len(first)) + rest + record + strings.Repeat("h", 12<<10)
 }
 
-// stillServes asks both sides, as an honest client does: it comes again when the answer says that there is no room yet.
+// stillServes sends a request to both ports. Like an ordinary client, it comes back if the answer says that there
+// is no room yet.
 func stillServes(t *testing.T, p *program.Process) {
 	t.Helper()
 	honest := &http.Client{Timeout: waitLimit, Transport: &http.Transport{
-		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // that it answers is what matters
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // it only matters that there is an answer
 	}}
 	for _, target := range []string{p.URL + "/public/v1/members/current", p.Admin + "/livez"} {
 		await(t, target+" to answer 200", func() bool {
@@ -243,7 +243,7 @@ func stillServes(t *testing.T, p *program.Process) {
 	}
 }
 
-// attack opens connections, sends a part of a header on each and leaves them open until the test ends.
+// attack opens connections, sends a part of a header on each, and keeps them open until the test ends.
 func attack(t *testing.T, connections int, at, text string) {
 	t.Helper()
 	var attackers sync.WaitGroup
@@ -257,13 +257,13 @@ func attack(t *testing.T, connections int, at, text string) {
 		t.Cleanup(func() { conn.Close() })
 		attackers.Go(func() {
 			defer func() { <-slots }()
-			io.WriteString(conn, text) // one that is closed meanwhile is what should happen
+			io.WriteString(conn, text) // it may be closed in the meantime, as it should
 		})
 	}
 	attackers.Wait()
 }
 
-// U4: idle connections to the admin listener, more than the process may have files.
+// U4: more idle connections to the admin listener than the process may have files.
 func TestIdleConnectionsTakeNoDescriptors(t *testing.T) {
 	fewFiles := throughShell("ulimit -n 1024")
 	t.Run("admin", func(t *testing.T) {
@@ -290,7 +290,7 @@ func TestIdleConnectionsTakeNoDescriptors(t *testing.T) {
 	})
 }
 
-// U3: copies of bodies in a tmpfs are memory too: a quarter of it at most.
+// U3: copies of bodies in a tmpfs use memory too: at most a quarter of it.
 func TestCopiesInATmpfsAreBounded(t *testing.T) {
 	dir, err := os.MkdirTemp("/dev/shm", "pandadoc-auth-proxy-test-")
 	if err != nil {

@@ -18,11 +18,10 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// canary is in every secret of these tests, and in everything else that must stay between client and API.
+// canary is in every secret of these tests, and in everything else that only the client and the API may see.
 const canary = "canary"
 
-// canaryAPI is a PandaDoc in which every secret is marked. It repeats them in all places where a careless server
-// might.
+// canaryAPI is a PandaDoc in which every secret is marked. It repeats secrets everywhere a careless server might.
 type canaryAPI struct {
 	*httptest.Server
 
@@ -119,7 +118,7 @@ type markedProgram struct {
 	env   []string
 	home  string
 	store string
-	heard strings.Builder // answers of our own, and what commands print
+	heard strings.Builder // our own answers, and the output of commands
 }
 
 func newMarkedProgram(t *testing.T, format string) *markedProgram {
@@ -142,7 +141,7 @@ func newMarkedProgram(t *testing.T, format string) *markedProgram {
 	return c
 }
 
-// ask sends a request whose every part is marked, and keeps an answer of the proxy's own.
+// ask sends a request in which every part is marked, and keeps the answer if it comes from the proxy itself.
 func (c *markedProgram) ask(method, path string, want int) {
 	c.Helper()
 	body := "{\"canary-body\":\"" + strings.Repeat("canary", 100) + "\"}"
@@ -157,7 +156,8 @@ func (c *markedProgram) ask(method, path string, want int) {
 	}
 }
 
-// refuse sends what the guard refuses; the answer must not repeat it, but for the host or origin that it names on purpose.
+// refuse sends a request that the guard refuses. The answer must not repeat it, except for the host or origin that
+// it names on purpose.
 func (c *markedProgram) refuse(wire string) {
 	c.Helper()
 	if got := raw(c.T, addr(c.p.URL), wire); got != nil {
@@ -165,7 +165,8 @@ func (c *markedProgram) refuse(wire string) {
 	}
 }
 
-// admin asks the admin listener and keeps the answer. cookie is one that a browser would send.
+// admin sends a request to the admin listener and keeps the answer. cookie is the cookie that a browser would
+// send.
 func (c *markedProgram) admin(method, path, cookie, body string) *reply {
 	c.Helper()
 	got := raw(c.T, addr(c.p.Admin), call(method, path, "localhost:"+portOf(c.p.Admin), "Pandadoc-Auth-Proxy: 1", "Authorization: Bearer "+adminKey, "Cookie: "+cookie, fmt.Sprintf("Content-Length: %d", len(body)), "Content-Type: application/json")+body)
@@ -176,12 +177,12 @@ func (c *markedProgram) admin(method, path, cookie, body string) *reply {
 	return got
 }
 
-// run runs a command against the running proxy and keeps what it prints.
+// run runs a command, which talks to the running proxy, and keeps its output.
 func (c *markedProgram) run(args ...string) {
 	c.Helper()
 	cmd := exec.CommandContext(c.Context(), program.Binary(), args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PANDADOC_ADMIN_LISTEN=" + addr(c.p.Admin)}, c.env...)
-	out, _ := cmd.CombinedOutput() // its status is not what this is about
+	out, _ := cmd.CombinedOutput() // the exit status does not matter here
 	c.heard.Write(out)
 }
 
@@ -189,7 +190,7 @@ func (c *markedProgram) run(args ...string) {
 func (c *markedProgram) login(account string) {
 	c.Helper()
 	start := c.connect(account)
-	if to := start.Header.Get("Location"); start.StatusCode/100 == 3 && !strings.HasPrefix(to, c.api.URL) { // to the redirect URL's host first
+	if to := start.Header.Get("Location"); start.StatusCode/100 == 3 && !strings.HasPrefix(to, c.api.URL) { // first to the host of the redirect URL
 		_, path, _ := strings.Cut(strings.TrimPrefix(to, "http://"), "/")
 		start = c.admin("GET", "/"+path, "", "")
 	}
@@ -213,7 +214,7 @@ func queryValue(query, name string) string {
 	return ""
 }
 
-// sing provokes everything that could make the program print a secret.
+// sing causes everything that could make the program print a secret.
 func (c *markedProgram) sing() {
 	c.ask("GET", "/public/v1/documents/canary-id", 200)
 	c.ask("POST", "/public/v1/documents", 200)
@@ -243,7 +244,7 @@ func (c *markedProgram) sing() {
 	c.admin("POST", "/api/v1/test", "", `{"method":"POST","target":"/public/v1/documents?canary","headers":{"X-A":"canary"},"body":"x"}`)
 	c.run("refresh")
 	for _, behaviour := range []string{"description", "redirect", "header", "nonsense", "html", "revoked"} {
-		c.api.set(true, "") // a new login ends what the behaviour before has left behind
+		c.api.set(true, "") // a new login repairs what the last behaviour has left
 		c.login("default")
 		c.ask("POST", "/public/v1/documents", 200)
 		c.api.set(false, behaviour)
@@ -284,9 +285,9 @@ func (c *markedProgram) failLogin(behaviour string) {
 	}
 }
 
-// M1: nothing that is secret is anywhere but in the store, at the most talkative level: not client keys (B3),
-// not the inside in answers (G14), not codes (K4), not in metrics or pages (L1), not what a token endpoint
-// repeats (M2), makes up (I20) or is asked with, nor queries (M3).
+// M1: no secret is anywhere except in the store, with the most detailed log. These rows are covered too: client
+// keys (B3), internal details in answers (G14), codes (K4), metrics and pages (L1), texts that a token endpoint
+// repeats (M2) or invents (I20), requests to it, and queries (M3).
 func TestCanary(t *testing.T) {
 	t.Parallel() // it mostly waits
 	for _, format := range []string{"text", "json"} {
@@ -317,7 +318,7 @@ func TestCanary(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			// The canaries were in use, or all this proves nothing.
+			// The canaries must have been used, otherwise the test proves nothing.
 			kept, err := os.ReadFile(filepath.Join(c.store, "default.json"))
 			if err != nil || !strings.Contains(string(kept), "canary-refresh-") {
 				t.Errorf("the store holds %q, %v", kept, err)

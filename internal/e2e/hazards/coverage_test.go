@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the table in docs/security.md again")
 
-// counts are how many rows each section must have: a row that is dropped is a hazard that is forgotten.
+// counts are the numbers of rows of the sections, so that no hazard is dropped by mistake.
 var counts = map[string]int{
 	"A": 18, "B": 13, "C": 15, "D": 18, "E": 13, "F": 9, "G": 14, "H": 15, "I": 23, "J": 22, "K": 11, "L": 5, "M": 6, "N": 12, "O": 3, "U": 26,
 }
@@ -70,7 +70,7 @@ const ciScript = ".ci/run"
 // isFile tells scripts from names of tests.
 func isFile(cited string) bool { return cited == ciScript || strings.HasSuffix(cited, ".txtar") }
 
-// check returns what is wrong with a citation, or "".
+// check returns what is wrong with the name of a test, or "".
 func (f *tests) check(id, cited string) string {
 	if isFile(cited) {
 		text, err := os.ReadFile(filepath.Join(f.root, cited))
@@ -96,8 +96,8 @@ func (f *tests) check(id, cited string) string {
 	return ""
 }
 
-// in returns the tests of a package, each with the source of its file: names of rows may stand in tables
-// and helpers around it.
+// in returns the tests of a package, each with the source of its file, because names of rows can be in tables and
+// helpers beside the test.
 func (f *tests) in(dir string) map[string]string {
 	if all, ok := f.parsed[dir]; ok {
 		return all
@@ -128,7 +128,7 @@ const (
 	endTable   = "<!-- end -->\n"
 )
 
-// The page about security lists what the tests know.
+// The page about security lists all hazards and their tests.
 func TestDocsListEveryHazard(t *testing.T) {
 	path := filepath.Join("..", "..", "..", "docs", "security.md")
 	page, err := os.ReadFile(path)

@@ -41,7 +41,7 @@ func TestAnInterruptedCommandFinishesItsExchange(t *testing.T) {
 	defer cmd.Process.Kill()
 	await(t, "the token call", func() bool { return pending(t, strings.TrimPrefix(store, "file:")) })
 	begun := time.Now()
-	for range 2 { // Ctrl-C, and once more for an impatient person
+	for range 2 { // Ctrl-C, and a second time for an impatient person
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestAnInterruptedCommandFinishesItsExchange(t *testing.T) {
 	}
 }
 
-// pending reports whether a record below dir says that a refresh is under way.
+// pending reports whether a record below dir has the marker of a refresh.
 func pending(t *testing.T, dir string) bool {
 	t.Helper()
 	out, _ := exec.Command("grep", "-rlE", `"pending": ?\{`, dir).Output()
@@ -124,5 +124,5 @@ func TestFurtherSignalsAreMoreUrgent(t *testing.T) {
 	})
 }
 
-// exchangeWait is how long a second signal leaves a token exchange.
+// exchangeWait is how long a token exchange may take after a second signal.
 const exchangeWait = 10 * time.Second

@@ -23,7 +23,7 @@ func TestFraming(t *testing.T) {
 	tests := []struct {
 		name, wire string
 		status     []int
-		reached    int // requests at the API, whole
+		reached    int // complete requests at the API
 	}{
 		{"D1 Content-Length and chunked", post("Content-Length: 4", "Transfer-Encoding: chunked") + "0\r\n\r\n" + evil, []int{200}, 1},
 		{"D1 chunked and Content-Length", post("Transfer-Encoding: chunked", "Content-Length: 4") + "0\r\n\r\n" + evil, []int{200}, 1},
@@ -80,7 +80,7 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// unbroken returns the requests that came to an end.
+// unbroken returns the requests that were complete.
 func (r *recorder) unbroken() (all []request) {
 	for _, seen := range r.arrived() {
 		if seen.Bytes >= 0 {
@@ -103,7 +103,7 @@ func TestConnectionsStayInStep(t *testing.T) {
 		{"D10 body of a GET", call("GET", "/one", "localhost", "Content-Length: 3") + "abc" + get("/two"), "/one", "/two"},
 		{"D10 body of a DELETE", call("DELETE", "/one", "localhost", "Content-Length: 3") + "abc" + get("/two"), "/one", "/two"},
 	}
-	t.Run("D12 HTTP/1.0 with keep-alive", func(t *testing.T) { // net/http hides its framing, so a connection takes one
+	t.Run("D12 HTTP/1.0 with keep-alive", func(t *testing.T) { // net/http hides the framing, so a connection serves one request
 		conn := dial(t, addr(p.URL))
 		io.WriteString(conn, strings.Repeat("GET /one HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 2))
 		r := bufio.NewReader(conn)
@@ -128,7 +128,7 @@ func TestConnectionsStayInStep(t *testing.T) {
 	}
 }
 
-// What is no request in time is cut off, and takes nothing from others.
+// A connection that does not send a request in time is closed, and other clients are not affected.
 func TestNoRequestAtAll(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL, "--client-header-timeout", "500ms")
@@ -146,7 +146,7 @@ func TestNoRequestAtAll(t *testing.T) {
 			}
 		})
 	}
-	if n, sent := api.connections(), api.bytesOnTheWire(); n > 1 || len(sent) > 0 { // one is opened ahead
+	if n, sent := api.connections(), api.bytesOnTheWire(); n > 1 || len(sent) > 0 { // one connection is opened in advance
 		t.Errorf("%d connections to the API, with %q", n, sent)
 	}
 }

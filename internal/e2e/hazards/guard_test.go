@@ -9,13 +9,13 @@ import (
 type attempt struct {
 	name string // begins with the hazard's row
 	wire string
-	code string // of the refusal; empty: it must reach the API, once
+	code string // code of the refusal; empty if the request must reach the API, once
 }
 
-// byNetHTTP marks what the server of the standard library refuses before the proxy sees it.
+// byNetHTTP marks requests that the server of the standard library refuses before the proxy sees them.
 const byNetHTTP = "net/http"
 
-// run sends every attempt on a connection of its own.
+// run sends every attempt on a new connection.
 func run(t *testing.T, at string, api *recorder, attempts []attempt) {
 	t.Helper()
 	for _, a := range attempts {
@@ -44,7 +44,7 @@ func run(t *testing.T, at string, api *recorder, attempts []attempt) {
 	}
 }
 
-// hostAttempts are for both listeners: a page can rebind its name to either.
+// hostAttempts are for both listeners: a page can rebind its name to either of them.
 func hostAttempts(path string) []attempt {
 	from := func(name, host, code string) attempt {
 		return attempt{name + " " + host, call("GET", path, host), code}
@@ -65,7 +65,7 @@ func hostAttempts(path string) []attempt {
 	}
 }
 
-// pageAttempts are what a page of another origin can make a browser send, whatever the method.
+// pageAttempts are requests that a page of another origin can make a browser send, with any method.
 func pageAttempts(path string) []attempt {
 	refused := func(name, method string, header ...string) attempt {
 		return attempt{name, call(method, path, "localhost", header...), "origin-not-allowed"}
@@ -146,7 +146,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// The admin listener has the same guard, and nothing of it leads to the API.
+// The admin listener has the same guard, and sends nothing to the API.
 func TestGuardOfTheAdminListener(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL)
@@ -169,7 +169,7 @@ func TestGuardOfTheAdminListener(t *testing.T) {
 			}
 		}
 	})
-	if n, sent := api.connections(), api.bytesOnTheWire(); n > 1 || len(sent) > 0 { // one is opened ahead
+	if n, sent := api.connections(), api.bytesOnTheWire(); n > 1 || len(sent) > 0 { // one connection is opened in advance
 		t.Errorf("%d connections to the API, with %q", n, sent)
 	}
 }

@@ -31,11 +31,11 @@ func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 // waitLimit limits every wait for an event that happens at once unless the machine is overloaded.
 const waitLimit = 30 * time.Second
 
-// accessToken is what the proxies of these tests sign requests in with, unless a test says otherwise.
+// accessToken is the token of the proxies in these tests, unless a test uses another.
 const accessToken = "canary-access-7f3b9c52d1e84a60"
 
-// recorder is the API. It notes every request, and every byte of every connection: what is not here has not left the
-// proxy.
+// recorder is the API. It keeps every request, and every byte of every connection. Bytes that it does not have
+// have not left the proxy.
 type recorder struct {
 	*httptest.Server
 	answer http.HandlerFunc // nil answers 200 with {}
@@ -46,7 +46,7 @@ type recorder struct {
 	conns    int
 }
 
-// request is one as it reached the API.
+// request is a request as it reached the API.
 type request struct {
 	Method, Target, Host string
 	Header               http.Header
@@ -61,7 +61,7 @@ func record(t *testing.T) *recorder {
 	return r
 }
 
-// newRecorder is not listening yet.
+// newRecorder returns a recorder that does not listen yet.
 func newRecorder(answer http.HandlerFunc) *recorder {
 	r := &recorder{answer: answer}
 	r.Server = httptest.NewUnstartedServer(http.HandlerFunc(r.serve))
@@ -75,7 +75,7 @@ func (r *recorder) serve(w http.ResponseWriter, req *http.Request) {
 	if r.answer == nil {
 		var err error
 		if seen.Bytes, err = io.Copy(io.Discard, req.Body); err != nil {
-			seen.Bytes = -1 // cut off: no server acts on that
+			seen.Bytes = -1 // cut off: a server ignores it
 		}
 	}
 	r.mu.Lock()
@@ -89,14 +89,14 @@ func (r *recorder) serve(w http.ResponseWriter, req *http.Request) {
 	io.WriteString(w, "{}")
 }
 
-// arrived returns the requests so far.
+// arrived returns the requests up to now.
 func (r *recorder) arrived() []request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.requests)
 }
 
-// bytesOnTheWire returns what came, on all connections together.
+// bytesOnTheWire returns all bytes of all connections.
 func (r *recorder) bytesOnTheWire() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,7 +110,7 @@ func (r *recorder) connections() int {
 	return r.conns
 }
 
-// tap is a listener that shows the recorder what comes in.
+// tap is a listener that lets the recorder see all bytes.
 type tap struct {
 	net.Listener
 	to *recorder
@@ -136,19 +136,19 @@ func (c *tapped) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.to.mu.Lock()
 	defer c.to.mu.Unlock()
-	if room := 4<<20 - len(c.to.wire); room > 0 { // enough for every request of these tests but uploads
+	if room := 4<<20 - len(c.to.wire); room > 0 { // enough for every request of these tests except uploads
 		c.to.wire = append(c.to.wire, p[:min(n, room)]...)
 	}
 	return n, err
 }
 
-// serve starts a proxy in front of api that is signed in with accessToken.
+// serve starts a proxy in front of api, with accessToken.
 func serve(t *testing.T, api string, args ...string) *program.Process {
 	t.Helper()
 	return program.Start(t, signedIn(), serveArgs(api, args...)...)
 }
 
-// serveWithKey starts one that is signed in with an API key: a 401 of the API stands then.
+// serveWithKey starts a proxy with an API key: a 401 of the API goes to the client.
 func serveWithKey(t *testing.T, api string, args ...string) *program.Process {
 	t.Helper()
 	return program.Start(t, []string{"PANDADOC_API_KEY=" + accessToken}, serveArgs(api, args...)...)
@@ -173,15 +173,15 @@ func addr(base string) string {
 	return at
 }
 
-// reply is an answer as it came over a raw socket.
+// reply is an answer on a raw socket.
 type reply struct {
 	*http.Response
 	body   string
 	code   string // of a problem of the proxy; empty for an answer of the API
-	closed bool   // the connection was closed afterwards, where the answer said so
+	closed bool   // the connection was closed after an answer that announced it
 }
 
-// raw sends wire on a connection of its own. The reply is nil if there was none.
+// raw sends wire on a new connection. The reply is nil if there was none.
 func raw(t *testing.T, at, wire string) *reply {
 	t.Helper()
 	conn := dial(t, at)
@@ -262,7 +262,7 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
-// await asks until ok, without a fixed time.
+// await calls ok until it returns true, without a fixed time.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -274,7 +274,7 @@ func await(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// openFiles counts the files of a process, or returns 0 where that cannot be seen.
+// openFiles counts the files of a process. It returns 0 if this cannot be seen.
 func openFiles(p *program.Process) int {
 	files, _ := os.ReadDir("/proc/" + strconv.Itoa(p.PID()) + "/fd")
 	return len(files)

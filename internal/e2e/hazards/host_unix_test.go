@@ -63,7 +63,8 @@ func TestBeyondLoopbackNeedsAKey(t *testing.T) {
 	if got := raw(t, "127.0.0.1:"+port, get("/a")); got.code != "client-key-required" {
 		t.Errorf("B1 with keys: answer %d %s", got.StatusCode, got.code)
 	}
-	// A container neighbour comes by an address that is not loopback, also where the port is published on loopback only.
+	// A neighbour in a container network uses an address that is not loopback, also if the port is published on
+	// loopback only.
 	if got := raw(t, net.JoinHostPort(otherAddress(t), port), call("GET", "/a", otherAddress(t))); got.code != "client-key-required" || len(api.arrived()) != 0 {
 		t.Errorf("U23 a neighbour without a key: answer %d %s, %d requests reached the API", got.StatusCode, got.code, len(api.arrived()))
 	}
@@ -79,7 +80,7 @@ func TestBeyondLoopbackNeedsAKey(t *testing.T) {
 	}
 }
 
-// otherAddress is one of this machine's that is not loopback.
+// otherAddress returns an address of this machine that is not loopback.
 func otherAddress(t *testing.T) string {
 	t.Helper()
 	all, err := net.InterfaceAddrs()
@@ -95,7 +96,7 @@ func otherAddress(t *testing.T) string {
 	return ""
 }
 
-// B1: what listens is what was asked for, on both loopback families and nowhere else.
+// B1: the proxy listens only on the configured port, on both loopback families and nowhere else.
 func TestListensOnLoopbackOnly(t *testing.T) {
 	p := serve(t, record(t).URL, "--listen", "localhost:0", "--admin-listen", "localhost:0")
 	inodes := socketsOf(t, p.PID())
@@ -135,7 +136,7 @@ func socketsOf(t *testing.T, pid int) map[string]bool {
 	return inodes
 }
 
-// B2: a unix socket is for its owner. curl is somebody else's program.
+// B2: only its owner can use a unix socket. The test uses curl, which is not our program.
 func TestSocketIsForItsOwner(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can act as another user")
@@ -144,7 +145,7 @@ func TestSocketIsForItsOwner(t *testing.T) {
 	if err != nil {
 		t.Skip("no curl")
 	}
-	dir, err := os.MkdirTemp("", "hazards-") // reachable by others, as a shared directory would be
+	dir, err := os.MkdirTemp("", "hazards-") // other users can reach it, like a shared directory
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func TestSocketIsForItsOwner(t *testing.T) {
 	}
 }
 
-// B4 B6: nothing of the process can be read by its neighbours, not even by those of the same user.
+// B4 B6: other programs can read nothing of the process, not even programs of the same user.
 func TestProcessIsClosedToNeighbours(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can start a process of another user and look at it")
@@ -190,7 +191,7 @@ func TestProcessIsClosedToNeighbours(t *testing.T) {
 	if text, _ := os.ReadFile(proc + "limits"); !regexp.MustCompile(`Max core file size +0 +0 `).Match(text) {
 		t.Errorf("B6: core files are not off:\n%s", text)
 	}
-	// The kernel gives the files of a process that may not be dumped to root.
+	// If a process may not be dumped, the kernel gives its files to root.
 	if info, err := os.Stat(proc + "environ"); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
 		t.Errorf("B6: the process can be read by its own user: %v %v", info, err)
 	}
@@ -206,7 +207,7 @@ func TestProcessIsClosedToNeighbours(t *testing.T) {
 	}
 }
 
-// publicDir is a directory that other users can reach.
+// publicDir returns a directory that other users can reach.
 func publicDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hazards-")
@@ -220,7 +221,7 @@ func publicDir(t *testing.T) string {
 	return dir
 }
 
-// B7: whoever asks for a trace gets it without a secret.
+// B7: a trace contains no secret.
 func TestTraceShowsNoSecret(t *testing.T) {
 	release := make(chan struct{})
 	api := newRecorder(func(w http.ResponseWriter, r *http.Request) { <-release })
@@ -228,7 +229,7 @@ func TestTraceShowsNoSecret(t *testing.T) {
 	defer api.Close()
 	defer close(release)
 	p := serve(t, api.URL, "--config", withKey(t), "--log-level", "trace")
-	for range 5 { // requests under way, with a body in memory
+	for range 5 { // requests in progress, with a body in memory
 		conn := dial(t, addr(p.URL))
 		io.WriteString(conn, call("POST", "/a?secret=canary-query", "localhost", "X-Proxy-Key: "+clientKey, "Content-Length: 20")+"canary-body-12345678")
 	}
@@ -244,7 +245,7 @@ func TestTraceShowsNoSecret(t *testing.T) {
 	}
 }
 
-// The listener's own TLS: the certificate is read again, and HTTP/2 is not offered.
+// TLS of the listener: the certificate is read again, and HTTP/2 is not offered.
 func TestTLSOnTheListener(t *testing.T) {
 	api := record(t)
 	authority := newAuthority(t)
@@ -284,7 +285,7 @@ func TestTLSOnTheListener(t *testing.T) {
 	}
 }
 
-// C6 D18: on a plain port HTTP/2 is not spoken, whichever way it is asked for.
+// C6 D18: on a plain port, the proxy refuses every way to ask for HTTP/2.
 func TestHTTP2IsNotSpoken(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL)
@@ -299,7 +300,7 @@ func TestHTTP2IsNotSpoken(t *testing.T) {
 	}
 }
 
-// Policies of the operator, on the built program.
+// Policies of the operator, with the built program.
 func TestPolicies(t *testing.T) {
 	api := record(t)
 	p := serve(t, api.URL, "--require-header", "X-From-App: canary-app", "--allow-route", "GET /public/v1/documents*", "--allow-route", "POST /public/v1/documents/*/send")
@@ -340,7 +341,7 @@ func TestListenerOfAnAccount(t *testing.T) {
 	}
 }
 
-// H4: more connections than files are refused, and the proxy is well afterwards.
+// H4: connections beyond the limit on files are refused, and the proxy works again after that.
 func TestManyConnections(t *testing.T) {
 	api := record(t)
 	prlimit, err := exec.LookPath("prlimit")

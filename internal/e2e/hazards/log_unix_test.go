@@ -18,7 +18,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// talker is the program with a standard error that the test reads as it likes.
+// talker is the program with a standard error that the test can read, or not.
 type talker struct {
 	*testing.T
 	cmd       *exec.Cmd
@@ -27,7 +27,7 @@ type talker struct {
 	url, info string
 }
 
-// talk starts a proxy in front of api and reads its log until it is ready.
+// talk starts a proxy in front of api and reads its log until the proxy is ready.
 func talk(t *testing.T, api string, args ...string) *talker {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -61,7 +61,7 @@ func talk(t *testing.T, api string, args ...string) *talker {
 	return p
 }
 
-// requests sends n requests on one connection, which must all be answered.
+// requests sends n requests on one connection. All must be answered.
 func (p *talker) requests(n int) {
 	p.Helper()
 	client := &http.Client{Timeout: waitLimit}
@@ -79,7 +79,7 @@ func (p *talker) requests(n int) {
 	}
 }
 
-// dropped asks the metric.
+// dropped returns the metric of dropped log lines.
 func (p *talker) dropped() int {
 	p.Helper()
 	answer, err := http.Get(p.info + "/metrics")
@@ -96,7 +96,7 @@ func (p *talker) dropped() int {
 	return int(n)
 }
 
-// terminate ends the program, which must succeed and not take long.
+// terminate ends the program, which must succeed and be quick.
 func (p *talker) terminate() {
 	p.Helper()
 	begun := time.Now()
@@ -111,7 +111,8 @@ func (p *talker) terminate() {
 	}
 }
 
-// U17: a log pipe that nobody reads stopped every request after some hundred, and SIGTERM did nothing.
+// U17: when nobody read the pipe of the log, every request stopped after some hundred lines, and SIGTERM did
+// nothing.
 func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 	p := talk(t, record(t).URL)
 	for range 60 { // the pipe and the queue hold more than a megabyte
@@ -122,7 +123,7 @@ func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 	if p.dropped() == 0 {
 		t.Fatal("no line was dropped, or none was counted")
 	}
-	// When somebody reads again, the log says how much is missing.
+	// When somebody reads again, the log says how many lines are missing.
 	missing := make(chan bool, 1)
 	go func() {
 		for {
@@ -145,7 +146,7 @@ func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 	p.terminate()
 }
 
-// U17: as `serve 2>&1 | head`, whose end must not be ours.
+// U17: with `serve 2>&1 | head`, the end of head must not end the proxy.
 func TestTheProgramContinuesWithoutALogReader(t *testing.T) {
 	p := talk(t, record(t).URL)
 	p.pipe.Close()
@@ -153,7 +154,7 @@ func TestTheProgramContinuesWithoutALogReader(t *testing.T) {
 	p.terminate()
 }
 
-// U17: with a full pipe, and nobody who reads it later.
+// U17: with a full pipe that nobody ever reads again.
 func TestSIGTERMEndsAProgramWhoseLogIsStuck(t *testing.T) {
 	p := talk(t, record(t).URL)
 	p.requests(500)

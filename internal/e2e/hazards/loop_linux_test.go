@@ -16,10 +16,10 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// apiName is what the application has built in.
+// apiName is the host name that is built into the application.
 const apiName = "api.pandadoc.com"
 
-// certificates are made by the command of the page: the proxy's own, and one for the API.
+// certificates are made by the command of the page: one for the proxy, and one for the API.
 type certificates struct{ cert, key, apiCert, apiKey string }
 
 func makeCertificates(t *testing.T) certificates {
@@ -48,8 +48,8 @@ func makeCertificates(t *testing.T) certificates {
 	return certificates{ours + "/api.crt", ours + "/api.key", theirs + "/api.crt", theirs + "/api.key"}
 }
 
-// hardCoded starts a proxy that serves https under the API's name. If hosts is not empty, it is the proxy's hosts file,
-// which gives that name an address of this machine.
+// hardCoded starts a proxy that serves https under the API's name. If hosts is not empty, it becomes the hosts
+// file of the proxy, which gives an address of this machine for that name.
 func hardCoded(t *testing.T, c certificates, at, hosts string, args ...string) *program.Process {
 	t.Helper()
 	prepare := func(*exec.Cmd) {}
@@ -70,7 +70,7 @@ func hardCoded(t *testing.T, c certificates, at, hosts string, args ...string) *
 	}, args...)...)
 }
 
-// ask sends the application's request, which trusts nothing but the proxy's certificate.
+// ask sends a request like the application, which trusts only the proxy's certificate.
 func ask(t *testing.T, p *program.Process, c certificates) (status int, body string) {
 	t.Helper()
 	pem, err := os.ReadFile(c.cert)
@@ -92,7 +92,7 @@ func ask(t *testing.T, p *program.Process, c certificates) (status int, body str
 	return answer.StatusCode, string(text)
 }
 
-// realAPI serves under the API's name, at an address that only --api-address knows.
+// realAPI serves under the API's name, at an address that only --api-address names.
 func realAPI(t *testing.T, c certificates) *recorder {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(c.apiCert, c.apiKey)
@@ -106,7 +106,7 @@ func realAPI(t *testing.T, c certificates) *recorder {
 	return r
 }
 
-// U13: one curl was 1,024 requests of the proxy to itself.
+// U13: one request of curl became 1,024 requests of the proxy to itself.
 func TestTheHostsFileLeadsTheAPIToUs(t *testing.T) {
 	if out, err := exec.Command("unshare", "--mount", "true").CombinedOutput(); err != nil {
 		t.Skipf("this machine gives no name space of mounts: %s", out)
@@ -147,7 +147,7 @@ func TestTheAPIIsFoundAtItsAddress(t *testing.T) {
 	}
 }
 
-// U13: behind a router that leads the name back to us, the address is another one and the certificate ours.
+// U13: behind a router that leads the name back to us, the address is another one, but the certificate is ours.
 func TestARouterLeadsTheAPIBackToUs(t *testing.T) {
 	c := makeCertificates(t)
 	for name, roots := range map[string]string{"trusted": c.cert, "not trusted": c.apiCert} {
@@ -161,7 +161,7 @@ func TestARouterLeadsTheAPIBackToUs(t *testing.T) {
 	}
 }
 
-// An address of our own is refused before anything is served.
+// A proxy whose --api-address is its own address refuses to start.
 func TestOurOwnAddressIsNotTheAPIs(t *testing.T) {
 	c := makeCertificates(t)
 	out, status := command(t, "serve", "--listen", "127.0.0.1:18443", "--admin-listen", "none", "--tls-cert", c.cert, "--tls-key", c.key,
@@ -171,7 +171,7 @@ func TestOurOwnAddressIsNotTheAPIs(t *testing.T) {
 	}
 }
 
-// relay passes connections on.
+// relay forwards connections.
 func relay(t *testing.T, to string) (at string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

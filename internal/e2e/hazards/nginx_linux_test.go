@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// nginx starts a real one with HTTP/2 that ends every connection after 50 requests, in front of api. It returns its
-// URL, its certificate and what it has logged so far.
+// nginx starts a real nginx with HTTP/2 in front of api. It ends every connection after 50 requests. The function
+// returns its URL, its certificate and its log up to now.
 func nginx(t *testing.T, api string) (url, cert string, log func() string) {
 	t.Helper()
 	c := makeCertificates(t)
@@ -37,7 +37,7 @@ http {
 `, dir, at, c.apiCert, c.apiKey, api)
 	path, err := exec.LookPath("nginx")
 	if err != nil {
-		path = "/usr/sbin/nginx" // where Debian has it, which is not on everybody's PATH
+		path = "/usr/sbin/nginx" // Debian's place for it, which is not in everybody's PATH
 	}
 	cmd := exec.Command(path, "-p", dir, "-e", dir+"/error", "-c", write(t, "nginx.conf", config))
 	var out bytes.Buffer
@@ -65,7 +65,7 @@ http {
 	}
 }
 
-// N8: 49 of these were answered with 502, although nginx had said that it never took them.
+// N8: 49 of these requests were answered with 502, although nginx had reported that it did not process them.
 func TestConnectionsThatNginxEndsCostNoRequest(t *testing.T) {
 	const clients, each = 8, 100
 	api := record(t)

@@ -23,12 +23,12 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// whole makes the tests of resources as large as the promises are, with the limits that users have:
+// whole makes the tests of resources as large as the documented limits:
 //
 //	go test ./internal/e2e/hazards -run 'Slow|Uploads|Flood' -hazards.whole -timeout 30m
 var whole = flag.Bool("hazards.whole", false, "full sizes and real limits")
 
-// drip sends one piece after another until the connection breaks or the test is over.
+// drip sends one piece after another until the connection breaks or the test ends.
 func drip(ctx context.Context, conn net.Conn, every time.Duration, piece string) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -101,7 +101,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 			worst = max(worst, time.Since(start))
 		}
 	}
-	// The clock of the test is the machine's, so there is some room.
+	// The machine's clock is not exact, so allow some tolerance.
 	for kind, limit := range map[string]time.Duration{"header": headerLimit, "body": bodyLimit} {
 		if latest[kind] > 2*limit+5*time.Second {
 			t.Errorf("the last slow %s was cut off after %v, with a limit of %v", kind, latest[kind], limit)
@@ -114,7 +114,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	t.Logf("%d honest requests meanwhile, the slowest took %v", honest, worst.Round(time.Millisecond))
 }
 
-// H5: bodies are kept for a replay within budgets, whatever comes at once.
+// H5: bodies are kept for a replay within limits, also if many come at once.
 func TestUploadsUnderAMemoryLimit(t *testing.T) {
 	const uploads = 200
 	size := int64(1 << 20)
@@ -202,7 +202,7 @@ func TestUploadsUnderAMemoryLimit(t *testing.T) {
 	t.Logf("H5: %d uploads of %d MB at once: RSS at most %.0f MB, %d MB kept for a replay at most (%d on disk), budget %d MB", uploads, size/1e6, float64(most)/1e6, kept>>20, copies>>20, onDisk>>20)
 }
 
-// nameless lists the open files of a process that have no name any more.
+// nameless lists the open files of a process that have no name.
 func nameless(p *program.Process) (names []string) {
 	dir := fmt.Sprintf("/proc/%d/fd", p.PID())
 	files, _ := os.ReadDir(dir)
@@ -214,12 +214,12 @@ func nameless(p *program.Process) (names []string) {
 	return names
 }
 
-// zeros is a body without an end.
+// zeros is an endless body.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// replayBytes reads what is kept for a replay now.
+// replayBytes returns how much is kept for a replay now, from the metrics.
 func replayBytes(t *testing.T, p *program.Process) (memory, disk int64) {
 	t.Helper()
 	text := metrics(t, p)
@@ -242,7 +242,7 @@ func metric(text, name string) (value float64) {
 	return value
 }
 
-// H6: a body without an end is the API's to refuse: it streams on, and costs neither memory nor disk.
+// H6: the API must refuse an endless body. It streams on until then, and needs neither memory nor disk.
 func TestEndlessBody(t *testing.T) {
 	const enough = 100 << 20 // more than is kept for a replay, and more than memory may grow
 	p := serve(t, crooked(t, func(conn net.Conn) {
@@ -273,7 +273,7 @@ func TestEndlessBody(t *testing.T) {
 	}
 }
 
-// H9: what a header costs is bounded.
+// H9: the cost of a header is limited.
 func TestLargeHeadersCostLittle(t *testing.T) {
 	p := serve(t, record(t).URL)
 	_, before := p.Memory()
@@ -294,7 +294,7 @@ func TestLargeHeadersCostLittle(t *testing.T) {
 	}
 }
 
-// H12: whatever breaks, files and goroutines are given back.
+// H12: files and goroutines are released, whatever breaks.
 func TestNothingLeaks(t *testing.T) {
 	api := newRecorder(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -308,7 +308,7 @@ func TestNothingLeaks(t *testing.T) {
 			io.Copy(io.Discard, r.Body)
 		}
 	})
-	api.Config.IdleTimeout = 100 * time.Millisecond // or the proxy would keep idle connections, as it should
+	api.Config.IdleTimeout = 100 * time.Millisecond // otherwise the proxy keeps idle connections, as it should
 	api.Start()
 	defer api.Close()
 	p := serve(t, api.URL, "--log-level", "error")
@@ -347,7 +347,7 @@ func TestNothingLeaks(t *testing.T) {
 	})
 }
 
-// H14 H15: neither the log nor the metrics grow with what unknown callers send.
+// H14 H15: neither the log nor the metrics grow with requests of unknown clients.
 func TestMemoryIsFreedAfterAFlood(t *testing.T) {
 	requests := 3000
 	if *whole {
@@ -394,7 +394,7 @@ func TestMemoryIsFreedAfterAFlood(t *testing.T) {
 	t.Logf("H14: %d KB of log for %d refused requests; H15: %d series", log>>10, requests, before)
 }
 
-// M5: what a client sends cannot begin a line of its own in the log.
+// M5: a client cannot begin a new line in the log.
 func TestLogCannotBeForged(t *testing.T) {
 	p := serve(t, record(t).URL, "--log-level", "trace", "--log-format", "json")
 	for _, target := range []string{"/%1b[31mred", "/\u2028level=error", "/x%22,%22level%22:%22error"} {
@@ -408,7 +408,7 @@ func TestLogCannotBeForged(t *testing.T) {
 	}
 }
 
-// H11: nobody works for a client that has gone.
+// H11: no work is done for a client that has gone.
 func TestGoneClientEndsTheRequest(t *testing.T) {
 	gone := make(chan error, 1)
 	api := newRecorder(func(w http.ResponseWriter, r *http.Request) {

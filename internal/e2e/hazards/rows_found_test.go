@@ -1,6 +1,6 @@
 package hazards
 
-// foundRows are what attacks on our own first version found.
+// foundRows are the hazards that were found in our own first version.
 func foundRows() []row {
 	return []row{
 		{"U1", "the admin port needs no key although the proxied port does", by("TestTheAdminListenerRequiresAuthenticationToo", "TestALinkOpensTheConsoleOnce", "TestTheAdminSocketIsForItsUser", "internal/admin.TestAnUnknownHostGetsNothingButOK"), ""},

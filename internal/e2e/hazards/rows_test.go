@@ -1,17 +1,18 @@
 package hazards
 
-// row is one hazard: an attack or a fault, what it would do, and the tests against it.
+// row is one hazard (an attack or a fault) and the tests against it.
 type row struct {
 	id     string
 	hazard string
-	tests  []string // see cited
-	why    string   // no test covers it; empty otherwise
+	tests  []string // see by
+	why    string   // why no test covers it; empty if one does
 }
 
-// by names the tests that cover a row: TestX of this package, dir.TestX of another, or a script's path.
+// by returns the names of the tests that cover a row: TestX of this package, dir.TestX of another one, or the path
+// of a script.
 func by(tests ...string) []string { return tests }
 
-// section is a family of rows.
+// section is a group of rows.
 type section struct {
 	letter string
 	title  string

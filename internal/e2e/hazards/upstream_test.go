@@ -46,7 +46,7 @@ func crooked(t *testing.T, serve func(net.Conn)) string {
 	return "http://" + l.Addr().String()
 }
 
-// saying reads one request, to its end, and writes wire.
+// saying reads one complete request, and writes wire.
 func saying(wire string) func(net.Conn) {
 	return func(conn net.Conn) {
 		if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
@@ -116,7 +116,8 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 }
 
-// C12: the token must not leave before the certificate has been checked, wherever the API's name leads (C11).
+// C12: no byte of the token may be sent before the certificate has been checked, wherever the API's name leads
+// (C11).
 func TestBadCertificates(t *testing.T) {
 	ours, unknown := newAuthority(t), newAuthority(t)
 	selfSigned := newAuthority(t)
@@ -154,7 +155,7 @@ func TestBadCertificates(t *testing.T) {
 				if n := len(api.arrived()); n != 0 {
 					t.Errorf("%d requests arrived", n)
 				}
-				// Up to TLS 1.2 the record type of application data is in the clear.
+				// Up to TLS 1.2, the record type of application data is not encrypted.
 				if n := applicationData(api.bytesOnTheWire()); version == tls.VersionTLS12 && n != 0 {
 					t.Errorf("%d records of application data were sent", n)
 				}
@@ -174,14 +175,14 @@ func applicationData(wire []byte) (n int) {
 	return n
 }
 
-// A request whose connection broke may have been carried out, so nobody but its sender may repeat it.
+// If its connection breaks, a request may have been carried out. So only its sender may repeat it.
 func TestGoAwayInTheMiddleOfAPost(t *testing.T) {
 	tests := []struct {
 		name   string
 		answer func(*h2, uint32) // to the first part of the body of a stream
 		status int
 		code   string
-		posts  int32 // at the API; what it did not process is sent again twice
+		posts  int32 // as seen by the API; requests that it did not process are sent up to two more times
 	}{
 		{"N8 graceful, then the answer", func(c *h2, stream uint32) {
 			c.frame(frameGoAway, 0, 0, append(u32(stream), u32(0)...))
@@ -228,7 +229,7 @@ func TestGoAwayInTheMiddleOfAPost(t *testing.T) {
 	}
 }
 
-// h2 is the server's side of an HTTP/2 connection, as far as these tests need it.
+// h2 is the server's side of an HTTP/2 connection, with the parts that these tests need.
 type h2 struct {
 	net.Conn
 	mu sync.Mutex // guards writing
@@ -254,7 +255,7 @@ func (c *h2) finish(stream uint32) {
 	c.frame(frameHeaders, endStream|endHeaders, stream, []byte{okStatus})
 }
 
-// serve tells of every request, and has the first part of each body answered.
+// serve reports every request, and answers the first part of each body.
 func (c *h2) serve(request func(uint32), answer func(*h2, uint32)) {
 	defer c.Close()
 	r := bufio.NewReader(c.Conn)
@@ -286,7 +287,7 @@ func (c *h2) serve(request func(uint32), answer func(*h2, uint32)) {
 	}
 }
 
-// D15 M4: bytes that nobody asked for reach neither the next client nor the log.
+// D15 M4: unsolicited bytes reach neither the next client nor the log.
 func TestUnsolicitedBytes(t *testing.T) {
 	api := crooked(t, func(conn net.Conn) {
 		r := bufio.NewReader(conn)
@@ -306,16 +307,16 @@ func TestUnsolicitedBytes(t *testing.T) {
 	if strings.Contains(p.Log(), "canary") {
 		t.Errorf("M4: the log shows the bytes: %s", p.Log())
 	}
-	// A command has no log of its own, and printed them.
+	// A command has no log of its own, and printed these bytes.
 	doctor := exec.Command(program.Binary(), append([]string{"doctor"}, serveArgs(api)[1:]...)...)
 	doctor.Env = append(signedIn(), "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "PANDADOC_CLIENT_ID=id", "PANDADOC_CLIENT_SECRET=secret-of-the-client")
-	out, _ := doctor.CombinedOutput() // it fails, because this API is broken
+	out, _ := doctor.CombinedOutput() // the command fails, because this API is broken
 	if strings.Contains(string(out), "canary") || !strings.Contains(string(out), "dns") {
 		t.Errorf("M4: doctor prints %s", out)
 	}
 }
 
-// D16: a client must notice that an answer is cut, in every framing that it may speak.
+// D16: a client must notice that an answer was cut, with every framing.
 func TestCutAnswers(t *testing.T) {
 	for name, answer := range map[string]string{
 		"D16 short of its Content-Length": "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc",
@@ -339,7 +340,7 @@ func TestCutAnswers(t *testing.T) {
 	}
 }
 
-// G6: the answer of an API that has seen enough reaches a client that still sends.
+// G6: if the API answers before the upload has ended, the answer reaches the client that is still sending.
 func TestEarlyAnswers(t *testing.T) {
 	for _, status := range []string{"413 Request Entity Too Large", "401 Unauthorized"} {
 		t.Run("G6 I10 "+status, func(t *testing.T) {
@@ -360,7 +361,7 @@ func TestEarlyAnswers(t *testing.T) {
 	}
 }
 
-// H8: what is compressed stays so; nothing here unpacks a bomb.
+// H8: compressed bodies are not decompressed, so a bomb does no harm.
 func TestCompressedAnswerIsNotUnpacked(t *testing.T) {
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
@@ -385,7 +386,7 @@ func TestCompressedAnswerIsNotUnpacked(t *testing.T) {
 	}
 }
 
-// C13: a misspelled scheme must not send a token in clear.
+// C13: a mistake in the scheme must not send a token without TLS.
 func TestUnencryptedUpstreamIsRefused(t *testing.T) {
 	for _, flag := range []string{"--api-url", "--token-url"} {
 		_, code := command(t, append(serveArgs("https://api.example.com"), flag, "http://api.example.com")...)

@@ -11,11 +11,11 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// The tests of what the proxy finds in its store by itself wait for half a minute. They stand in the first file, so that
-// they start before the others.
+// These tests are about changes that the proxy finds in its store by itself, so they wait for half a minute. They
+// are in the first file, so that they start before the others.
 
-// A proxy without an admin port, whose login was refused, had three generations in memory. A person puts the store right
-// and signs in: within half a minute the proxy wrote its dead pair over the new one.
+// A proxy without an admin port, whose login was refused, had three generations in memory. A person repaired the
+// store and signed in. Within half a minute, the proxy overwrote the new pair with its own invalid one.
 func TestLoginUnderARunningProxyWithoutAnAdminPort(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(file string, first []byte) error{
@@ -59,7 +59,7 @@ func TestLoginUnderARunningProxyWithoutAnAdminPort(t *testing.T) {
 	}
 }
 
-// becomes waits until the proxy answers with status, at most as long as it takes to look at the store.
+// becomes waits until the proxy answers with status, for no longer than the next read of the store takes.
 func (s *site) becomes(p *program.Process, status int) {
 	s.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -75,7 +75,7 @@ func (s *site) becomes(p *program.Process, status int) {
 	}
 }
 
-// stays asks until every process has looked at the store, and fails the test if the status changes.
+// stays sends requests until every process has read the store, and fails the test if the status changes.
 func (s *site) stays(p *program.Process, status int) {
 	s.Helper()
 	tick := time.NewTicker(time.Second)
@@ -85,7 +85,7 @@ func (s *site) stays(p *program.Process, status int) {
 	}
 }
 
-// A command that cannot reach the proxy writes to the store. The proxy looks there every 30 s.
+// A command that cannot reach the proxy writes to the store. The proxy reads the store every 30 s.
 func TestLogoutInTheStoreTakesEffectWithin30s(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -95,7 +95,7 @@ func TestLogoutInTheStoreTakesEffectWithin30s(t *testing.T) {
 	s.begin("logout", "--admin-listen", "none").want(0, "account default is logged out")
 	took := s.awaitLogout(p, at)
 	t.Logf("requests failed %s after the logout", took.Round(time.Millisecond))
-	if took > 30*time.Second+500*time.Millisecond { // what a poll and a busy machine add
+	if took > 30*time.Second+500*time.Millisecond { // time for one more read, and for a busy machine
 		t.Errorf("it took %s, want at most 30 s", took)
 	}
 	s.wantNoResurrection(p)
@@ -119,7 +119,7 @@ func (s *site) awaitLogout(p *program.Process, since time.Time) time.Duration {
 	return 0
 }
 
-// wantNoResurrection tries what might bring an account back, then what must.
+// wantNoResurrection tries everything that might undo a logout, and then what must end it.
 func (s *site) wantNoResurrection(p *program.Process) {
 	s.Helper()
 	refreshes, _ := s.emulator.TokenCalls()
@@ -127,7 +127,7 @@ func (s *site) wantNoResurrection(p *program.Process) {
 	wantCode(s.T, p, 502, "login-required")
 	s.begin("refresh").want(3, "error: account default was logged out")
 	p.Kill()
-	p = s.serve(s.seed()) // the seed of before, which the tombstone remembers
+	p = s.serve(s.seed()) // the earlier seed, which the tombstone remembers
 	wantCode(s.T, p, 502, "login-required")
 	s.begin("status").want(3, "account default: login-required (logged-out)")
 	if now, invalid := s.emulator.TokenCalls(); now != refreshes || invalid != 0 {

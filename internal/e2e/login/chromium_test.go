@@ -10,7 +10,7 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/browser"
 )
 
-// chromium is a person with a new profile of a real browser.
+// chromium is a person with a real browser and a new profile.
 type chromium struct {
 	*testing.T
 	tab *browser.Tab
@@ -46,7 +46,8 @@ func (c *chromium) signIn(address, answer string) (page, at string) {
 	return page, at
 }
 
-// wantNothingForeign fails the test if a page asked another machine for anything, or complained.
+// wantNothingForeign fails the test if a page sent a request to another machine, or complained in the browser's
+// console.
 func (c *chromium) wantNothingForeign() {
 	c.Helper()
 	if foreign := c.tab.Foreign(); len(foreign) > 0 {

@@ -37,7 +37,7 @@ const (
 	waitLimit = 30 * time.Second
 )
 
-// site is the emulator, and a machine on which nobody is signed in yet.
+// site is the emulator, and a machine on which nobody has signed in yet.
 type site struct {
 	*testing.T
 	emulator program.Emulator
@@ -51,7 +51,7 @@ func newSite(t *testing.T) *site {
 	return &site{T: t, emulator: program.Emulate(t), store: "file:" + filepath.Join(t.TempDir(), "store"), admin: "localhost:" + program.FreePort(t), home: t.TempDir()}
 }
 
-// env is what the user has in the environment: where the emulator is, and who the client is.
+// env is the environment of the user: where the emulator is, and the client id and secret.
 func (s *site) env() []string {
 	info := s.emulator.Info
 	return []string{
@@ -61,7 +61,7 @@ func (s *site) env() []string {
 	}
 }
 
-// serve starts a proxy. env comes after the site's own, and wins.
+// serve starts a proxy. env overrides the site's own environment.
 func (s *site) serve(env ...string) *program.Process {
 	s.Helper()
 	return program.Start(s.T, append(s.env(), env...), "serve", "--listen", "127.0.0.1:0", "--log-level", "warning")
@@ -94,7 +94,7 @@ type command struct {
 	stderr watched
 }
 
-// watched is an output that can be waited for.
+// watched is an output on which a test can wait.
 type watched struct {
 	mu    sync.Mutex // guards the fields below
 	text  bytes.Buffer
@@ -111,7 +111,7 @@ func (w *watched) Write(p []byte) (int, error) {
 	return w.text.Write(p)
 }
 
-// now returns what was written, and a channel that is closed when there is more.
+// now returns the text up to now, and a channel that is closed when there is more.
 func (w *watched) now() (string, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,7 +137,7 @@ func (s *site) begin(args ...string) *command {
 	return c
 }
 
-// await returns the first match of pattern in what the command tells people.
+// await returns the first match of pattern in the messages of the command.
 func (c *command) await(pattern string) string {
 	c.Helper()
 	late := time.After(waitLimit)
@@ -154,15 +154,15 @@ func (c *command) await(pattern string) string {
 	}
 }
 
-// end waits for the command and returns its exit status and all it wrote.
+// end waits for the command, and returns its exit status and its whole output.
 func (c *command) end() (status int, text string) {
 	c.Helper()
-	_ = c.cmd.Wait() // an error says what the state says
+	_ = c.cmd.Wait() // the state has the error
 	told, _ := c.stderr.now()
 	return c.cmd.ProcessState.ExitCode(), told + c.stdout.String()
 }
 
-// want fails the test unless the command ends with status and has written text.
+// want fails the test unless the command ends with status, and text is in its output.
 func (c *command) want(status int, text string) {
 	c.Helper()
 	if got, wrote := c.end(); got != status || !strings.Contains(wrote, text) {
@@ -170,14 +170,14 @@ func (c *command) want(status int, text string) {
 	}
 }
 
-// person is somebody with a browser, who follows a login to its end.
+// person is somebody with a browser, who completes a login.
 type person interface {
-	// signIn opens address, answers the consent page with "allow" or "deny", and returns what the last
-	// page says, and its address.
+	// signIn opens address and answers the consent page with "allow" or "deny". It returns the text and the
+	// address of the last page.
 	signIn(address, answer string) (page, at string)
 }
 
-// plain is a browser made of plain HTTP.
+// plain is a browser that only uses HTTP.
 type plain struct {
 	*testing.T
 	client *http.Client
@@ -212,8 +212,8 @@ func (p *plain) open(address string) (page, at string) {
 	return string(text), resp.Request.URL.String()
 }
 
-// answer goes to the consent page and answers it. It returns where PandaDoc then sends the browser,
-// without going there.
+// answer opens the consent page and answers it. It returns the address to which PandaDoc then sends the browser,
+// without opening it.
 func (p *plain) answer(address, answer string) (back string) {
 	p.Helper()
 	page, at := p.open(address)
@@ -242,7 +242,7 @@ func queryOf(t *testing.T, address string) url.Values {
 	return u.Query()
 }
 
-// wantCode fails the test unless a request is refused with this code of the proxy.
+// wantCode fails the test unless the proxy refuses a request with this code.
 func wantCode(t *testing.T, p *program.Process, status int, code string) {
 	t.Helper()
 	if got, body := p.Get(documents); got != status || codeOf(body) != code {

@@ -27,7 +27,7 @@ func TestLoginFromConsentToTheFirstRequest(t *testing.T) {
 	}
 }
 
-// login runs the command, and has a person do what it asks for.
+// login runs the command, and a person does what it says.
 func (s *site) login(who person) {
 	s.Helper()
 	c := s.begin("login", "--no-browser")
@@ -75,7 +75,7 @@ func TestLoginByHandOverAPipe(t *testing.T) {
 	}
 }
 
-// paste writes to the command's pipe: a line, or the last thing before the pipe is closed.
+// paste writes to the command's pipe: a line, or the last text before the pipe is closed.
 func (c *command) paste(text string, last bool) {
 	c.Helper()
 	if !last {

@@ -16,10 +16,10 @@ func TestLogoutThroughTheProxyTakesEffectAtOnce(t *testing.T) {
 	wantCode(t, p, 502, "login-required")
 }
 
-// seed is the refresh token that the emulator hands out at its start.
+// seed is the refresh token that the emulator prints at its start.
 func (s *site) seed() string { return "PANDADOC_REFRESH_TOKEN=" + s.emulator.Info["refresh_token"] }
 
-// newSeed signs in at the emulator as another program would, and returns the refresh token.
+// newSeed signs in to the emulator like another program, and returns the refresh token.
 func (s *site) newSeed() string {
 	s.Helper()
 	info := s.emulator.Info

@@ -5,16 +5,16 @@ type kind uint8
 
 const (
 	crashed  kind = iota // kill -9 of one owner
-	stopped              // one owner stands still while time goes by
-	cutOff               // one owner does not reach the store
-	torn                 // a save that wrote reports an error
+	stopped              // one owner makes no step while time passes
+	cutOff               // one owner cannot reach the store
+	torn                 // a save that wrote the record reports an error
 	lostCall             // the connection breaks after the request was sent
 	unsent               // the connection is refused
 	login
 	logout
 	reseed  // a restart with a seed that is new
 	vanish  // the record is deleted
-	restore // an older record takes its place: a backup, or a failover that loses the newest writes
+	restore // an older record replaces it: a backup, or a failover that loses the newest writes
 	abroad  // a restart with another issuer in the configuration
 	kinds
 )
@@ -26,7 +26,7 @@ func (k kind) String() string {
 	}[k]
 }
 
-// does returns f as a fault, which is possible as often as the bounds allow.
+// does returns f as a fault, which can happen as often as the bounds allow.
 func does(k kind, f move) move {
 	return func(w config, s *state, i int) bool {
 		if s.used[k] >= w.limits[k] || s.faults() >= w.faults || !f(w, s, i) {
@@ -91,7 +91,7 @@ func crash(w config, s *state, i int) bool {
 			s.allow(o.claim.token, true)
 		}
 	}
-	if o.hasPair() && (o.step != unsaved || o.claim.login) { // of an unsaved pair there must be a file
+	if o.hasPair() && (o.step != unsaved || o.claim.login) { // an emergency file has an unsaved pair
 		s.history.excused[o.claim.pair.grant] = true
 	}
 	s.leave(w, i)
@@ -99,7 +99,7 @@ func crash(w config, s *state, i int) bool {
 	return true
 }
 
-// leave makes the marker of an owner that ends belong to nobody.
+// leave makes the marker of an owner that ends a marker of nobody.
 func (s *state) leave(w config, i int) {
 	if w.flaw == oldName {
 		return
@@ -127,7 +127,7 @@ func (s *state) abandon(i int) {
 
 func pause(_ config, s *state, i int) bool {
 	o := &s.owners[i]
-	if o.step <= idle || o.paused { // whoever has written nothing is paused by not moving
+	if o.step <= idle || o.paused { // an owner that has written nothing can simply make no step
 		return false
 	}
 	o.paused = true
@@ -162,7 +162,7 @@ func tornRenewal(w config, s *state, i int) bool {
 	return true
 }
 
-// tornSave writes the pair, but the owner continues to try.
+// tornSave writes the pair, but the store reports an error, and the owner continues to try.
 func tornSave(w config, s *state, i int) bool {
 	if !s.acts(i, got, true) || s.store.after(s.owners[i].claim.from) {
 		return false
@@ -174,7 +174,7 @@ func tornSave(w config, s *state, i int) bool {
 	return true
 }
 
-// lose ends the waiting for an answer: the connection broke, or no answer came for two minutes.
+// lose ends the wait for an answer: the connection broke, or no answer came for two minutes.
 func lose(_ config, s *state, i int) bool {
 	if !s.acts(i, awaiting, false) {
 		return false
@@ -200,7 +200,7 @@ func refuse(_ config, s *state, i int) bool {
 	return true
 }
 
-// loginWhileCut is Manager.Login if the store does not answer: the pair is kept in memory.
+// loginWhileCut is Manager.Login if the store cannot be reached: the pair is kept in memory.
 func loginWhileCut(_ config, s *state, i int) bool {
 	if !s.acts(i, idle, false) || !s.owners[i].cut {
 		return false
@@ -244,7 +244,7 @@ func people() []named {
 		})},
 		{"delete the record", does(vanish, func(_ config, s *state, _ int) bool {
 			if s.store.rejected {
-				s.allow(s.store.pair, false) // the refusal is forgotten with it
+				s.allow(s.store.pair, false) // with the record, the refusal is forgotten
 			}
 			return s.lower(record{})
 		})},
@@ -257,7 +257,7 @@ func people() []named {
 	}
 }
 
-// lower puts an older record into the store, which no owner wrote.
+// lower replaces the stored record by an older one.
 func (s *state) lower(rec record) bool {
 	if s.store == rec || s.store.lineage == 0 {
 		return false
@@ -266,7 +266,7 @@ func (s *state) lower(rec record) bool {
 		o := &s.owners[i]
 		o.claim.current, o.watched = false, never
 		if s.store.place != rec.place {
-			o.own = never // whoever puts its record back puts it back in doubt
+			o.own = never // an owner that puts its record back puts it back in doubt
 		}
 	}
 	s.store = rec
@@ -302,13 +302,13 @@ func tick(w config, s *state, _ int) bool {
 	}
 	for j := range s.orphans {
 		if s.orphans[j].sent = s.orphans[j].sent.older(); s.orphans[j].sent >= full {
-			s.orphans[j] = orphan{} // it was lost
+			s.orphans[j] = orphan{} // the record was lost
 		}
 	}
 	return *s != before
 }
 
-// behindOf reports whether the store has an older record than owner i, and the owner would put its own back.
+// behindOf reports whether the store has an older record than owner i, so that the owner would put its own back.
 func (s *state) behindOf(w config, i int) bool {
 	o := &s.owners[i]
 	probe := *s
@@ -325,7 +325,7 @@ func (s *state) urgent(w config, i int) bool {
 		return true
 	}
 	switch o.step {
-	case idle: // a store that is a directory is read every 30 s, another tells of changes
+	case idle: // a directory is read every 30 s; another store reports changes
 		return s.behindOf(w, i) && (w.lease || o.late >= full)
 	case claimed, checked, announced, got, rejecting, releasing:
 		return true
@@ -359,7 +359,7 @@ func serve(w config, s *state, i int) bool {
 	return true
 }
 
-// serveOrphan makes the server handle a request for whose answer nobody waits.
+// serveOrphan makes the server handle a request when nobody waits for the answer.
 func serveOrphan(w config, s *state, j int) bool {
 	if j >= len(s.orphans) || s.orphans[j].pair.none() {
 		return false

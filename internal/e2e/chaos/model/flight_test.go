@@ -12,9 +12,9 @@ func announce(w config, s *state, i int) bool {
 
 func (w config) announces() bool { return w.lease && w.limits[restore] > 0 && w.flaw != noAnnouncement }
 
-// respond is the answer of a process to an announcement. It puts back its record if that is newer than the stored one,
-// with its marker if it is in the middle of an exchange. If its own request with that token is not over, it writes its
-// marker again. If such a request has ended without an answer, it writes that the token is in doubt.
+// respond is the answer of a process to an announcement. It puts back its record if that is newer than the stored
+// one, with its marker if it is in the middle of an exchange. If its own request with that token is still running,
+// it writes its marker again. If such a request has ended without an answer, it marks the token as in doubt.
 func respond(w config, s *state, i int) bool {
 	if !s.mustRespond(w, i) {
 		return false
@@ -61,14 +61,14 @@ func (s *state) mustRespond(w config, j int) bool {
 	return o.seen.after(s.store.place) && !o.seen.rejected
 }
 
-// send sends the request. From now on it can reach the server.
+// send sends the request. After that, the request can reach the server.
 func send(w config, s *state, i int) bool {
 	o := &s.owners[i]
 	switch {
 	case w.announces() && s.acts(i, announced, false):
 		for j := range s.owners {
 			if j != i && s.mustRespond(w, j) {
-				return false // owner j answers within the 2 s that we wait
+				return false // owner j answers within the 2 s for which we wait
 			}
 		}
 		if o.cut || s.store.place != o.claim.from || s.store.pending != uint8(i+1) {
@@ -79,14 +79,14 @@ func send(w config, s *state, i int) bool {
 		return false
 	}
 	if o.elsewhere {
-		s.violate(sentElsewhere) // all grants are of the first issuer
+		s.violate(sentElsewhere) // all grants belong to the first issuer
 	}
 	if o.claim.useless && o.claim.from == s.history.held && s.history.useless < full {
 		s.violate(heldAndSent)
 	}
 	o.step, o.claim.sent, o.claim.answer = awaiting, fresh, underWay
 	if !w.lease {
-		o.claim.lease = never // the lock lasts as long as its owner
+		o.claim.lease = never // the lock ends with its owner
 	}
 	s.spend(w, o.claim.token)
 	return true
@@ -114,7 +114,7 @@ func renew(w config, s *state, i int) bool {
 	if !s.mustRenew(w, i) {
 		return false
 	}
-	s.rewrite(w, i, s.store.started) // after a conflict the claim is lost, and the owner remembers that
+	s.rewrite(w, i, s.store.started) // after a conflict the claim is lost, and the owner knows that
 	return true
 }
 
@@ -125,7 +125,7 @@ func (s *state) mustRenew(w config, i int) bool {
 	return w.lease && listens && !o.claim.lost && o.claim.lease >= half
 }
 
-// save is the first save of a new pair. If the store cannot be reached, the pair is unsaved, and is written to the
+// save is the first save of a new pair. If the store cannot be reached, the pair stays unsaved, and goes to the
 // emergency file at once: rule 10.
 func save(w config, s *state, i int) bool {
 	if !s.acts(i, got, false) {
@@ -164,7 +164,7 @@ func resave(w config, s *state, i int) bool {
 	return true
 }
 
-// storePair is rule 4: a late save does no harm. It ends the claim.
+// storePair is rule 4: a late save never does harm. It ends the claim.
 func (s *state) storePair(w config, i int) {
 	o := &s.owners[i]
 	c := o.claim
@@ -195,7 +195,7 @@ func (s *state) end(i int) {
 	s.owners[i].step, s.owners[i].claim, s.owners[i].early = idle, claim{}, false
 }
 
-// watch waits, after a refusal in doubt, until another pair is in the store.
+// watch waits, after a refusal in doubt, for another pair in the store.
 func watch(_ config, s *state, i int) bool {
 	switch o := &s.owners[i]; {
 	case s.acts(i, watching, true) && s.store.after(o.claim.from):
@@ -218,11 +218,11 @@ func release(w config, s *state, i int) bool {
 	o := &s.owners[i]
 	stands := s.store.place == o.claim.from
 	if refusal && o.seen.place == o.claim.from {
-		o.seen.rejected = true // the owner knows it, even if the save fails
+		o.seen.rejected = true // the owner remembers it, even if the save fails
 	}
 	switch {
 	case o.cut:
-		if refusal { // nobody else can know of it
+		if refusal { // no other process can know it
 			s.allow(o.claim.token, false)
 		}
 	case o.claim.current, stands && !s.foreign(i):
@@ -234,10 +234,10 @@ func release(w config, s *state, i int) bool {
 			next.unconfirmed, next.rejected = o.claim.unconfirmed, refusal
 		}
 		s.write(i, mark, next)
-	case s.behindOf(w, i) && w.flaw != idleRelease: // the record was lost meanwhile: what we know of it comes back now, not at the next look
+	case s.behindOf(w, i) && w.flaw != idleRelease: // the record was lost in the meantime: the owner puts back what it knows now, and not at its next read
 		s.putBack(w, i)
 	case refusal && !stands:
-		s.allow(o.claim.token, false) // the record that it is about is gone
+		s.allow(o.claim.token, false) // the record that this is about is gone
 	}
 	s.end(i)
 	return true

@@ -11,7 +11,7 @@ const (
 	mark                      // the end of a flight without a pair
 	rotation                  // a new pair by refresh
 	adoption                  // an emergency file
-	correction                // a record that is put back
+	correction                // a record is put back
 	userAct                   // a login, a logout, a seed
 )
 
@@ -52,7 +52,7 @@ func (s *state) violate(v uint8) {
 	}
 }
 
-// write replaces the record, as tokens.Store.Save does, and checks what must be true for every write.
+// write replaces the record, as tokens.Store.Save does, and checks the invariants of a write.
 func (s *state) write(by int, what writing, next record) {
 	old := s.store
 	same := next.place == old.place
@@ -74,8 +74,8 @@ func (s *state) write(by int, what writing, next record) {
 	}
 	for i := range s.owners {
 		o := &s.owners[i]
-		// What owners know of the record follows what is true of it now. They learn of it at their next look,
-		// which every use of that knowledge begins with.
+		// The owners' knowledge of the record follows the record. They would notice the change at their next read,
+		// which comes before every use of that knowledge.
 		o.claim.current = o.claim.current && i == by
 		if what == marker || next.pending == 0 {
 			o.watched = never
@@ -92,7 +92,7 @@ func (s *state) write(by int, what writing, next record) {
 // good reports whether the server still accepts p.
 func (s *state) good(p pair) bool { return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] }
 
-// spend counts a refresh token that is sent.
+// spend counts that a refresh token is sent.
 func (s *state) spend(w config, p pair) {
 	credit := &s.history.credit[p.grant][p.n]
 	switch {
@@ -103,9 +103,9 @@ func (s *state) spend(w config, p pair) {
 	}
 }
 
-// broken reports whether something has happened against which the store does not protect. With leases: an owner that is
-// paused or cannot reach the store. In a directory: an older record that is put there while proxies run. In both: a
-// record that is lost while the owner with the newest pair has ended or cannot reach the store.
+// broken reports whether something has happened that the store does not protect against. With leases: an owner is
+// paused or cannot reach the store. With a directory: an older record is put there while proxies run. With both: a
+// record is lost while the owner with the newest pair has ended or cannot reach the store.
 func (w config) broken(s *state) bool {
 	gone := s.used[crashed]+s.used[reseed]+s.used[stopped]+s.used[cutOff] > 0
 	if w.lease {
@@ -114,13 +114,13 @@ func (w config) broken(s *state) bool {
 	return s.used[restore] > 0 || s.used[vanish] > 0 && gone
 }
 
-// allow allows p to be sent once more; open means that the result of a request with it is unknown.
+// allow allows p to be sent once more. open means that the result of a request with it is unknown.
 func (s *state) allow(p pair, open bool) {
 	s.history.credit[p.grant][p.n]++
 	s.history.open[p.grant][p.n] = s.history.open[p.grant][p.n] || open
 }
 
-// inspect checks what must be true in every state.
+// inspect checks the invariants of every state.
 func (s *state) inspect() {
 	p := s.store.pair
 	if !p.none() && s.history.open[p.grant][p.n] && !s.doubted() && s.used[vanish]+s.used[restore] == 0 {
@@ -149,7 +149,7 @@ func (s *state) doubted() bool {
 	return false
 }
 
-// newest returns the pair of the newest record in the store, a process or an emergency file.
+// newest returns the pair of the newest record: in the store, in a process or in an emergency file.
 func (s *state) newest() pair {
 	at, p := s.store.place, s.store.pair
 	see := func(other place, q pair) {
@@ -170,15 +170,15 @@ func (s *state) newest() pair {
 	return p
 }
 
-// lost reports whether only a login helps: the server has ended the grant of the newest pair, or nobody has the pair
-// that the server accepts.
+// lost reports whether only a login helps: the server has ended the grant of the newest pair, or no process or
+// store has the pair that the server accepts.
 func (s *state) lost() bool {
 	p := s.newest()
 	return !p.none() && !s.good(p)
 }
 
-// settled reports whether nothing is left to do: the store has the pair that the server accepts, and nothing is in
-// doubt, or the owners know that a login is needed.
+// settled reports whether nothing is left to do. Either the store has the pair that the server accepts, and
+// nothing is in doubt; or the owners know that a login is needed.
 func (s *state) settled(w config) bool {
 	p := s.store.pair
 	if s.store.lineage == 0 {

@@ -25,7 +25,7 @@ func common(more ...kind) (limits [kinds]uint8) {
 	return limits
 }
 
-// only allows the given faults, each as often as it is given.
+// only allows the given faults, each as often as it is listed.
 func only(allowed ...kind) (limits [kinds]uint8) {
 	for _, k := range allowed {
 		limits[k]++
@@ -33,9 +33,9 @@ func only(allowed ...kind) (limits [kinds]uint8) {
 	return limits
 }
 
-// TestSearch visits every state and lists the losses that no rule of the protocol prevents, as the smallest sets of
-// faults that cost an avoidable login. If you change the protocol, you see here what is lost or gained. Crashes and
-// lost answers alone are not in the list, because no protocol could have kept the pair that they lose.
+// TestSearch visits every state, and lists the losses that no rule of the protocol prevents: the smallest sets of
+// faults that cost an avoidable login. If you change the protocol, this list shows what is lost or gained. Crashes
+// and lost answers alone are not in the list, because no protocol could have kept the pair that they lose.
 func TestSearch(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -46,8 +46,8 @@ func TestSearch(t *testing.T) {
 		{
 			"lock, server that kills the grant, first pair by login",
 			bounds{owners: 3, faults: 3, kill: true, limits: common(), rotations: 2}, 4,
-			// The quiet time counts from the marker, and the owner stood still between its last look at the marker
-			// and the request.
+			// The quiet time counts from the marker, and the owner made no step between its last read of the
+			// marker and the request.
 			[]string{"crash + pause", "pause + store cut off + lost answer"},
 		},
 		{
@@ -62,7 +62,7 @@ func TestSearch(t *testing.T) {
 		{
 			"lease, server that kills the grant",
 			bounds{owners: 2, faults: 2, lease: true, kill: true, limits: common(), rotations: 2}, 3,
-			[]string{"pause", "store cut off"}, // an owner that cannot renew its lease looks like a dead one
+			[]string{"pause", "store cut off"}, // an owner that cannot renew its lease looks dead
 		},
 		{
 			"lease, server that forgets a spent token",
@@ -76,7 +76,7 @@ func TestSearch(t *testing.T) {
 		{
 			"lock, the record is deleted twice, beside other faults",
 			bounds{owners: 2, faults: 2, kill: true, limits: only(vanish, vanish, crashed, cutOff, login, logout), rotations: 3}, 3,
-			[]string{"crash + record deleted", "store cut off + record deleted"}, // the process that had the newest pair cannot say so
+			[]string{"crash + record deleted", "store cut off + record deleted"}, // the process with the newest pair cannot say so
 		},
 		{
 			"lock, the record is deleted while an answer is lost",
@@ -96,7 +96,7 @@ func TestSearch(t *testing.T) {
 		{
 			"lease, a failover beside other faults",
 			bounds{owners: 2, faults: 2, lease: true, kill: true, limits: only(restore, crashed, lostCall, unsent, login, logout, reseed), rotations: 3}, 2,
-			[]string{"crash + older record", "new seed + older record"}, // the process that had the newest pair has ended
+			[]string{"crash + older record", "new seed + older record"}, // the process with the newest pair has ended
 		},
 		{
 			"lock, a process has another issuer",
@@ -122,7 +122,7 @@ func TestSearch(t *testing.T) {
 				costs = append(costs, p.cause)
 			}
 			slices.Sort(costs)
-			// Of the costs, only the full size finds those that take more faults.
+			// Only the full size finds the losses that take more faults.
 			want := slices.DeleteFunc(slices.Clone(row.costs), func(c string) bool { return strings.Count(c, "+") >= b.faults })
 			if !slices.Equal(costs, want) {
 				t.Errorf("what costs a login: got %q, want %q", costs, want)

@@ -10,11 +10,11 @@ import (
 // bounds are the limits of a search.
 type bounds struct {
 	owners  int          // processes, at most three
-	lease   bool         // the store has leases; otherwise it has a lock that dies with its holder
-	kill    bool         // the server answers the second use of a refresh token by killing the grant
+	lease   bool         // the store has leases; otherwise it has a lock that ends with its owner
+	kill    bool         // the server ends the grant at the second use of a refresh token
 	seeded  bool         // the first record has used a seed; otherwise a login has made it
 	useless bool         // the API refuses every token, so that no refresh helps
-	faults  int          // in all
+	faults  int          // of all kinds together
 	limits  [kinds]uint8 // of each kind
 	// rotations is how often the server may rotate a grant, at most four.
 	rotations uint8
@@ -28,24 +28,24 @@ const (
 	sound            flaw = iota
 	takeover              // a marker is replaced although its owner lives
 	silentTakeover        // a takeover does not set unconfirmed_since in its own swap
-	blindSave             // a late pair is saved over whatever is there
-	noQuiet               // the token is sent again while an earlier request may be under way
+	blindSave             // a late pair is saved over any record
+	noQuiet               // the token is sent again while an earlier request may be running
 	earlyUse              // a pair is used before its save is tried
 	brittleLease          // any conflict ends a lease, also one with a harmless write
-	forgetfulRelease      // the end of a flight writes an older copy over what another owner left
-	oldName               // a restarted process takes the marker of the dead one for its own
+	forgetfulRelease      // the end of a flight overwrites what another owner left with an older copy
+	oldName               // a restarted process treats the marker of the dead one as its own
 	unordered             // generations are compared across lineages
-	rashPutBack           // what is put back is not in doubt
-	rashReplace           // the same only where an older record is replaced, not where there is none
-	shortPutBack          // what is put back is in doubt for a lease only
-	otherIssuer           // a token is sent to an issuer that did not give it
+	rashPutBack           // a record that is put back is not in doubt
+	rashReplace           // the same, but only if it replaces an older record
+	shortPutBack          // a record that is put back is in doubt for a lease only
+	otherIssuer           // a token is sent to another issuer than its own
 	localHold             // the hold after a refresh that did not help is kept in memory
 	lateFile              // no emergency file is written when a save fails
 	noAnnouncement        // a token from a store that can lose a write is sent without asking the others
 	deafOwner             // an owner in the middle of an exchange does not answer an announcement
-	silentDoubt           // whoever lost an answer does not answer an announcement
-	idleRelease           // the end of a flight leaves a record that was lost meanwhile to the next look
-	holdForgotten         // an emergency file does not keep the hold
+	silentDoubt           // an owner that lost an answer does not answer an announcement
+	idleRelease           // the end of a flight does not put back a record that was lost in the meantime
+	holdForgotten         // an emergency file does not contain the hold
 )
 
 func (f flaw) String() string {
@@ -83,13 +83,13 @@ type report struct {
 	stuck *path
 }
 
-// key is the hash of a state. With 128 bits, two of a billion states share one with a chance below 1e-20.
+// key is the hash of a state. With 128 bits, the chance that two of a billion states share one is below 1e-20.
 type key [2]uint64
 
 type search struct {
 	config
 	groups   []group
-	next     state // here and not on the stack: moves are called through a table, and it would be allocated each time
+	next     state // here and not on the stack, where it would be allocated each time, because moves are called through a table
 	seeds    [2]maphash.Seed
 	index    map[key]uint32
 	keys     []key
@@ -221,7 +221,7 @@ func within(less, more [kinds]uint8) bool {
 	return true
 }
 
-// cause names the faults so far.
+// cause names the faults up to now.
 func (s *state) cause() string {
 	var names []string
 	for k, n := range s.used {

@@ -5,11 +5,11 @@ import "bytes"
 const (
 	maxOwners  = 3
 	maxOrphans = 2
-	maxPairs   = 5 // of one grant, the first included
-	grants     = 4 // one more than there are, so that zero is none
+	maxPairs   = 5 // of one grant, including the first
+	grants     = 4 // one more than there are, so that zero means none
 )
 
-// The grants: what each login, or a seed from a login elsewhere, has made at the server.
+// The grants: one for each login, and for each seed that comes from a login elsewhere.
 const (
 	firstGrant = 1
 	loginGrant = 2
@@ -53,10 +53,10 @@ type pair struct{ grant, n uint8 }
 
 func (p pair) none() bool { return p.grant == 0 }
 
-// place is where a record stands in the one order of all records: the younger lineage first, and within a
-// lineage the higher generation. The zero place is that of no record.
+// place is the position of a record in the order of all records: the younger lineage first, and within a lineage
+// the higher generation. The zero place is that of no record.
 type place struct {
-	lineage    uint8 // logins, logouts and seeds so far: who comes later has the higher number
+	lineage    uint8 // logins, logouts and seeds up to now; a later one has the higher number
 	generation uint8
 }
 
@@ -67,13 +67,13 @@ type record struct {
 	pending     uint8 // Pending.Owner: 0 for none, owner i is i+1
 	started     age   // Pending.StartedAt
 	unconfirmed age   // UnconfirmedSince
-	putBack     bool  // unconfirmed is because a process put the record back
+	putBack     bool  // unconfirmed is set because a process put the record back
 	rejected    bool  // Rejected, of this generation
-	hold        age   // since a refresh because of a 401 gave this pair
+	hold        age   // age of the refresh because of a 401 that gave this pair
 	seeds       uint8 // fingerprints, one bit each
 }
 
-// memory is what a process or an emergency file holds of a record.
+// memory is what a process or an emergency file knows of a record.
 type memory struct {
 	place
 	pair     pair
@@ -84,24 +84,24 @@ type memory struct {
 
 func (r record) memory() memory { return memory{r.place, r.pair, r.rejected, r.hold, r.seeds} }
 
-// step is where an owner stands.
+// step is the position of an owner in its flight.
 type step uint8
 
 const (
 	gone      step = iota // no process
-	idle                  // no flight, or one that waits: it has written nothing
+	idle                  // no flight, or one that waits and has written nothing
 	claimed               // the marker is written
-	checked               // and found to be fresh: the request may leave
-	announced             // and the others were told
+	checked               // the marker is recent enough: the request may be sent
+	announced             // the other processes were told
 	awaiting              // the request is sent
 	got                   // the answer is a pair
-	unsaved               // whose save failed; the flight is over
-	watching              // the answer is invalid_grant, and an earlier request is not accounted for
+	unsaved               // the save of the pair failed; the flight is over
+	watching              // the answer is invalid_grant, and the result of an earlier request is unknown
 	rejecting             // the generation is to be marked rejected
-	releasing             // the marker is to be taken away
+	releasing             // the marker is to be removed
 )
 
-// answer is how far a request has come.
+// answer is the state of a request.
 type answer uint8
 
 const (
@@ -110,21 +110,21 @@ const (
 	refused         // invalid_grant
 )
 
-// claim is tokens.claim with its request, and of an unsaved pair what is kept of it.
+// claim is tokens.claim with its request. For an unsaved pair, it is what is kept of these.
 type claim struct {
 	from        place
-	token       pair // that is sent
+	token       pair // the one that is sent
 	lease       age  // since claim.fresh
-	current     bool // the record in the store is still the one of our last save
+	current     bool // the record in the store is still that of our last save
 	lost        bool
 	doubtful    bool
-	useless     bool // the refresh is because of a 401 that no refresh cures
+	useless     bool // the refresh is because of a 401 that no refresh helps against
 	unconfirmed age  // claim.rec.UnconfirmedSince
-	sent        age  // since the request left
+	sent        age  // since the request was sent
 	answer      answer
 	pair        pair // the new pair
 	watch       age  // since watchStore began
-	login       bool // not a refresh but a login that the store did not take; it has no lock
+	login       bool // a login, and not a refresh, that the store could not save; it has no lock
 }
 
 // owner is one process with one account.
@@ -132,16 +132,16 @@ type owner struct {
 	step      step
 	paused    bool
 	cut       bool
-	early     bool   // it uses a pair that no save was tried of
+	early     bool   // it uses a pair before a save was tried
 	elsewhere bool   // its configuration names another issuer
 	seed      uint8  // in its configuration
-	seen      memory // the record that it saw last
-	late      age    // since the store holds something older than seen
-	watched   age    // the marker in the store is unchanged since then
-	own       age    // since its own last request whose outcome it does not know
+	seen      memory // the record that it last saw
+	late      age    // since the store has an older record than seen
+	watched   age    // since the marker in the store is unchanged
+	own       age    // since its own last request with an unknown result
 	hold      age    // with LocalHold: since its last refresh because of a 401
 	claim     claim
-	file      memory // its emergency file, which outlives it
+	file      memory // its emergency file, which remains after its end
 }
 
 // holds reports whether the owner holds the refresh lock of a store that has one.
@@ -162,27 +162,27 @@ func (c *claim) next() place {
 
 // server is the authorization server.
 type server struct {
-	live   [grants]uint8 // the pair of each grant that is good
+	live   [grants]uint8 // the valid pair of each grant
 	killed [grants]bool
 }
 
-// orphan is a request that nobody listens to any more.
+// orphan is a request whose answer nobody waits for.
 type orphan struct {
 	pair pair
 	sent age
 }
 
-// history is what no process knows, and invariants speak of.
+// history is what no process knows, and what the invariants are about.
 type history struct {
-	// credit is how often each refresh token may still be sent: once, and once more for each request
-	// whose outcome nobody could know.
+	// credit is how often each refresh token may still be sent: once, and once more for each request whose result
+	// nobody could know.
 	credit [grants][maxPairs]uint8
-	// open says that a request with this token was lost, and that no answer to another has told what
-	// became of it.
+	// open means that a request with this token was lost, and that no answer to another request has shown its
+	// result.
 	open [grants][maxPairs]bool
-	// excused says that a pair of this grant was given and reached nobody, or died with its owner.
+	// excused means that a pair of this grant was issued and reached nobody, or was lost with its owner.
 	excused [grants]bool
-	// held is the record that a refresh because of a 401 gave last, and useless the time since.
+	// held is the record of the last refresh because of a 401, and useless is the time since then.
 	held    place
 	useless age
 }
@@ -190,14 +190,14 @@ type history struct {
 // state is the whole system at one moment.
 type state struct {
 	store     record
-	behind    record // a backup, or what a replica holds: what a restore or a failover brings back
+	behind    record // a backup, or the data of a replica: what a restore or a failover brings back
 	owners    [maxOwners]owner
 	orphans   [maxOrphans]orphan
 	server    server
 	history   history
 	born      uint8        // lineages so far
 	used      [kinds]uint8 // faults so far
-	violation uint8        // index into violations; a state with one is not left
+	violation uint8        // index into violations; the search does not continue from a state with one
 }
 
 func start(b bounds) state {
@@ -216,7 +216,7 @@ func start(b bounds) state {
 	return s
 }
 
-// faults returns how many faults have happened. Logins, logouts and seeds count: they are as rare.
+// faults returns how many faults have happened. Logins, logouts and seeds count too, because they are as rare.
 func (s *state) faults() (sum int) {
 	for _, n := range s.used {
 		sum += int(n)
@@ -224,8 +224,8 @@ func (s *state) faults() (sum int) {
 	return sum
 }
 
-// canonical returns the state with its owners in a fixed order, because which of them is called the first
-// makes no difference, and without what cannot matter any more.
+// canonical returns the state with its owners in a fixed order, because it makes no difference which of them is
+// the first. It also clears fields that no longer matter.
 func (s state) canonical(b bounds) state {
 	if !b.mayLose(&s) {
 		s.behind = record{}
@@ -246,7 +246,7 @@ func (s state) canonical(b bounds) state {
 	return s
 }
 
-// mayLose reports whether the store can still lose what it holds.
+// mayLose reports whether the store can still lose its record.
 func (b bounds) mayLose(s *state) bool {
 	return s.faults() < b.faults && (s.used[vanish] < b.limits[vanish] || s.used[restore] < b.limits[restore])
 }

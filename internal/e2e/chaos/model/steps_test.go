@@ -1,7 +1,7 @@
 package model
 
-// A move is one step of an owner that may be taken now. It changes s and returns false, with s to be
-// thrown away, if it is not possible.
+// A move is one step that an owner may take now. It changes s. If the step is not possible, it returns false, and
+// s must not be used any more.
 type move func(w config, s *state, i int) bool
 
 // config is the part that does not change: the bounds.
@@ -12,7 +12,7 @@ type named struct {
 	move move
 }
 
-// works lists what a process does by itself when it neither rests nor fails.
+// works lists what a process does by itself without faults.
 func works() []named {
 	return []named{
 		{"reload", reload}, {"attempt", attemptWorking}, {"attempt, access token dead", attemptDead},
@@ -22,13 +22,13 @@ func works() []named {
 	}
 }
 
-// acts reports whether owner i can do anything at all, and reaches the store where that is asked for.
+// acts reports whether owner i can make a step at all, and can reach the store if the step needs it.
 func (s *state) acts(i int, at step, needsStore bool) bool {
 	o := &s.owners[i]
 	return o.step == at && !o.paused && !(needsStore && o.cut)
 }
 
-// foreign reports whether another owner's marker stands.
+// foreign reports whether the store has another owner's marker.
 func (s *state) foreign(i int) bool { return s.store.pending != 0 && s.store.pending != uint8(i+1) }
 
 // lockFree reports whether nobody else holds the refresh lock: Locker.TryLock.
@@ -41,11 +41,11 @@ func (s *state) lockFree(i int) bool {
 	return true
 }
 
-// see is what an owner keeps of the record that it has read or written.
+// see stores what an owner knows of the record that it has read or written.
 func (s *state) see(i int) { s.owners[i].seen, s.owners[i].late = s.store.memory(), never }
 
-// reload reads the record, off the request path or in a flight. A process puts back what it knows to be newer,
-// emergency files and seeds act on the record, and the age of another's marker begins to count.
+// reload reads the record, off the request path or in a flight. The process puts back its record if that is newer;
+// it uses emergency files and seeds; and from now on it counts the age of another owner's marker.
 func reload(w config, s *state, i int) bool {
 	if !s.acts(i, idle, true) {
 		return false
@@ -55,7 +55,7 @@ func reload(w config, s *state, i int) bool {
 	}
 	o := &s.owners[i]
 	news := s.store.lineage > 0 && o.seen != s.store.memory() && w.mayLose(s)
-	if s.store.lineage > 0 { // nothing in the store is no reason to forget
+	if s.store.lineage > 0 { // an owner does not forget because the store has nothing
 		s.see(i)
 	}
 	if !w.lease || !s.foreign(i) || o.watched != never {
@@ -65,7 +65,7 @@ func reload(w config, s *state, i int) bool {
 	return true
 }
 
-// settle writes what the record should be, if it is not.
+// settle corrects the stored record if necessary.
 func (s *state) settle(w config, i int) bool {
 	o := &s.owners[i]
 	if w.newer(o.seen, s.store.place) && s.putBack(w, i) {
@@ -74,7 +74,7 @@ func (s *state) settle(w config, i int) bool {
 	for j := range s.owners {
 		f := s.owners[j].file
 		if (w.lease && j != i) || f.pair.none() || !w.newer(f, s.store.place) {
-			continue // with leases the others are on other machines
+			continue // with leases, the other processes are on other machines
 		}
 		next := record{place: f.place, pair: f.pair, hold: f.hold, seeds: f.seeds | s.store.seeds}
 		if s.store.lineage == 0 {
@@ -90,7 +90,7 @@ func (s *state) settle(w config, i int) bool {
 	return changed
 }
 
-// newer is the one order of all records.
+// newer is the order of all records.
 func (w config) newer(m memory, than place) bool {
 	if w.flaw == unordered && m.lineage > 0 && than.lineage > 0 {
 		return m.generation > than.generation
@@ -105,8 +105,8 @@ func (p place) after(q place) bool {
 	return p.generation > q.generation
 }
 
-// putBack writes the record that owner i saw last. It is in doubt: another process may have seen a newer one, and gets
-// its look before anybody sends this refresh token.
+// putBack writes the record that owner i saw last. It is in doubt, because another process may have seen a newer
+// one, and must have time to put that back before anybody sends this refresh token.
 func (s *state) putBack(w config, i int) bool {
 	m, lost := s.owners[i].seen, s.store.lineage == 0
 	if m.lineage == 0 || m.rejected || (m.pair.none() && lost) {
@@ -119,7 +119,7 @@ func (s *state) putBack(w config, i int) bool {
 	if m.pair.none() || w.flaw == rashPutBack || (w.flaw == rashReplace && !lost) {
 		next.unconfirmed, next.putBack = never, false
 	}
-	if o := &s.owners[i]; o.step > announced && o.step != unsaved { // a request of its own with that token is not over
+	if o := &s.owners[i]; o.step > announced && o.step != unsaved { // its own request with that token is still running
 		next.pending, next.started, o.claim.lost = uint8(i+1), youngest(o.claim.sent, fresh), false
 	}
 	s.write(i, correction, next)
@@ -147,12 +147,12 @@ func (s *state) begin(old record, p pair) record {
 
 func attemptWorking(w config, s *state, i int) bool { return attempt(w, s, i, false, false) }
 
-// attemptDead is the attempt of an owner that knows the access token to be refused or expired.
+// attemptDead is the attempt of an owner that knows that the access token was refused or has expired.
 func attemptDead(w config, s *state, i int) bool {
-	return s.uncertain(i) != never && attempt(w, s, i, true, false) // without doubt it makes no difference
+	return s.uncertain(i) != never && attempt(w, s, i, true, false) // if nothing is in doubt, it makes no difference
 }
 
-// attemptUseless is a refresh because the API answers 401 whatever it is sent.
+// attemptUseless is a refresh because the API answers 401 to everything.
 func attemptUseless(w config, s *state, i int) bool {
 	held := s.store.hold
 	if w.flaw == localHold {
@@ -161,7 +161,7 @@ func attemptUseless(w config, s *state, i int) bool {
 	return w.useless && (held == never || held >= full) && attempt(w, s, i, true, true)
 }
 
-// uncertain is the age of the last request whose outcome the record leaves open.
+// uncertain is the age of the last request whose result the record does not show.
 func (s *state) uncertain(i int) age {
 	start := youngest(s.store.unconfirmed, s.owners[i].own)
 	if s.foreign(i) {
@@ -191,8 +191,8 @@ func attempt(w config, s *state, i int, dead, useless bool) bool {
 	return true
 }
 
-// mayStart says no where nothing can come of an attempt, and where an earlier one is not over. What a look would
-// write comes first.
+// mayStart returns false if an attempt would be useless, or if an earlier one is still running. If a reload would
+// write something, that comes first.
 func (s *state) mayStart(w config, i int, dead bool) bool {
 	probe := *s
 	switch {
@@ -224,13 +224,12 @@ func (s *state) mayStart(w config, i int, dead bool) bool {
 	return dead && start >= quiet
 }
 
-// exhausted reports whether the bound on rotations keeps a good token from being sent.
+// exhausted reports whether a valid token cannot be sent because of the limit on rotations.
 func (w config) exhausted(p pair, s *state) bool {
 	return p.n == s.server.live[p.grant] && !s.server.killed[p.grant] && p.n == w.rotations
 }
 
-// check is what comes before the request: the marker is renewed if it does not tell any more when the request
-// begins.
+// check comes before the request: it renews the marker if its time is no longer that of the request.
 func check(w config, s *state, i int) bool {
 	if !s.acts(i, claimed, false) {
 		return false
@@ -240,15 +239,15 @@ func check(w config, s *state, i int) bool {
 	case c.lease == fresh && !c.lost:
 		s.owners[i].step = checked
 	case s.owners[i].cut, !s.rewrite(w, i, fresh):
-		s.owners[i].step = releasing // without having sent anything
+		s.owners[i].step = releasing // before anything was sent
 	default:
 		s.owners[i].step = checked
 	}
 	return true
 }
 
-// rewrite writes the marker anew: a swap on the record of the last save, and on a conflict on the record that is
-// found, if it still has our marker.
+// rewrite writes the marker again, based on the record of the last save. After a conflict it is based on the
+// record that is found, if that still has our marker.
 func (s *state) rewrite(w config, i int, started age) bool {
 	c := &s.owners[i].claim
 	ours := s.store.place == c.from && s.store.pending == uint8(i+1)
@@ -260,7 +259,7 @@ func (s *state) rewrite(w config, i int, started age) bool {
 	return true
 }
 
-// mark writes our marker over whatever marker stands in the record.
+// mark writes our marker in the place of any other.
 func (s *state) mark(i int, started age) {
 	c := &s.owners[i].claim
 	next := s.store

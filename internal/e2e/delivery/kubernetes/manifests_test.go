@@ -1,6 +1,6 @@
-// Package kubernetes holds the manifests of deploy/kubernetes to the published types of Kubernetes, to Pod
-// Security "restricted" and to the built program. It is a module of its own, because the product needs none
-// of these libraries.
+// Package kubernetes checks the manifests of deploy/kubernetes against the published types of Kubernetes, Pod
+// Security "restricted", and the built program. It is a module of its own, because the product needs none of these
+// libraries.
 package kubernetes
 
 import (
@@ -138,7 +138,7 @@ func pods(t *testing.T) map[string]corev1.PodTemplateSpec {
 	for _, o := range objects(t) {
 		typ := into(o.kind)
 		if yaml.Unmarshal(o.data, typ) != nil {
-			continue // another test says so
+			continue // another test checks these
 		}
 		switch x := typ.(type) {
 		case *appsv1.Deployment:
@@ -155,7 +155,7 @@ func pods(t *testing.T) map[string]corev1.PodTemplateSpec {
 	return found
 }
 
-// The first manifest was refused by clusters that enforce the strictest level.
+// Clusters that enforce the strictest level refused the first manifest.
 func TestEveryPodIsAllowedByPodSecurityRestricted(t *testing.T) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -180,7 +180,7 @@ func TestEveryPodIsAllowedByPodSecurityRestricted(t *testing.T) {
 	}
 }
 
-// proxies returns the containers of the proxy, wherever they stand in the pod.
+// proxies returns the containers of the proxy, in every list of the pod.
 func proxies(pod corev1.PodTemplateSpec) (all []corev1.Container) {
 	for _, c := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
 		if c.Image == "pandadoc-auth-proxy" {
@@ -261,7 +261,8 @@ func TestProbesAskWhatTheProgramServes(t *testing.T) {
 	}
 }
 
-// The kubelet ends what is still running after the grace period: it must be longer than our own drain.
+// After the grace period, the kubelet ends what is still running. So the period must be longer than the proxy's
+// own drain.
 func TestTheGracePeriodIsLongerThanTheDrain(t *testing.T) {
 	for name, pod := range pods(t) {
 		for _, c := range proxies(pod) {
@@ -279,7 +280,7 @@ func TestTheGracePeriodIsLongerThanTheDrain(t *testing.T) {
 	}
 }
 
-// The configuration in the ConfigMap is checked by the program itself.
+// The program itself checks the configuration in the ConfigMap.
 func TestTheConfigurationOfTheSharedInstanceIsInOrder(t *testing.T) {
 	checked := 0
 	for _, o := range objects(t) {
@@ -318,8 +319,8 @@ func TestTheConfigurationOfTheSharedInstanceIsInOrder(t *testing.T) {
 	}
 }
 
-// The rules and the dashboard ask for metrics that exist: docs/metrics.md lists them all, and a test of
-// internal/admin holds that page to the program.
+// The rules and the dashboard must only use metrics that exist. docs/metrics.md lists all metrics, and a test of
+// internal/admin compares that page with the program.
 func TestAlertsAndDashboardAskForMetricsThatExist(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(top, "docs/metrics.md"))
 	if err != nil {
@@ -352,7 +353,7 @@ func TestAlertsAndDashboardAskForMetricsThatExist(t *testing.T) {
 	}
 }
 
-// command runs the program to its end; doctor ends with a status of its own.
+// command runs the program to its end. The exit status of doctor may be other than 0.
 func command(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(binary, args...)

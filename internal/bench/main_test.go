@@ -26,7 +26,7 @@ import (
 	"pandadoc-auth-proxy/internal/cli"
 )
 
-// asAPI makes this test binary the API: what serves there must not count as a cost of the proxy.
+// asAPI makes this test binary run the API, so that the cost of the API does not count as a cost of the proxy.
 const asAPI = "PANDADOC_AUTH_PROXY_BENCH_API"
 
 func TestMain(m *testing.M) {
@@ -64,7 +64,7 @@ func serveAPI(file string) {
 	io.Copy(io.Discard, os.Stdin)
 }
 
-// startAPI runs the API in a process of its own until the test ends.
+// startAPI runs the API in another process until the test ends.
 func startAPI(tb testing.TB) (url, certificate string) {
 	tb.Helper()
 	certificate = filepath.Join(tb.TempDir(), "api.pem")
@@ -120,8 +120,8 @@ func startProgram(tb testing.TB) (address string) {
 	return address
 }
 
-// readLog finds the address of the proxied port, and reads on without a cost that would be counted. said is what came
-// before that address.
+// readLog finds the address of the proxied port, and then reads on at no cost that would be counted. said is the
+// text before that address.
 func readLog(log io.Reader, said *strings.Builder, found chan<- string) {
 	defer close(found)
 	ready := regexp.MustCompile(`^listening on http://(\S+) -> `)
@@ -149,7 +149,7 @@ func readLog(log io.Reader, said *strings.Builder, found chan<- string) {
 type client struct {
 	conn     net.Conn
 	request  []byte
-	answer   []byte // as long as the first one
+	answer   []byte // as long as the first answer
 	received int
 }
 
@@ -182,7 +182,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// do sends the request once more. All answers are equally long.
+// do sends the request once more. All answers have the same length.
 func (c *client) do(tb testing.TB) {
 	if _, err := c.conn.Write(c.request); err != nil {
 		tb.Fatal(err)

@@ -43,7 +43,7 @@ func manager(tb testing.TB, accounts int) (*tokens.Manager, []string) {
 	return m, names
 }
 
-// The token of an account is asked for on every request, by all of them at once.
+// Every request asks for the token of an account, and here all of them do so at once.
 func BenchmarkToken(b *testing.B) {
 	for _, accounts := range []int{1, 100, 10_000, 100_000} {
 		m, names := manager(b, accounts)

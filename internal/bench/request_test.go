@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What a request may allocate. A change that needs more has to be worth it.
+// Allocations that a request may make. A change that needs more must be worth it.
 const (
 	maxAllocations = 78
 	maxBytes       = 10496 // 10.25 KiB

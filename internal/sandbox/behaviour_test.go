@@ -18,7 +18,7 @@ func TestDefaultBehaviourIsHiddenFromAClientThatRefreshes(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			a := s.get("/public/v1/documents")
 			if a.StatusCode == 401 {
-				s.get("/public/v1/members/current").want(t, 401) // dead for good
+				s.get("/public/v1/members/current").want(t, 401) // invalid for good
 				s.renew()
 				a = s.get("/public/v1/documents")
 			}
@@ -31,9 +31,8 @@ func TestDefaultBehaviourIsHiddenFromAClientThatRefreshes(t *testing.T) {
 	})
 }
 
-// A 401 that is not about the token makes a careful client look whether the token is good. If just that
-// look were refused early, the client would refresh, meet the same 401, and conclude that refreshing
-// does not help.
+// After a 401 that is not about the token, a careful client checks whether the token works. If that check were
+// refused early, the client would refresh, get the same 401, and conclude that a refresh does not help.
 func TestAProbeAfterA401IsNotRefusedEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{})
@@ -54,8 +53,8 @@ func TestAProbeAfterA401IsNotRefusedEarly(t *testing.T) {
 	})
 }
 
-// A request under way with the old token is refused after a refresh, and repeated with the new one. The
-// new one must still be good then.
+// A request in progress with the old token is refused after a refresh, and repeated with the new one. The new one
+// must still be valid then.
 func TestAFreshTokenIsNotRefusedEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{})
@@ -148,7 +147,7 @@ func startInChaos(t *testing.T) *service {
 	return calm
 }
 
-// renewPatiently repeats a refresh that an outage answered: it was not looked at.
+// renewPatiently repeats a refresh that failed because of an outage: the endpoint has not processed it.
 func (s *service) renewPatiently() {
 	s.t.Helper()
 	for range 20 {
@@ -163,7 +162,7 @@ func (s *service) renewPatiently() {
 	s.t.Fatal("refresh: 20 outages in a row")
 }
 
-// sharedToken is what many clients in one process sign in with. One of them renews for all.
+// sharedToken is the token of many clients in one process. One of them renews it for all.
 type sharedToken struct {
 	mu     sync.Mutex // guards access; held during a refresh
 	access string
@@ -203,7 +202,7 @@ func TestDefaultBehaviourIsHiddenFromConcurrentClients(t *testing.T) {
 				for range 200 {
 					time.Sleep(time.Duration(100+37*i) * time.Millisecond)
 					token := shared.get()
-					// A request can be long under way: others renew meanwhile.
+					// A request can take long, and others renew the token in the meantime.
 					time.Sleep(time.Duration(i) * 50 * time.Millisecond)
 					if get(token) == 200 {
 						continue

@@ -74,7 +74,7 @@ func TestConsentGivesACodeAndTheCodeAPair(t *testing.T) {
 	if got := s.token(code).want(t, 400).object(t)["error"]; got != "invalid_grant" {
 		t.Errorf("second use of a code: got %v", got)
 	}
-	// Pairs live side by side: the one that the emulator started with is still good.
+	// Pairs are independent: the one that the emulator started with is still valid.
 	s.refresh = s.info.RefreshToken
 	s.renew()
 }
@@ -100,7 +100,7 @@ func TestWrongAuthorizeRequests(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		over map[string]string
-		back string // error sent back; empty for a page that redirects nowhere
+		back string // error sent to the client; empty if the page does not redirect
 	}{
 		{"unknown client", map[string]string{"client_id": "x"}, ""},
 		{"no client", map[string]string{"client_id": ""}, ""},

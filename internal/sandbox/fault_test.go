@@ -111,7 +111,7 @@ func TestFaultsOnTheTokenEndpoint(t *testing.T) {
 
 	s.fault(Fault{Route: "token", Kind: FaultKeepOld})
 	s.token(nil).want(t, 200)
-	s.get("/public/v1/members/current").want(t, 200) // the old pair lives
+	s.get("/public/v1/members/current").want(t, 200) // the old pair stays valid
 	s.renew()
 
 	for _, raw := range []string{`"3600"`, `1e12`, `-1`, `null`, `31535999.0`} {
@@ -124,7 +124,7 @@ func TestFaultsOnTheTokenEndpoint(t *testing.T) {
 	}
 	s.fault(Fault{Route: "token", Kind: FaultStatus, Status: 503, Body: htmlOutage})
 	s.token(nil).want(t, 503)
-	s.renew() // nothing was spent
+	s.renew() // no token was used up
 }
 
 func TestEarlyAnswersComeBeforeTheBodyIsRead(t *testing.T) {
@@ -134,7 +134,7 @@ func TestEarlyAnswersComeBeforeTheBodyIsRead(t *testing.T) {
 		name   string
 		fault  Fault
 		status int
-		sent   int // bytes of body that are sent before the answer comes
+		sent   int // bytes of the body that are sent before the answer arrives
 	}{
 		{"early 401", Fault{Kind: FaultRefuse, ReadBytes: &none}, 401, 0},
 		{"early 413", Fault{Kind: FaultStatus, Status: 413, ReadBytes: &none}, 413, 0},

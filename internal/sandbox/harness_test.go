@@ -49,7 +49,7 @@ func start(t *testing.T, opts Options) *service {
 	}, refresh: srv.Info().RefreshToken}
 }
 
-// startSignedIn is start with an access token in hand.
+// startSignedIn is start with an access token.
 func startSignedIn(t *testing.T, opts Options) *service {
 	t.Helper()
 	s := start(t, opts)
@@ -57,7 +57,7 @@ func startSignedIn(t *testing.T, opts Options) *service {
 	return s
 }
 
-// token calls the token endpoint with form over what a refresh needs; an empty value leaves a field out.
+// token calls the token endpoint. form overrides the fields of a refresh; an empty value leaves a field out.
 func (s *service) token(form map[string]string) answer {
 	s.t.Helper()
 	values := url.Values{"grant_type": {"refresh_token"}, "client_id": {s.info.ClientID}, "client_secret": {s.info.ClientSecret}}
@@ -192,7 +192,7 @@ func (a answer) want(t *testing.T, status int) answer {
 	return a
 }
 
-// multipartForm is a multipart body: a file and fields.
+// multipartForm returns a multipart body with a file and fields.
 type multipartForm struct {
 	fileName string
 	content  []byte
@@ -221,7 +221,7 @@ func (f multipartForm) encode(t *testing.T) (io.Reader, string) {
 	return &body, m.FormDataContentType()
 }
 
-// startInBubble is startSignedIn without a network, for tests with a clock of their own.
+// startInBubble is startSignedIn without a network, for tests in a bubble.
 func startInBubble(t *testing.T, opts Options) *service {
 	t.Helper()
 	opts.Seed = 1

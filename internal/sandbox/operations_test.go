@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// first is the answer's object, or the first item of its collection.
+// first is the object of the answer, or the first item of its collection.
 func first(t *testing.T, a answer) map[string]any {
 	t.Helper()
 	object := a.object(t)
@@ -111,7 +111,7 @@ func TestBadInputIsAnsweredAsTheServiceWould(t *testing.T) {
 	}
 }
 
-// TestFilesAreAcceptedWithoutUpload: public integrations send them so, and were answered 415.
+// TestFilesAreAcceptedWithoutUpload: public integrations send files like this, and got 415.
 func TestFilesAreAcceptedWithoutUpload(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	if made := s.do("POST", "/public/v1/documents", pdfForm()).want(t, 201).object(t); made["name"] != "[DEV] Uploaded" {

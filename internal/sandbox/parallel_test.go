@@ -9,7 +9,7 @@ import (
 func TestManyClientsAtOnce(t *testing.T) {
 	s := startSignedIn(t, Options{Calm: true})
 	template := first(t, s.get("/public/v1/templates"))["id"].(string)
-	t.Run("clients", func(t *testing.T) { // returns when all of them are done
+	t.Run("clients", func(t *testing.T) { // returns when all of them have ended
 		for i := range 8 {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
@@ -29,7 +29,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 	}
 }
 
-// useDocument takes a document from its creation to its end, with some trouble on the way.
+// useDocument uses a document from its creation to its end, with some errors on the way.
 func (s *service) useDocument(template, name string) {
 	t := s.t
 	t.Helper()

@@ -52,7 +52,7 @@ func TestTakenPortIsAnError(t *testing.T) {
 	}
 }
 
-// underWay starts an event stream and returns when its first event is there.
+// underWay starts an event stream, and returns when its first event has arrived.
 func underWay(t *testing.T, srv *Server, interval string) *bufio.Reader {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(srv.Info().API, "http://"))
@@ -85,7 +85,7 @@ func TestCloseWaitsAndCanBeRepeated(t *testing.T) {
 	if got := time.Since(began); got > 5*time.Second {
 		t.Errorf("Close took %s", got)
 	}
-	// What ran has ended and is noted: Close waited for it.
+	// The running requests have ended and are in the history: Close waited for them.
 	if got := len(srv.History()); got != 1 {
 		t.Errorf("finished requests: got %d, want 1", got)
 	}

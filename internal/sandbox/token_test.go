@@ -42,7 +42,7 @@ func TestTokenEndpointRefusesInTheServersOrder(t *testing.T) {
 			}
 		})
 	}
-	s.renew() // nothing of this has spent the refresh token
+	s.renew() // none of these calls has used up the refresh token
 }
 
 func TestTokenEndpointAcceptsOnlyAPostedForm(t *testing.T) {
@@ -105,7 +105,7 @@ func TestRefreshRotatesBothTokensAtOnce(t *testing.T) {
 	if stats := s.Stats(); stats.SpentTokens != 1 || stats.TokenCalls["invalid_grant"] != 1 || stats.TokenCalls["refreshes"] != 2 {
 		t.Errorf("counters: got %+v", stats)
 	}
-	// The reuse has not hurt the new pair.
+	// The second use of the old token has not affected the new pair.
 	s.access, s.refresh = pair["access_token"].(string), pair["refresh_token"].(string)
 	s.get("/public/v1/members/current").want(t, 200)
 	s.renew()

@@ -15,7 +15,7 @@ import (
 
 var patternBlock = streamPattern()
 
-// pattern is left bytes that are made as they are read.
+// pattern is a body of left bytes, which are made as they are read.
 type pattern struct{ left int64 }
 
 func (p *pattern) Read(b []byte) (int, error) {

@@ -16,8 +16,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// words are ours: what the console says about an operation, and the examples that it starts with. Names,
-// parameters, enumerations, bodies and answers come from the specification.
+// words are our own texts: what the console says about an operation, and the examples that its form starts with.
+// Names, parameters, enumerations, bodies and answers come from the specification.
 type words struct {
 	Lists      json.RawMessage `json:"lists"`
 	Operations map[string]struct {
@@ -36,13 +36,13 @@ type words struct {
 			Options map[string]string `json:"options"` // what the values of an enumeration mean
 		} `json:"params"`
 		Example  json.RawMessage     `json:"example"`
-		Examples []wordExample       `json:"examples"` // where a body can mean quite different things
+		Examples []wordExample       `json:"examples"` // if a body can have very different meanings
 		Parts    map[string]wordPart `json:"parts"`
 		Body     json.RawMessage     `json:"body"` // replaces the body, for the token endpoint
 		Answers  map[string]string   `json:"answers"`
 	} `json:"operations"`
 
-	place func(consoleOperation) int // of an operation in words.json: the console shows them in that order
+	place func(consoleOperation) int // of an operation in words.json: the console shows operations in that order
 }
 
 type wordExample struct {
@@ -153,8 +153,8 @@ func load(t *testing.T) (*openapi3.T, words) {
 	return spec, w
 }
 
-// TestTheConsolesOperationsAreTheSpecifications: they were written by hand, and differed from PandaDoc's
-// in required fields, names and enumerations.
+// TestTheConsolesOperationsAreTheSpecifications: the operations were once written by hand, and differed from
+// PandaDoc's in required fields, names and enumerations.
 func TestTheConsolesOperationsAreTheSpecifications(t *testing.T) {
 	spec, w := load(t)
 	pages := read(t, reducedFile())["paths"].(object)
@@ -319,7 +319,7 @@ func mapKeys(m openapi3.Schemas) func(func(string) bool) {
 	}
 }
 
-// properties are those of a schema and of all that it is made of.
+// properties are those of a schema and of all schemas that it contains.
 func properties(schema *openapi3.Schema) openapi3.Schemas {
 	out := openapi3.Schemas{}
 	for name, property := range schema.Properties {
@@ -345,7 +345,7 @@ func answerKind(r *openapi3.Response) string {
 	return "file"
 }
 
-// TestTheConsolesExamplesFitTheSpecification: what a form starts with can be sent.
+// TestTheConsolesExamplesFitTheSpecification: the values that a form starts with are valid.
 func TestTheConsolesExamplesFitTheSpecification(t *testing.T) {
 	spec, w := load(t)
 	for path, item := range spec.Paths.Map() {

@@ -48,7 +48,7 @@ func reduce(full object) ([]byte, error) {
 	return encode(out)
 }
 
-// page is the last part of the address of an operation in PandaDoc's reference, which is made of its
+// page is the last part of the address of an operation in PandaDoc's reference. PandaDoc makes it from the
 // summary.
 func page(op object) string {
 	if known, ok := op["x-page"].(string); ok {
@@ -58,8 +58,8 @@ func page(op object) string {
 	return strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(summary), "-"), "-")
 }
 
-// withoutProse drops what explains and keeps what binds. names reports that the keys of value are names
-// that the specification gives, of properties for example, and not its own words.
+// withoutProse removes descriptions and keeps everything that has an effect. names means that the keys of value
+// are names from the specification (of properties, for example), and not keywords.
 func withoutProse(value any, names bool) any {
 	switch v := value.(type) {
 	case object:
@@ -86,7 +86,7 @@ func withoutProse(value any, names bool) any {
 	return value
 }
 
-// bodyWithoutProse keeps the examples of a request body, and lists and values as they are.
+// bodyWithoutProse keeps the examples of a request body. It keeps lists and values unchanged.
 func bodyWithoutProse(key string, value any) any {
 	body, _ := value.(object)
 	if key != "requestBody" || body == nil {

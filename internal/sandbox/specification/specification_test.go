@@ -13,8 +13,8 @@ var update = flag.Bool("update", false, "write what is made from the specificati
 
 func reducedFile() string { return filepath.Join("..", "testdata", "pandadoc-openapi.json") }
 
-// fullFile is PandaDoc's own file, where there is one at hand: the one that the environment names, or
-// one that lies beside the checkout. The reduced form serves as well: reducing it changes nothing.
+// fullFile returns PandaDoc's own file: the one that the environment names, or one beside the checkout. If there
+// is none, it returns the reduced form: reducing that again changes nothing.
 func fullFile(t *testing.T) string {
 	t.Helper()
 	if name := os.Getenv("PANDADOC_OPENAPI"); name != "" {
@@ -41,7 +41,7 @@ func read(t *testing.T, name string) object {
 	return out
 }
 
-// compare holds a committed file to what is made now, or writes it.
+// compare compares a committed file with the generated text, or writes it.
 func compare(t *testing.T, name string, made []byte) {
 	t.Helper()
 	if *update {

@@ -59,12 +59,12 @@ func (a *account) force(ctx context.Context) error {
 	}
 }
 
-// load reads the record if the store was not asked yet.
+// load reads the record if the store has not been read yet.
 func (a *account) load(ctx context.Context) {
 	a.mu.Lock()
-	looked := !a.loadedAt.IsZero() || a.keyed
+	known := !a.loadedAt.IsZero() || a.keyed
 	a.mu.Unlock()
-	if looked {
+	if known {
 		return
 	}
 	f, _ := a.join(a.reread)
@@ -219,7 +219,7 @@ func (a *account) renew(ctx context.Context, r Refusal) (Token, error) {
 	defer cancel()
 	reported := time.Now()
 	for {
-		t, err, known := a.answer(r, reported)
+		t, err, known := a.fromMemory(r, reported)
 		if known {
 			return t, err
 		}
@@ -237,9 +237,9 @@ func (a *account) renew(ctx context.Context, r Refusal) (Token, error) {
 	}
 }
 
-// answer returns what is known about a refusal from memory. known is false if a flight must find out. reported
-// is when the refusal was reported.
-func (a *account) answer(r Refusal, reported time.Time) (t Token, err error, known bool) {
+// fromMemory returns what is known about a refusal without asking the store or the API. known is false if a flight
+// must find out. reported is when the refusal was reported.
+func (a *account) fromMemory(r Refusal, reported time.Time) (t Token, err error, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()

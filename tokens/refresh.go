@@ -79,14 +79,14 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	if !slot {
 		return pollMin, nil
 	}
-	a.claims(true)
-	defer a.claims(false)
+	a.setClaiming(true)
+	defer a.setClaiming(false)
 	c, err := a.claim(rec, why)
 	switch {
 	case errors.Is(err, ErrConflict):
 		return pollMin, nil
 	case err != nil:
-		a.claims(false)
+		a.setClaiming(false)
 		_, _ = a.reload() // the marker may have been written all the same: settle takes it back
 		return 0, a.failed(ErrStoreUnavailable, err, 0)
 	}
@@ -97,8 +97,8 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	return 0, c.run()
 }
 
-// claims records whether a marker of ours in the store is in use.
-func (a *account) claims(now bool) {
+// setClaiming records whether a marker of ours in the store is in use.
+func (a *account) setClaiming(now bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.claiming = now

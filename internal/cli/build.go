@@ -79,7 +79,7 @@ func (r *running) adminKey() (tokens.Secret, error) {
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
 	if err != nil {
-		return r.passingKey(err)
+		return r.temporaryKey(err)
 	}
 	key, err := admin.KeyFile(path)
 	switch {
@@ -88,10 +88,10 @@ func (r *running) adminKey() (tokens.Secret, error) {
 	case r.AdminKeyFile != "" || problem.HintOf(err) != "":
 		return key, problem.WithHint(fmt.Errorf("admin key: %w", err), cmp.Or(problem.HintOf(err), "name another file with --admin-key-file"))
 	}
-	return r.passingKey(err)
+	return r.temporaryKey(err)
 }
 
-func (r *running) passingKey(err error) (tokens.Secret, error) {
+func (r *running) temporaryKey(err error) (tokens.Secret, error) {
 	r.logger.WithError(err).Warn("the admin key cannot be saved in the state directory: it is valid for this run only")
 	return admin.NewKey(), nil
 }

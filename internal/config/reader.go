@@ -91,7 +91,7 @@ func (r *Reader) fromEnv(flag *kong.Flag) any {
 	case !set, blank && !flag.Tag.Has("empty") && !flag.Tag.Has("narrows"):
 		return nil
 	case blank && flag.Tag.Has("narrows"):
-		r.errs = append(r.errs, problem.Mistake(name+": the value is empty, which would "+meansEmpty(flag), "give a value, or unset "+name))
+		r.errs = append(r.errs, problem.Mistake(name+": the value is empty, which would "+emptyEffect(flag), "give a value, or unset "+name))
 		return nil
 	}
 	r.sources[flag.Name] = name
@@ -104,8 +104,8 @@ func (r *Reader) fromEnv(flag *kong.Flag) any {
 	return list(strings.Fields(text))
 }
 
-// meansEmpty returns what an empty value of a setting that narrows would do.
-func meansEmpty(flag *kong.Flag) string { return cmp.Or(flag.Tag.Get("narrows"), "allow everything") }
+// emptyEffect returns what an empty value of a setting that narrows would do.
+func emptyEffect(flag *kong.Flag) string { return cmp.Or(flag.Tag.Get("narrows"), "allow everything") }
 
 // fromFile returns nil for an entry that cannot be used.
 func (r *Reader) fromFile(flag *kong.Flag, e entry) any {
@@ -116,7 +116,7 @@ func (r *Reader) fromFile(flag *kong.Flag, e entry) any {
 	case !flag.IsSlice() && e.list:
 		err = problem.Mistake(e.where+": one value is expected, not a list", "write "+flag.Name+": VALUE")
 	case len(e.values) == 0 && flag.Tag.Has("narrows"):
-		err = problem.Mistake(e.where+": the list is empty, which would "+meansEmpty(flag), "list what is allowed, or remove the line")
+		err = problem.Mistake(e.where+": the list is empty, which would "+emptyEffect(flag), "list what is allowed, or remove the line")
 	case len(e.values) == 0:
 		err = problem.Mistake(e.where+": the list is empty", "give a value, or remove the line")
 	case flag.IsSlice():

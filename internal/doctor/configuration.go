@@ -218,7 +218,7 @@ func (x *examination) adminKey(context.Context) []Finding {
 	}
 	path, err := x.config.AdminKeyPath(x.in.Environ)
 	if err != nil {
-		return []Finding{passingKey(err)}
+		return []Finding{temporaryKey(err)}
 	}
 	_, err = admin.ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -230,13 +230,13 @@ func (x *examination) adminKey(context.Context) []Finding {
 	case err == nil:
 		return []Finding{fine(path + " has a key")}
 	case x.config.AdminKeyFile == "" && problem.HintOf(err) == "":
-		return []Finding{passingKey(err)}
+		return []Finding{temporaryKey(err)}
 	}
 	return []Finding{failingAs(fmt.Errorf("the proxy cannot start with this admin key: %w", err), "name another file with --admin-key-file")}
 }
 
-// passingKey returns the finding for a proxy that can start, but with a key that is valid for one run only.
-func passingKey(err error) Finding {
+// temporaryKey returns the finding for a proxy that can start, but with a key that is valid for one run only.
+func temporaryKey(err error) Finding {
 	return warning("the admin key cannot be saved: "+err.Error()+"; each start of the proxy creates a new one",
 		"name a file that this user can write with --admin-key-file, if programs need the key")
 }

@@ -18,7 +18,7 @@ func noInit(s source) (findings []string) {
 	return findings
 }
 
-// noExit objects to whatever ends the process: os.Exit, and the Fatal of every logger.
+// noExit finds calls that end the process: os.Exit, and Fatal of any logger.
 func noExit(s source) (findings []string) {
 	if s.forTests() || s.dir() == "." {
 		return nil
@@ -55,8 +55,8 @@ func noEnvironment(s source) (findings []string) {
 	return findings
 }
 
-// noSleep objects to sleeping in tests, but for files that run tests in a bubble of testing/synctest,
-// directly or by a helper of their package: in there time is made of sleeping, and costs none.
+// noSleep finds sleeping in tests. It allows files that run tests in a bubble of testing/synctest, directly or by
+// a helper of their package: in a bubble, sleeping moves the clock and takes no time.
 func noSleep(all []source) (findings []string) {
 	bubbles := map[string]bool{}
 	for _, s := range all {
@@ -95,15 +95,15 @@ func inBubble(s source, bubbles map[string]bool) (found bool) {
 	return found
 }
 
-// builders make values that are never changed again.
+// builders make values that never change.
 var builders = []string{
 	"regexp.MustCompile", "strings.NewReplacer", "template.Must", "html.Must",
 	"netip.MustParseAddr", "netip.MustParsePrefix",
 	"prometheus.NewDesc",
 }
 
-// noState allows as package-level variables: interface guards, errors to compare with, what a builder
-// makes, embedded files, and literals that no code of the package writes to.
+// noState allows these package-level variables: interface guards, errors to compare with, values of builders,
+// embedded files, and literals that no code of the package writes to.
 func noState(all []source) (findings []string) {
 	written := map[string]bool{}
 	for _, s := range all {
@@ -154,7 +154,7 @@ func embedded(n ast.Node) bool {
 	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed") })
 }
 
-// sentinel reports whether a variable is an error to compare with, by the name that all of them have.
+// sentinel reports whether a variable is an error to compare with: its name shows that.
 func sentinel(name string, value ast.Expr) bool {
 	_, made := value.(*ast.CallExpr)
 	return made && (strings.HasPrefix(name, "err") || strings.HasPrefix(name, "Err"))
@@ -176,8 +176,8 @@ func constant(e ast.Expr) bool {
 	return false
 }
 
-// writes calls f for every package-level name that the file assigns to, in whole or in part, or takes the
-// address of. Local names that hide one do not count.
+// writes calls f for every package-level name that the file assigns to, or takes the address of, in whole or in
+// part. Local names that hide one do not count.
 func writes(s source, f func(name string)) {
 	target := func(e ast.Expr) {
 		for {

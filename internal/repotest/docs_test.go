@@ -42,7 +42,7 @@ func pages(t *testing.T) map[string]string {
 	return found
 }
 
-// A first reader gives a page one screen and a line one look.
+// A new reader reads one screen of a page, and looks at a line once.
 func TestPagesAreShortEnoughToRead(t *testing.T) {
 	all := pages(t)
 	if n := strings.Count(all["README.md"], "\n"); n > maxReadme {

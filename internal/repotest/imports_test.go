@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// doors says which packages of ours a package may import. The program is a line of doors: what
-// lies further in knows nothing of what lies further out.
+// doors lists which of our packages a package may import. A package that others import must know nothing of them.
 var doors = map[string]struct {
 	may    []string
 	reason string
@@ -54,19 +53,19 @@ var doors = map[string]struct {
 	"internal/admin/console": {nil, "the console is static: what it shows, the browser asks the admin listener for"},
 }
 
-// testDoors is what tests may import besides: the suite, and the emulator as the far side.
+// testDoors lists what all tests may import in addition: the suite of stores, the test servers, and the emulator.
 var testDoors = []string{"tokens/storetest", "tokens/redisstore/redistest", "tokens/kubestore/kubetest", "internal/e2e/program", "internal/e2e/browser", "internal/sandbox"}
 
-// testMay is what the tests of one package may import besides.
+// testMay lists what the tests of one package may import in addition.
 var testMay = map[string]string{
-	"internal/stores": "internal/cli", // a store of the table is seen through the whole program
-	"internal/bench":  "internal/cli", // what a request costs is what it costs in the whole program
+	"internal/stores": "internal/cli", // a store is tested through the whole program
+	"internal/bench":  "internal/cli", // the cost of a request is its cost in the whole program
 }
 
-// words is the table of what people are told. Everybody but the emulator may use it.
+// words is the package with all messages to users. Every package except the emulator may use it.
 const words = "internal/problem"
 
-// testPackages hold what tests share; the program contains none of them.
+// testPackages are packages that tests share. The program contains none of them.
 var testPackages = []string{"tokens/storetest", "tokens/redisstore/redistest", "tokens/kubestore/kubetest", "internal/e2e/program", "internal/e2e/browser"}
 
 // forTests reports whether the source is no part of the program.
@@ -87,14 +86,14 @@ func throughTheDoors(s source) (findings []string) {
 	return findings
 }
 
-// libraries says where a library of others may be imported, so that each choice can be undone in one place.
+// libraries lists where other people's libraries may be imported, so that each can be replaced in one place.
 var libraries = []struct {
 	prefix string
-	in     []string // packages; "test" stands for tests everywhere
+	in     []string // packages; "test" means tests everywhere
 	reason string
 }{
 	{"github.com/gorilla/mux", []string{"internal/admin"}, "the proxied port is a plain handler, so that no router bends its paths"},
-	{"github.com/sirupsen/logrus", []string{"proxy", "internal/admin", "internal/cli", "internal/config", "test"}, "the life cycle tells events and does not log"},
+	{"github.com/sirupsen/logrus", []string{"proxy", "internal/admin", "internal/cli", "internal/config", "test"}, "the life cycle reports events and does not log"},
 	{"github.com/hashicorp/golang-lru/v2", []string{"tokens"}, "one cache decides which account leaves"},
 	{"github.com/alecthomas/kong", []string{"internal/cli", "internal/config"}, "the command line has one place"},
 	{"github.com/goccy/go-yaml", []string{"internal/config", "internal/cli", "test"}, "the configuration file has one reader"},
@@ -102,7 +101,7 @@ var libraries = []struct {
 	{"github.com/gofrs/flock", []string{"tokens/filestore"}, "file locks belong to the file store"},
 	{"golang.org/x/sys", []string{"tokens/filestore", "tokens", "internal/cli", "internal/listen", "internal/doctor", "proxy", "test"}, "system calls stay where they are needed"},
 	{"github.com/redis/go-redis", []string{"tokens/redisstore", "test"}, "Redis belongs to its store"},
-	{"github.com/prometheus", []string{"internal/admin", "internal/cli", "proxy", "test"}, "the life cycle tells events and does not count"},
+	{"github.com/prometheus", []string{"internal/admin", "internal/cli", "proxy", "test"}, "the life cycle reports events and does not count"},
 	{"github.com/google/go-cmp", []string{"tokens/storetest", "test"}, "it panics where it is unsure: for tests only"},
 	{"golang.org/x/net", []string{"test"}, "for tests only: a server that speaks HTTP/2 frame by frame"},
 	{"github.com/rogpeppe/go-internal", []string{"test"}, "for tests only"},
@@ -146,8 +145,8 @@ func outsideOfTests(s source) (findings []string) {
 	return findings
 }
 
-// ownBlock objects to packages of ours in a block of imports with others: gofmt sorts them in with the standard
-// library, because their paths have no dot.
+// ownBlock finds our packages in a block of imports with others: gofmt sorts them among the standard library,
+// because their paths have no dot.
 func ownBlock(s source) (findings []string) {
 	for i, one := range s.file.Imports {
 		if i == 0 {
@@ -164,7 +163,7 @@ func ownBlock(s source) (findings []string) {
 
 func isOurs(i *ast.ImportSpec) bool { return strings.HasPrefix(i.Path.Value, `"`+module+`/`) }
 
-// noServer objects to tokens having to do with HTTP servers. It calls one server, as a client.
+// noServer finds uses of HTTP servers in tokens, which only calls one server, as a client.
 func noServer(s source) (findings []string) {
 	if s.dir() != "tokens" || s.isTest() {
 		return nil
@@ -178,7 +177,7 @@ func noServer(s source) (findings []string) {
 	return findings
 }
 
-// typesOnly objects to the proxy using more of tokens than types and errors.
+// typesOnly finds uses of tokens in the proxy other than types and errors.
 func typesOnly(s source) (findings []string) {
 	if s.dir() != "proxy" || s.isTest() {
 		return nil

@@ -13,7 +13,7 @@ import (
 
 const maxLines = 450
 
-// shelf is what may lie at the top of the repository, besides dotfiles. The place of everything else is below.
+// shelf lists what may be at the top of the repository, besides dotfiles. Everything else belongs below.
 var shelf = []string{
 	"go.mod", "go.sum", "main.go", "proxy", "tokens", "proxy_test.go", "Dockerfile", "README.md",
 	"internal", "deploy", "docs", "LICENSE", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md",
@@ -77,7 +77,7 @@ func tooLong(s source) []string {
 	return nil
 }
 
-// packageComment objects to packages that no file introduces.
+// packageComment finds packages without a package comment.
 func packageComment(all []source) (findings []string) {
 	documented := map[string]bool{}
 	for _, s := range all {
@@ -92,7 +92,7 @@ func packageComment(all []source) (findings []string) {
 	return findings
 }
 
-// docComments objects to exported names in proxy and tokens without a comment.
+// docComments finds exported names without a comment in proxy and tokens.
 func docComments(all []source) (findings []string) {
 	types := map[string]bool{} // exported types of a package, for the constants that are their values
 	for _, s := range all {
@@ -140,7 +140,7 @@ func undocumented(s source, d ast.Decl, types map[string]bool) (names []string) 
 			}
 		case *ast.ValueSpec:
 			kind, _ := spec.Type.(*ast.Ident)
-			value := kind != nil && types[s.dir()+"."+kind.Name] // its type says what it is
+			value := kind != nil && types[s.dir()+"."+kind.Name] // its type explains it
 			if spec.Names[0].IsExported() && spec.Doc == nil && spec.Comment == nil && !group && !value {
 				names = append(names, spec.Names[0].Name)
 			}
@@ -161,7 +161,7 @@ func receiverExported(f *ast.FuncDecl) bool {
 	return !ok || id.IsExported()
 }
 
-// obvious methods are explained by the interface that asks for them.
+// obvious methods are explained by the interface that requires them.
 func obvious(f *ast.FuncDecl) bool {
 	return f.Recv != nil && slices.Contains([]string{"Error", "Unwrap", "Is", "As"}, f.Name.Name)
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// reveals are the files in which a secret becomes a plain string, and why it must.
+// reveals lists the files in which a secret becomes a plain string, with the reason.
 var reveals = map[string]string{
 	"internal/admin/key.go":       "the admin key is compared, and written to its file",
 	"tokens/tokens.go":            "the Authorization header is what a token is for; secrets compare and hash themselves",
@@ -42,7 +42,7 @@ func TestSecrets(t *testing.T) {
 		"-- tokens/tokens.go --\npackage tokens\nfunc f(s Secret) string { return s.Reveal() }\n",
 	})
 
-	// A reason without its file would cover whatever is put there next.
+	// A reason for a file that is gone would allow whatever has that name next.
 	all := load(t)
 	for path := range reveals {
 		used := false

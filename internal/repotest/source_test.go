@@ -44,18 +44,18 @@ func (s source) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", s.path, s.fset.Position(n.Pos()).Line)
 }
 
-// rule looks at all sources and returns what it objects to, each as "place: what".
+// rule checks all sources. find returns its findings, each as "place: what".
 type rule struct {
 	name   string
 	reason string
 	find   func([]source) []string
-	// fault is a file, or several (txtar would be too much: "-- path --" begins each), that breaks the rule.
+	// fault is a file that breaks the rule, or several. "-- path --" begins each file.
 	fault string
-	// fine is one that comes close and does not.
+	// fine is a file that nearly breaks the rule.
 	fine string
 }
 
-// check runs a rule over the module, and over its own planted fault.
+// check runs a rule on the module, and on its own planted fault.
 func check(t *testing.T, rules ...rule) {
 	t.Helper()
 	all := load(t)
@@ -74,7 +74,7 @@ func check(t *testing.T, rules ...rule) {
 	}
 }
 
-// each makes a rule's find from what it says about one file.
+// each returns a find function from one that checks a single file.
 func each(find func(source) []string) func([]source) []string {
 	return func(all []source) (findings []string) {
 		for _, s := range all {
@@ -102,7 +102,7 @@ func top(t *testing.T) string {
 	}
 }
 
-// load parses every Go file of the module, for whichever platform.
+// load parses every Go file of the module, for all platforms.
 func load(t *testing.T) []source {
 	t.Helper()
 	var all []source
@@ -152,7 +152,7 @@ func parse(t *testing.T, path, text string) source {
 	return source{path, text, file, fset}
 }
 
-// planted reads the files of a rule's example.
+// planted parses the files of a rule's example.
 func planted(t *testing.T, example string) []source {
 	t.Helper()
 	var all []source

@@ -21,9 +21,10 @@ import (
 	"testing"
 )
 
-// A reader who follows one request, or one refused token, must not get lost. These tests walk the static
-// calls from where a story begins and count the files of its package that the walk passes. A call through
-// an interface, or into another package, is a door: the reader sees its name and need not go in.
+// A reader who follows one request, or one refused token, must not get lost. These tests follow the static calls
+// from the functions where a story begins, and count the files of the package in which the called functions are.
+// Calls through an interface, or into another package, are not followed: the reader sees the name and need not
+// read further.
 func TestAStoryIsToldInFewFiles(t *testing.T) {
 	for _, want := range []struct {
 		name  string
@@ -65,7 +66,7 @@ func TestASettingPassesFewFiles(t *testing.T) {
 	}
 }
 
-// The walk itself is tested on a story whose length is known.
+// The walk is tested with a story of known length.
 func TestTheWalkFollowsCallsAndHooks(t *testing.T) {
 	p := checkFiles(t, map[string]string{
 		"a.go": "package p\ntype t struct{ hook func() }\nfunc (x *t) Serve() { x.hook = x.rewrite; go func() { helper() }() }\n",
@@ -93,7 +94,7 @@ type checked struct {
 	pkg   *types.Package
 }
 
-// story is a walk: the functions in the order in which they are met.
+// story is a walk: the functions, in the order in which the reader meets them.
 type story struct {
 	in      *checked
 	order   []*types.Func
@@ -112,8 +113,8 @@ func (p *checked) walk(roots []string) (*story, error) {
 	return w, nil
 }
 
-// visit follows f and every function of the package that f names: a function that is handed over as a
-// hook is part of the story as well.
+// visit follows f and every function of the package that f names. A function that is passed as a hook is part of
+// the story too.
 func (w *story) visit(f *types.Func) {
 	decl := w.in.decls[f.Origin()]
 	if decl == nil || slices.Contains(w.order, f.Origin()) {
@@ -163,8 +164,7 @@ func (p *checked) find(name string) *types.Func {
 	return nil
 }
 
-// typeCheck reads one package of the module. The packages that it imports come as export data of the
-// build, which the go command knows the places of.
+// typeCheck reads one package of the module. The go command gives the export data of the packages that it imports.
 func typeCheck(t *testing.T, dir string) *checked {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export,Dir,GoFiles", "./"+dir)

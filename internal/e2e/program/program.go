@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -281,14 +282,18 @@ func (p *Process) Want(path string, status int) []byte {
 	return body
 }
 
-// FreePort returns a port that nobody uses now. A redirect URL must name its port before anyone listens.
+// FreePort returns a port that nobody uses now. A redirect URL must name its port before anyone listens. The port is
+// below those that systems give to outgoing connections (RFC 6335 section 6, and Linux's own range from 32768), or one
+// of them would sometimes take it first.
 func FreePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(10_000 + rand.N(20_000))
+		if l, err := net.Listen("tcp", "localhost:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	t.Fatal("no free port")
+	return ""
 }

@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
@@ -66,6 +70,29 @@ func TestAnotherProgramIsNotTakenForAProxy(t *testing.T) {
 			t.Errorf("%v: got %v, want it refused", body, err)
 		}
 		other.Close()
+	}
+}
+
+// The question to a listener that says nothing lasted five seconds, whatever --timeout was. It was said to be no proxy,
+// which a proxy that hangs is.
+func TestWaitKeepsItsTimeoutWithASilentListener(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	var out bytes.Buffer
+	begin := time.Now()
+	status := Run(t.Context(), Env{
+		Args:    []string{"wait", "--timeout", "300ms", "--admin-socket", "none", "--admin-listen", silent.Addr().String()},
+		Environ: []string{"HOME=" + t.TempDir()}, Stdout: io.Discard, Stderr: &out,
+	})
+	check(t, "status", status, exitFailed)
+	if took := time.Since(begin); took > client.AskTimeout/2 {
+		t.Errorf("it took %v", took)
+	}
+	if !strings.Contains(out.String(), "error: after 300ms: the program that listens on "+silent.Addr().String()+" does not answer") {
+		t.Errorf("got %q", out.String())
 	}
 }
 

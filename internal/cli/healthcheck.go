@@ -68,21 +68,25 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 	if c.Ready {
 		ask = ready
 	}
-	limit := time.NewTimer(c.Timeout)
-	defer limit.Stop()
+	limited, cancel := context.WithTimeout(ctx, max(c.Timeout, waitPause)) // the first question may always be answered
+	defer cancel()
 	tick := time.NewTicker(waitPause)
 	defer tick.Stop()
+	var last error
 	for {
-		answer, err := ask(ctx, p, settings)
-		if err == nil {
-			_, err = fmt.Fprintln(p.Stdout, answer)
+		answer, failed := ask(limited, p, settings)
+		if failed == nil {
+			_, err := fmt.Fprintln(p.Stdout, answer)
 			return err
+		}
+		if last == nil || limited.Err() == nil { // the question that the limit cut short says less than the one before
+			last = failed
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-limit.C:
-			return withStatus(problem.WithHint(fmt.Errorf("after %v: %w", c.Timeout, err), problem.HintOf(err)), exitStatus(err))
+		case <-limited.Done():
+			return withStatus(problem.WithHint(fmt.Errorf("after %v: %w", c.Timeout, last), problem.HintOf(last)), exitStatus(last))
 		case <-tick.C:
 		}
 	}

@@ -66,6 +66,9 @@ func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	case errors.Is(err, listen.ErrRefused), errors.Is(err, os.ErrNotExist):
 		c.Close()
 		return nil, ErrNoProxy
+	case errors.Is(err, context.DeadlineExceeded):
+		c.Close()
+		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s does not answer", a), "restart it if it is the proxy; otherwise give the proxy's admin address with --admin-listen, or none")
 	case err != nil || alive.Program != problem.Program:
 		c.Close()
 		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or none")

@@ -276,11 +276,13 @@ func TestStateHome(t *testing.T) {
 		{"relative state home is ignored", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "state"}, "/home/u/.local/state"},
 		{"nothing", "linux", nil, ""},
 		{"relative home", "linux", map[string]string{"HOME": "."}, ""},
+		{"root created the home of nobody", "linux", map[string]string{"HOME": "/nonexistent"}, ""},
+		{"state home without a home", "linux", map[string]string{"HOME": "/nonexistent", "XDG_STATE_HOME": "/state"}, "/state"},
 		{"macOS", "darwin", map[string]string{"HOME": "/Users/u", "XDG_STATE_HOME": "/state"}, "/Users/u/Library/Application Support"},
 		{"Windows", "windows", map[string]string{"LocalAppData": `C:\Users\u\AppData\Local`}, `C:\Users\u\AppData\Local`},
 		{"Windows without", "windows", map[string]string{"HOME": "/home/u"}, ""},
 	} {
-		got, err := stateHome(row.system, func(name string) string { return row.env[name] })
+		got, err := stateHome(row.system, func(name string) string { return row.env[name] }, func(dir string) bool { return dir == "/nonexistent" })
 		check(t, row.name, got, row.want)
 		check(t, row.name+" fails", err != nil, row.want == "")
 	}

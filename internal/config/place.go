@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,7 +54,11 @@ func SocketDirs(environ []string) (dirs []string) {
 // StateDir returns the program's state directory: for files that are kept when it ends and are no
 // configuration.
 func StateDir(environ []string) (string, error) {
-	base, err := stateHome(runtime.GOOS, func(name string) string { return Lookup(environ, name) })
+	missing := func(dir string) bool {
+		_, err := os.Stat(dir)
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	base, err := stateHome(runtime.GOOS, func(name string) string { return Lookup(environ, name) }, missing)
 	return filepath.Join(base, problem.Program), err
 }
 
@@ -97,7 +102,7 @@ func emergencyDirs(environ []string, tempDir string) (dirs []string) {
 	return append(dirs, os.TempDir())
 }
 
-func stateHome(system string, env func(string) string) (string, error) {
+func stateHome(system string, env func(string) string, missing func(dir string) bool) (string, error) {
 	if system == "windows" {
 		if dir := env("LocalAppData"); dir != "" {
 			return dir, nil
@@ -112,6 +117,8 @@ func stateHome(system string, env func(string) string) (string, error) {
 	switch {
 	case !filepath.IsAbs(home):
 		return "", errors.New("HOME is not set, so there is no state directory")
+	case missing(home): // root would make it, and nobody would look for tokens there
+		return "", fmt.Errorf("HOME is %s, which does not exist, so there is no state directory", home)
 	case system == "darwin":
 		return filepath.Join(home, "Library", "Application Support"), nil
 	}

@@ -91,7 +91,9 @@ func (a *app) run(ctx context.Context) error {
 		a.Certificate.Changed = logCertificate(a.logger.WithField("file", a.Certificate.CertFile))
 	}
 	a.Files.Changed = logFile(a.logger)
-	r := &running{app: a, failed: make(chan error, 1), memory: boundMemory()}
+	memory, warning := boundMemory()
+	logProblem(a.logger, logrus.WarnLevel, "", warning)
+	r := &running{app: a, failed: make(chan error, 1), memory: memory}
 	release() // the memory that reading the settings needed
 	r.budget = r.newBudget()
 	defer r.closeListeners()

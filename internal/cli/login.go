@@ -214,7 +214,8 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 		return nil, problem.WithHint(fmt.Errorf("listen on %s, the address of the redirect URL: %w", at, err), pasteLogin)
 	}
 	server := newAdminServer(c.handler, nil)
-	budget := listen.NewBudget(listen.Fit(0, openFiles(), boundMemory())) // any user of the machine can connect
+	memory, _ := boundMemory()
+	budget := listen.NewBudget(listen.Fit(0, openFiles(), memory)) // any user of the machine can connect
 	budget.Watch(server)
 	ended := make(chan struct{}, len(open))
 	for _, l := range open {

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"runtime"
@@ -16,12 +17,16 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 const (
 	// shareOfLimit is the memory limit for the Go runtime, in percent of the control group's limit. The rest is
 	// for memory that the runtime does not count: stacks of threads, buffers of the system.
 	shareOfLimit = 80
+	// leastLimit is the least limit for the runtime, in bytes, that somebody can have meant. With less the collector never
+	// rests.
+	leastLimit = 8 << 20
 	// shareOfReplay limits copies of bodies to one part in four of the memory, if their files are in memory.
 	shareOfReplay = 4
 	// shareOfHeap limits the goal for the heap to one part in eight of the memory.
@@ -30,18 +35,24 @@ const (
 
 // boundMemory sets the Go runtime's memory limit, unless GOMEMLIMIT did, and returns how much memory the
 // process may use. Zero means that there is no limit.
-func boundMemory() int64 {
-	limit := memoryLimit()
-	if given := debug.SetMemoryLimit(-1); given < math.MaxInt64 {
+func boundMemory() (limit int64, warning error) {
+	limit = memoryLimit()
+	given := debug.SetMemoryLimit(-1)
+	if given < leastLimit {
+		warning = problem.Mistake(fmt.Sprintf("GOMEMLIMIT is %d bytes, less than the program needs, and is ignored", given), "write a unit, like GOMEMLIMIT=512MiB")
+		given = math.MaxInt64
+		debug.SetMemoryLimit(given)
+	}
+	if given < math.MaxInt64 {
 		if limit == 0 || given < limit {
 			limit = given
 		}
-		return limit
+		return limit, warning
 	}
 	if limit > 0 {
 		debug.SetMemoryLimit(limit / 100 * shareOfLimit)
 	}
-	return limit
+	return limit, warning
 }
 
 const (

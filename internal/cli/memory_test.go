@@ -1,11 +1,38 @@
 package cli
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 )
+
+// With GOMEMLIMIT=512, for 512MiB, the proxy collected all the time and nobody was told.
+func TestALimitThatForgetsItsUnitIsIgnored(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	for _, row := range []struct {
+		name  string
+		given int64
+		want  string // in the warning
+	}{
+		{"bytes", 512, "GOMEMLIMIT is 512 bytes"},
+		{"a unit", 512 << 20, ""},
+		{"none", math.MaxInt64, ""},
+	} {
+		debug.SetMemoryLimit(row.given)
+		limit, warning := boundMemory()
+		check(t, row.name+": warns", warning != nil, row.want != "")
+		if warning != nil && !strings.Contains(warning.Error(), row.want) {
+			t.Errorf("%s: got %v", row.name, warning)
+		}
+		if now := debug.SetMemoryLimit(-1); now < leastLimit || limit == row.given && row.want != "" {
+			t.Errorf("%s: the limit is %d, and %d for the runtime", row.name, limit, now)
+		}
+	}
+}
 
 func TestTheCollectorKeepsToItsGoal(t *testing.T) {
 	percent := func() int64 { return measure("/gc/gogc:percent")[0] }

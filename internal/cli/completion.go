@@ -46,16 +46,31 @@ func takesFile(flag *kong.Flag) bool {
 	return flag.PlaceHolder == "FILE" || flag.PlaceHolder == "DIR"
 }
 
+// choices returns the values that a flag can have, if there are only a few.
+func choices(flag *kong.Flag) []string {
+	if !strings.Contains(flag.PlaceHolder, "|") || strings.ToLower(flag.PlaceHolder) != flag.PlaceHolder { // PATH|none is any path
+		return nil
+	}
+	return strings.Split(flag.PlaceHolder, "|")
+}
+
 func bashCompletion(app *kong.Application) string {
-	var cases strings.Builder
-	var files []string
+	var cases, values strings.Builder
+	var files, others []string
 	for _, command := range app.Children {
 		var flags []string
 		for _, flag := range command.Flags {
 			name := "--" + flag.Name
 			flags = append(flags, name)
-			if takesFile(flag) && !slices.Contains(files, name) {
+			switch {
+			case flag.IsBool() || slices.Contains(slices.Concat(files, others), name):
+			case takesFile(flag):
 				files = append(files, name)
+			case choices(flag) != nil && strings.Contains(values.String(), "\t"+name+")"):
+			case choices(flag) != nil:
+				fmt.Fprintf(&values, "\t%s) COMPREPLY=($(compgen -W '%s' -- \"$current\")); return ;;\n", name, strings.Join(choices(flag), " "))
+			default:
+				others = append(others, name)
 			}
 		}
 		fmt.Fprintf(&cases, "\t%s) words='%s' ;;\n", command.Name, strings.Join(flags, " "))
@@ -63,11 +78,17 @@ func bashCompletion(app *kong.Application) string {
 	return fmt.Sprintf(`# bash completion of %[1]s
 _pandadoc_auth_proxy() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=serve words
+	if [[ $current == = ]]; then # bash takes it for a word
+		current=
+	elif [[ $previous == = ]]; then
+		previous=${COMP_WORDS[COMP_CWORD-2]}
+	fi
 	if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} != -* ]]; then
 		command=${COMP_WORDS[1]}
 	fi
 	case $previous in
 	%[4]s) COMPREPLY=(); return ;; # -o default completes files, and quotes their names
+%[5]s	%[6]s) COMPREPLY=(); compopt +o default; return ;; # only the user knows the value
 	completion) words='bash zsh fish'; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
 	help) words='%[2]s'; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
 	esac
@@ -83,7 +104,7 @@ _pandadoc_auth_proxy() {
 	COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F _pandadoc_auth_proxy %[1]s
-`, programName, strings.Join(commandNames(app), " "), cases.String(), strings.Join(files, "|"))
+`, programName, strings.Join(commandNames(app), " "), cases.String(), strings.Join(files, "|"), values.String(), strings.Join(others, "|"))
 }
 
 // oneSentence returns the first sentence of a help text, for shells that show it beside a word.
@@ -105,6 +126,8 @@ func zshCompletion(app *kong.Application) string {
 			switch {
 			case takesFile(flag):
 				value = ":" + strings.ToLower(flag.PlaceHolder) + ":_files"
+			case choices(flag) != nil:
+				value = ":value:(" + strings.Join(choices(flag), " ") + ")"
 			case !flag.IsBool():
 				value = ":" + quote(strings.ToLower(flag.PlaceHolder)) + ":"
 			default:
@@ -170,6 +193,8 @@ func fishCompletion(app *kong.Application) string {
 				value = ""
 			case takesFile(flag):
 				value = " -r -F"
+			case choices(flag) != nil:
+				value += fmt.Sprintf(" -a '%s'", strings.Join(choices(flag), " "))
 			}
 			fmt.Fprintf(&out, "complete -c %s -n '%s' -l %s%s -d '%s'\n", programName, condition, flag.Name, value, quote(oneSentence(flag.Help)))
 		}

@@ -124,13 +124,14 @@ func (p *program) run() error {
 	}
 	command, err := parser.Parse(p.Args)
 	switch {
-	case helped:
-		return nil
 	case notWritten(err):
 		return err
+	case helped:
+		return nil
 	case err != nil:
 		return usageError(err, parser.Model, p.Args)
 	}
+	report(p.Stderr, "warning", givenTwice(command))
 	p.typed = typedSettings(command)
 	p.settings.Parsed(command)
 	switch command.Selected().Name {
@@ -156,7 +157,7 @@ func notWritten(err error) bool {
 func options(p *program, exit func(int)) []kong.Option {
 	return append(p.settings.Options(),
 		kong.Name(programName),
-		kong.Vars{"version": versionLine(p.Version)},
+		kong.Bind(p),
 		kong.Description(description),
 		kong.Writers(p.Stdout, p.Stderr),
 		kong.Exit(exit),
@@ -172,7 +173,7 @@ func options(p *program, exit func(int)) []kong.Option {
 
 // commandLine is what kong parses. Without a command, it means serve.
 type commandLine struct {
-	Version kong.VersionFlag `help:"Print the version."`
+	Version versionFlag `help:"Print the version."`
 
 	Serve   serveCommand   `cmd:"" group:"Run" default:"withargs" help:"Run the proxy. This is the default."`
 	Run     runCommand     `cmd:"" group:"Run" help:"Run a program together with its own proxy: run -- COMMAND."`

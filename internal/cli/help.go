@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -98,6 +99,12 @@ func usageError(err error, app *kong.Application, args []string) error {
 		hint = "run: " + programName + " help " + name
 	}
 	text := err.Error()
+	if m := unknownLetter.FindStringSubmatch(text); m != nil {
+		if m[1] = "unknown flag " + m[1]; strings.EqualFold(m[2], "v") {
+			m[1] += ", did you mean \"--version\"?"
+		}
+		return withStatus(problem.Mistake(m[1], hint), exitUsage)
+	}
 	if m := valueMissing.FindStringSubmatch(text); m != nil {
 		return withStatus(problem.Mistake(m[1]+": the value is missing", "write "+m[1]+"=VALUE"), exitUsage)
 	}
@@ -114,10 +121,41 @@ const listsCommands = "\"" + programName + " --help\" lists the commands, and \"
 
 // Errors of kong that describe the state of its parser, and not what to type.
 var (
-	valueMissing      = regexp.MustCompile(`^(--[\w-]+): expected .* value but got `)
+	unknownLetter     = regexp.MustCompile(`^unknown flag (-(\w)), did you mean `) // always the only other letter, -h
+	valueMissing      = regexp.MustCompile(`^(--[\w-]+): (?:expected .* value but got |missing value, )`)
 	argumentMissing   = regexp.MustCompile(`^expected "<([\w-]+)>"$`)
 	flagBeforeCommand = regexp.MustCompile(`^flag (--[\w-]+) applies to the default command "serve", not "([\w-]+)"$`)
 )
+
+// unknownFlag returns an error about a flag that a command does not have.
+func unknownFlag(command *kong.Node, word string) error {
+	var known []string
+	for _, flag := range command.Flags {
+		known = append(known, flag.Name)
+	}
+	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	text := "unknown flag " + problem.Quote(word)
+	if near, ok := config.Nearest(name, known); ok {
+		text += fmt.Sprintf(", did you mean %q?", "--"+near)
+	}
+	return problem.Mistake(text, "run: "+programName+" help "+command.Name)
+}
+
+// givenTwice returns a warning about the flags with one value that are on the command line more than once. The last one
+// counts, so that flags can be added to those of a script.
+func givenTwice(command *kong.Context) error {
+	times := map[*kong.Flag]int{}
+	var errs []error
+	for _, p := range command.Path {
+		if p.Flag == nil || p.Resolved || p.Flag.IsSlice() || p.Flag.Name == "config" { // for config it is an error
+			continue
+		}
+		if times[p.Flag]++; times[p.Flag] == 2 {
+			errs = append(errs, fmt.Errorf("--%s is given more than once: only the last one counts", p.Flag.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // commandFirst moves the command before the flags.
 func commandFirst(command string, args []string) []string {
@@ -223,6 +261,10 @@ type helpCommand struct {
 
 // Run prints what --help prints, or the manual page.
 func (c *helpCommand) Run(p *program, k *kong.Context) error {
+	if c.Man && c.Command != "" {
+		return withStatus(problem.Mistake("the manual page is about all commands, not "+problem.Quote(c.Command)+" alone",
+			"run: "+programName+" help --man, or: "+programName+" help "+problem.Quote(c.Command)), exitUsage)
+	}
 	if c.Man {
 		return writeManual(p.Stdout, k.Model, buildVersion(p.Version).version)
 	}
@@ -298,6 +340,15 @@ func roff(text string) string {
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "")
+}
+
+// versionFlag prints the version. kong's own flag is satisfied if nobody could read it.
+type versionFlag bool
+
+// BeforeReset implements kong's hook: the other flags do not matter.
+func (versionFlag) BeforeReset(app *kong.Kong, p *program) error {
+	defer app.Exit(exitOK)
+	return new(versionCommand).Run(p)
 }
 
 type versionCommand struct{}

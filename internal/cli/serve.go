@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"github.com/alecthomas/kong"
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/config"
@@ -104,10 +105,13 @@ with other defaults: --listen 127.0.0.1:0, --admin-listen none, --log-level warn
 }
 
 // Run runs a proxy and one program that uses it.
-func (c *runCommand) Run(ctx context.Context, p *program) error {
+func (c *runCommand) Run(ctx context.Context, p *program, k *kong.Context) error {
 	words := c.Command
-	if len(words) > 0 && words[0] == "--" {
+	switch {
+	case len(words) > 0 && words[0] == "--":
 		words = words[1:]
+	case len(words) > 0 && strings.HasPrefix(words[0], "-"): // kong takes what it does not know for the program
+		return withStatus(unknownFlag(k.Selected(), words[0]), exitUsage)
 	}
 	if len(words) == 0 {
 		return withStatus(problem.Mistake("there is no program to run", "run: "+programName+" run -- COMMAND"), exitUsage)

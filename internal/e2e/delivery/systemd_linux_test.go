@@ -111,7 +111,7 @@ func TestTheServiceStartsInTheDirectoriesOfSystemd(t *testing.T) {
 		case "ExecStart":
 			command = strings.Fields(value)
 		case "Environment":
-			env = append(env, strings.NewReplacer("%S", state, "%t", runtime, "%d", credentials).Replace(value))
+			env = append(env, strings.NewReplacer("%t/credentials/%n", credentials, "%S", state, "%t", runtime).Replace(value))
 		case "LoadCredential":
 			id, _, _ := strings.Cut(value, ":")
 			if err := os.WriteFile(filepath.Join(credentials, id), []byte(given[id]), 0o400); err != nil {
@@ -129,6 +129,31 @@ func TestTheServiceStartsInTheDirectoriesOfSystemd(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(runtime, "pandadoc-auth-proxy/admin.sock")); err != nil {
 		t.Error(err)
+	}
+}
+
+// After five failures in half a second, systemd gave up the service for good. Before systemd 250, as in Ubuntu 22.04, the
+// specifier %d does not exist, and the service started without a client id.
+func TestTheUnitIsKeptAliveByOlderSystemdToo(t *testing.T) {
+	const burst, interval = 5, 10 * time.Second // systemd's own defaults
+	text, err := os.ReadFile(filepath.Join(top(t), units, "pandadoc-auth-proxy.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pause := 100 * time.Millisecond
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		if name == "RestartSec" {
+			if pause, err = time.ParseDuration(value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !strings.HasPrefix(line, "#") && strings.Contains(value, "%d") {
+			t.Errorf("%s: systemd 249 does not know %%d", strings.TrimSpace(line))
+		}
+	}
+	if (burst-1)*pause <= interval {
+		t.Errorf("with %v between restarts, systemd gives up after %d", pause, burst)
 	}
 }
 

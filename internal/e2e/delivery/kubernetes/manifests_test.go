@@ -353,6 +353,61 @@ func TestAlertsAndDashboardAskForMetricsThatExist(t *testing.T) {
 	}
 }
 
+// A pod that waits for a login is not ready. With Kubernetes' defaults its node could not be drained, and a corrected
+// template did not replace it.
+func TestAPodThatIsNotReadyHoldsUpNothing(t *testing.T) {
+	seen := map[string]int{}
+	for _, o := range objects(t) {
+		switch kind := into(o.kind).(type) {
+		case *appsv1.StatefulSet:
+			if err := yaml.Unmarshal(o.data, kind); err != nil {
+				t.Fatal(err)
+			}
+			if kind.Spec.PodManagementPolicy != appsv1.ParallelPodManagement {
+				t.Errorf("%s: a pod that is not ready holds up its own update", o.file)
+			}
+		case *policyv1.PodDisruptionBudget:
+			if err := yaml.Unmarshal(o.data, kind); err != nil {
+				t.Fatal(err)
+			}
+			if p := kind.Spec.UnhealthyPodEvictionPolicy; p == nil || *p != policyv1.AlwaysAllow {
+				t.Errorf("%s: a pod that is not ready cannot be evicted", o.file)
+			}
+		default:
+			continue
+		}
+		seen[o.kind]++
+	}
+	if seen["StatefulSet"] < 2 || seen["PodDisruptionBudget"] < 1 {
+		t.Errorf("got only %v", seen)
+	}
+}
+
+// A proxy that crashes at its start, or is not scraped, made no rule fire: all of them ask for values of a proxy.
+func TestEveryAlertIsExplainedAndOneIsForAProxyThatIsGone(t *testing.T) {
+	rules, err := os.ReadFile(filepath.Join(top, "deploy/kubernetes/shared/monitoring.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(top, "docs/operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var alerts, rows []string
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+		alerts = append(alerts, m[1])
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(PandaDoc\\w+)`").FindAllStringSubmatch(string(page), -1) {
+		rows = append(rows, m[1])
+	}
+	if len(alerts) == 0 || !slices.Equal(alerts, rows) {
+		t.Errorf("the rules have %q, and docs/operations.md explains %q", alerts, rows)
+	}
+	if !strings.Contains(string(rules), "expr: absent(") {
+		t.Error("no rule is for a proxy that is gone")
+	}
+}
+
 // command runs the program to its end. The exit status of doctor may be other than 0.
 func command(t *testing.T, args ...string) string {
 	t.Helper()

@@ -85,6 +85,24 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 			t.Errorf("%s does not name the secrets", name)
 		}
 	}
+	// Git makes files that the group can write, where the umask is 002 as in Ubuntu. The proxy refused such a config.
+	workdir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(workdir, "deploy"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	checkout := filepath.Join(workdir, "deploy/pandadoc.yaml")
+	if err := os.WriteFile(checkout, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(checkout, 0o664); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#\t(chmod [^#\n]* deploy/\S+)`).FindAllStringSubmatch(string(text), -1) {
+		run(t, workdir, "sh", "-c", m[1])
+	}
+	if info, err := os.Stat(checkout); err != nil || info.Mode().Perm()&0o022 != 0 {
+		t.Errorf("after the commands at the top of compose.yaml, others can write to deploy/pandadoc.yaml: %v %v", info.Mode(), err)
+	}
 	if !mounted["/state"] { // where the image keeps tokens
 		t.Error("the tokens end with the container")
 	}

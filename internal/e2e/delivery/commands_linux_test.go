@@ -204,6 +204,10 @@ func omitting(begins, why string) func(*desk, fence) {
 func firstScreen(d *desk, f fence) {
 	commands := f.commands()
 	d.expect(strings.HasSuffix(commands[0], "&"), "%q does not go to the background", commands[0])
+	// A release wants a checkout without new files.
+	ignored, err := os.ReadFile(filepath.Join(top(d.T), ".gitignore"))
+	_, file, found := strings.Cut(strings.TrimSuffix(commands[0], " &"), ">")
+	d.expect(err == nil && found && strings.Contains(string(ignored), "\n/"+file+"\n"), "git does not ignore %q (%v)", file, err)
 	out := d.types(slices.Concat(commands[:1], []string{"pandadoc-auth-proxy wait --timeout 30s"}, commands[1:], []string{"kill %1", "wait || true"})...)
 	for _, want := range []string{"listening on http://" + d.listen + " -> http://127.0.0.1:", `{"results":[{"id":"`, `"email":"ada@sandbox.example"`} {
 		d.expect(strings.Contains(out, want), "no %s in:\n%s", want, out)

@@ -187,6 +187,7 @@ func TestA404ForTwoSlashesSaysWhy(t *testing.T) {
 // If the API died while a client paused in its upload, the client got no answer for a minute, and then a time-out that
 // blamed the client.
 func TestAnAPIThatDiesWhileTheClientPausesIsReportedAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
 			arrived := make(chan bool, 1)

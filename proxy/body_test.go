@@ -26,7 +26,9 @@ func (g *rig) upload(size int, part []byte) (net.Conn, *bufio.Reader) {
 
 // The API refuses early, while the client is still sending, or pauses. The client gets the refusal in both cases.
 func TestEarlyAnswerReachesTheClient(t *testing.T) {
+	t.Parallel()
 	const size = 20 << 20
+	body := payload(size)
 	for _, h2 := range []bool{false, true} {
 		for name, refuse := range map[string]func(http.ResponseWriter){
 			"413": func(w http.ResponseWriter) { w.WriteHeader(413); io.WriteString(w, `{"type":"request_error"}`) },
@@ -51,7 +53,7 @@ func TestEarlyAnswerReachesTheClient(t *testing.T) {
 			t.Run(fmt.Sprintf("G6 %s, client sends on, HTTP/2 %v", name, h2), func(t *testing.T) {
 				g := setup(t)
 				conn, r := g.upload(size, nil)
-				if _, err := conn.Write(payload(size)); err != nil {
+				if _, err := conn.Write(body); err != nil {
 					t.Fatalf("the upload broke: %v", err) // as Python's http.client would
 				}
 				expectEarly(t, r)
@@ -88,6 +90,7 @@ func expect413(t *testing.T, r *bufio.Reader) *http.Response {
 
 // A server that answers and resets makes our next write fail; the answer must still be read.
 func TestAnswerBeforeResetIsNotLost(t *testing.T) {
+	t.Parallel()
 	api := rawUpstream(t, func(conn net.Conn) {
 		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
 			return
@@ -97,9 +100,10 @@ func TestAnswerBeforeResetIsNotLost(t *testing.T) {
 		// Closing with unread bytes resets the connection under the writer.
 	})
 	g := newRig(t, rigOptions{api: api})
+	body := payload(10 << 20)
 	for range 40 {
-		conn, r := g.upload(10<<20, nil)
-		go conn.Write(payload(10 << 20))
+		conn, r := g.upload(len(body), nil)
+		go conn.Write(body)
 		// What is written after the reset counts as sent, so the body may have been read to its end by now.
 		expect413(t, r)
 	}
@@ -109,6 +113,7 @@ func TestAnswerBeforeResetIsNotLost(t *testing.T) {
 func dawdle(d time.Duration) { <-time.After(d) }
 
 func TestStallingBodyTimesOut(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(net.Conn){
 		"nothing comes": func(net.Conn) {},
 		"H2 a byte now and then": func(conn net.Conn) {
@@ -139,6 +144,7 @@ func TestStallingBodyTimesOut(t *testing.T) {
 
 // Only time spent waiting for the client counts, not the time that a slow API takes.
 func TestASlowAPIDoesNotTimeTheClientOut(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 500 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
 		buf := make([]byte, 2<<20)
 		for {
@@ -163,6 +169,7 @@ const kilobyte = 1 << 10
 
 // A slow client that makes progress is served: the time-out is only for clients that stop.
 func TestProgressExtendsTheTimeout(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = time.Second }})
 	conn, r := g.upload(20*kilobyte, nil)
 	for range 20 {
@@ -177,11 +184,12 @@ func TestProgressExtendsTheTimeout(t *testing.T) {
 // The deadline for the body must be removed at the end of the body. The server uses the same deadline to notice that
 // the client has gone, and would confuse the two.
 func TestLongAnswerOutlivesTheBodyTimeout(t *testing.T) {
-	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 50 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
+	t.Parallel()
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 250 * time.Millisecond }, handler: func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		select {
 		case <-r.Context().Done():
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(750 * time.Millisecond):
 			io.WriteString(w, "done")
 		}
 	}})
@@ -240,6 +248,7 @@ func TestAClientThatDisconnects(t *testing.T) {
 
 // E8: the client gets 100 Continue when the API sends it, and never if the API refuses.
 func TestExpectContinueGoesEndToEnd(t *testing.T) {
+	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("API asks, HTTP/2 %v", h2), func(t *testing.T) {
 			asked := make(chan bool)
@@ -312,6 +321,7 @@ func TestUnknownExpectationFails(t *testing.T) {
 
 // When the guard refuses a request, it must not wait for the rest of a body that has stopped.
 func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
+	t.Parallel()
 	g := newRig(t, rigOptions{})
 	conn := g.dial()
 	defer conn.Close()
@@ -325,6 +335,7 @@ func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
 // The 401 arrives while the client pauses in the middle of its body. The replay starts at once with the copy, and gets
 // the rest when the client continues.
 func TestReplayWhileTheClientPauses(t *testing.T) {
+	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
 			body := payload(300_000)
@@ -360,6 +371,7 @@ func TestReplayWhileTheClientPauses(t *testing.T) {
 // While the proxy checks the reason for a 401, the upload pauses. If the request is not retried, the upload continues
 // or ends, and the client gets the complete answer of the API.
 func TestA401ThatIsNotRetriedInTheMiddleOfAnUpload(t *testing.T) {
+	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
 			source := newFakeTokens()

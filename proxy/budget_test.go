@@ -91,10 +91,10 @@ func TestTemporaryFilesHaveNoName(t *testing.T) {
 // H5: memory does not grow with the size of uploads.
 func TestLargeUploadsDoNotNeedMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("sends 800 MiB")
+		t.Skip("sends 8 large bodies")
 	}
 	g := newRig(t, rigOptions{valid: "default-2"})
-	body := payload(100 << 20)
+	body := payload(large())
 	want := sha(body)
 	runtime.GC()
 	var before, after runtime.MemStats

@@ -79,6 +79,7 @@ func segmentsMatch(path string, match func(string) bool) bool {
 
 // F3 F6: every target arrives unchanged, or is refused with the code of a rule.
 func TestTargetsArriveByteForByte(t *testing.T) {
+	t.Parallel()
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
 			g := newRig(t, rigOptions{http2: h2})

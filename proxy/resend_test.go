@@ -163,6 +163,7 @@ const forever = 1 << 30
 // N8: of 800 POSTs through a server that ends connections after 50 requests, 49 were answered with 502, although the
 // server had reported that it did not process them.
 func TestWhatTheAPIDidNotProcessIsSentAgain(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name    string
 		answer  func(*http2.Framer, int, uint32) bool

@@ -49,6 +49,7 @@ func TestAPreparedSecretIsWatchedBesideTheOthers(t *testing.T) {
 }
 
 func TestAfter410TheListIsReadAgain(t *testing.T) {
+	t.Parallel()
 	server := kubetest.Start(t, kubetest.Everything)
 	other := openAt(t, server)
 	rec := save(t, other, storetest.Sample())
@@ -66,6 +67,7 @@ func TestAfter410TheListIsReadAgain(t *testing.T) {
 }
 
 func TestAnIdleWatchAsksForNothing(t *testing.T) {
+	t.Parallel()
 	server := kubetest.Start(t, kubetest.Everything)
 	watch(t, openAt(t, server))
 	before, _ := server.Requests()

@@ -34,11 +34,15 @@ func TestLoginCountsAfterARejection(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
-		sign func(w *testbed)
+		sign func(w *testbed, first []byte)
 	}{
-		{"the record is removed, then a login", func(w *testbed) { w.must(os.Remove(w.recordFile())); w.signIn() }},
-		{"a login over the rejected record", func(w *testbed) { w.signIn() }},
-		{"a record of a login on another machine is copied", func(w *testbed) {
+		{"the record is removed, then a login", func(w *testbed, _ []byte) { w.must(os.Remove(w.recordFile())); w.signIn() }},
+		{"a login over the rejected record", func(w *testbed, _ []byte) { w.signIn() }},
+		{"the record of another time is put in, then a login", func(w *testbed, first []byte) {
+			w.must(os.WriteFile(w.recordFile(), first, 0o600))
+			w.signIn()
+		}},
+		{"a record of a login on another machine is copied", func(w *testbed, _ []byte) {
 			other := *w
 			other.dir = filepath.Join(t.TempDir(), "other")
 			other.signIn()
@@ -49,6 +53,9 @@ func TestLoginCountsAfterARejection(t *testing.T) {
 			t.Parallel()
 			w := newSignedIn(t)
 			p := w.serve()
+			p.want(200)
+			first, err := os.ReadFile(w.recordFile())
+			w.must(err)
 			w.rotateWith(p, 3)
 			w.mu.Lock()
 			w.dead = true // revoked by hand at PandaDoc
@@ -57,7 +64,7 @@ func TestLoginCountsAfterARejection(t *testing.T) {
 			if got := p.want(502); got.code != "login-required" {
 				t.Errorf("code %q, want login-required", got.code)
 			}
-			row.sign(w)
+			row.sign(w, first)
 			until(t, "use the login", func() error { return p.is(200) })
 			p.becomes("ready")
 			held := func() error {
@@ -68,12 +75,45 @@ func TestLoginCountsAfterARejection(t *testing.T) {
 				return nil
 			}
 			// Nor may the process put its own record back at its next read.
-			for end := time.Now().Add(size(2*time.Second, reread)); time.Now().Before(end); pause(200 * time.Millisecond) {
-				if err := held(); err != nil {
+			for end := time.Now().Add(size(31*time.Second, reread)); time.Now().Before(end); pause(200 * time.Millisecond) {
+				if err := errors.Join(held(), p.is(200)); err != nil {
 					t.Fatal(err)
 				}
 			}
+			w.refuse()
+			p.want(200) // by the refresh token of the login
+			if c := w.counts(); c.invalid != 1 {
+				t.Errorf("%d refresh tokens were refused, want the one that was revoked", c.invalid)
+			}
 		})
+	}
+}
+
+// A command that cannot reach the proxy logs out in the store. The proxy reads the store every 30 s.
+func TestLogoutInTheStoreTakesEffectWithin30s(t *testing.T) {
+	t.Parallel()
+	w := newSignedIn(t)
+	p := w.serve()
+	p.want(200)
+	w.signOut()
+	at := time.Now()
+	for ; ; pause(200 * time.Millisecond) {
+		got, err := p.get(t.Context())
+		took := time.Since(at)
+		if err == nil && got.status == 502 && got.code == "login-required" {
+			t.Logf("requests failed %v after the logout", took.Round(time.Millisecond))
+			break
+		}
+		if err != nil || got.status != 200 || took > reread { // 30 s, and what a busy machine adds
+			t.Fatalf("%v after the logout: GET = %v, %v", took, got, err)
+		}
+	}
+	w.refuse()
+	if got := p.want(502); got.code != "login-required" {
+		t.Errorf("code %q, want login-required", got.code)
+	}
+	if c := w.counts(); c.calls != 0 {
+		t.Errorf("token endpoint: %+v, want no call", c)
 	}
 }
 

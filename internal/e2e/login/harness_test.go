@@ -24,10 +24,10 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// TestMain lets more tests run at once than there are processors, because many wait for half a minute.
+// TestMain lets more tests run at once than there are processors, because they mostly wait.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "16")
+	_ = flag.Set("test.parallel", "8")
 	os.Exit(program.Main(browser.Shared(m)))
 }
 

@@ -43,6 +43,7 @@ var adminActions = []struct{ method, path, body string }{
 
 // U1: the proxied port required a key, but the admin port did not.
 func TestTheAdminListenerRequiresAuthenticationToo(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name string
 		args func(t *testing.T) []string
@@ -92,6 +93,7 @@ func askAdmin(t *testing.T, p *program.Process, method, path, body, authorizatio
 
 // U1, the other direction: the link of the command opens the locked console, once.
 func TestALinkOpensTheConsoleOnce(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL, "--config", withKey(t))
 	out, status := p.Command("", "console", "--no-browser")
@@ -133,6 +135,7 @@ func TestALinkOpensTheConsoleOnce(t *testing.T) {
 // U1: another user of the machine can neither connect to the admin socket nor read the key, wherever these files
 // are.
 func TestTheAdminSocketIsForItsUser(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root can act as another user")
 	}
@@ -196,6 +199,7 @@ func (c *counted) Accept() (net.Conn, error) {
 
 // U2: status printed the answer of a squatter, and login --paste sent it the code.
 func TestAnotherProgramOnTheAdminPortGetsNothing(t *testing.T) {
+	t.Parallel()
 	at, asked := squatter(t)
 	e := program.Emulate(t)
 	store := filepath.Join(t.TempDir(), "store")
@@ -228,6 +232,7 @@ func TestAnotherProgramOnTheAdminPortGetsNothing(t *testing.T) {
 // U2 as another user: a command that would have to trust another user's program names that user, and sends no
 // request.
 func TestACommandNamesTheUserWhoListens(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root can act as another user")
 	}

@@ -35,6 +35,7 @@ func everything(t *testing.T, at, wire string) string {
 // Headers of the API that control a browser, or a server in front, are removed. They must not reach the client in
 // another way either: a 103 put a cookie into curl's jar, and a trailer put one into a browser.
 func TestInterimAnswersAndTrailersAreCleaned(t *testing.T) {
+	t.Parallel()
 	for _, line := range []string{
 		"Set-Cookie: hazard=7; Path=/", "Access-Control-Allow-Origin: *", "X-Accel-Redirect: /internal/hazard", "X-Sendfile: /etc/hazard",
 		"Clear-Site-Data: \"hazard\"", "Refresh: 0; url=/hazard", "Alt-Svc: hazard=\":1\"", `Proxy-Status: pandadoc-auth-proxy; details="hazard"`,
@@ -58,6 +59,7 @@ func TestInterimAnswersAndTrailersAreCleaned(t *testing.T) {
 
 // A client that gets a second "100 Continue" takes it for the answer, or hangs (Java 17, Node).
 func TestAnUploadIsToldToContinueOnce(t *testing.T) {
+	t.Parallel()
 	e := program.Emulate(t)
 	p := e.Serve("memory:")
 	for i, tt := range []struct {
@@ -110,6 +112,7 @@ func posts(e program.Emulator) (n int) {
 // When the API cut a short answer, the proxy closed the kept connection without sending a byte. To curl it looked
 // like an idle connection that had been closed, so curl sent the POST again, and there were two documents.
 func TestACutAnswerIsNoClosedConnection(t *testing.T) {
+	t.Parallel()
 	e := program.Emulate(t)
 	p := e.Serve("memory:")
 	cut := func() { e.Manage("POST", "/fault", `{"route":"POST /public/v1/contacts","kind":"cut"}`, nil) }
@@ -156,6 +159,7 @@ func TestACutAnswerIsNoClosedConnection(t *testing.T) {
 
 // An HTTP/1.0 answer without a length ends with its connection: only a reset shows that it was cut.
 func TestACutAnswerWithoutALengthEndsWithAReset(t *testing.T) {
+	t.Parallel()
 	p := serve(t, crooked(t, saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")))
 	conn := dial(t, addr(p.URL))
 	io.WriteString(conn, "GET /a HTTP/1.0\r\nHost: localhost\r\n\r\n")
@@ -168,6 +172,7 @@ func TestACutAnswerWithoutALengthEndsWithAReset(t *testing.T) {
 // The API's 401 for one route says nothing about another route. If a token has become invalid, that must be
 // noticed there.
 func TestARefusalOfOneRouteIsNotUsedForAnother(t *testing.T) {
+	t.Parallel()
 	e := program.Emulate(t)
 	p := e.Serve("memory:")
 	protected := raw(t, addr(p.URL), get("/public/v1/documents/x/download-protected"))
@@ -184,6 +189,7 @@ func TestARefusalOfOneRouteIsNotUsedForAnother(t *testing.T) {
 
 // An encoded "?" or "#" ends the path for a server that decodes before it looks for the end.
 func TestAnEncodedEndOfThePathIsTheEndForRules(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL, "--allow-route", "GET /public/v1/documents/*/sections/*")
 	refused := func(target string) attempt { return attempt{"U8 " + target, get(target), "route-not-allowed"} }
@@ -205,6 +211,7 @@ func TestAnEncodedEndOfThePathIsTheEndForRules(t *testing.T) {
 
 // Servers do not agree on the meaning of Transfer-Encoding in HTTP/1.0: one message must not become two requests.
 func TestHTTP10WithTransferEncoding(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL)
 	for _, first := range []string{

@@ -15,6 +15,7 @@ import (
 
 // D4: a folded line is one value. No part of it becomes a header.
 func TestFoldedHeader(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL)
 	for name, wire := range map[string]string{
@@ -37,6 +38,7 @@ func TestFoldedHeader(t *testing.T) {
 
 // G4: if the token endpoint redirects, the secret is not sent elsewhere.
 func TestTokenEndpointThatRedirects(t *testing.T) {
+	t.Parallel()
 	elsewhere, api := record(t), newRecorder(nil)
 	api.answer = func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -57,6 +59,7 @@ func TestTokenEndpointThatRedirects(t *testing.T) {
 
 // K9 K10: the browser is started without a shell and with one argument, which contains no secret.
 func TestBrowserIsOpenedWithoutAShell(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	told := filepath.Join(dir, "told")
 	opener := "#!/bin/sh\nenv >" + told + ".env\nprintf '%s\\n' \"$#\" \"$1\" >" + told + ".new && mv " + told + ".new " + told + "\n"

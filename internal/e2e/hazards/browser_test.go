@@ -196,6 +196,7 @@ func portOf(base string) string {
 }
 
 func TestChromium(t *testing.T) {
+	t.Parallel()
 	b := openBrowser(t)
 	for _, test := range []struct {
 		name string

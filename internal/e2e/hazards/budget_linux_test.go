@@ -18,86 +18,14 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-// A test of memory makes its load while other tests run one after the other. Then it pauses in Parallel until
-// those have ended, and checks the memory: the program returns memory half a minute after a burst.
-const (
-	idleMemory     = 17 << 20
-	afterStorm     = 60 << 20
-	memoryPatience = time.Minute
-)
+// idleMemory is what is left of a program that has nothing to do.
+const idleMemory = 17 << 20
 
 // A sidecar is mostly idle. The system gets the memory back that only the start needed.
 func TestMemoryOfAnIdleProxy(t *testing.T) {
 	p := program.Emulate(t).Serve("memory:")
-	t.Parallel()
-	t.Logf("%.1f MB after %v", shrinksTo(t, p, idleMemory), time.Since(p.Since).Round(time.Second))
-}
-
-// After 5,000 requests with a revoked token at once, 291 MB stayed with the process for good. They share one
-// refresh, and each of them is answered.
-func TestMemoryAfterAStormOfRefusals(t *testing.T) {
-	const requests = 5000 // each on its own connection: more than the budget allows
-	api := program.Emulate(t)
-	p := api.Serve("memory:", "--max-in-flight", "6000", "--max-connections", "6000")
-	p.Want("/public/v1/members/current", http.StatusOK)
-	refreshes, _ := api.TokenCalls()
-	api.Expire()
-	begun := time.Now()
-	statuses := map[int]int{}
-	var mu sync.Mutex // guards statuses
-	var sending sync.WaitGroup
-	for range requests {
-		sending.Go(func() {
-			status := statusOf(p.URL, "/public/v1/members/current")
-			mu.Lock()
-			defer mu.Unlock()
-			statuses[status]++
-		})
-	}
-	sending.Wait()
-	took := time.Since(begun).Round(time.Millisecond)
-	if statuses[http.StatusOK] != requests {
-		t.Errorf("statuses %v, want %d times 200", statuses, requests)
-	}
-	if after, _ := api.TokenCalls(); after != refreshes+1 {
-		t.Errorf("%d refreshes, want one", after-refreshes)
-	}
-	_, most := p.Memory()
-	quiet := time.Now()
-	t.Parallel()
-	now := shrinksTo(t, p, afterStorm)
-	t.Logf("%d requests in %v; memory %.0f MB at most, %.1f MB after %v", requests, took, float64(most)/(1<<20), now, time.Since(quiet).Round(time.Second))
-}
-
-// statusOf sends a GET on a new connection and returns the status of the answer. Zero means that there was none.
-func statusOf(base, path string) int {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
-	if err != nil {
-		return 0
-	}
-	defer conn.Close()
-	io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return 0
-	}
-	io.Copy(io.Discard, res.Body)
-	return res.StatusCode
-}
-
-// shrinksTo waits until p has at most that many bytes of memory, and returns how much it has, in MB.
-func shrinksTo(t *testing.T, p *program.Process, limit int64) float64 {
-	t.Helper()
-	for end := time.Now().Add(memoryPatience); ; {
-		now, _ := p.Memory()
-		if now <= limit {
-			return float64(now) / (1 << 20)
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%.1f MB after %v, want %d", float64(now)/(1<<20), memoryPatience, limit>>20)
-		}
-		<-time.After(100 * time.Millisecond)
-	}
+	t.Parallel() // pauses until the tests that are not parallel have ended
+	t.Logf("%.1f MB after %v", p.ShrinksTo(idleMemory), time.Since(p.Since).Round(time.Second))
 }
 
 const containerMemory = 128 << 20

@@ -74,6 +74,7 @@ func pending(t *testing.T, dir string) bool {
 
 // U18: each further signal is more urgent than the one before.
 func TestFurtherSignalsAreMoreUrgent(t *testing.T) {
+	t.Parallel()
 	t.Run("the second gives up requests", func(t *testing.T) {
 		arrived, release := make(chan bool, 1), make(chan bool)
 		api := newRecorder(func(http.ResponseWriter, *http.Request) {

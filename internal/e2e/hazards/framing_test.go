@@ -15,6 +15,7 @@ func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 // Request smuggling needs two servers that disagree about the end of a request. So a request with an ambiguous end is
 // refused, or answered once and its connection is closed.
 func TestFraming(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL)
 	post := func(header ...string) string { return call("POST", "/a", "localhost", header...) }
@@ -91,6 +92,7 @@ func (r *recorder) unbroken() (all []request) {
 }
 
 func TestConnectionsStayInStep(t *testing.T) {
+	t.Parallel()
 	newAPI := newRecorder(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		io.WriteString(w, r.RequestURI)
@@ -130,6 +132,7 @@ func TestConnectionsStayInStep(t *testing.T) {
 
 // A connection that does not send a request in time is closed, and other clients are not affected.
 func TestNoRequestAtAll(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL, "--client-header-timeout", "500ms")
 	for name, wire := range map[string]string{

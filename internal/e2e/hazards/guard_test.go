@@ -83,6 +83,7 @@ func pageAttempts(path string) []attempt {
 }
 
 func TestGuard(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL)
 	attempts := append(hostAttempts("/public/v1/documents"), pageAttempts("/public/v1/documents")...)
@@ -99,6 +100,7 @@ func TestGuard(t *testing.T) {
 }
 
 func TestTargets(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL)
 	attempts := []attempt{
@@ -148,6 +150,7 @@ func TestTargets(t *testing.T) {
 
 // The admin listener has the same guard, and sends nothing to the API.
 func TestGuardOfTheAdminListener(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL)
 	for _, path := range []string{"/api/v1/status", "/oauth2/callback?code=x&state=y", "/connect/default"} {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -26,7 +27,13 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
+// TestMain lets more tests run at once than there are processors, because those that are parallel mostly wait. Tests that
+// measure memory, files or times, or load the machine, run before them, one after the other.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8")
+	os.Exit(program.Main(m))
+}
 
 // waitLimit limits every wait for an event that happens at once unless the machine is overloaded.
 const waitLimit = 30 * time.Second

@@ -31,6 +31,7 @@ func withKey(t *testing.T) string {
 }
 
 func TestClientKey(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL, "--config", withKey(t), "--log-level", "trace")
 	run(t, addr(p.URL), api, []attempt{
@@ -53,6 +54,7 @@ func TestClientKey(t *testing.T) {
 }
 
 func TestBeyondLoopbackNeedsAKey(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	out, err := exec.Command(program.Binary(), serveArgs(api.URL, "--listen", ":0")...).CombinedOutput()
 	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 2 || !bytes.Contains(out, []byte("is reachable from other machines")) {
@@ -98,6 +100,7 @@ func otherAddress(t *testing.T) string {
 
 // B1: the proxy listens only on the configured port, on both loopback families and nowhere else.
 func TestListensOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
 	p := serve(t, record(t).URL, "--listen", "localhost:0", "--admin-listen", "localhost:0")
 	inodes := socketsOf(t, p.PID())
 	for _, table := range []string{"tcp", "tcp6"} {
@@ -138,6 +141,7 @@ func socketsOf(t *testing.T, pid int) map[string]bool {
 
 // B2: only its owner can use a unix socket. The test uses curl, which is not our program.
 func TestSocketIsForItsOwner(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root can act as another user")
 	}
@@ -170,6 +174,7 @@ func TestSocketIsForItsOwner(t *testing.T) {
 
 // B4 B6: other programs can read nothing of the process, not even programs of the same user.
 func TestProcessIsClosedToNeighbours(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root can start a process of another user and look at it")
 	}
@@ -223,6 +228,7 @@ func publicDir(t *testing.T) string {
 
 // B7: a trace contains no secret.
 func TestTraceShowsNoSecret(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	api := newRecorder(func(w http.ResponseWriter, r *http.Request) { <-release })
 	api.Start()
@@ -247,6 +253,7 @@ func TestTraceShowsNoSecret(t *testing.T) {
 
 // TLS of the listener: the certificate is read again, and HTTP/2 is not offered.
 func TestTLSOnTheListener(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	authority := newAuthority(t)
 	dir := t.TempDir()
@@ -287,6 +294,7 @@ func TestTLSOnTheListener(t *testing.T) {
 
 // C6 D18: on a plain port, the proxy refuses every way to ask for HTTP/2.
 func TestHTTP2IsNotSpoken(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL)
 	run(t, addr(p.URL), api, []attempt{
@@ -302,6 +310,7 @@ func TestHTTP2IsNotSpoken(t *testing.T) {
 
 // Policies of the operator, with the built program.
 func TestPolicies(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	p := serve(t, api.URL, "--require-header", "X-From-App: canary-app", "--allow-route", "GET /public/v1/documents*", "--allow-route", "POST /public/v1/documents/*/send")
 	app := "X-From-App: canary-app"
@@ -328,6 +337,7 @@ func TestPolicies(t *testing.T) {
 
 // A listener for one account.
 func TestListenerOfAnAccount(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	file := write(t, "accounts.yaml", "accounts:\n  acme:\n    api-key: canary-api-key-of-acme\n")
 	p := serve(t, api.URL, "--listen", "acme=127.0.0.1:0", "--config", file)

@@ -114,6 +114,7 @@ func (p *talker) terminate() {
 // U17: when nobody read the pipe of the log, every request stopped after some hundred lines, and SIGTERM did
 // nothing.
 func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
+	t.Parallel()
 	p := talk(t, record(t).URL)
 	for range 60 { // the pipe and the queue hold more than a megabyte
 		if p.requests(500); p.dropped() > 0 {
@@ -148,6 +149,7 @@ func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 
 // U17: with `serve 2>&1 | head`, the end of head must not end the proxy.
 func TestTheProgramContinuesWithoutALogReader(t *testing.T) {
+	t.Parallel()
 	p := talk(t, record(t).URL)
 	p.pipe.Close()
 	p.requests(100)
@@ -156,6 +158,7 @@ func TestTheProgramContinuesWithoutALogReader(t *testing.T) {
 
 // U17: with a full pipe that nobody ever reads again.
 func TestSIGTERMEndsAProgramWhoseLogIsStuck(t *testing.T) {
+	t.Parallel()
 	p := talk(t, record(t).URL)
 	p.requests(500)
 	p.terminate()

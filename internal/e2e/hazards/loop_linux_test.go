@@ -108,6 +108,7 @@ func realAPI(t *testing.T, c certificates) *recorder {
 
 // U13: one request of curl became 1,024 requests of the proxy to itself.
 func TestTheHostsFileLeadsTheAPIToUs(t *testing.T) {
+	t.Parallel()
 	if out, err := exec.Command("unshare", "--mount", "true").CombinedOutput(); err != nil {
 		t.Skipf("this machine gives no name space of mounts: %s", out)
 	}
@@ -135,6 +136,7 @@ func TestTheHostsFileLeadsTheAPIToUs(t *testing.T) {
 
 // U13: the whole recipe of docs/hard-coded-url.md.
 func TestTheAPIIsFoundAtItsAddress(t *testing.T) {
+	t.Parallel()
 	c := makeCertificates(t)
 	api := realAPI(t, c)
 	p := hardCoded(t, c, addr(nobodyListens(t)), "", "--api-address", addr(api.URL), "--ca-file", c.apiCert)
@@ -149,6 +151,7 @@ func TestTheAPIIsFoundAtItsAddress(t *testing.T) {
 
 // U13: behind a router that leads the name back to us, the address is another one, but the certificate is ours.
 func TestARouterLeadsTheAPIBackToUs(t *testing.T) {
+	t.Parallel()
 	c := makeCertificates(t)
 	for name, roots := range map[string]string{"trusted": c.cert, "not trusted": c.apiCert} {
 		t.Run(name, func(t *testing.T) {

@@ -67,6 +67,7 @@ http {
 
 // N8: 49 of these requests were answered with 502, although nginx had reported that it did not process them.
 func TestConnectionsThatNginxEndsCostNoRequest(t *testing.T) {
+	t.Parallel()
 	const clients, each = 8, 100
 	api := record(t)
 	url, cert, log := nginx(t, api.URL)

@@ -46,6 +46,7 @@ func drip(ctx context.Context, conn net.Conn, every time.Duration, piece string)
 
 // H1 H2: slow clients are cut off in time, and a normal client is served at the same time.
 func TestSlowClientsAreCutOff(t *testing.T) {
+	t.Parallel()
 	headerLimit, bodyLimit := time.Second, 2*time.Second
 	args := []string{"--client-header-timeout", "1s", "--client-body-timeout", "2s"}
 	if *whole {
@@ -396,6 +397,7 @@ func TestMemoryIsFreedAfterAFlood(t *testing.T) {
 
 // M5: a client cannot begin a new line in the log.
 func TestLogCannotBeForged(t *testing.T) {
+	t.Parallel()
 	p := serve(t, record(t).URL, "--log-level", "trace", "--log-format", "json")
 	for _, target := range []string{"/%1b[31mred", "/\u2028level=error", "/x%22,%22level%22:%22error"} {
 		raw(t, addr(p.URL), get(target, "X-Request-Id: a\u2028b", "Connection: close"))

@@ -49,6 +49,7 @@ func notStarted(t *testing.T, env, args []string, want ...string) {
 // refused, and doctor reported no problem. This test tries every setting of serve in other common spellings. Each
 // is refused, with the right name.
 func TestSettingsInAnotherSpelling(t *testing.T) {
+	t.Parallel()
 	help, _, _ := commandIn(t, nil, "serve", "--help")
 	names := regexp.MustCompile(`(?m)^ {2,6}(?:-h, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1)
 	if len(names) < 40 {
@@ -82,6 +83,7 @@ func TestSettingsInAnotherSpelling(t *testing.T) {
 
 // U14: a value that would mean "everything", or nothing at all, is refused in every place.
 func TestSettingsWithoutEffect(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name, file string
 		env, args  []string
@@ -126,6 +128,7 @@ func TestSettingsWithoutEffect(t *testing.T) {
 
 // U14: editors add a byte order mark at the front, and names of stores end with a colon.
 func TestSettingsThatLookOdd(t *testing.T) {
+	t.Parallel()
 	api := record(t)
 	for name, text := range map[string]string{
 		"byte order mark": "\ufeffread-only: true\n", "memory store": "read-only: true\nstore: memory: # not kept\n",
@@ -148,6 +151,7 @@ func TestSettingsThatLookOdd(t *testing.T) {
 
 // U15: Docker does not remove quotes in an env file, so they would become part of the secret.
 func TestQuotesAroundSecrets(t *testing.T) {
+	t.Parallel()
 	for _, quoted := range []string{`"hunter2hunter2"`, "'hunter2hunter2'", "`hunter2hunter2`", `"hunter2hunter2`, " hunter2hunter2", "hunter2hunter2\t", "hunter2\u00a0hunter2"} {
 		var values, files, wrong, wrongFiles []string
 		for _, name := range []string{"CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "ACCESS_TOKEN", "API_KEY"} {
@@ -168,6 +172,7 @@ func TestQuotesAroundSecrets(t *testing.T) {
 
 // U24: a person who can write to such a file decides where the tokens go.
 func TestFilesThatOthersCanWrite(t *testing.T) {
+	t.Parallel()
 	file := func(mode os.FileMode, text string) string {
 		path := write(t, "file", text)
 		if err := os.Chmod(path, mode); err != nil {
@@ -216,6 +221,7 @@ func TestFilesThatOthersCanWrite(t *testing.T) {
 // U12: another person's server must not control our terminal: colours, the title, the clipboard, or a line that
 // looks like ours.
 func TestControlCharactersOfOthers(t *testing.T) {
+	t.Parallel()
 	const evil = "\x1b]52;c;aGk=\a\x1b[2J\u009b31m\r\x7f\u202e" + "\nerror: forged"
 	clean := func(what, text string) {
 		t.Helper()

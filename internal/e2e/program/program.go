@@ -173,6 +173,24 @@ func (p *Process) Memory() (now, most int64) {
 	return field("VmRSS"), field("VmHWM")
 }
 
+// memoryPatience limits the wait for a program to return memory, which it does half a minute after a burst.
+const memoryPatience = time.Minute
+
+// ShrinksTo waits until the process has at most limit bytes of memory, and returns how much it has, in MB.
+func (p *Process) ShrinksTo(limit int64) float64 {
+	p.t.Helper()
+	for end := time.Now().Add(memoryPatience); ; {
+		now, _ := p.Memory()
+		if now <= limit {
+			return float64(now) / (1 << 20)
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("%.1f MB after %v, want %d", float64(now)/(1<<20), memoryPatience, limit>>20)
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
 // Emulator is the emulator alone, without misbehaviour.
 type Emulator struct{ *Process }
 

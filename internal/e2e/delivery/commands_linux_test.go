@@ -90,6 +90,7 @@ func examples() []example {
 // This test types the commands of the pages. Add every new fence to the table, with a function that runs it or the
 // reason why it cannot be run.
 func TestWhatThePagesShowWorks(t *testing.T) {
+	t.Parallel()
 	need(t, "bash", "curl", "openssl")
 	left := examples()
 	for _, f := range fences(t) {

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +13,12 @@ import (
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
+// TestMain lets more tests run at once than there are processors, because those that are parallel mostly wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8")
+	os.Exit(program.Main(m))
+}
 
 // need skips the test if a tool is missing.
 func need(t *testing.T, tools ...string) {

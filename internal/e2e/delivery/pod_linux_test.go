@@ -27,6 +27,7 @@ import (
 // the container with the sign-in page. So this test runs the whole life of a pod with the manifest's own probes:
 // the container's process is the built program, and the test does the work of the kubelet.
 func TestAPodLivesWhileALoginIsDue(t *testing.T) {
+	t.Parallel()
 	for _, manifest := range []string{"sidecar", "classic-sidecar"} {
 		for name, signIn := range map[string]func(*pod){
 			"login --paste through exec":    (*pod).loginThroughExec,

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"flag"
 	"net/http"
 	"net/url"
 	"os"
@@ -67,15 +66,7 @@ func wantError(t *testing.T, err error, text, hint string) {
 	}
 }
 
-// TestMain lets more tests run at once than there are processors, because those that are parallel mostly wait.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	_ = flag.Set("test.parallel", "8")
-	os.Exit(m.Run())
-}
-
 func TestStore(t *testing.T) {
-	t.Parallel()
 	suite(t, func(t *testing.T) *url.URL { return kubetest.Start(t, kubetest.Everything).URL() }, kubetest.Namespace)
 }
 
@@ -234,7 +225,6 @@ func TestWhatOthersHaveWrittenIsLeftAlone(t *testing.T) {
 }
 
 func TestWrongRightsAndPlaces(t *testing.T) {
-	t.Parallel()
 	for _, row := range []struct {
 		name, error, hint string
 		rights            kubetest.Rights
@@ -266,7 +256,6 @@ func TestWrongRightsAndPlaces(t *testing.T) {
 
 // A save is done exactly once, even if its answer is lost, and the store knows that it is done.
 func TestFaultsOfTheServer(t *testing.T) {
-	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		faults []kubetest.Fault
@@ -278,7 +267,6 @@ func TestFaultsOfTheServer(t *testing.T) {
 	} {
 		for _, how := range []string{"create", "update"} {
 			t.Run(row.name+"/"+how, func(t *testing.T) {
-				t.Parallel()
 				server := kubetest.Start(t, kubetest.Everything)
 				s := openAt(t, server)
 				rec := storetest.Sample()

@@ -49,7 +49,6 @@ func TestAPreparedSecretIsWatchedBesideTheOthers(t *testing.T) {
 }
 
 func TestAfter410TheListIsReadAgain(t *testing.T) {
-	t.Parallel()
 	server := kubetest.Start(t, kubetest.Everything)
 	other := openAt(t, server)
 	rec := save(t, other, storetest.Sample())
@@ -67,7 +66,6 @@ func TestAfter410TheListIsReadAgain(t *testing.T) {
 }
 
 func TestAnIdleWatchAsksForNothing(t *testing.T) {
-	t.Parallel()
 	server := kubetest.Start(t, kubetest.Everything)
 	watch(t, openAt(t, server))
 	before, _ := server.Requests()

@@ -3,8 +3,6 @@ package redisstore_test
 import (
 	"crypto/rand"
 	"errors"
-	"flag"
-	"os"
 	"strings"
 	"testing"
 
@@ -16,13 +14,6 @@ import (
 )
 
 const account = "acme"
-
-// TestMain lets more tests run at once than there are processors, because those that are parallel mostly wait.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	_ = flag.Set("test.parallel", "8")
-	os.Exit(m.Run())
-}
 
 func open(t *testing.T, o redisstore.Options) *redisstore.Store {
 	t.Helper()

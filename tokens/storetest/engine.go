@@ -204,7 +204,7 @@ func (p *place) between(t *testing.T) *relay {
 	for r.listener == nil {
 		// A port below the range from which the system chooses ports: while the relay is away, no other program gets
 		// it.
-		r.addr = fmt.Sprintf("127.0.0.1:%d", 22_000+rand.IntN(2_000))
+		r.addr = fmt.Sprintf("127.0.0.1:%d", 22_000+rand.IntN(8_000))
 		r.listener, _ = net.Listen("tcp", r.addr) // the port may be taken
 	}
 	l := r.listener

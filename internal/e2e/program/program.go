@@ -306,7 +306,7 @@ func (p *Process) Want(path string, status int) []byte {
 func FreePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		port := strconv.Itoa(10_000 + rand.N(20_000))
+		port := strconv.Itoa(10_000 + rand.N(10_000)) // those of redistest are above
 		if l, err := net.Listen("tcp", "localhost:"+port); err == nil {
 			l.Close()
 			return port

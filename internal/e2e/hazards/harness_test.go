@@ -31,7 +31,7 @@ import (
 // measure memory, files or times, or load the machine, run before them, one after the other.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "8")
+	_ = flag.Set("test.parallel", "4")
 	os.Exit(program.Main(m))
 }
 

@@ -285,9 +285,9 @@ func (c *h2) serve(request func(uint32), answer func(*h2, uint32)) {
 	}
 }
 
-// D15 M4: unsolicited bytes reach neither the next client nor the log.
+// D15 M4: unsolicited bytes reach neither the next client nor the log. It is not parallel: net/http notices the bytes
+// microseconds after the answer, and on a busy machine the next request was sometimes faster.
 func TestUnsolicitedBytes(t *testing.T) {
-	t.Parallel()
 	api := crooked(t, func(conn net.Conn) {
 		r := bufio.NewReader(conn)
 		for {

@@ -86,8 +86,11 @@ func checkOrigin(origin string) error {
 	return nil
 }
 
-// Check returns a problem if r comes from a place that is not allowed, or nil.
+// Check returns a problem if the header of r is too large, or if r comes from a place that is not allowed. Else nil.
 func (g *Guard) Check(r *http.Request) *problem.Problem {
+	if isHeaderTooLarge(r) {
+		return refusal(problem.HeadersTooLarge)
+	}
 	if refused := g.checkHost(r); refused != nil {
 		return refused
 	}

@@ -22,7 +22,7 @@ const (
 	allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 )
 
-// checkForm checks the size of r, its method and the form of its target.
+// checkForm checks the method of r, and the form and length of its target.
 func (g *Guard) checkForm(r *http.Request) *problem.Problem {
 	switch {
 	case r.Method == "PRI" || r.ProtoMajor > 1 && r.TLS == nil:
@@ -31,8 +31,6 @@ func (g *Guard) checkForm(r *http.Request) *problem.Problem {
 		return refusal(problem.MethodNotAllowed)
 	case len(r.RequestURI) > maxTarget:
 		return refusal(problem.TargetTooLong)
-	case isHeaderTooLarge(r):
-		return refusal(problem.HeadersTooLarge)
 	}
 	return g.checkTargetForm(r)
 }

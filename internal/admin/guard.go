@@ -28,7 +28,7 @@ func (h *Handler) guarded(next http.Handler) http.Handler {
 			w.Header().Set("Connection", "close")
 		}
 		if refused := h.guard.Check(r); refused != nil {
-			if r.URL.Path == "/livez" {
+			if refused.Code == problem.HostNotAllowed && r.URL.Path == "/livez" && !changes(r.Method) {
 				// Probes may use any name. The answer is useless for a page that uses DNS rebinding.
 				io.WriteString(w, "ok\n")
 				return

@@ -122,3 +122,33 @@ func TestAnUnknownHostGetsNothingButOK(t *testing.T) {
 		check(t, target+" by the pod's address", send(target, "10.0.0.1:8081").Code, http.StatusOK)
 	}
 }
+
+// /livez is answered under every name, because probes use any. For everything else that the guard refuses, it answered
+// "ok" too.
+func TestLivenessIsNoWayAroundTheGuard(t *testing.T) {
+	for name, row := range map[string]struct {
+		method, host, header, value string
+		want                        int
+	}{
+		"a probe":                             {"GET", "127.0.0.1", "Accept", "*/*", http.StatusOK},
+		"a probe under an unknown name":       {"GET", "rebound.example", "Accept", "*/*", http.StatusOK},
+		"a page of another site":              {"GET", "127.0.0.1", "Origin", "https://evil.example", http.StatusForbidden},
+		"a change under an unknown name":      {"POST", "rebound.example", "Accept", "*/*", http.StatusForbidden},
+		"a header that is too large":          {"GET", "127.0.0.1", "X-Large", strings.Repeat("x", 33<<10), http.StatusRequestHeaderFieldsTooLarge},
+		"a header with too many lines":        {"GET", "127.0.0.1", "X-Many", "", http.StatusRequestHeaderFieldsTooLarge},
+		"one that is too large, unknown name": {"GET", "rebound.example", "X-Large", strings.Repeat("x", 33<<10), http.StatusRequestHeaderFieldsTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newTester(t)
+			r := httptest.NewRequest(row.method, "/livez", nil)
+			r.Host = row.host
+			r.Header.Set(row.header, row.value)
+			for row.value == "" && len(r.Header[row.header]) < 101 {
+				r.Header.Add(row.header, row.value)
+			}
+			w := httptest.NewRecorder()
+			x.handler.ServeHTTP(w, r)
+			check(t, "status", w.Code, row.want)
+		})
+	}
+}

@@ -97,15 +97,15 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 	b.open("#/try")
 	b.until(`document.querySelectorAll(".found a").length === 127`)
 	type shown struct {
-		Title, Path, Problem string
-		Fields, Unnamed      int
-		Copied, Notes        map[string]string // by language
+		Title, Path     string
+		Fields, Unnamed int
+		Copied, Notes   map[string]string // by language
 	}
-	all := eval[[]shown](b, `(async () => {
-		const all = [];
-		for (const a of document.querySelectorAll(".found a")) {
+	var all []shown
+	for i := range 127 { // one form at a time, because all together take longer than a wait may on a busy machine
+		all = append(all, eval[shown](b, fmt.Sprintf(`(async () => {
 			const before = document.querySelector(".operation").firstChild;
-			location.hash = a.getAttribute("href");
+			location.hash = document.querySelectorAll(".found a")[%d].getAttribute("href");
 			while (document.querySelector(".operation").firstChild === before) await new Promise((next) => setTimeout(next));
 			const fields = [...document.querySelectorAll(".try-form :is(input, select, textarea)")];
 			const copied = {}, notes = {};
@@ -114,13 +114,12 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 				copied[tab.textContent] = document.querySelector("#copy-text pre").textContent;
 				notes[tab.textContent] = document.querySelector("#copy-text .fine").textContent;
 			}
-			all.push({
-				Title: document.querySelector(".operation h2").textContent, Path: document.querySelector(".operation .path code").textContent, Problem: "",
+			return {
+				Title: document.querySelector(".operation h2").textContent, Path: document.querySelector(".operation .path code").textContent,
 				Fields: fields.length, Unnamed: fields.filter((f) => !f.labels?.length && !f.getAttribute("aria-label")).length, Copied: copied, Notes: notes,
-			});
-		}
-		return all;
-	})()`)
+			};
+		})()`, i)))
+	}
 	fields, titles, programs := 0, map[string]bool{}, map[string][]string{}
 	for _, s := range all {
 		fields += s.Fields
@@ -142,7 +141,7 @@ func TestEveryOperationHasItsForm(t *testing.T) {
 			}
 		}
 	}
-	if len(all) != 127 || len(titles) < 120 {
+	if len(titles) < 120 {
 		t.Errorf("%d operations with %d titles", len(all), len(titles))
 	}
 	t.Logf("%d operations with %d fields", len(all), fields)

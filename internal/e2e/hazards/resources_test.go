@@ -309,7 +309,9 @@ func TestNothingLeaks(t *testing.T) {
 			io.Copy(io.Discard, r.Body)
 		}
 	})
-	api.Config.IdleTimeout = 100 * time.Millisecond // otherwise the proxy keeps idle connections, as it should
+	// Otherwise the proxy keeps idle connections, as it should. The second limit is for those that never had a
+	// request, because their client left while they were being opened.
+	api.Config.IdleTimeout, api.Config.ReadHeaderTimeout = 100*time.Millisecond, time.Second
 	api.Start()
 	defer api.Close()
 	p := serve(t, api.URL, "--log-level", "error")

@@ -94,8 +94,8 @@ func AccountCommand(command, account string) string {
 	return text
 }
 
-// Write sends p as the answer. Headers of one code only (Allow, WWW-Authenticate) must be set by the caller
-// first, and must not have started an answer.
+// Write sends p as the answer. The caller must not have started an answer. If a code needs another header (Allow,
+// WWW-Authenticate), the caller must set it first.
 func (p Problem) Write(w http.ResponseWriter) {
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`

@@ -104,7 +104,7 @@ var table = []Problem{
 		Detail: "The request has the header Origin: null, which sandboxed pages, local files and some desktop applications send.",
 		Hint:   "send no Origin header, or serve the page from a web server and allow its origin with --allow-origin"},
 	{Code: OriginNotAllowed, Case: CaseBrowser, Error: "http_request_denied", Status: 403, Title: "Origin not allowed",
-		Detail: "Over plain http with the host name {host}, browsers do not send the page that a request comes from.",
+		Detail: "Over plain http with the host name {host}, browsers do not tell the proxy which site a request comes from.",
 		Hint:   "use https (--tls-cert), http://localhost, or a client key"},
 	{Code: RouteNotAllowed, Error: "http_request_denied", Status: 403, Title: "Route not allowed",
 		Detail: "No rule of this proxy allows {method} on this path.",

@@ -39,7 +39,7 @@ function register(status) {
   return step('register', 'Register an application at PandaDoc', status.has_client_id,
     h('p', 'In PandaDoc’s developer dashboard, create an application. Give it any name, and exactly this redirect URL:'),
     copyable(status.redirect_url, 'Redirect URL'),
-    h('p.fine', 'To create an application, your plan needs production access to the API. If PandaDoc does not accept this address, register another one that leads here, and set it with ', h('code', '--redirect-url'), '.'),
+    h('p.fine', 'To create an application, your plan needs production access to the API. If PandaDoc does not accept this address, register another address that leads to this proxy, and set it with ', h('code', '--redirect-url'), '.'),
     h('details', h('summary', 'No application? An API key works as well'),
       h('p', 'Start the proxy with your key, and skip the next two steps. A sandbox key is free, but limited to 10 requests a minute.'),
       copyable('export PANDADOC_API_KEY=…', 'Command')));

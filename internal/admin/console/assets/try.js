@@ -107,7 +107,7 @@ function showOperation(root, op, page) {
     reference(op),
   ];
   if (op.path.startsWith('/oauth2/')) {
-    fill(root, head, h('p.note', 'You cannot try this operation: only the proxy itself uses this endpoint. It refuses requests to it with 403.'));
+    fill(root, head, h('p.note', 'You cannot try this operation: only the proxy itself uses this endpoint, and it refuses requests of clients with 403.'));
     return free;
   }
   const form = prepare(op, page.catalogue, page.status?.accounts.map((a) => a.account) ?? []);

@@ -27,7 +27,7 @@ func foundRows() []row {
 		{"U22", "an answer cut between the tokens", by("tokens.TestAnswerCutAtEveryByte", "tokens.TestReadPair"), ""},
 		{"U23", "a neighbour in the container network", by("TestBeyondLoopbackNeedsAKey"), ""},
 		{"U24", "a configuration or secret file that others can write", by("TestFilesThatOthersCanWrite"), ""},
-		{"U25", "a short answer is cut, and the client takes the connection for an idle one", by("TestACutAnswerIsNoClosedConnection", "TestACutAnswerWithoutALengthEndsWithAReset"), ""},
-		{"U26", "a diagnosis for one route is used for all", by("TestARefusalOfOneRouteIsNotUsedForAnother", "tokens.TestGoodTokenIsRememberedPerMethodAndPath"), ""},
+		{"U25", "a short answer is cut, and the client sends its POST again, because the end looks like that of an idle connection", by("TestACutAnswerIsNoClosedConnection", "TestACutAnswerWithoutALengthEndsWithAReset"), ""},
+		{"U26", "the reason for a 401 on one route is assumed for all routes", by("TestARefusalOfOneRouteIsNotUsedForAnother", "tokens.TestGoodTokenIsRememberedPerMethodAndPath"), ""},
 	}
 }

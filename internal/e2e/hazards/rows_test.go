@@ -112,7 +112,7 @@ func framingRows() []row {
 		{"D6", "invalid chunks", by("TestFraming", "proxy.TestFraming"), ""},
 		{"D7", "control characters and spaces in headers", by("TestFraming", "proxy.TestFraming"), ""},
 		{"D8", "header names with underscores", by("proxy.TestRequestHeaders"), ""},
-		{"D9", "pipelining", by("TestConnectionsStayInStep", "proxy.TestPipelinedRequestsAreAnsweredInOrder"), ""},
+		{"D9", "answers to pipelined requests come in the wrong order", by("TestConnectionsStayInStep", "proxy.TestPipelinedRequestsAreAnsweredInOrder"), ""},
 		{"D10", "bodies of GET and DELETE", by("TestConnectionsStayInStep"), ""},
 		{"D11", "trailers that are credentials", by("proxy.TestRequestTrailersAreDropped"), ""},
 		{"D12", "old and invalid versions of HTTP", by("TestFraming", "TestConnectionsStayInStep"), ""},
@@ -138,7 +138,7 @@ func headerRows() []row {
 		{"E9", "an unknown expectation", by("proxy.TestUnknownExpectationFails"), ""},
 		{"E10", "hop-by-hop fields", by("proxy.TestRequestHeaders"), ""},
 		{"E11", "compression that the client did not request", by("proxy.TestRequestHeaders", "proxy.TestCompressedBodiesAreUntouched"), ""},
-		{"E12", "the User-Agent", by("proxy.TestRequestHeaders"), ""},
+		{"E12", "the User-Agent is changed", by("proxy.TestRequestHeaders"), ""},
 		{"E13", "an idempotency key makes a POST repeat", by("proxy.TestBrokenConnectionIsNotTriedAgain"), ""},
 	}
 }

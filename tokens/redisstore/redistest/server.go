@@ -4,8 +4,8 @@
 //	server.Kill()
 //	server.Restart()
 //
-// PANDADOC_TEST_REDIS_SERVER can name another program than redis-server, such as valkey-server. If there is
-// none, the test is skipped.
+// PANDADOC_TEST_REDIS_SERVER can name another program than redis-server, such as valkey-server. If the program is not
+// installed, the test is skipped.
 package redistest
 
 import (

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -28,6 +29,15 @@ func TestTroubleshootingPageIsCurrent(t *testing.T) {
 	}
 }
 
+// The page showed {path}, {reason} and seven other placeholders of the program.
+func TestThePageHasNoPlaceholders(t *testing.T) {
+	if left := placeholder.FindAllString(troubleshooting(), -1); len(left) > 0 {
+		t.Errorf("got %q on the page, want words in capital letters", left)
+	}
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+
 func troubleshooting() string {
 	var page strings.Builder
 	page.WriteString(`# Troubleshooting
@@ -42,6 +52,7 @@ This page is generated from the program: ` + "`go test ./internal/problem -updat
 
 An error answer from the proxy itself is ` + "`application/problem+json`" + ` with one of these codes, and has a header
 ` + "`Proxy-Status: pandadoc-auth-proxy; …`" + `. All other answers come from PandaDoc.
+Some words in capital letters, like ` + "`ACCOUNT`" + `, stand for a value that the program fills in.
 
 | code | status | what happened | what to do |
 |---|---|---|---|
@@ -73,8 +84,6 @@ func cell(text string) string {
 	for _, command := range []string{"{login} --paste", "{login}"} {
 		text = strings.ReplaceAll(text, command, "`"+strings.Replace(command, "{login}", LoginCommand(""), 1)+"`")
 	}
-	for _, name := range []string{"host", "origin", "method", "header", "account", "stored", "configured"} {
-		text = strings.ReplaceAll(text, "{"+name+"}", strings.ToUpper(name))
-	}
+	text = placeholder.ReplaceAllStringFunc(text, func(name string) string { return strings.ToUpper(strings.Trim(name, "{}")) })
 	return strings.ReplaceAll(text, "|", `\|`)
 }

@@ -50,8 +50,8 @@ This page is generated from the program: ` + "`go test ./internal/problem -updat
 
 ## Answers of the proxy
 
-An error answer from the proxy itself is ` + "`application/problem+json`" + ` with one of these codes, and has a header
-` + "`Proxy-Status: pandadoc-auth-proxy; …`" + `. All other answers come from PandaDoc.
+An error answer from the proxy itself is ` + "`application/problem+json`" + ` with one of these codes. On the proxied port, it
+also has a header ` + "`Proxy-Status: pandadoc-auth-proxy; …`" + `, and all other error answers come from PandaDoc.
 Some words in capital letters, like ` + "`ACCOUNT`" + `, stand for a value that the program fills in.
 
 | code | status | what happened | what to do |

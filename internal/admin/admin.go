@@ -176,7 +176,7 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodGet, "/metrics", h.metrics.handler().ServeHTTP)
 	route(r, http.MethodGet, "/api/v1/status", h.status)
 	route(r, http.MethodGet, "/api/v1/requests", h.listRequests)
-	route(r, http.MethodGet, "/api/v1/requests/{id}", h.oneRequest)
+	route(r, http.MethodGet, "/api/v1/requests/{id:.+}", h.oneRequest)
 	route(r, http.MethodGet, "/api/v1/accounts/{account}", h.account)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/refresh", h.refresh)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/logout", h.logout)

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,6 +31,17 @@ func TestRequestsAreToldNewestFirstAndBounded(t *testing.T) {
 	check(t, "found", one.RequestID, "id10")
 	for _, limit := range []string{"-1", "501", "x"} {
 		check(t, limit, x.send(http.MethodGet, "/api/v1/requests?limit="+limit, "").code(t), "invalid-input")
+	}
+}
+
+// Request ids of the API can have a slash. The answer for such an id was 404, as for an unknown path.
+func TestRequestIDsWithSlashes(t *testing.T) {
+	x := newTester(t, account("default", tokens.Ready, ""))
+	for _, id := range []string{"host/6fGa2-000001", "a/b/c", "Root=1-67891233-abcdef", "a b", "a%2Fb", "é?#"} {
+		x.handler.ObserveRequest(proxy.Exchange{RequestID: id, Start: time.Now(), Method: "GET", Status: 200})
+		var one RequestReport
+		x.send(http.MethodGet, "/api/v1/requests/"+url.PathEscape(id), "").decode(t, &one)
+		check(t, id, one.RequestID, id)
 	}
 }
 

@@ -62,7 +62,7 @@ type account struct {
 	// time was left by a save that reported an error although it was done.
 	claiming bool
 	logins   int  // running logins and logouts
-	asked    bool // a token was requested, or a login happened
+	asked    bool // a token was requested, or a login happened, since the account was last forgotten
 	listed   bool // the store has a record, as far as we know
 
 	rec      Record    // as last seen in the store, or newer while unsaved
@@ -410,6 +410,7 @@ func (a *account) setLocked(rec Record) {
 		if a.rec.Generation > 0 {
 			a.cool = coolDown{}
 		}
+		a.asked = a.asked && !rec.Forgotten
 	}
 	a.doubt.watch(rec.Pending)
 	a.rec = rec

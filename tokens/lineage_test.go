@@ -225,6 +225,35 @@ func TestForgottenAccountIsNotListed(t *testing.T) {
 	})
 }
 
+// The account default exists without a record once a request has used it. It stayed in the list after it was forgotten,
+// until the next start.
+func TestForgottenDefaultIsNotListed(t *testing.T) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
+		m := w.manager()
+		w.login(m)
+		if _, err := m.Login(t.Context(), "acme", w.server.pair()); err != nil { // if there is no account, default is listed
+			t.Fatal(err)
+		}
+		other := w.manager()
+		token(t, other)
+		if _, err := m.Forget(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		for name, m := range map[string]*tokens.Manager{"the process itself": m, "another process": other} {
+			if all := m.Status(); len(all) != 1 || all[0].Account != "acme" {
+				t.Errorf("%s lists %v, want acme alone", name, all)
+			}
+			if _, err := m.Token(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrLoginRequired) {
+				t.Errorf("%s: Token = %v, want ErrLoginRequired", name, err)
+			}
+			if all := m.Status(); len(all) != 2 {
+				t.Errorf("%s lists %v after the next request, want default", name, all)
+			}
+		}
+	})
+}
+
 func TestRecordOfAnEarlierVersionIsTakenOver(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		data := `{"schema":1,"version":"","generation":4,"access_token":"old-access","refresh_token":"old-refresh","seeds":["00112233445566778899aabb"],"obtained_at":"1999-12-01T00:00:00Z"}`

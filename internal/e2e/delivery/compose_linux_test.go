@@ -31,6 +31,7 @@ type composedService struct {
 	Tmpfs                 []string
 	StopGracePeriod       string `yaml:"stop_grace_period"`
 	Ports, Volumes        []string
+	Logging               struct{ Driver string }
 }
 
 // This machine has no Docker. So the test reads the file strictly, checks that every file that it names exists,
@@ -102,6 +103,9 @@ func TestTheCompositionAsksForAKey(t *testing.T) {
 	}
 	if info, err := os.Stat(checkout); err != nil || info.Mode().Perm()&0o022 != 0 {
 		t.Errorf("after the commands at the top of compose.yaml, others can write to deploy/pandadoc.yaml: %v %v", info.Mode(), err)
+	}
+	if s.Logging.Driver != "local" {
+		t.Errorf("the log driver %q may fill the disk", s.Logging.Driver)
 	}
 	if !mounted["/state"] { // where the image keeps tokens
 		t.Error("the tokens end with the container")

@@ -233,10 +233,10 @@ func (f *fields) milliseconds(name string, d time.Duration) {
 	f.b = strconv.AppendFloat(f.key(name), float64(d.Microseconds())/1000, verb, -1, 64)
 }
 
-// lineLimit allows a burst of lines, and then a few per second.
+// lineLimit allows a burst of lines, and then a few per second. The zero value is ready for use.
 type lineLimit struct {
 	mu      sync.Mutex // guards the fields below
-	tokens  float64
+	left    float64    // lines that may be written now
 	last    time.Time
 	skipped int
 }
@@ -246,21 +246,17 @@ const (
 	refusalPerSecond = 5
 )
 
-func newLineLimit() lineLimit { return lineLimit{tokens: refusalBurst} }
-
 // next reports whether a line may be written now, and how many lines were skipped before it.
 func (l *lineLimit) next(now time.Time) (ok bool, skipped int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.last.IsZero() {
-		l.tokens = min(refusalBurst, l.tokens+refusalPerSecond*now.Sub(l.last).Seconds())
-	}
+	l.left = min(refusalBurst, l.left+refusalPerSecond*now.Sub(l.last).Seconds())
 	l.last = now
-	if l.tokens < 1 {
+	if l.left < 1 {
 		l.skipped++
 		return false, 0
 	}
-	l.tokens--
+	l.left--
 	skipped, l.skipped = l.skipped, 0
 	return true, skipped
 }
@@ -273,7 +269,7 @@ const maxLogText = 200
 // ("Unsolicited response received on idle HTTP channel starting with ..."), which can contain secrets. So
 // everything from the first quotation mark on is left out. (logrus' own WriterLevel would need a goroutine.)
 func NewLogWriter(log *logrus.Logger, level logrus.Level) io.Writer {
-	return &logWriter{log, level, newLineLimit()}
+	return &logWriter{log: log, level: level}
 }
 
 type logWriter struct {

@@ -36,12 +36,12 @@ func chooseAccount(c *call, path string) (account, rest string, refused *problem
 		case chosen.account == "":
 			chosen = claim
 		case claim.account != chosen.account:
-			return "", path, refusalCase(problem.BadRequest, problem.CaseAccounts, "one", claim.by, "other", chosen.by)
+			return "", path, new(problem.OfCase(problem.BadRequest, problem.CaseAccounts, "one", claim.by, "other", chosen.by))
 		}
 	}
 	account = cmp.Or(chosen.account, tokens.DefaultAccount)
 	if !tokens.ValidAccount(account) {
-		return "", path, refusal(problem.UnknownAccount, "account", account, "login", problem.LoginCommand(account))
+		return "", path, new(problem.Of(problem.UnknownAccount, "account", account, "login", problem.LoginCommand(account)))
 	}
 	return account, rest, nil
 }
@@ -109,17 +109,16 @@ type RequiredHeader struct {
 	Value tokens.Secret
 }
 
-// callers are the rules about which clients may send requests. The guard has the rules about where requests
-// come from.
-type callers struct {
+// clientRules say which clients may send requests. The guard has the rules about where requests come from.
+type clientRules struct {
 	keys     []ClientKey
 	required RequiredHeader
 }
 
-func newCallers(keys []ClientKey, required RequiredHeader) (callers, error) {
+func newClientRules(keys []ClientKey, required RequiredHeader) (clientRules, error) {
 	err := errors.Join(CheckClientKeys(keys), required.Check())
 	required.Name = http.CanonicalHeaderKey(required.Name)
-	return callers{keys, required}, err
+	return clientRules{keys, required}, err
 }
 
 // CheckClientKeys returns the mistakes in a set of keys.
@@ -165,27 +164,27 @@ func isHeaderRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '-' || r == '_'
 }
 
-// admit returns why c is refused, or nil. It stores the name of the client key in c.
-func (w callers) admit(c *call) *problem.Problem {
-	if name := w.required.Name; name != "" {
-		if got := c.req.Header[name]; len(got) != 1 || !w.required.Value.Equal(tokens.NewSecret(got[0])) {
-			return refusal(problem.HeaderRequired, "header", name)
+// check returns why c is refused, or nil. It stores the name and the account of the client key in c.
+func (r clientRules) check(c *call) *problem.Problem {
+	if name := r.required.Name; name != "" {
+		if got := c.req.Header[name]; len(got) != 1 || !r.required.Value.Equal(tokens.NewSecret(got[0])) {
+			return new(problem.Of(problem.HeaderRequired, "header", name))
 		}
 	}
-	if len(w.keys) == 0 {
+	if len(r.keys) == 0 {
 		return nil
 	}
 	presented, found := presentedKey(c.req.Header), -1
-	for i, k := range w.keys { // all of them, so that timing reveals nothing
+	for i, k := range r.keys { // all of them, so that timing reveals nothing
 		if k.current().Equal(presented) {
 			found = i
 		}
 	}
 	if found < 0 {
 		c.Header()["Www-Authenticate"] = []string{`Bearer realm="` + problem.Program + `"`, `Basic realm="` + problem.Program + `", charset="UTF-8"`}
-		return refusal(problem.ClientKeyRequired)
+		return new(problem.Of(problem.ClientKeyRequired))
 	}
-	c.Client, c.keyAccount = w.keys[found].Name, w.keys[found].Account
+	c.Client, c.keyAccount = r.keys[found].Name, r.keys[found].Account
 	return nil
 }
 

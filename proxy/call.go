@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -49,7 +50,6 @@ type call struct {
 
 	keyAccount string // the only account that the client's key is for, or empty
 
-	answered      bool // we answered, but not with a problem.Problem
 	closeAfter    bool // the connection must not be used for another request
 	wroteHeader   bool
 	writeFailed   bool
@@ -130,14 +130,14 @@ func (c *call) setTarget(base string) *problem.Problem {
 	}
 	path, err := url.PathUnescape(raw)
 	if err != nil {
-		return refusalCase(problem.BadRequest, problem.CaseEncoding)
+		return new(problem.OfCase(problem.BadRequest, problem.CaseEncoding))
 	}
 	c.target = target{path: path, rawPath: raw}
 	if (&url.URL{Path: path, RawPath: raw}).EscapedPath() == raw {
 		return nil
 	}
 	if strings.HasPrefix(raw, "//") {
-		return refusalCase(problem.BadRequest, problem.CaseSlashes)
+		return new(problem.OfCase(problem.BadRequest, problem.CaseSlashes))
 	}
 	c.target.opaque = raw
 	return nil
@@ -214,19 +214,16 @@ func (c *call) Write(b []byte) (int, error) {
 	if c.BytesOut > slowReadAfter {
 		c.extendWriteDeadline()
 	}
-	n, err := c.write(b)
+	var to io.Writer = c.ResponseWriter
+	if c.flusher != nil {
+		to = c.flusher
+	}
+	n, err := to.Write(b)
 	c.BytesOut += int64(n)
 	if err != nil {
 		c.writeFailed = true
 	}
 	return n, err
-}
-
-func (c *call) write(b []byte) (int, error) {
-	if c.flusher != nil {
-		return c.flusher.write(b)
-	}
-	return c.ResponseWriter.Write(b)
 }
 
 func (c *call) extendWriteDeadline() {
@@ -272,10 +269,7 @@ func (c *call) end(panicked any) {
 		c.proxy.flushers.stop(c.flusher)
 		c.flusher = nil
 	}
-	abort := panicked != nil
-	if abort {
-		abort = c.noteAbort(panicked)
-	}
+	abort := panicked != nil && c.noteAbort(panicked)
 	if c.answer != nil && len(c.answer.Trailer) > 0 { // HTTP/2 need not announce them
 		cleanAnswer(c.Header())
 	}
@@ -304,7 +298,7 @@ func (c *call) noteAbort(panicked any) bool {
 		c.Code = problem.Internal
 		// The value may contain anything, so log only its type.
 		c.proxy.log.WithField("stack", string(debug.Stack())).Errorf("panic of type %T while serving a request", panicked)
-	case c.writeFailed || c.req.Context().Err() != nil && context.Cause(c.req.Context()) != errGivenUp:
+	case c.writeFailed || c.req.Context().Err() != nil && context.Cause(c.req.Context()) != errShutdown:
 		c.Status = StatusClientGone
 	default:
 		c.Cut = true
@@ -313,7 +307,7 @@ func (c *call) noteAbort(panicked any) bool {
 		return true
 	}
 	c.closeAfter = true
-	c.refuse(refusal(problem.Internal))
+	c.refuse(new(problem.Of(problem.Internal)))
 	return false
 }
 
@@ -391,7 +385,8 @@ func (p *flushers) stop(f *flusher) {
 	p.pool.Put(f)
 }
 
-func (f *flusher) write(b []byte) (int, error) {
+// Write implements io.Writer.
+func (f *flusher) Write(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n, err := f.to.Write(b)

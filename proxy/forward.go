@@ -25,7 +25,7 @@ import (
 func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:        rewrite,
-		Transport:      &authTransport{tokens: p.cfg.Tokens, api: p.cfg.API, next: p.transport, renewals: &p.renewals},
+		Transport:      &authTransport{tokens: p.cfg.Tokens, api: p.cfg.API, next: p.transport, renewals: p.renewals},
 		ModifyResponse: modifyResponse,
 		ErrorHandler:   answerError,
 		BufferPool:     newBufferPool(),
@@ -66,7 +66,7 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Host = "" // the target's
 	r.Out.Trailer = nil
 	cleanRequestHeader(r.Out.Header)
-	delete(r.Out.Header, c.proxy.callers.required.Name) // it is for us only
+	delete(r.Out.Header, c.proxy.clients.required.Name) // it is for us only
 	if c.proxy.policy.narrows() {
 		dropOverrides(r.Out.Header)
 	}
@@ -117,9 +117,9 @@ var errUpstreamStatus = errors.New("the API's answer has no usable status")
 // answerError is called by ReverseProxy if there is no answer from the API.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
-	if context.Cause(c.req.Context()) == errGivenUp { // check this first, because bodyProblem can take a second
+	if context.Cause(c.req.Context()) == errShutdown { // check this first, because bodyProblem can take a second
 		c.closeAfter = true
-		c.refuse(refusalCase(problem.UpstreamUnreachable, problem.CaseShutdown))
+		c.refuse(new(problem.OfCase(problem.UpstreamUnreachable, problem.CaseShutdown)))
 		return
 	}
 	if broken := c.bodyProblem(); broken != nil {
@@ -134,7 +134,7 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 		c.refuse(tokenProblem(c.Account, code, err))
 		return
 	}
-	c.refuse(refusalCase(upstreamCase(err)))
+	c.refuse(new(problem.OfCase(upstreamCase(err))))
 }
 
 // ownLocation returns location for the client: if it points to the API, it must point to us instead. An
@@ -199,7 +199,7 @@ func cleanRequestHeader(h http.Header) {
 			delete(h, name)
 		}
 	}
-	keepFromRepeating(h)
+	hideIdempotencyKeys(h)
 }
 
 func droppedFromRequest(name string) bool {
@@ -217,9 +217,9 @@ func unfold(name string) string {
 	return http.CanonicalHeaderKey(strings.Trim(strings.ReplaceAll(name, "_", "-"), "-"))
 }
 
-// keepFromRepeating hides idempotency keys from http.Transport, which treats them as permission to retry a
+// hideIdempotencyKeys hides idempotency keys from http.Transport, which treats them as permission to retry a
 // POST without a body on a broken connection. Names in another case are the same on the wire.
-func keepFromRepeating(h http.Header) {
+func hideIdempotencyKeys(h http.Header) {
 	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if values, ok := h[name]; ok {
 			delete(h, name)
@@ -234,7 +234,7 @@ func keepFromRepeating(h http.Header) {
 func cleanAnswer(h http.Header) {
 	for key, values := range h {
 		name := strings.TrimPrefix(key, http.TrailerPrefix) // of a trailer that was not announced
-		if droppedFromAnswer(name) || name == "Proxy-Status" && speaksForUs(values) {
+		if droppedFromAnswer(name) || name == "Proxy-Status" && namesUs(values) {
 			delete(h, key)
 		}
 	}
@@ -255,8 +255,8 @@ func droppedFromAnswer(name string) bool {
 	return false
 }
 
-// speaksForUs reports whether a Proxy-Status of the API names this program (RFC 9209 section 2).
-func speaksForUs(values []string) bool {
+// namesUs reports whether a Proxy-Status of the API names this program (RFC 9209 section 2).
+func namesUs(values []string) bool {
 	return strings.Contains(strings.ToLower(strings.Join(values, ",")), problem.Program)
 }
 
@@ -298,13 +298,13 @@ func (c *call) bodyProblem() *problem.Problem {
 	case err == nil:
 		return nil
 	case errors.Is(err, spool.ErrStalled):
-		return refusal(problem.RequestTimeout)
+		return new(problem.Of(problem.RequestTimeout))
 	case errors.As(err, &broken):
 		return nil // the connection broke; the form of the body is correct
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		c.clientLeft = true // most likely; if it closed only its sending side, it still gets the answer
 	}
-	return refusal(problem.BadRequest)
+	return new(problem.Of(problem.BadRequest))
 }
 
 // TokenCode returns the code of an error of a TokenSource. ok is false for other errors.
@@ -355,7 +355,7 @@ func upstreamCase(err error) (code problem.Code, name string) {
 	}
 	var unprocessed notProcessedError
 	switch {
-	case errors.As(err, &unprocessed), errors.Is(err, errGaveUp):
+	case errors.As(err, &unprocessed), errors.Is(err, errTooManyTries):
 		return problem.UpstreamUnreachable, problem.CaseNotProcessed
 	}
 	if name := tlsCase(err); name != "" {

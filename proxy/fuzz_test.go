@@ -89,13 +89,13 @@ func FuzzHost(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
-		if got, want := (hostRule{}).allows(host, nil), naivelyOurs(host); got != want {
+		if got, want := new(Guard).allowsHost(host, nil), naivelyOurs(host); got != want {
 			t.Errorf("allows(%q) = %v, want %v", host, got, want)
 		}
 	})
 }
 
-// naivelyOurs is hostRule, written with regular expressions.
+// naivelyOurs is allowsHost, written with regular expressions.
 func naivelyOurs(host string) bool {
 	m := ownHost.FindStringSubmatch(host)
 	if m == nil {

@@ -34,7 +34,7 @@ type GuardConfig struct {
 // Guard allows programs to use a loopback listener, but refuses web pages. It is safe for
 // concurrent use.
 type Guard struct {
-	hosts    hostRule
+	hosts    map[string]bool // allowed ones, in lower case; with a port only where the operator gave one
 	origins  map[string]bool
 	navigate []string
 	keyed    bool
@@ -43,7 +43,7 @@ type Guard struct {
 // NewGuard returns a Guard. The error joins one error for every entry that cannot match anything.
 func NewGuard(cfg GuardConfig) (*Guard, error) {
 	g := &Guard{
-		hosts:    hostRule{allowed: make(map[string]bool, len(cfg.AllowHosts))},
+		hosts:    make(map[string]bool, len(cfg.AllowHosts)),
 		origins:  make(map[string]bool, len(cfg.AllowOrigins)),
 		navigate: cfg.NavigatePaths,
 		keyed:    cfg.ClientKeys,
@@ -52,7 +52,7 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 	for _, host := range cfg.AllowHosts {
 		key, err := allowHostKey(host)
 		errs = append(errs, err)
-		g.hosts.allowed[key] = true
+		g.hosts[key] = true
 	}
 	for _, origin := range cfg.AllowOrigins {
 		errs = append(errs, checkOrigin(origin))
@@ -89,7 +89,7 @@ func checkOrigin(origin string) error {
 // Check returns a problem if the header of r is too large, or if r comes from a place that is not allowed. Else nil.
 func (g *Guard) Check(r *http.Request) *problem.Problem {
 	if isHeaderTooLarge(r) {
-		return refusal(problem.HeadersTooLarge)
+		return new(problem.Of(problem.HeadersTooLarge))
 	}
 	if refused := g.checkHost(r); refused != nil {
 		return refused
@@ -113,12 +113,12 @@ func (g *Guard) checkHost(r *http.Request) *problem.Problem {
 		if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 			return nil // HTTP/1.0 clients may leave it out; browsers never use HTTP/1.0
 		}
-		return refusalCase(problem.BadRequest, problem.CaseNoHost)
+		return new(problem.OfCase(problem.BadRequest, problem.CaseNoHost))
 	}
-	if g.hosts.allows(r.Host, localAddr(r)) {
+	if g.allowsHost(r.Host, localAddr(r)) {
 		return nil
 	}
-	return refusal(problem.HostNotAllowed, "host", boundedText(r.Host, maxShown))
+	return new(problem.Of(problem.HostNotAllowed, "host", boundedText(r.Host, maxShown)))
 }
 
 // checkBrowser refuses requests that a browser sends for a page of another site, with every method, because
@@ -128,7 +128,7 @@ func (g *Guard) checkBrowser(r *http.Request) *problem.Problem {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) == 0 && len(sites) == 0 {
 		if !g.keyed && isUnsignedBrowser(r) {
-			return refusalCase(problem.OriginNotAllowed, problem.CaseBrowser, "host", boundedText(r.Host, maxShown))
+			return new(problem.OfCase(problem.OriginNotAllowed, problem.CaseBrowser, "host", boundedText(r.Host, maxShown)))
 		}
 		return nil
 	}
@@ -198,27 +198,16 @@ func withoutDefaultPort(host, scheme string) string {
 func foreignOrigin(r *http.Request) *problem.Problem {
 	switch origin := r.Header.Get("Origin"); origin {
 	case "null":
-		return refusalCase(problem.OriginNotAllowed, problem.CaseNullOrigin)
+		return new(problem.OfCase(problem.OriginNotAllowed, problem.CaseNullOrigin))
 	case "":
-		return refusal(problem.OriginNotAllowed, "origin", "another site")
+		return new(problem.Of(problem.OriginNotAllowed, "origin", "another site"))
 	default:
-		return refusal(problem.OriginNotAllowed, "origin", boundedText(origin, maxShown))
+		return new(problem.Of(problem.OriginNotAllowed, "origin", boundedText(origin, maxShown)))
 	}
 }
 
 // maxShown is the longest part of a client's text that answers and the log show, in bytes.
 const maxShown = 200
-
-// refusal returns the problem for code, as the answer to a refused request.
-func refusal(code problem.Code, values ...string) *problem.Problem {
-	return refusalCase(code, "", values...)
-}
-
-// refusalCase is refusal for a row that has a case.
-func refusalCase(code problem.Code, name string, values ...string) *problem.Problem {
-	p := problem.OfCase(code, name, values...)
-	return &p
-}
 
 // scheme returns the scheme that r was sent with.
 func scheme(r *http.Request) string {
@@ -228,21 +217,16 @@ func scheme(r *http.Request) string {
 	return "http"
 }
 
-// hostRule decides about the Host of a request. A web page can make a browser resolve any name to a
-// loopback address (DNS rebinding), so the Host must be a name that nobody else can own.
-type hostRule struct {
-	allowed map[string]bool // lower case; with a port only where the operator gave one
-}
-
-// allows reports whether host, which came on a connection to local, is one of ours: a loopback name or address,
+// allowsHost reports whether host, which came on a connection to local, is one of ours: a loopback name or address,
 // the very address that the client connected to, or one that the operator allowed. Ports are not compared: with
-// a container's published port or a port forwarder, the client's port is not ours.
-func (h hostRule) allows(host string, local net.Addr) bool {
+// a container's published port or a port forwarder, the client's port is not ours. A web page can make a browser
+// resolve any name to a loopback address (DNS rebinding), so the Host must be a name that nobody else can own.
+func (g *Guard) allowsHost(host string, local net.Addr) bool {
 	name, ok := cutHost(host)
 	if !ok {
 		return false
 	}
-	if isLoopbackName(name) || h.allowed[name] || h.allowed[strings.ToLower(host)] {
+	if isLoopbackName(name) || g.hosts[name] || g.hosts[strings.ToLower(host)] {
 		return true
 	}
 	ip, err := netip.ParseAddr(name)
@@ -366,7 +350,6 @@ func answerOptions(c *call) bool {
 	default:
 		return false
 	}
-	c.answered = true
 	c.WriteHeader(http.StatusNoContent)
 	return true
 }

@@ -110,7 +110,7 @@ func TestHostRuleKnowsTheLocalAddress(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := (hostRule{}).allows(tt.host, tt.local); got != tt.want {
+			if got := new(Guard).allowsHost(tt.host, tt.local); got != tt.want {
 				t.Errorf("allows(%q) = %v, want %v", tt.host, got, tt.want)
 			}
 		})

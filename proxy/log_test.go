@@ -150,7 +150,7 @@ func TestRefusedRequestsAreLoggedAtALimitedRate(t *testing.T) {
 
 func TestLineLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limit := newLineLimit()
+		limit := lineLimit{}
 		passed := 0
 		for range 200 {
 			if ok, _ := limit.next(time.Now()); ok {

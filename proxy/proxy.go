@@ -57,7 +57,7 @@ import (
 type Proxy struct {
 	cfg         Config
 	guard       *Guard
-	callers     callers
+	clients     clientRules
 	paths       pathRules
 	policy      policy
 	base        string // prefix of paths at the API
@@ -65,14 +65,14 @@ type Proxy struct {
 	forward     *httputil.ReverseProxy
 	transport   http.RoundTripper
 	budget      *spool.Budget
-	renewals    renewals
+	renewals    *renewals
 	refusals    lineLimit
 	flushers    flushers
 	inFlight    atomic.Int64
-	headers     atomic.Int64    // bytes that the headers of requests in flight may still cost
-	connections context.Context // parent of the contexts of all connections of Server
-	giveUp      context.CancelCauseFunc
-	ownsConns   func() // closes idle connections of a transport that New made; nil otherwise
+	headersLeft atomic.Int64            // bytes that the headers of requests in flight may still cost
+	baseContext context.Context         // parent of the contexts of all connections of Server
+	giveUp      context.CancelCauseFunc // ends it
+	closeIdle   func()                  // closes idle connections of a transport that New made; nil otherwise
 }
 
 var _ http.Handler = (*Proxy)(nil)
@@ -80,19 +80,18 @@ var _ http.Handler = (*Proxy)(nil)
 // New returns a Proxy that is ready to serve. The error joins all mistakes in cfg.
 func New(cfg Config) (*Proxy, error) {
 	guard, errGuard := NewGuard(GuardConfig{AllowHosts: cfg.AllowHosts, AllowOrigins: cfg.AllowOrigins, ClientKeys: len(cfg.ClientKeys) > 0})
-	callers, errCallers := newCallers(cfg.ClientKeys, cfg.RequireHeader)
-	if err := errors.Join(cfg.check(), errGuard, errCallers); err != nil {
+	clients, errClients := newClientRules(cfg.ClientKeys, cfg.RequireHeader)
+	if err := errors.Join(cfg.check(), errGuard, errClients); err != nil {
 		return nil, err
 	}
 	p := &Proxy{
-		cfg:      cfg,
-		guard:    guard,
-		callers:  callers,
-		paths:    newPathRules(cfg.API, cfg.TokenURL),
-		policy:   policy{readOnly: cfg.ReadOnly, routes: cfg.AllowRoutes},
-		base:     basePath(cfg.API),
-		log:      cfg.Log,
-		refusals: newLineLimit(),
+		cfg:     cfg,
+		guard:   guard,
+		clients: clients,
+		paths:   newPathRules(cfg.API, cfg.TokenURL),
+		policy:  policy{readOnly: cfg.ReadOnly, routes: cfg.AllowRoutes},
+		base:    basePath(cfg.API),
+		log:     cfg.Log,
 	}
 	if p.log == nil {
 		p.log = logrus.New()
@@ -102,17 +101,17 @@ func New(cfg Config) (*Proxy, error) {
 	if cfg.Memory > 0 {
 		share = cfg.Memory / shareOfMemory
 	}
-	p.headers.Store(share)
+	p.headersLeft.Store(share)
 	p.budget = spool.NewBudget(cfg.ReplayTotal, share, func(err error) {
 		p.log.WithError(err).Warn("no temporary file for request bodies: large requests are forwarded, but cannot be repeated after a 401; see --temp-dir")
 	})
 	p.transport = cfg.Transport
 	if p.transport == nil {
 		own := NewUpstream(cfg.Upstream)
-		p.transport, p.ownsConns = own, own.CloseIdleConnections
+		p.transport, p.closeIdle = own, own.CloseIdleConnections
 	}
-	p.renewals.start()
-	p.connections, p.giveUp = context.WithCancelCause(context.Background())
+	p.renewals = newRenewals()
+	p.baseContext, p.giveUp = context.WithCancelCause(context.Background())
 	p.forward = p.newForwarder()
 	return p, nil
 }
@@ -122,28 +121,29 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := p.newCall(w, r)
 	defer func() { c.end(recover()) }()
 
-	if refused := p.admit(c); refused != nil {
+	if refused := p.prepare(c); refused != nil {
 		c.refuse(refused)
 		return
 	}
-	if c.answered {
+	if c.wroteHeader {
 		return // a preflight or OPTIONS *
 	}
 	cost := headerCost(c.req)
-	requests, left := p.inFlight.Add(1), p.headers.Add(-cost)
+	requests, left := p.inFlight.Add(1), p.headersLeft.Add(-cost)
 	defer func() {
 		p.inFlight.Add(-1)
-		p.headers.Add(cost)
+		p.headersLeft.Add(cost)
 	}()
 	if requests > int64(p.cfg.MaxInFlight) || left < 0 {
-		c.refuse(refusal(problem.Overloaded))
+		c.refuse(new(problem.Of(problem.Overloaded)))
 		return
 	}
 	p.forward.ServeHTTP(c, withoutUpgrade(c.req))
 }
 
-// admit applies all rules that need only the request, and fills in the target of c.
-func (p *Proxy) admit(c *call) *problem.Problem {
+// prepare applies all rules that need only the request, and fills in the target of c. It answers a request that is not
+// for the API.
+func (p *Proxy) prepare(c *call) *problem.Problem {
 	if refused := p.guard.checkForm(c.req); refused != nil {
 		return refused
 	}
@@ -152,7 +152,7 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 	}
 	c.origin = p.guard.corsOrigin(c.req)
 	if !c.conn.inside && !isPreflight(c.req) { // a preflight asks if the key and the header may be sent, and has neither
-		if refused := p.callers.admit(c); refused != nil {
+		if refused := p.clients.check(c); refused != nil {
 			return refused
 		}
 	}
@@ -179,12 +179,12 @@ func (p *Proxy) admit(c *call) *problem.Problem {
 // their bodies may take another.
 const shareOfMemory = 8
 
-// errGivenUp is the reason with which GiveUp ends a request.
-var errGivenUp = errors.New("the proxy is shutting down")
+// errShutdown is the reason with which GiveUp ends a request.
+var errShutdown = errors.New("the proxy is shutting down")
 
 // GiveUp ends all running requests of Server. A client that has seen nothing yet gets an answer that says that
 // the result is unknown. Without an answer, some clients send a POST again.
-func (p *Proxy) GiveUp() { p.giveUp(errGivenUp) }
+func (p *Proxy) GiveUp() { p.giveUp(errShutdown) }
 
 // InFlight returns how many requests are being forwarded now.
 func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
@@ -194,8 +194,8 @@ func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
 // was cancelled. It may be called twice.
 func (p *Proxy) Close(ctx context.Context) error {
 	err := p.renewals.stop(ctx)
-	if p.ownsConns != nil {
-		p.ownsConns()
+	if p.closeIdle != nil {
+		p.closeIdle()
 	}
 	return err
 }
@@ -220,7 +220,7 @@ func (p *Proxy) Server() *http.Server {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     log.New(NewLogWriter(p.log, logrus.WarnLevel), "", 0),
-		BaseContext:                  func(net.Listener) context.Context { return p.connections },
+		BaseContext:                  func(net.Listener) context.Context { return p.baseContext },
 		ConnContext:                  connected,
 	}
 }

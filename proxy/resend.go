@@ -21,35 +21,35 @@ type notProcessedError struct{ error }
 
 func (e notProcessedError) Unwrap() error { return e.error }
 
-// errGaveUp ends a request for which net/http has tried several connections without success.
-var errGaveUp = errors.New("no connection to the API took the request")
+// errTooManyTries ends a request for which net/http has tried several connections without success.
+var errTooManyTries = errors.New("no connection to the API took the request")
 
 // roundTrip sends a request. The error is a notProcessedError if the request may be sent again.
 //
 // Over HTTP/2 net/http would send one without a body again by itself, for half a minute, and after a
 // PROTOCOL_ERROR too (golang/go#47635), although the API may have processed it. So net/http may do that only
 // for safe methods, and for a shorter time.
-func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
+func (t *upstreamTransport) roundTrip(r *http.Request) (*http.Response, error) {
 	safe := r.Body == nil && isRead(r.Method)
 	if safe && r.URL.Scheme == "http" {
-		return g.Transport.RoundTrip(r)
+		return t.Transport.RoundTrip(r)
 	}
 	w := newWatch(r, safe)
 	var res *http.Response
 	var err error
 	if r.Body == nil {
-		res, err = g.Transport.RoundTrip(w.request)
+		res, err = t.Transport.RoundTrip(w.request)
 	} else {
-		res, err = g.sendBody(w, r.Context().Done())
+		res, err = t.sendBody(w, r.Context().Done())
 	}
-	if err != nil && w.conns == 0 && !w.handshake.Load() && g.brokenCONNECT(r, err) {
+	if err != nil && w.conns == 0 && !w.handshake.Load() && t.brokenCONNECT(r, err) {
 		err = fmt.Errorf("%w: %w", errProxyRefused, err)
 	}
 	switch {
 	case err == nil:
 		return res, nil
-	case context.Cause(w) == errGaveUp, safe && strings.HasPrefix(err.Error(), "http2: Transport: cannot retry err"):
-		return nil, errGaveUp
+	case context.Cause(w) == errTooManyTries, safe && strings.HasPrefix(err.Error(), "http2: Transport: cannot retry err"):
+		return nil, errTooManyTries
 	case !safe && r.Context().Err() == nil && w.unprocessed(err):
 		return nil, notProcessedError{err}
 	}
@@ -58,12 +58,12 @@ func (g *generation) roundTrip(r *http.Request) (*http.Response, error) {
 
 // brokenCONNECT reports whether the forward proxy gave an invalid answer to CONNECT, or none. net/http returns
 // such an error as if it were the API's. err came before a handshake with the API.
-func (g *generation) brokenCONNECT(r *http.Request, err error) bool {
+func (t *upstreamTransport) brokenCONNECT(r *http.Request, err error) bool {
 	var network net.Error // a dial that failed, a time-out
 	if errors.As(err, &network) && !isBroken(err) || errors.Is(err, errProxyRefused) || r.Context().Err() != nil {
 		return false
 	}
-	through, _ := g.Transport.Proxy(r)
+	through, _ := t.Transport.Proxy(r)
 	return through != nil
 }
 
@@ -71,9 +71,9 @@ func (g *generation) brokenCONNECT(r *http.Request, err error) bool {
 // before each one: the fourth begins after 3 s.
 const safeAttempts = 4
 
-// lastWord is how long to wait for net/http to return an answer that arrived before the connection died, or its own
-// error.
-const lastWord = 250 * time.Millisecond
+// answerGrace is how long to wait for net/http to return an answer that arrived before the connection died, or its
+// own error.
+const answerGrace = 250 * time.Millisecond
 
 // errConnectionDied ends a request whose connection has died, or is not used any more, while the client pauses in
 // sending its body.
@@ -81,15 +81,15 @@ var errConnectionDied = fmt.Errorf("the connection died: %w", io.ErrUnexpectedEO
 
 // sendBody is RoundTrip for a request with a body. While net/http waits for more of the body, it does not return,
 // even if the connection has died or the request has ended (ended is closed). A client may pause for a minute.
-func (g *generation) sendBody(w *watch, ended <-chan struct{}) (*http.Response, error) {
+func (t *upstreamTransport) sendBody(w *watch, ended <-chan struct{}) (*http.Response, error) {
 	type outcome struct {
 		res *http.Response
 		err error
 	}
-	w.given = make(chan *upstreamConn, 1+maxResends)
+	w.usedConns = make(chan *upstreamConn, 1+maxResends)
 	done := make(chan outcome, 1)
 	go func() {
-		res, err := g.Transport.RoundTrip(w.request)
+		res, err := t.Transport.RoundTrip(w.request)
 		done <- outcome{res, err}
 	}()
 	var died <-chan struct{}
@@ -98,12 +98,12 @@ func (g *generation) sendBody(w *watch, ended <-chan struct{}) (*http.Response, 
 		select {
 		case o := <-done:
 			return o.res, o.err
-		case conn := <-w.given:
+		case conn := <-w.usedConns:
 			died, late = conn.died, nil
 		case <-died:
-			died, late = nil, time.After(lastWord)
+			died, late = nil, time.After(answerGrace)
 		case <-ended:
-			ended, late = nil, time.After(lastWord)
+			ended, late = nil, time.After(answerGrace)
 		case <-late:
 			go func() { // net/http returns when we stop reading the client's body
 				if o := <-done; o.err == nil {
@@ -120,38 +120,38 @@ func (g *generation) sendBody(w *watch, ended <-chan struct{}) (*http.Response, 
 // relayed.
 type watch struct {
 	context.Context
-	hooks   httptrace.ClientTrace
-	trace   context.Context // has the hooks, and nothing else
-	request *http.Request
-	cancel  context.CancelCauseFunc // nil for a safe request
-	given   chan *upstreamConn      // for sendBody; else nil
+	hooks     httptrace.ClientTrace
+	trace     context.Context // has the hooks, and nothing else
+	request   *http.Request
+	cancel    context.CancelCauseFunc // nil for a safe request
+	usedConns chan *upstreamConn      // those that it was given to, for sendBody; else nil
 
 	handshake atomic.Bool // TLS with the API has begun, on a connection that this request asked for
 
-	mu       sync.Mutex // guards the fields below, and orders the change of request.Body before net/http's next look at it
-	conns    int        // number of connections that it was given to
-	most     int        // and how many there may be
-	answered bool
-	tls      *tls.Conn // nil if it is not encrypted
-	conn     *upstreamConn
-	before   int64 // bytes written to conn by then
+	mu            sync.Mutex // guards the fields below, and orders the change of request.Body before net/http's next look at it
+	conns         int        // number of connections that it was given to
+	maxConns      int        // and how many there may be
+	answered      bool
+	tls           *tls.Conn // nil if it is not encrypted
+	conn          *upstreamConn
+	writtenBefore int64 // bytes written to conn by then
 }
 
 // newWatch returns a watch for r. A request that is safe needs no context of its own to be ended.
 func newWatch(r *http.Request, safe bool) *watch {
-	w := &watch{Context: r.Context(), most: safeAttempts}
+	w := &watch{Context: r.Context(), maxConns: safeAttempts}
 	w.hooks.GotConn, w.hooks.TLSHandshakeStart = w.gotConn, func() { w.handshake.Store(true) }
 	if safe {
-		w.hooks.WroteRequest = w.wrote
+		w.hooks.WroteRequest = w.wroteRequest
 	} else {
-		w.most = 1 + maxResends
+		w.maxConns = 1 + maxResends
 		w.Context, w.cancel = context.WithCancelCause(r.Context())
 	}
 	if r.Body == nil {
 		if !safe {
-			w.hooks.WroteHeaderField = w.writing
+			w.hooks.WroteHeaderField = w.wroteHeaderField
 		}
-		w.hooks.GotFirstResponseByte = w.answering
+		w.hooks.GotFirstResponseByte = w.gotFirstResponseByte
 	}
 	w.trace = httptrace.WithClientTrace(context.Background(), &w.hooks)
 	w.request = r.WithContext(w)
@@ -175,43 +175,43 @@ func (w *watch) gotConn(info httptrace.GotConnInfo) {
 	if w.tls, _ = conn.(*tls.Conn); w.tls != nil {
 		conn = w.tls.NetConn()
 	}
-	if w.conns++; w.conns > w.most && w.cancel != nil {
-		w.cancel(errGaveUp)
+	if w.conns++; w.conns > w.maxConns && w.cancel != nil {
+		w.cancel(errTooManyTries)
 	}
 	if w.conn, _ = conn.(*upstreamConn); w.conn != nil {
-		w.before = w.conn.written.Load()
+		w.writtenBefore = w.conn.written.Load()
 		select {
-		case w.given <- w.conn:
+		case w.usedConns <- w.conn:
 		default: // the waiting goroutine has gone
 		}
 	}
 }
 
-// writing adds a body to a request without one, when its header is already being encoded, so that this body is
-// never sent. Without it, net/http would treat the request as one that it may send again itself.
-func (w *watch) writing(string, []string) {
+// wroteHeaderField adds a body to a request without one, when its header is already being encoded, so that this body
+// is never sent. Without it, net/http would treat the request as one that it may send again itself.
+func (w *watch) wroteHeaderField(string, []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.keepFromRepeating()
+	w.forbidRetry()
 }
 
-// wrote does the same for a safe request, the last time that it may be sent.
-func (w *watch) wrote(httptrace.WroteRequestInfo) {
+// wroteRequest does the same for a safe request, the last time that it may be sent.
+func (w *watch) wroteRequest(httptrace.WroteRequestInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.conns >= w.most && !w.answered {
-		w.keepFromRepeating()
+	if w.conns >= w.maxConns && !w.answered {
+		w.forbidRetry()
 	}
 }
 
-func (w *watch) keepFromRepeating() {
+func (w *watch) forbidRetry() {
 	if w.request.Body == nil && w.tls != nil && w.tls.ConnectionState().NegotiatedProtocol == "h2" {
 		w.request.Body = (*neverSent)(nil)
 	}
 }
 
-// answering is called before net/http looks at the request again.
-func (w *watch) answering() {
+// gotFirstResponseByte is called before net/http looks at the request again.
+func (w *watch) gotFirstResponseByte() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answered = true
@@ -228,16 +228,16 @@ func (w *watch) unprocessed(err error) bool {
 	switch {
 	case w.conns == 0: // no connection, so nothing was sent
 		return isRefused(err) || isBroken(err) || errors.Is(err, io.EOF)
-	case w.conn != nil && w.conn.written.Load() == w.before:
+	case w.conn != nil && w.conn.written.Load() == w.writtenBefore:
 		return true
 	}
-	return saysUnprocessed(err)
+	return isUnprocessed(err)
 }
 
-// saysUnprocessed recognises the cases in which HTTP/2 guarantees that a request was not processed (RFC 9113
+// isUnprocessed recognises the cases in which HTTP/2 guarantees that a request was not processed (RFC 9113
 // sections 6.8 and 8.7): its stream was refused, or is above the last one that a GOAWAY names. net/http has no
 // types for these errors.
-func saysUnprocessed(err error) bool {
+func isUnprocessed(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "; REFUSED_STREAM; received from peer") ||
 		strings.Contains(text, "http2: Transport received Server's graceful shutdown GOAWAY") ||

@@ -26,11 +26,11 @@ const (
 func (g *Guard) checkForm(r *http.Request) *problem.Problem {
 	switch {
 	case r.Method == "PRI" || r.ProtoMajor > 1 && r.TLS == nil:
-		return refusalCase(problem.BadRequest, problem.CaseHTTP2)
+		return new(problem.OfCase(problem.BadRequest, problem.CaseHTTP2))
 	case !methodAllowed(r.Method):
-		return refusal(problem.MethodNotAllowed)
+		return new(problem.Of(problem.MethodNotAllowed))
 	case len(r.RequestURI) > maxTarget:
-		return refusal(problem.TargetTooLong)
+		return new(problem.Of(problem.TargetTooLong))
 	}
 	return g.checkTargetForm(r)
 }
@@ -73,19 +73,19 @@ func headerCost(r *http.Request) int64 {
 func (g *Guard) checkTargetForm(r *http.Request) *problem.Problem {
 	switch {
 	case strings.Contains(r.RequestURI, "#"):
-		return refusalCase(problem.BadRequest, problem.CaseFragment)
+		return new(problem.OfCase(problem.BadRequest, problem.CaseFragment))
 	case strings.HasPrefix(r.RequestURI, "/"), r.RequestURI == "*" && r.Method == http.MethodOptions:
 		return nil
 	case g.isOurs(r):
 		return nil
 	}
-	return refusalCase(problem.BadRequest, problem.CaseTarget)
+	return new(problem.OfCase(problem.BadRequest, problem.CaseTarget))
 }
 
 // isOurs reports whether an absolute-form target names this very proxy.
 func (g *Guard) isOurs(r *http.Request) bool {
 	return strings.EqualFold(r.URL.Scheme, scheme(r)) && r.URL.User == nil &&
-		g.hosts.allows(r.URL.Host, localAddr(r))
+		g.allowsHost(r.URL.Host, localAddr(r))
 }
 
 // rawPath returns the path of r's target exactly as it came.
@@ -135,7 +135,7 @@ func newPathRules(api, tokenURL *url.URL) pathRules {
 // check returns why a request for path and query must not be forwarded, or nil.
 func (rules pathRules) check(path, query string) *problem.Problem {
 	if hasAccessToken(query) {
-		return refusalCase(problem.BadRequest, problem.CaseAccessToken)
+		return new(problem.OfCase(problem.BadRequest, problem.CaseAccessToken))
 	}
 	for range maxEncodings {
 		if refused := rules.checkDecoded(path); refused != nil {
@@ -147,20 +147,20 @@ func (rules pathRules) check(path, query string) *problem.Problem {
 		}
 		path = decoded
 	}
-	return refusalCase(problem.BadRequest, problem.CaseEncoding)
+	return new(problem.OfCase(problem.BadRequest, problem.CaseEncoding))
 }
 
 // checkDecoded checks one reading of a path.
 func (rules pathRules) checkDecoded(path string) *problem.Problem {
 	if strings.IndexByte(path, 0) >= 0 || strings.IndexByte(path, '\r') >= 0 || strings.IndexByte(path, '\n') >= 0 {
-		return refusalCase(problem.BadRequest, problem.CaseControl)
+		return new(problem.OfCase(problem.BadRequest, problem.CaseControl))
 	}
 	if hasDotSegment(path) {
-		return refusalCase(problem.BadRequest, problem.CaseDots)
+		return new(problem.OfCase(problem.BadRequest, problem.CaseDots))
 	}
 	segments, n := leadingSegments(path)
 	if rules.refuses(segments[:n]) || n > 0 && segments[0][0] == '@' && rules.refuses(segments[1:n]) {
-		return refusal(problem.TokenEndpointRefused)
+		return new(problem.Of(problem.TokenEndpointRefused))
 	}
 	return nil
 }
@@ -327,7 +327,7 @@ func (p policy) narrows() bool { return p.readOnly || len(p.routes) > 0 }
 // unchanged.
 func (p policy) check(method, path string) *problem.Problem {
 	if p.readOnly && !isRead(method) {
-		return refusalCase(problem.RouteNotAllowed, problem.CaseReadOnly, "method", method)
+		return new(problem.OfCase(problem.RouteNotAllowed, problem.CaseReadOnly, "method", method))
 	}
 	if len(p.routes) == 0 {
 		return nil
@@ -338,7 +338,7 @@ func (p policy) check(method, path string) *problem.Problem {
 	for {
 		decoded := decodePercent(path)
 		if !p.allows(method, decoded) || !p.allows(method, cutEnd(decoded)) {
-			return refusal(problem.RouteNotAllowed, "method", method, "path", routeOf(path))
+			return new(problem.Of(problem.RouteNotAllowed, "method", method, "path", routeOf(path)))
 		}
 		if decoded == path {
 			return nil

@@ -204,7 +204,7 @@ func reasonFor(err error) string {
 	return ""
 }
 
-// renewals are the token renewals that no request waits for. Call start before use.
+// renewals are the token renewals that no request waits for.
 type renewals struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -214,9 +214,9 @@ type renewals struct {
 	running map[string]bool // by account
 }
 
-func (r *renewals) start() {
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.running = make(map[string]bool)
+func newRenewals() *renewals {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &renewals{ctx: ctx, cancel: cancel, running: make(map[string]bool)}
 }
 
 // inBackground renews a refused token although its request cannot be repeated, so that the client's own
@@ -247,17 +247,10 @@ func (r *renewals) stop(ctx context.Context) error {
 	if idle { // also if ctx has ended
 		return nil
 	}
-	done := make(chan struct{})
-	go func() {
-		r.wg.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		r.cancel()
-		<-done
+	inTime := context.AfterFunc(ctx, r.cancel)
+	r.wg.Wait()
+	if !inTime() {
 		return ctx.Err()
 	}
+	return nil
 }

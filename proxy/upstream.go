@@ -28,8 +28,8 @@ const (
 	warmCheck = 5 * time.Second
 	// warmWait limits the wait for a connection that is opened in advance.
 	warmWait = 20 * time.Second
-	// A silent HTTP/2 connection gets a ping after silence, and is closed lastWait later.
-	silence, lastWait = 5 * time.Second, 5 * time.Second
+	// A silent HTTP/2 connection gets a ping after pingAfter, and is closed pingTimeout later.
+	pingAfter, pingTimeout = 5 * time.Second, 5 * time.Second
 )
 
 // TransportOptions are the options of a transport to PandaDoc.
@@ -54,24 +54,24 @@ type TransportOptions struct {
 
 // NewTransport returns a transport for PandaDoc's hosts. It keeps connections, offers HTTP/2, decompresses
 // nothing and follows no redirect. It is also used for the token endpoint and probes.
-func NewTransport(o TransportOptions) *http.Transport { return newGeneration(o).Transport }
+func NewTransport(o TransportOptions) *http.Transport { return newUpstreamTransport(o).Transport }
 
-// generation is a transport, with what is known about its connections.
-type generation struct {
+// upstreamTransport is a transport, with what is known about its connections.
+type upstreamTransport struct {
 	*http.Transport
 	roots *x509.CertPool // that it trusts
 	open  atomic.Int64   // connections
 }
 
-func newGeneration(o TransportOptions) *generation {
-	g := &generation{roots: o.roots()}
-	g.Transport = &http.Transport{
+func newUpstreamTransport(o TransportOptions) *upstreamTransport {
+	t := &upstreamTransport{roots: o.roots()}
+	t.Transport = &http.Transport{
 		Proxy:                 httpsOnly(o.Proxy),
-		DialContext:           g.dialer(o),
-		TLSClientConfig:       &tls.Config{RootCAs: g.roots, MinVersion: tls.VersionTLS12, VerifyConnection: o.notOurs},
+		DialContext:           t.dialer(o),
+		TLSClientConfig:       &tls.Config{RootCAs: t.roots, MinVersion: tls.VersionTLS12, VerifyConnection: o.notOurs},
 		TLSHandshakeTimeout:   10 * time.Second,
 		ForceAttemptHTTP2:     true, // by default net/http does not, with a custom dialer
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: lastWait},
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		DisableCompression:    true, // bodies go through unchanged
 		ExpectContinueTimeout: time.Second,
 		ResponseHeaderTimeout: o.HeaderTimeout,
@@ -81,13 +81,13 @@ func newGeneration(o TransportOptions) *generation {
 		MaxIdleConnsPerHost:    1024,
 		MaxResponseHeaderBytes: 1 << 20,
 	}
-	g.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
 		if res.StatusCode != http.StatusOK {
 			return errProxyRefused
 		}
 		return nil
 	}
-	return g
+	return t
 }
 
 func (o TransportOptions) roots() *x509.CertPool {
@@ -112,8 +112,8 @@ func httpsOnly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) 
 	}
 }
 
-// dialer returns DialContext of g.
-func (g *generation) dialer(o TransportOptions) func(context.Context, string, string) (net.Conn, error) {
+// dialer returns DialContext of t.
+func (t *upstreamTransport) dialer(o TransportOptions) func(context.Context, string, string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	dial := func(ctx context.Context, network, addr string) (*upstreamConn, error) {
 		if to := o.ConnectTo[addr]; to != "" {
@@ -127,8 +127,8 @@ func (g *generation) dialer(o TransportOptions) func(context.Context, string, st
 			conn.Close()
 			return nil, ErrLoop
 		}
-		g.open.Add(1)
-		return &upstreamConn{Conn: conn, generation: g, died: make(chan struct{})}, nil
+		t.open.Add(1)
+		return &upstreamConn{Conn: conn, transport: t, died: make(chan struct{})}, nil
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		w, warm := ctx.Value(warmKey{}).(*warming)
@@ -171,11 +171,11 @@ func (o TransportOptions) isOurs(c *x509.Certificate) bool {
 // This must be below TLS, whose writes fail for good after one failure.
 type upstreamConn struct {
 	net.Conn
-	generation *generation
-	written    atomic.Int64
-	closed     atomic.Bool
-	died       chan struct{} // closed when nothing more can be read
-	dying      sync.Once
+	transport *upstreamTransport
+	written   atomic.Int64
+	closed    atomic.Bool
+	died      chan struct{} // closed when nothing more can be read
+	dying     sync.Once
 }
 
 // Read detects the end of the connection: net/http reads all the time.
@@ -199,7 +199,7 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 func (c *upstreamConn) Close() error {
 	c.dying.Do(func() { close(c.died) }) // below TLS, its last message comes before the end
 	if !c.closed.Swap(true) {
-		c.generation.open.Add(-1)
+		c.transport.open.Add(-1)
 	}
 	return c.Conn.Close()
 }
@@ -208,7 +208,7 @@ func (c *upstreamConn) Close() error {
 // waits for one. It is safe for concurrent use.
 type Upstream struct {
 	options TransportOptions
-	current atomic.Pointer[generation]
+	current atomic.Pointer[upstreamTransport]
 	warmed  chan struct{} // closed when Tend has tried to open the first connection
 }
 
@@ -217,7 +217,7 @@ var _ http.RoundTripper = (*Upstream)(nil)
 // NewUpstream returns an Upstream that opens connections when they are needed. Tend does more.
 func NewUpstream(o TransportOptions) *Upstream {
 	u := &Upstream{options: o, warmed: make(chan struct{})}
-	u.current.Store(newGeneration(o))
+	u.current.Store(newUpstreamTransport(o))
 	return u
 }
 
@@ -267,7 +267,7 @@ func (u *Upstream) Warmed() <-chan struct{} { return u.warmed }
 
 // replace switches to a new transport as soon as that has a connection to the API.
 func (u *Upstream) replace(ctx context.Context, api *url.URL) {
-	next := newGeneration(u.options)
+	next := newUpstreamTransport(u.options)
 	next.warm(ctx, api)
 	u.current.Swap(next).CloseIdleConnections()
 }
@@ -282,7 +282,7 @@ type warming struct {
 
 // warm opens a connection to api and sends nothing on it. net/http has no call for that. But if a request is
 // cancelled during the dial, net/http finishes the dial and keeps the connection for the next request.
-func (g *generation) warm(ctx context.Context, api *url.URL) {
+func (t *upstreamTransport) warm(ctx context.Context, api *url.URL) {
 	ctx, cancel := context.WithTimeout(ctx, warmWait)
 	defer cancel()
 	secured := make(chan struct{}, 1)
@@ -296,7 +296,7 @@ func (g *generation) warm(ctx context.Context, api *url.URL) {
 	if err != nil {
 		return
 	}
-	if res, err := g.Transport.RoundTrip(r); err == nil {
+	if res, err := t.Transport.RoundTrip(r); err == nil {
 		res.Body.Close()
 		return
 	}

@@ -239,6 +239,24 @@ func TestStoreThatBecameReadOnlyDegrades(t *testing.T) {
 	})
 }
 
+// All mistakes are reported together, in the order of the fields. The order changed from call to call.
+func TestAllMistakesAreReportedInOrder(t *testing.T) {
+	want := strings.Join([]string{
+		"tokens: no store", "tokens: no token endpoint", "tokens: the refresh time-out must be more than zero",
+		"tokens: refresh-before must not be negative", "tokens: at least one account must fit in memory",
+		"tokens: emergency files need the name of their store",
+		`account name "Acme": use 1 to 63 of a-z, 0-9 and -, with no - at either end`,
+	}, "\n")
+	for range 10 {
+		_, err := tokens.New(tokens.Config{
+			RefreshBefore: -1, EmergencyDirs: []string{"dir"}, Accounts: map[string]tokens.AccountConfig{"Acme": {}},
+		})
+		if err == nil || err.Error() != want {
+			t.Fatalf("got\n%v\nwant\n%s", err, want)
+		}
+	}
+}
+
 // A person who has to sign in is told that a login cannot be saved, before PandaDoc is asked for a code.
 func TestStoreThatIsReadOnlyBeforeTheFirstLogin(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {

@@ -266,16 +266,19 @@ func DefaultConfig() Config {
 // Validate returns all mistakes together.
 func (c Config) Validate() error {
 	var errs []error
-	for mistake, made := range map[string]bool{
-		"no store":          c.Store == nil,
-		"no token endpoint": c.Endpoint.URL == "",
-		"the refresh time-out must be more than zero":  c.RefreshTimeout <= 0,
-		"refresh-before must not be negative":          c.RefreshBefore < 0,
-		"at least one account must fit in memory":      c.MaxAccounts < 1,
-		"emergency files need the name of their store": len(c.EmergencyDirs) > 0 && c.StoreName == "",
+	for _, rule := range []struct {
+		broken  bool
+		mistake string
+	}{
+		{c.Store == nil, "no store"},
+		{c.Endpoint.URL == "", "no token endpoint"},
+		{c.RefreshTimeout <= 0, "the refresh time-out must be more than zero"},
+		{c.RefreshBefore < 0, "refresh-before must not be negative"},
+		{c.MaxAccounts < 1, "at least one account must fit in memory"},
+		{len(c.EmergencyDirs) > 0 && c.StoreName == "", "emergency files need the name of their store"},
 	} {
-		if made {
-			errs = append(errs, errors.New("tokens: "+mistake))
+		if rule.broken {
+			errs = append(errs, errors.New("tokens: "+rule.mistake))
 		}
 	}
 	return errors.Join(append(errs, CheckAccounts(c.Accounts)...)...)

@@ -205,7 +205,7 @@ func (a account) state(here tokens.Issuer, now time.Time) Finding {
 		return warning(name+"its token expired "+problem.When(expires, now), refreshFix)
 	case !a.record.UnconfirmedSince.IsZero():
 		p := a.problem(problem.RefreshInDoubt)
-		return warning(a.says(p)+", "+problem.When(a.record.UnconfirmedSince, now), p.Hint)
+		return warning(a.describe(p)+", "+problem.When(a.record.UnconfirmedSince, now), p.Hint)
 	case a.record.RefreshToken.IsZero():
 		return warning(name+"there is no refresh token: "+age(a.record, now), loginFix(a.name)+" before the token ends")
 	}
@@ -220,15 +220,15 @@ func (a account) problem(code problem.Code, values ...string) problem.Problem {
 // needsLogin returns a failure with the text of a cause, and more about it.
 func (a account) needsLogin(code problem.Code, more string) Finding {
 	p := a.problem(code)
-	seen := a.says(p)
+	seen := a.describe(p)
 	if more != "" {
 		seen += ", " + more
 	}
 	return needsLogin(seen, p.Hint)
 }
 
-// says returns the detail of a problem, with the name of the account.
-func (a account) says(p problem.Problem) string {
+// describe returns the detail of a problem, with the name of the account.
+func (a account) describe(p problem.Problem) string {
 	text := problem.Clause(p.Detail)
 	if strings.Contains(text, "account "+a.name) {
 		return text
@@ -257,7 +257,7 @@ func (a account) foreign(here tokens.Issuer) Finding {
 		configured = here.TokenURL + " (client id " + cmp.Or(here.ClientID, "unknown") + ")"
 	}
 	p := a.problem(problem.OtherIssuer, "stored", a.otherIssuer(here), "configured", configured)
-	seen := a.says(p)
+	seen := a.describe(p)
 	if a.record.Issuer.API == here.API {
 		return warning(seen+"; requests work as long as the access token does", p.Hint)
 	}

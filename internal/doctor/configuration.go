@@ -222,7 +222,7 @@ func (x *examination) adminKey(context.Context) []Finding {
 	}
 	_, err = admin.ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = x.canMake(path); err == nil {
+		if err = x.keyCreatable(path); err == nil {
 			return []Finding{fine(path + " will be created at the first start")}
 		}
 	}
@@ -241,9 +241,9 @@ func temporaryKey(err error) Finding {
 		"name a file that this user can write with --admin-key-file, if programs need the key")
 }
 
-// canMake returns an error if no admin key can be created at path. The proxy creates the state directory, but no
+// keyCreatable returns an error if no admin key can be created at path. The proxy creates the state directory, but no
 // other directory.
-func (x *examination) canMake(path string) error {
+func (x *examination) keyCreatable(path string) error {
 	dir := filepath.Dir(path)
 	for x.config.AdminKeyFile == "" {
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {

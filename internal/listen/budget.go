@@ -120,7 +120,7 @@ func (l *budgeted) Accept() (net.Conn, error) {
 	if below, ok := underTLS(raw); ok {
 		c.bytesBelow, below.above = true, c
 	}
-	if !l.budget.admit(c, l) {
+	if !l.budget.acquire(c, l) {
 		raw.Close()
 		return nil, net.ErrClosed
 	}
@@ -135,17 +135,16 @@ func (l *budgeted) Close() error {
 	return l.Listener.Close()
 }
 
-// admit makes room for c. It returns false if the listener is closed before that.
-func (b *Budget) admit(c *conn, l *budgeted) bool {
+// acquire makes room for c. It returns false if the listener is closed before that.
+func (b *Budget) acquire(c *conn, l *budgeted) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.open[c.class] >= b.limits.Connections[c.class] && !l.closed {
-		oldest, left := b.oldestLocked(c.class)
-		if oldest != nil {
+		if oldest, left := b.oldestLocked(c.class); oldest != nil {
 			b.evictLocked(oldest)
-			continue
+		} else {
+			b.waitForRoomLocked(left)
 		}
-		b.waitForRoomLocked(left)
 	}
 	if l.closed {
 		return false
@@ -203,7 +202,7 @@ func (b *Budget) Watch(s *http.Server) {
 	}
 	s.ConnState = func(c net.Conn, state http.ConnState) {
 		if counted, ok := c.(*conn); ok && state == http.StateIdle {
-			b.wait(counted)
+			b.markIdle(counted)
 		}
 		if connState != nil {
 			connState(c, state)
@@ -211,7 +210,7 @@ func (b *Budget) Watch(s *http.Server) {
 	}
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
-			b.work(c)
+			b.markActive(c)
 			if over, ok := c.Conn.(*tls.Conn); ok { // net/http only sees the tls.Conn
 				state := over.ConnectionState()
 				r.TLS = &state
@@ -223,16 +222,16 @@ func (b *Budget) Watch(s *http.Server) {
 
 type connKey struct{}
 
-// work notes that the header of a request on c is complete, so that c is not waiting any more.
-func (b *Budget) work(c *conn) {
+// markActive notes that the header of a request on c is complete, so that c is not waiting any more.
+func (b *Budget) markActive(c *conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.leaveLocked(c)
 	c.counting.Store(false)
 }
 
-// wait notes that c is waiting for its next request.
-func (b *Budget) wait(c *conn) {
+// markIdle notes that c is waiting for its next request.
+func (b *Budget) markIdle(c *conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c.ended {

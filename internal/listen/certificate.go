@@ -81,7 +81,9 @@ func (c *Certificate) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c.checked = now
 		if stamps := c.stat(); stamps != c.stamps {
 			c.stamps = stamps
-			c.renewLocked()
+			if err := c.readLocked(); c.Changed != nil {
+				c.Changed(err)
+			}
 		}
 	}
 	return c.pair, nil
@@ -95,13 +97,6 @@ func (c *Certificate) Leaf() *x509.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.pair.Leaf
-}
-
-func (c *Certificate) renewLocked() {
-	err := c.readLocked()
-	if c.Changed != nil {
-		c.Changed(err)
-	}
 }
 
 // Secure returns l as a listener of the proxied port: with TLS, unless c is nil or l is a Unix socket, which

@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"bufio"
 	"encoding/hex"
 	"net/netip"
 	"os"
@@ -14,17 +13,11 @@ import (
 // listens there, or if the kernel's table cannot be read.
 func Owner(a Address) (uid int, ok bool) {
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		f, err := os.Open(table)
-		if err != nil {
-			continue
-		}
-		lines := bufio.NewScanner(f)
-		for lines.Scan() && !ok {
-			uid, ok = ownerIn(strings.Fields(lines.Text()), a)
-		}
-		f.Close()
-		if ok {
-			return uid, true
+		lines, _ := os.ReadFile(table)
+		for line := range strings.Lines(string(lines)) {
+			if uid, ok := ownerIn(strings.Fields(line), a); ok {
+				return uid, true
+			}
 		}
 	}
 	return 0, false

@@ -29,10 +29,10 @@ const (
 type Queue struct {
 	to      io.Writer
 	wake    chan struct{}      // holds a token while lines wait
-	urgent  chan chan struct{} // of Flush: closed when everything before is written
+	flushes chan chan struct{} // of Flush; each is closed when everything before it is written
 	closing chan struct{}      // closed by Close
-	close   sync.Once
-	ended   chan struct{} // closed when the goroutine has ended
+	once    sync.Once          // closes closing
+	ended   chan struct{}      // closed when the goroutine has ended
 	dropped atomic.Uint64
 	cut     bool // the output ends within a line; only the goroutine uses it
 
@@ -40,14 +40,14 @@ type Queue struct {
 	pending []byte
 	lost    uint64 // lines dropped since OnLoss was told
 	onLoss  func(lines uint64)
-	over    bool // nothing is written any more
+	closed  bool // nothing is written any more
 }
 
 var _ io.Writer = (*Queue)(nil)
 
 // New returns a queue in front of w. Close ends its goroutine.
 func New(w io.Writer) *Queue {
-	q := &Queue{to: w, wake: make(chan struct{}, 1), urgent: make(chan chan struct{}), closing: make(chan struct{}), ended: make(chan struct{})}
+	q := &Queue{to: w, wake: make(chan struct{}, 1), flushes: make(chan chan struct{}), closing: make(chan struct{}), ended: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -66,7 +66,7 @@ func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 // Write queues p, or drops it if the queue is full or closed. It always succeeds.
 func (q *Queue) Write(p []byte) (int, error) {
 	q.mu.Lock()
-	if q.over || len(q.pending)+len(p) > limit {
+	if q.closed || len(q.pending)+len(p) > limit {
 		q.lost++
 		q.mu.Unlock()
 		q.dropped.Add(1)
@@ -84,7 +84,7 @@ func (q *Queue) Write(p []byte) (int, error) {
 // Close writes out what waits, for at most that long. What is written later is dropped. It may be called
 // more than once. If the other end blocks, the goroutine stays behind until the process ends.
 func (q *Queue) Close(wait time.Duration) {
-	q.close.Do(func() { close(q.closing) })
+	q.once.Do(func() { close(q.closing) })
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -100,7 +100,7 @@ func (q *Queue) Flush(wait time.Duration) {
 	defer timer.Stop()
 	done := make(chan struct{})
 	select {
-	case q.urgent <- done:
+	case q.flushes <- done:
 	case <-q.ended:
 		return
 	case <-timer.C:
@@ -116,34 +116,34 @@ func (q *Queue) run() {
 	defer close(q.ended)
 	var batch []byte
 	for {
+		var done chan struct{} // of a Flush; nil if there is none
 		select {
-		case done := <-q.urgent:
-			batch = q.flush(batch)
-			close(done)
+		case done = <-q.flushes:
 		case <-q.wake:
 			batch = q.flush(batch)
-			if done := q.rest(); done != nil {
-				batch = q.flush(batch)
-				close(done)
-			}
+			done = q.collect()
 		case <-q.closing:
 			batch = q.flush(batch)
 			q.mu.Lock()
-			q.over = true
+			q.closed = true
 			q.mu.Unlock()
 			q.flush(batch) // what OnLoss has written
 			return
 		}
+		if done != nil {
+			batch = q.flush(batch)
+			close(done)
+		}
 	}
 }
 
-// rest waits while lines are collected, unless a flush is requested.
-func (q *Queue) rest() (done chan struct{}) {
+// collect waits while lines are collected, unless a flush is requested.
+func (q *Queue) collect() (done chan struct{}) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case done = <-q.urgent:
+	case done = <-q.flushes:
 	case <-q.closing:
 	}
 	return done
@@ -167,7 +167,7 @@ func (q *Queue) flush(spare []byte) []byte {
 		q.mu.Unlock()
 		return batch
 	}
-	q.tellLoss()
+	q.reportLoss()
 	return batch
 }
 
@@ -185,8 +185,8 @@ func (q *Queue) write(batch []byte) (n int, err error) {
 	return n, err
 }
 
-// tellLoss waits until there is room for the line about the loss.
-func (q *Queue) tellLoss() {
+// reportLoss tells OnLoss how many lines were lost, as soon as there is room for a line about that.
+func (q *Queue) reportLoss() {
 	q.mu.Lock()
 	lost, tell := q.lost, q.onLoss
 	if lost == 0 || tell == nil || len(q.pending) > limit/2 {

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
@@ -20,7 +21,7 @@ type bodyCopy struct {
 
 	dropped bool   // a limit was exceeded, and nothing is kept; otherwise everything is
 	pinned  bool   // must not be dropped, see add
-	most    int64  // the most bytes that were kept
+	peak    int64  // the most bytes that were kept
 	where   string // InMemory, OnDisk or empty
 }
 
@@ -45,24 +46,22 @@ func (c *bodyCopy) addLate(p []byte) {
 
 // add keeps p, which was read by the newest attempt. If there is no room, it drops the copy.
 func (c *bodyCopy) add(p []byte) {
-	if len(p) == 0 || c.dropped {
-		return
-	}
 	switch {
+	case len(p) == 0 || c.dropped:
 	case c.pinned:
 		// The request may be repeated because this copy exists, so it must not be dropped now. At most one read
 		// was running when the copy was pinned, so the tail has at most one read.
-		c.tail = append(c.tail, p...)
-	case !c.reserve(int64(len(p))) || !c.storeTail() || !c.store(p):
+		c.addLate(p)
+	case c.reserve(int64(len(p))) && c.storeTail() && c.store(p):
+		c.grown()
+	default:
 		c.drop()
-		return
 	}
-	c.grown()
 }
 
 func (c *bodyCopy) grown() {
-	c.most = max(c.most, c.size())
-	c.tell()
+	c.peak = max(c.peak, c.size())
+	c.reportUsage()
 }
 
 // storeTail moves the tail to memory and disk, so that more can follow it.
@@ -72,8 +71,8 @@ func (c *bodyCopy) storeTail() bool {
 	return c.store(tail)
 }
 
-// tell reports to the budget how much is kept in memory and on disk, for the metrics.
-func (c *bodyCopy) tell() {
+// reportUsage reports to the budget how much is kept in memory and on disk, for the metrics.
+func (c *bodyCopy) reportUsage() {
 	inMemory, onDisk := int64(len(c.memory)+len(c.tail)), c.file.size()
 	c.options.Budget.inMemory.Add(inMemory - c.inMemory)
 	c.options.Budget.onDisk.Add(onDisk - c.onDisk)
@@ -113,7 +112,8 @@ func (c *bodyCopy) store(p []byte) bool {
 		return false
 	}
 	if err := c.storeOnDisk(p); err != nil {
-		c.options.Budget.warn(err)
+		b := c.options.Budget
+		b.warnOnce.Do(func() { b.warn(err) }) // every further request would say the same
 		return false
 	}
 	return true
@@ -191,7 +191,7 @@ func (c *bodyCopy) free() {
 	c.memory, c.tail = nil, nil
 	c.file.close()
 	c.file = nil
-	c.tell()
+	c.reportUsage()
 }
 
 // spoolFile is a temporary file without a name, so that nothing can be left behind and nobody else can
@@ -254,14 +254,14 @@ type Budget struct {
 	memory   atomic.Int64 // that copies may still take; the others are kept on disk
 	inMemory atomic.Int64 // what is kept now
 	onDisk   atomic.Int64
-	report   func(error)
-	warned   atomic.Bool
+	warn     func(error)
+	warnOnce sync.Once
 }
 
-// NewBudget returns a Budget of total bytes, of which up to memory bytes are kept in memory. report is told once why
-// copies cannot be kept on disk.
-func NewBudget(total, memory int64, report func(error)) *Budget {
-	b := &Budget{report: report}
+// NewBudget returns a Budget of total bytes, of which up to memory bytes are kept in memory. warn is called once with
+// the reason why copies cannot be kept on disk.
+func NewBudget(total, memory int64, warn func(error)) *Budget {
+	b := &Budget{warn: warn}
 	b.left.Store(total)
 	b.memory.Store(memory)
 	return b
@@ -274,13 +274,6 @@ func take(left *atomic.Int64, n int64) bool {
 		return false
 	}
 	return true
-}
-
-// warn reports once that copies cannot be kept on disk: every further request would say the same.
-func (b *Budget) warn(err error) {
-	if b.warned.CompareAndSwap(false, true) {
-		b.report(err)
-	}
 }
 
 // Held returns how many bytes are kept now.

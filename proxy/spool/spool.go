@@ -131,13 +131,8 @@ func (s *Spool) completeLocked() bool {
 // readClientLocked reads the client for cursor c. It unlocks mu while it reads.
 func (s *Spool) readClientLocked(c *Cursor, p []byte) (int, error) {
 	start := time.Now()
-	s.reading = true
 	s.setDeadlineLocked(start.Add(s.timeout - s.waited))
-	s.mu.Unlock()
-	n, err := s.client.Read(p)
-	s.mu.Lock()
-	s.reading = false
-	s.size += int64(n)
+	n, err := s.readLocked(p)
 	s.ended = err
 	if c == s.cursors[len(s.cursors)-1] {
 		s.copy.add(p[:n])
@@ -145,12 +140,23 @@ func (s *Spool) readClientLocked(c *Cursor, p []byte) (int, error) {
 		s.copy.addLate(p[:n])
 	}
 	s.countWaitLocked(n, time.Since(start))
-	s.wake.Broadcast()
 	if !c.awaitTurnLocked() {
 		return 0, errAttemptOver
 	}
 	c.offset += int64(n)
 	return n, s.ended
+}
+
+// readLocked reads from the client. It unlocks mu while it reads.
+func (s *Spool) readLocked(p []byte) (int, error) {
+	s.reading = true
+	s.mu.Unlock()
+	n, err := s.client.Read(p)
+	s.mu.Lock()
+	s.reading = false
+	s.size += int64(n)
+	s.wake.Broadcast()
+	return n, err
 }
 
 // countWaitLocked adds up how long the client took for n bytes. Only waiting counts: an API that reads slowly
@@ -219,16 +225,9 @@ func (s *Spool) Settle() bool {
 func (s *Spool) readRestLocked(end time.Time) {
 	buf := make([]byte, min(32<<10, s.length-s.size))
 	s.setDeadlineLocked(end)
-	s.reading = true
-	s.mu.Unlock()
-	n, err := s.client.Read(buf)
-	s.mu.Lock()
-	s.reading = false
-	s.size += int64(n)
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := s.readLocked(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.ended = err
 	}
-	s.wake.Broadcast()
 }
 
 // Discard ends all attempts and reads the rest of the body, within bounds, so that a client which
@@ -245,11 +244,7 @@ func (s *Spool) Discard() {
 			s.wake.Wait()
 			continue
 		}
-		s.mu.Unlock()
-		n, err := s.client.Read(buf)
-		s.mu.Lock()
-		s.size += int64(n)
-		s.ended = err
+		_, s.ended = s.readLocked(buf)
 	}
 	s.endReadingLocked()
 }
@@ -265,7 +260,7 @@ func (s *Spool) Abort() {
 // endReadingLocked waits until no goroutine reads from the client: a handler must not return before. If the body has
 // not ended, neither this wait nor the server's own clean-up may take long.
 func (s *Spool) endReadingLocked() {
-	if s.ended == nil && !s.completeLocked() || s.ended != nil && s.ended != io.EOF {
+	if !s.completeLocked() || s.ended != nil && s.ended != io.EOF {
 		_ = s.conn.SetReadDeadline(time.Unix(1, 0))
 	}
 	for s.reading {
@@ -295,7 +290,7 @@ func (s *Spool) ClientError(broken bool) error {
 func (s *Spool) Usage() (size, kept int64, where string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.size, s.copy.most, s.copy.where
+	return s.size, s.copy.peak, s.copy.where
 }
 
 // Release frees the copy. No cursor can read any more.

@@ -68,7 +68,7 @@ func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 	all := relevant(h.config.Manager.Status())
 	answer := Readiness{State: h.overall(all), Accounts: []AccountHealth{}}
 	for _, s := range all {
-		answer.Accounts = append(answer.Accounts, AccountHealth{s.Account, s.State, s.Cause, troubleOf(s).Hint})
+		answer.Accounts = append(answer.Accounts, AccountHealth{s.Account, s.State, s.Cause, accountProblem(s).Hint})
 	}
 	status := http.StatusServiceUnavailable
 	if answer.State == tokens.Ready || answer.State == tokens.Degraded {
@@ -95,23 +95,23 @@ func relevant(all []tokens.Status) []tokens.Status {
 // overall returns the state of all accounts together: ready if every account is usable, degraded if at least
 // one is, else unavailable if one may recover by itself, else login-required.
 func (h *Handler) overall(all []tokens.Status) tokens.State {
-	usable, troubled, recovering := false, false, false
+	usable, failing, recovering := false, false, false
 	for _, s := range all {
 		switch s.State {
 		case tokens.Ready, tokens.Unknown:
 			usable = true
 		case tokens.Degraded:
-			usable, troubled = true, true
+			usable, failing = true, true
 		case tokens.Unavailable:
-			troubled, recovering = true, true
+			failing, recovering = true, true
 		default:
-			troubled = true
+			failing = true
 		}
 	}
 	switch {
 	case h.stopping.Load():
 		return Stopping
-	case usable && troubled:
+	case usable && failing:
 		return tokens.Degraded
 	case usable:
 		return tokens.Ready
@@ -136,23 +136,6 @@ func (h *Handler) status(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func (h *Handler) account(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, h.config.Manager.AccountStatus)
-}
-
-func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, h.config.Manager.Refresh)
-}
-
-func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, h.ifKnown(h.config.Manager.Logout))
-}
-
-// forget is logout for an account that is no longer needed: it is not listed any more.
-func (h *Handler) forget(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, h.ifKnown(h.config.Manager.Forget))
-}
-
 type accountAction func(ctx context.Context, account string) (tokens.Status, error)
 
 // ifKnown refuses an account that does not exist. Otherwise a misspelled name would create a record in the store, and
@@ -166,13 +149,15 @@ func (h *Handler) ifKnown(do accountAction) accountAction {
 	}
 }
 
-// act runs do for the account in the path, and answers with its new state.
-func (h *Handler) act(w http.ResponseWriter, r *http.Request, do accountAction) {
-	account := mux.Vars(r)["account"]
-	status, err := do(r.Context(), account)
-	if err != nil {
-		problemOf(account, err).Write(w)
-		return
+// act returns a handler that runs do for the account in the path, and answers with the account's new state.
+func (h *Handler) act(do accountAction) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		account := mux.Vars(r)["account"]
+		status, err := do(r.Context(), account)
+		if err != nil {
+			problemOf(account, err).Write(w)
+			return
+		}
+		writeJSON(w, http.StatusOK, accountOf(status))
 	}
-	writeJSON(w, http.StatusOK, accountOf(status))
 }

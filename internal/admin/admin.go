@@ -31,6 +31,7 @@ type Manager interface {
 	Savable(account string) error
 	Refresh(ctx context.Context, account string) (tokens.Status, error)
 	Logout(ctx context.Context, account string) (tokens.Status, error)
+	// Forget is Logout for an account that is no longer needed: it is not listed any more.
 	Forget(ctx context.Context, account string) (tokens.Status, error)
 	// SignIn exchanges an authorization code for a pair of tokens, and stores it as the account's newest. It
 	// continues when ctx ends, because the code is used up by then.
@@ -152,7 +153,7 @@ func (h *Handler) Stopping() { h.stopping.Store(true) }
 // ObserveRequest records a request on the proxied port, for metrics and for the list of recent requests.
 func (h *Handler) ObserveRequest(r proxy.Exchange) {
 	h.requests.add(r)
-	h.metrics.request(r)
+	h.metrics.observeRequest(r)
 }
 
 // ObserveStoreError counts a failed "load" or "save" of the store.
@@ -160,7 +161,7 @@ func (h *Handler) ObserveStoreError(op string) { h.metrics.storeErrors.WithLabel
 
 // ObserveEvent records an event of an account, for metrics.
 func (h *Handler) ObserveEvent(e tokens.Event) {
-	h.metrics.event(e)
+	h.metrics.observeEvent(e)
 	switch e.Kind {
 	case tokens.EventLogin, tokens.EventLogout, tokens.EventAdopted:
 		h.people.forget(e.Account)
@@ -177,10 +178,10 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodGet, "/api/v1/status", h.status)
 	route(r, http.MethodGet, "/api/v1/requests", h.listRequests)
 	route(r, http.MethodGet, "/api/v1/requests/{id:.+}", h.oneRequest)
-	route(r, http.MethodGet, "/api/v1/accounts/{account}", h.account)
-	route(r, http.MethodPost, "/api/v1/accounts/{account}/refresh", h.refresh)
-	route(r, http.MethodPost, "/api/v1/accounts/{account}/logout", h.logout)
-	route(r, http.MethodPost, "/api/v1/accounts/{account}/forget", h.forget)
+	route(r, http.MethodGet, "/api/v1/accounts/{account}", h.act(h.config.Manager.AccountStatus))
+	route(r, http.MethodPost, "/api/v1/accounts/{account}/refresh", h.act(h.config.Manager.Refresh))
+	route(r, http.MethodPost, "/api/v1/accounts/{account}/logout", h.act(h.ifKnown(h.config.Manager.Logout)))
+	route(r, http.MethodPost, "/api/v1/accounts/{account}/forget", h.act(h.ifKnown(h.config.Manager.Forget)))
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/login", h.beginLogin)
 	route(r, http.MethodPost, "/api/v1/accounts/{account}/code", h.endLogin)
 	route(r, http.MethodGet, "/api/v1/accounts/{account}/login-result", h.loginResult)

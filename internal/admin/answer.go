@@ -26,8 +26,8 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Write(append(data, '\n'))
 }
 
-// troubleOf returns the problem of an account, or the zero Problem if it has none.
-func troubleOf(s tokens.Status) problem.Problem {
+// accountProblem returns the problem of an account, or the zero Problem if it has none.
+func accountProblem(s tokens.Status) problem.Problem {
 	code := problem.Code(s.Cause)
 	switch {
 	case problem.Known(code):
@@ -45,7 +45,7 @@ func troubleOf(s tokens.Status) problem.Problem {
 
 // accountOf adds the texts for users to a state.
 func accountOf(s tokens.Status) Account {
-	p := troubleOf(s)
+	p := accountProblem(s)
 	return Account{Status: s, Title: p.Title, Why: p.Detail, Hint: p.Hint}
 }
 
@@ -113,12 +113,12 @@ func sentence(err error) string {
 type page struct {
 	Title string
 	Text  string
-	Hint  string // the next thing to try; may be empty
-	Ways  []link // the most useful one first
+	Hint  string     // the next thing to try; may be empty
+	Links []pageLink // the most useful one first
 }
 
-// link is a link on a page.
-type link struct{ To, Text string }
+// pageLink is a link on a page.
+type pageLink struct{ To, Text string }
 
 const pageStyle = `:root{color-scheme:light dark}` +
 	`body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color:light-dark(#16211b,#e6eeea);background:light-dark(#fff,#0f1412)}` +
@@ -136,7 +136,7 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <h1>{{.Title}}</h1>
 <p>{{.Text}}</p>
 {{with .Hint}}<p>{{.}}</p>{{end}}
-{{with .Ways}}<nav aria-label="What to do next">{{range .}}<a href="{{.To}}">{{.Text}}</a>{{end}}</nav>{{end}}
+{{with .Links}}<nav aria-label="What to do next">{{range .}}<a href="{{.To}}">{{.Text}}</a>{{end}}</nav>{{end}}
 </main>
 </html>
 `))

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,21 +12,11 @@ import (
 // explain describes what happened to r, with one or two sentences about each of: the answer, the token, the
 // body, and what to do.
 func explain(r proxy.Exchange) []string {
-	all := []string{explainAnswer(r)}
-	for _, text := range []string{explainToken(r), explainReplay(r), explainBody(r), explainNext(r)} {
-		if text != "" {
-			all = append(all, text)
-		}
+	all := []string{explainAnswer(r), explainToken(r), explainReplay(r), explainBody(r)}
+	if r.Hint != "" {
+		all = append(all, "Next: "+r.Hint) // the client got it too
 	}
-	return all
-}
-
-// explainNext returns the hint that the client got too.
-func explainNext(r proxy.Exchange) string {
-	if r.Hint == "" {
-		return ""
-	}
-	return "Next: " + r.Hint
+	return slices.DeleteFunc(all, func(text string) bool { return text == "" })
 }
 
 func explainAnswer(r proxy.Exchange) string {

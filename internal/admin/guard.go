@@ -36,8 +36,8 @@ func (h *Handler) guarded(next http.Handler) http.Handler {
 			refused.Write(w)
 			return
 		}
-		if p, refused := refusal(r); refused {
-			p.Write(w)
+		if refused := checkSource(r); refused != nil {
+			refused.Write(w)
 			return
 		}
 		if h.locked() && h.needsKey(r) && !h.hasKey(r) {
@@ -70,17 +70,17 @@ func harden(header http.Header) {
 // isProbe reports whether path is for kubelets and scrapers, which use the address of the pod.
 func isProbe(path string) bool { return path == "/livez" || path == "/readyz" || path == "/metrics" }
 
-// refusal returns why a request is not served: a browser's request that changes something needs RequestHeader,
-// and beyond loopback there are only probes.
-func refusal(r *http.Request) (problem.Problem, bool) {
+// checkSource returns why the place that r comes from may not send it, or nil: beyond loopback there are only probes,
+// and a browser's request that changes something needs RequestHeader.
+func checkSource(r *http.Request) *problem.Problem {
 	switch {
 	case isProbe(r.URL.Path):
 	case !arrivedOnLoopback(r):
-		return problem.Of(problem.LoopbackOnly), true
+		return new(problem.Of(problem.LoopbackOnly))
 	case changes(r.Method) && mayBeBrowser(r) && len(r.Header.Values(RequestHeader)) == 0:
-		return problem.Of(problem.AdminHeaderRequired, "header", RequestHeader), true
+		return new(problem.Of(problem.AdminHeaderRequired, "header", RequestHeader))
 	}
-	return problem.Problem{}, false
+	return nil
 }
 
 // arrivedOnLoopback reports whether the connection came in on a loopback address or a unix socket. A request

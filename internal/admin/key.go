@@ -3,7 +3,6 @@ package admin
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -149,7 +149,7 @@ func (c *credentials) spend(code, purpose string) bool {
 	defer c.mu.Unlock()
 	i := c.findLocked(code, purpose)
 	if i >= 0 {
-		c.known = append(c.known[:i:i], c.known[i+1:]...)
+		c.known = slices.Delete(c.known, i, i+1)
 	}
 	return i >= 0
 }
@@ -169,8 +169,7 @@ func (h *Handler) hasKey(r *http.Request) bool {
 	if !strings.EqualFold(scheme, "Bearer") || given == "" {
 		return false
 	}
-	want, got := sha256.Sum256([]byte(h.config.Key.Reveal())), sha256.Sum256([]byte(given))
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 || h.sessions.valid(given, forConsole)
+	return h.config.Key.Equal(tokens.NewSecret(given)) || h.sessions.valid(given, forConsole)
 }
 
 // needsKey reports whether r changes something or shows traffic. Other requests are probes, the files of the
@@ -200,7 +199,7 @@ func (h *Handler) makeLink(w http.ResponseWriter, r *http.Request) {
 		h.linkToConsole(w)
 		return
 	}
-	if p, refused := h.beginProblem(r.Context(), wanted.Account); refused {
+	if p := h.beginProblem(r.Context(), wanted.Account); p != nil {
 		p.Write(w)
 		return
 	}

@@ -62,46 +62,46 @@ func (h *Handler) authorizeURL(state string) string {
 	}).AuthCodeURL(state)
 }
 
-// loginProblem returns why no login can begin, if there is a reason.
-func (h *Handler) loginProblem(ctx context.Context, account string) (problem.Problem, bool) {
+// loginProblem returns why no login can begin, or nil.
+func (h *Handler) loginProblem(ctx context.Context, account string) *problem.Problem {
 	if s, err := h.config.Manager.AccountStatus(ctx, account); err == nil && s.Scheme == tokens.APIKey {
-		return problem.Of(problem.APIKeyAccount, about(account)...), true
+		return new(problem.Of(problem.APIKeyAccount, about(account)...))
 	}
 	switch {
 	case !tokens.ValidAccount(account):
-		return problem.Of(problem.InvalidAccount), true
+		return new(problem.Of(problem.InvalidAccount))
 	case h.config.Login.ClientID == "":
-		return problem.Of(problem.LoginImpossible, "redirect", h.config.Login.RedirectURL.String()), true
+		return new(problem.Of(problem.LoginImpossible, "redirect", h.config.Login.RedirectURL.String()))
 	}
-	return problem.Problem{}, false
+	return nil
 }
 
 // beginProblem returns why no login can begin now: the reasons of loginProblem, and a store that could
 // not save the login.
-func (h *Handler) beginProblem(ctx context.Context, account string) (problem.Problem, bool) {
-	if p, refused := h.loginProblem(ctx, account); refused {
-		return p, true
+func (h *Handler) beginProblem(ctx context.Context, account string) *problem.Problem {
+	if p := h.loginProblem(ctx, account); p != nil {
+		return p
 	}
 	if err := h.config.Manager.Savable(account); err != nil {
-		return problemOf(account, err), true
+		return new(problemOf(account, err))
 	}
-	return problem.Problem{}, false
+	return nil
 }
 
 // problemPage shows a problem as a page, with links to what the user can do next.
-func (h *Handler) problemPage(w http.ResponseWriter, p problem.Problem, ways ...link) {
+func (h *Handler) problemPage(w http.ResponseWriter, p problem.Problem, links ...pageLink) {
 	if h.config.Proxy != nil {
-		ways = append(ways, link{To: "/#/setup", Text: "Go to the console"})
+		links = append(links, pageLink{To: "/#/setup", Text: "Go to the console"})
 	}
-	h.page(w, p.Status, page{Title: p.Title, Text: p.Detail, Hint: p.Hint, Ways: ways})
+	h.page(w, p.Status, page{Title: p.Title, Text: p.Detail, Hint: p.Hint, Links: links})
 }
 
-// again returns a link to begin the login again, if that needs no link from the command line.
-func (h *Handler) again(ctx context.Context, account string) (ways []link) {
-	if _, refused := h.loginProblem(ctx, account); !refused && !h.locked() {
-		ways = append(ways, link{To: "/connect/" + account, Text: "Try again"})
+// retryLink returns a link to begin the login again. It returns none if that needs a link from the command line.
+func (h *Handler) retryLink(ctx context.Context, account string) []pageLink {
+	if h.locked() || h.loginProblem(ctx, account) != nil {
+		return nil
 	}
-	return ways
+	return []pageLink{{To: "/connect/" + account, Text: "Try again"}}
 }
 
 // connect begins a login in this browser.
@@ -112,8 +112,8 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 		h.refuseLink(w, account)
 		return
 	}
-	if p, refused := h.beginProblem(r.Context(), account); refused {
-		h.problemPage(w, p)
+	if p := h.beginProblem(r.Context(), account); p != nil {
+		h.problemPage(w, *p)
 		return
 	}
 	redirect := h.config.Login.RedirectURL
@@ -125,7 +125,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 		h.refuseLink(w, account)
 		return
 	}
-	a := h.logins.begin(account, true)
+	a := h.logins.begin(account, inBrowser)
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieOf(a.state), Value: a.cookie, Path: redirect.Path, MaxAge: int(loginLifetime / time.Second),
 		HttpOnly: true, Secure: redirect.Scheme == "https",
@@ -179,19 +179,17 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(cookieOf(state)); err == nil {
 		cookie = c.Value
 	}
-	a, err := h.logins.claim(state, cookie, true)
+	a, err := h.logins.claim(state, cookie, inBrowser)
+	if err == nil {
+		_, err = h.finish(r.Context(), a, query.Get("code"), query.Get("error"))
+	}
 	if err != nil {
-		h.problemPage(w, loginRefused(a.account, err), h.again(r.Context(), a.account)...)
+		h.problemPage(w, loginRefused(a.account, err), h.retryLink(r.Context(), a.account)...)
 		return
 	}
-	status, err := h.finish(r.Context(), a, query.Get("code"), query.Get("error"))
-	if err != nil {
-		h.problemPage(w, loginRefused(a.account, err), h.again(r.Context(), a.account)...)
-		return
-	}
-	done := page{Title: "Signed in", Text: "The account \"" + status.Account + "\" is signed in to PandaDoc.", Hint: "You can close this page."}
+	done := page{Title: "Signed in", Text: "The account \"" + a.account + "\" is signed in to PandaDoc.", Hint: "You can close this page."}
 	if h.config.Proxy != nil {
-		done.Ways = []link{{To: "/#/setup", Text: "Go on in the console"}}
+		done.Links = []pageLink{{To: "/#/setup", Text: "Go on in the console"}}
 	}
 	h.page(w, http.StatusOK, done)
 }
@@ -199,11 +197,11 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 // beginLogin begins a login whose result a person will paste.
 func (h *Handler) beginLogin(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
-	if p, refused := h.beginProblem(r.Context(), account); refused {
+	if p := h.beginProblem(r.Context(), account); p != nil {
 		p.Write(w)
 		return
 	}
-	a := h.logins.begin(account, false)
+	a := h.logins.begin(account, pasted)
 	writeJSON(w, http.StatusOK, BegunLogin{AuthorizeURL: h.authorizeURL(a.state), State: a.state})
 }
 
@@ -214,7 +212,7 @@ func (h *Handler) endLogin(w http.ResponseWriter, r *http.Request) {
 		problem.Of(problem.InvalidInput, "reason", `send {"state": …, "code": …}`).Write(w)
 		return
 	}
-	a, err := h.logins.claim(body.State, "", false)
+	a, err := h.logins.claim(body.State, "", pasted)
 	if err != nil {
 		loginRefused(mux.Vars(r)["account"], err).Write(w)
 		return
@@ -241,7 +239,7 @@ func loginRefused(account string, err error) problem.Problem {
 // loginResult returns the result of a login, also if it could not begin.
 func (h *Handler) loginResult(w http.ResponseWriter, r *http.Request) {
 	account := mux.Vars(r)["account"]
-	if p, refused := h.loginProblem(r.Context(), account); refused {
+	if p := h.loginProblem(r.Context(), account); p != nil {
 		p.Write(w)
 		return
 	}
@@ -260,10 +258,10 @@ func (h *Handler) finish(ctx context.Context, a attempt, code, refusal string) (
 		status, err = h.config.Manager.SignIn(ctx, a.account, code, h.config.Login.RedirectURL.String())
 	}
 	if err != nil {
-		h.logins.ended(a.account, failure, err.Error())
+		h.logins.record(a.account, failure, err.Error())
 		return status, err
 	}
-	h.logins.ended(a.account, LoginDone, "")
+	h.logins.record(a.account, LoginDone, "")
 	return status, nil
 }
 
@@ -315,10 +313,18 @@ type logins struct {
 
 func newLogins() *logins { return &logins{results: map[string]LoginResult{}} }
 
-// begin starts a login of account. If inBrowser is set, a cookie binds it to a browser.
-func (l *logins) begin(account string, inBrowser bool) attempt {
+// loginKind is how the answer from PandaDoc comes back.
+type loginKind int
+
+const (
+	inBrowser loginKind = iota // in the browser that began the login, to which a cookie binds it
+	pasted                     // a person pastes it
+)
+
+// begin starts a login of account.
+func (l *logins) begin(account string, kind loginKind) attempt {
 	a := &attempt{account: account, state: rand.Text(), begun: time.Now()} // 130 bits
-	if inBrowser {
+	if kind == inBrowser {
 		a.cookie = rand.Text()
 	}
 	l.mu.Lock()
@@ -332,9 +338,9 @@ func (l *logins) begin(account string, inBrowser bool) attempt {
 }
 
 // claim ends the login with this state, so that nobody else can, and returns it. A login that is bound to a
-// browser is returned only to that browser; a login without a browser only to a caller without one. If the
-// login can no longer be ended, its browser learns the account, to begin another login.
-func (l *logins) claim(state, cookie string, inBrowser bool) (attempt, error) {
+// browser is returned only to that browser, and a pasted one only for a pasted answer. If the login can no longer be
+// ended, its browser learns the account, to begin another login.
+func (l *logins) claim(state, cookie string, kind loginKind) (attempt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.findLocked(state)
@@ -350,7 +356,7 @@ func (l *logins) claim(state, cookie string, inBrowser bool) (attempt, error) {
 		return over, errUsedLogin
 	case time.Since(a.begun) > loginLifetime:
 		return over, errExpiredLogin
-	case inBrowser && a.cookie == "":
+	case kind == inBrowser && a.cookie == "":
 		return attempt{}, errByHand
 	case a.cookie != "" && !same(a.cookie, cookie):
 		return attempt{}, errOtherBrowser
@@ -373,8 +379,8 @@ func (l *logins) findLocked(state string) *attempt {
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// ended records the result of an account's login.
-func (l *logins) ended(account, result, detail string) {
+// record notes the result of an account's login.
+func (l *logins) record(account, result, detail string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, known := l.results[account]; !known && len(l.results) >= maxLogins {

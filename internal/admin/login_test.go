@@ -318,11 +318,11 @@ func TestALoginExpiresAfterTenMinutes(t *testing.T) {
 
 func TestRememberedLoginsAreBounded(t *testing.T) {
 	l := newLogins()
-	first := l.begin("a", false)
+	first := l.begin("a", pasted)
 	for range maxLogins {
-		l.begin("a", false)
+		l.begin("a", pasted)
 	}
-	_, err := l.claim(first.state, "", false)
+	_, err := l.claim(first.state, "", pasted)
 	check(t, "oldest", err, errUnknownLogin)
 	check(t, "remembered", len(l.attempts), maxLogins)
 }

@@ -104,8 +104,8 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
-// request counts one request.
-func (m *metrics) request(r proxy.Exchange) {
+// observeRequest counts one request.
+func (m *metrics) observeRequest(r proxy.Exchange) {
 	account := ""
 	if accountExists(r) {
 		account = m.accounts.label(r.Account)
@@ -157,8 +157,8 @@ func (r *requestCounters) of(all *prometheus.CounterVec, l requestLabels) promet
 	return counter
 }
 
-// event counts an event of the Manager.
-func (m *metrics) event(e tokens.Event) {
+// observeEvent counts an event of the Manager.
+func (m *metrics) observeEvent(e tokens.Event) {
 	switch e.Kind {
 	case tokens.EventRefreshed, tokens.EventFailed:
 		m.refreshes.WithLabelValues(m.accounts.label(e.Account), refreshLabel(e)).Inc()

@@ -64,14 +64,16 @@ type TestAnswer struct {
 
 // testCall sends a request through the proxy's own handler, so that what is tested is what clients get.
 func (h *Handler) testCall(w http.ResponseWriter, r *http.Request) {
-	var call TestCall
 	ctx, cancel := context.WithTimeout(r.Context(), testTimeout)
 	defer cancel()
 	if !h.enterTest(ctx) {
 		return // the caller has gone
 	}
 	defer h.leaveTest()
-	if err := readTestCall(w, r, &call); err != nil {
+	var call TestCall
+	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxTestCall))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&call); err != nil {
 		invalid(err).Write(w)
 		return
 	}
@@ -99,12 +101,6 @@ func (h *Handler) enterTest(ctx context.Context) bool {
 }
 
 func (h *Handler) leaveTest() { <-h.tests }
-
-func readTestCall(w http.ResponseWriter, r *http.Request, call *TestCall) error {
-	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxTestCall))
-	in.DisallowUnknownFields()
-	return in.Decode(call)
-}
 
 // invalid returns why a test call cannot be made.
 func invalid(err error) problem.Problem {

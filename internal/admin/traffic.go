@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -149,10 +150,7 @@ func (l *requestLog) countLocked(r proxy.Exchange) {
 	if r.Status != proxy.StatusClientGone && (r.Code != "" || r.Status >= 500 || r.Cut) {
 		m.errors++
 	}
-	class := 0
-	for class < len(latencyBounds) && r.Duration > latencyBounds[class] {
-		class++
-	}
+	class, _ := slices.BinarySearch(latencyBounds[:], r.Duration)
 	m.latency[class]++
 }
 
@@ -164,12 +162,9 @@ func (l *requestLog) slotLocked(start int64) *minute { return &l.minutes[uint64(
 func (l *requestLog) newest(limit int) []proxy.Exchange {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]proxy.Exchange, 0, min(limit, len(l.ring)))
-	for i := range len(l.ring) {
-		if len(all) == limit {
-			break
-		}
-		all = append(all, l.ring[(l.next+len(l.ring)-1-i)%len(l.ring)])
+	all := make([]proxy.Exchange, min(limit, len(l.ring)))
+	for i := range all {
+		all[i] = l.ring[(l.next+len(l.ring)-1-i)%len(l.ring)]
 	}
 	return all
 }

@@ -8,7 +8,7 @@ import (
 
 // reveals lists the files in which a secret becomes a plain string, with the reason.
 var reveals = map[string]string{
-	"internal/admin/key.go":       "the admin key is compared, and written to its file",
+	"internal/admin/key.go":       "the admin key is written to its file",
 	"tokens/tokens.go":            "the Authorization header is what a token is for; secrets compare and hash themselves",
 	"tokens/seal.go":              "the stored form, which only stores ask for, in clear or encrypted",
 	"tokens/kubestore/api.go":     "the token of the service account, which goes to the API server",

@@ -148,7 +148,10 @@ func (r *running) openListeners(ctx context.Context) (err error) {
 // openSocket opens the admin socket. A proxy that finds no directory for it runs without one.
 func (r *running) openSocket(ctx context.Context) error {
 	place, _ := r.StorePlace(r.environ)
-	l, err := client.Offer(ctx, r.AdminSocket, config.SocketDirs(r.environ), addresses(r.adminListeners), addresses(r.listeners), place)
+	l, err := client.Socket{
+		Path: r.AdminSocket, Dirs: config.SocketDirs(r.environ),
+		Admin: addresses(r.adminListeners), Proxied: addresses(r.listeners), Store: place,
+	}.Open(ctx)
 	switch {
 	case err != nil && r.AdminSocket != "":
 		return problem.WithHint(fmt.Errorf("admin-socket: %w", err), "set --admin-socket to another path, or to none")

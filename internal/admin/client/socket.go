@@ -23,9 +23,9 @@ import (
 // NoSocket is the value of --admin-socket for none.
 const NoSocket = "none"
 
-// card describes the proxy that has an admin socket. It is in a file beside the socket, so that a command finds
+// socketInfo describes the proxy that has an admin socket. It is in a file beside the socket, so that a command finds
 // the right one of several proxies.
-type card struct {
+type socketInfo struct {
 	Socket string   `json:"socket"`
 	Admin  []string `json:"admin"` // where the admin listener is; empty if there is none
 	Store  string   `json:"store,omitempty"`
@@ -33,34 +33,38 @@ type card struct {
 	Host   string   `json:"host"` // a state directory may be shared by machines
 }
 
-// Offer opens the admin socket of a proxy: at path, or if that is empty in the first of dirs that this user can
-// write. admin and proxied are the addresses on which the proxy listens, store is the store that it uses. It returns
-// nil if path is "none".
-//
-// A socket is in a directory that only this user can enter, and only this user can connect to it. So nobody
-// else can answer a command's requests.
-func Offer(ctx context.Context, path string, dirs, admin, proxied []string, store string) (net.Listener, error) {
-	if path == NoSocket {
+// Socket is the admin socket of a proxy. It is in a directory that only this user can enter, and only this user can
+// connect to it. So nobody else can answer a command's requests.
+type Socket struct {
+	Path           string   // or "none"; empty means in the first of Dirs that this user can write
+	Dirs           []string // used if Path is empty
+	Admin, Proxied []string // addresses on which the proxy listens
+	Store          string   // that it uses
+}
+
+// Open opens the socket. It returns nil if Path is "none".
+func (s Socket) Open(ctx context.Context) (net.Listener, error) {
+	if s.Path == NoSocket {
 		return nil, nil
 	}
 	host := hostName()
-	c := card{Socket: path, Admin: admin, Store: store, User: userName(os.Geteuid()), Host: host}
-	if path != "" {
-		return c.open(ctx)
+	si := socketInfo{Socket: s.Path, Admin: s.Admin, Store: s.Store, User: userName(os.Geteuid()), Host: host}
+	if s.Path != "" {
+		return si.open(ctx)
 	}
-	for _, dir := range dirs {
+	for _, dir := range s.Dirs {
 		if private(dir) {
-			removeDead(ctx, dir, host)
+			removeStale(ctx, dir, host)
 		}
 	}
-	hash := sha256.Sum256([]byte(strings.Join(slices.Concat(admin, proxied, []string{host}), " ")))
+	hash := sha256.Sum256([]byte(strings.Join(slices.Concat(s.Admin, s.Proxied, []string{host}), " ")))
 	var errs []error
-	for _, dir := range dirs {
+	for _, dir := range s.Dirs {
 		err := makePrivate(dir)
 		if err == nil {
-			c.Socket = filepath.Join(dir, "admin-"+hex.EncodeToString(hash[:6])+".sock")
+			si.Socket = filepath.Join(dir, "admin-"+hex.EncodeToString(hash[:6])+".sock")
 			var l net.Listener
-			if l, err = c.open(ctx); err == nil {
+			if l, err = si.open(ctx); err == nil {
 				return l, nil
 			}
 		}
@@ -84,9 +88,9 @@ func makePrivate(dir string) error {
 	return nil
 }
 
-// open opens the socket, and writes the card once commands can be answered.
-func (c card) open(ctx context.Context) (net.Listener, error) {
-	address, err := listen.Parse("unix:" + c.Socket)
+// open opens the socket, and writes its description once commands can be answered.
+func (si socketInfo) open(ctx context.Context) (net.Listener, error) {
+	address, err := listen.Parse("unix:" + si.Socket)
 	if err != nil {
 		return nil, err
 	}
@@ -94,20 +98,20 @@ func (c card) open(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(c)
+	data, err := json.Marshal(si)
 	if err == nil {
-		err = os.WriteFile(cardPath(c.Socket), append(data, '\n'), 0o600)
+		err = os.WriteFile(infoPath(si.Socket), append(data, '\n'), 0o600)
 	}
 	if err != nil {
 		open[0].Close()
 		return nil, err
 	}
-	return offered{open[0], cardPath(c.Socket)}, nil
+	return openSocket{open[0], infoPath(si.Socket)}, nil
 }
 
-func cardPath(socket string) string { return strings.TrimSuffix(socket, ".sock") + ".json" }
+func infoPath(socket string) string { return strings.TrimSuffix(socket, ".sock") + ".json" }
 
-func socketPath(card string) string { return strings.TrimSuffix(card, ".json") + ".sock" }
+func socketPath(info string) string { return strings.TrimSuffix(info, ".json") + ".sock" }
 
 // hostName returns "" for a machine without a name: then only addresses and stores tell proxies apart.
 func hostName() string {
@@ -115,12 +119,12 @@ func hostName() string {
 	return host
 }
 
-// removeDead removes what killed proxies of this machine have left in dir.
-func removeDead(ctx context.Context, dir, host string) {
-	for _, path := range cardsIn([]string{dir}) {
-		c, ok := readCard(path)
+// removeStale removes what killed proxies of this machine have left in dir.
+func removeStale(ctx context.Context, dir, host string) {
+	for _, path := range infoFiles([]string{dir}) {
+		si, ok := readInfo(path)
 		at, err := listen.Parse("unix:" + socketPath(path))
-		if !ok || c.Host != host || err != nil {
+		if !ok || si.Host != host || err != nil {
 			continue
 		}
 		before, _ := os.Lstat(at.Path)
@@ -135,15 +139,15 @@ func removeDead(ctx context.Context, dir, host string) {
 	}
 }
 
-// offered removes the card when it is closed. The socket removes itself.
-type offered struct {
+// openSocket removes the description when it is closed. The socket removes itself.
+type openSocket struct {
 	net.Listener
-	card string
+	info string // path of its description
 }
 
-func (o offered) Close() error {
-	os.Remove(o.card)
-	return o.Listener.Close()
+func (s openSocket) Close() error {
+	os.Remove(s.info)
+	return s.Listener.Close()
 }
 
 // Search has the places where a running proxy may be found.
@@ -181,7 +185,7 @@ func Find(ctx context.Context, s Search) (*Client, error) {
 	}
 	if s.Admin == nil && !s.StoreGiven {
 		other := ""
-		found, err := s.findIn(ctx, dirs, func(c card) bool { other = c.Store; return true })
+		found, err := s.findIn(ctx, dirs, func(si socketInfo) bool { other = si.Store; return true })
 		if err == nil {
 			found.Close()
 			return nil, problem.WithHint(fmt.Errorf("the running proxy uses the store %s, and this command would use %s", other, s.Store),
@@ -192,24 +196,26 @@ func Find(ctx context.Context, s Search) (*Client, error) {
 }
 
 // usesStore reports whether the proxy uses the store, if that matters.
-func (s Search) usesStore(c card) bool { return s.Admin != nil || s.Store == "" || c.Store == s.Store }
+func (s Search) usesStore(si socketInfo) bool {
+	return s.Admin != nil || s.Store == "" || si.Store == s.Store
+}
 
 // findIn returns a client of the first proxy that matches and has its admin socket in one of dirs, or ErrNoProxy.
-func (s Search) findIn(ctx context.Context, dirs []string, match func(card) bool) (*Client, error) {
+func (s Search) findIn(ctx context.Context, dirs []string, match func(socketInfo) bool) (*Client, error) {
 	host := hostName()
-	for _, path := range cardsIn(dirs) {
-		c, ok := readCard(path)
-		if !ok || c.Host != host || !c.serves(s.Admin) || !match(c) {
+	for _, path := range infoFiles(dirs) {
+		si, ok := readInfo(path)
+		if !ok || si.Host != host || !si.serves(s.Admin) || !match(si) {
 			continue
 		}
-		if found, err := connect(ctx, socketPath(path), "proxy"+c.where()); !errors.Is(err, ErrNoProxy) {
+		if found, err := connect(ctx, socketPath(path), "proxy"+si.where()); !errors.Is(err, ErrNoProxy) {
 			return found, err
 		}
 	}
 	return nil, ErrNoProxy
 }
 
-func cardsIn(dirs []string) (all []string) {
+func infoFiles(dirs []string) (all []string) {
 	for _, dir := range dirs {
 		entries, _ := os.ReadDir(dir) // a directory that cannot be read holds no socket of ours
 		for _, e := range entries {
@@ -221,17 +227,17 @@ func cardsIn(dirs []string) (all []string) {
 	return all
 }
 
-func readCard(path string) (c card, ok bool) {
+func readInfo(path string) (si socketInfo, ok bool) {
 	data, err := os.ReadFile(path)
-	return c, err == nil && json.Unmarshal(data, &c) == nil
+	return si, err == nil && json.Unmarshal(data, &si) == nil
 }
 
 // serves reports whether the proxy's admin listener is the one at a.
-func (c card) serves(a *listen.Address) bool {
+func (si socketInfo) serves(a *listen.Address) bool {
 	if a == nil {
-		return len(c.Admin) == 0
+		return len(si.Admin) == 0
 	}
-	return slices.ContainsFunc(c.Admin, func(text string) bool {
+	return slices.ContainsFunc(si.Admin, func(text string) bool {
 		at, err := listen.Parse(text)
 		if err != nil || at.Path != "" || a.Path != "" {
 			return err == nil && at == *a
@@ -241,11 +247,11 @@ func (c card) serves(a *listen.Address) bool {
 	})
 }
 
-func (c card) where() string {
-	if len(c.Admin) == 0 {
+func (si socketInfo) where() string {
+	if len(si.Admin) == 0 {
 		return ""
 	}
-	return " on " + c.Admin[0]
+	return " on " + si.Admin[0]
 }
 
 // otherUser returns an error that names the user who listens at the admin address, or ErrNoProxy if no other

@@ -26,7 +26,7 @@ func TestRootFindsTheSocketOfTheService(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil { // as it would be for another user: not a directory of this user alone
 		t.Fatal(err)
 	}
-	l, err := Offer(t.Context(), filepath.Join(dir, "admin.sock"), nil, []string{"127.0.0.1:1"}, nil, "file:/store")
+	l, err := Socket{Path: filepath.Join(dir, "admin.sock"), Admin: []string{"127.0.0.1:1"}, Store: "file:/store"}.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestProxiesWithoutAnAdminPortAreToldApartByTheirStores(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	private := filepath.Join(dir, "run")
 	for _, store := range []string{"file:/a", "file:/b"} {
-		l, err := Offer(t.Context(), "", []string{private}, nil, []string{store}, store)
+		l, err := Socket{Dirs: []string{private}, Proxied: []string{store}, Store: store}.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,14 +114,14 @@ func TestAStartRemovesDeadSockets(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(base) })
 	dirs := []string{filepath.Join(base, "run"), filepath.Join(base, "tmp")}
 	offer := func(dirs []string, at string) net.Listener {
-		l, err := Offer(t.Context(), "", dirs, nil, []string{at}, "file:/"+at)
+		l, err := Socket{Dirs: dirs, Proxied: []string{at}, Store: "file:/" + at}.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return l
 	}
 	kill := func(l net.Listener) { // and nobody removes its files
-		for _, path := range []string{l.Addr().String(), cardPath(l.Addr().String())} {
+		for _, path := range []string{l.Addr().String(), infoPath(l.Addr().String())} {
 			if err := os.Link(path, path+".kept"); err != nil {
 				t.Fatal(err)
 			}
@@ -138,7 +138,7 @@ func TestAStartRemovesDeadSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	offer(dirs, "next").Close()
-	for i, want := range []int{3, 0} { // socket and card of the living, the card of the other machine
+	for i, want := range []int{3, 0} { // socket and description of the living, the description of the other machine
 		left, err := os.ReadDir(dirs[i])
 		if err != nil || len(left) != want {
 			t.Errorf("%s: left are %v (%v), want %d files", dirs[i], left, err, want)

@@ -279,7 +279,14 @@ func (c *call) end(panicked any) {
 		_ = http.NewResponseController(c.ResponseWriter).Flush()
 	}
 	if c.spool != nil {
-		c.finishBody(!abort)
+		if abort || c.spool.Complete() {
+			c.spool.Abort()
+		} else {
+			c.discardBody()
+		}
+		c.closing.Wait()
+		c.BytesIn, c.Spooled, c.SpooledOn = c.spool.Usage()
+		c.spool.Release()
 	}
 	c.setRequestID(c.Header()) // a request without an answer, because its client has gone, is logged under an id too
 	c.proxy.report(c)
@@ -330,19 +337,11 @@ func (c *call) resetUndelimited() {
 	}
 }
 
-// finishBody is called when the answer is complete or given up. If the client still sends its body, keep
-// reading it for a while: simple clients send everything before they read, and would lose the answer if the
-// connection were closed.
-func (c *call) finishBody(answered bool) {
-	if answered && !c.spool.Complete() {
-		_ = http.NewResponseController(c.ResponseWriter).Flush()
-		c.spool.Discard()
-	} else {
-		c.spool.Abort()
-	}
-	c.closing.Wait()
-	c.BytesIn, c.Spooled, c.SpooledOn = c.spool.Usage()
-	c.spool.Release()
+// discardBody sends the answer, and reads the rest of the client's body for a while: simple clients send everything
+// before they read, and would lose the answer if the connection were closed.
+func (c *call) discardBody() {
+	_ = http.NewResponseController(c.ResponseWriter).Flush()
+	c.spool.Discard()
 }
 
 // flushDelay is how long a part of an answer may wait for the next one, so that a short answer is sent in one

@@ -292,14 +292,13 @@ func (c *call) bodyProblem() *problem.Problem {
 	if c.spool == nil {
 		return nil
 	}
-	err := c.spool.ClientError(c.req.Context().Err() != nil)
-	var broken net.Error
+	err := c.spool.ClientError(c.req.Context())
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, spool.ErrStalled):
 		return new(problem.Of(problem.RequestTimeout))
-	case errors.As(err, &broken):
+	case is[net.Error](err):
 		return nil // the connection broke; the form of the body is correct
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		c.clientLeft = true // most likely; if it closed only its sending side, it still gets the answer
@@ -353,9 +352,7 @@ func upstreamCase(err error) (code problem.Code, name string) {
 	if code, name := dialCase(err); code != "" {
 		return code, name
 	}
-	var unprocessed notProcessedError
-	switch {
-	case errors.As(err, &unprocessed), errors.Is(err, errTooManyTries):
+	if is[notProcessedError](err) || errors.Is(err, errTooManyTries) {
 		return problem.UpstreamUnreachable, problem.CaseNotProcessed
 	}
 	if name := tlsCase(err); name != "" {
@@ -395,19 +392,20 @@ func dialCase(err error) (code problem.Code, name string) {
 }
 
 func tlsCase(err error) string {
-	var certificate *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
 	switch {
-	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
+	case is[*tls.CertificateVerificationError](err), is[x509.UnknownAuthorityError](err), is[x509.HostnameError](err),
+		is[x509.CertificateInvalidError](err):
 		return "tls_certificate_error"
-	case errors.As(err, &record):
+	case is[tls.RecordHeaderError](err):
 		return "tls_protocol_error"
-	case errors.As(err, &alert):
+	case is[tls.AlertError](err):
 		return "tls_alert_received"
 	}
 	return ""
+}
+
+// is reports whether err has an error of type E in its chain.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -97,17 +97,6 @@ func (g *Guard) Check(r *http.Request) *problem.Problem {
 	return g.checkBrowser(r)
 }
 
-// Wrap returns a handler that passes allowed requests to next and answers the others.
-func (g *Guard) Wrap(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refused := g.Check(r); refused != nil {
-			refused.Write(w)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 func (g *Guard) checkHost(r *http.Request) *problem.Problem {
 	if r.Host == "" {
 		if r.ProtoMajor == 1 && r.ProtoMinor == 0 {

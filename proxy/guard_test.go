@@ -387,12 +387,18 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 }
 
 // The admin listener uses Guard too, with other rules.
-func TestGuardWrap(t *testing.T) {
+func TestGuardForAnotherListener(t *testing.T) {
 	guard, err := NewGuard(GuardConfig{NavigatePaths: []string{"/oauth2/callback"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := guard.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refused := guard.Check(r); refused != nil {
+			refused.Write(w)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
 	navigation := []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
 	tests := []struct {
 		name, method, host, path string

@@ -30,11 +30,11 @@ var errTooManyTries = errors.New("no connection to the API took the request")
 // PROTOCOL_ERROR too (golang/go#47635), although the API may have processed it. So net/http may do that only
 // for safe methods, and for a shorter time.
 func (t *upstreamTransport) roundTrip(r *http.Request) (*http.Response, error) {
-	safe := r.Body == nil && isRead(r.Method)
+	safe := isSafe(r)
 	if safe && r.URL.Scheme == "http" {
 		return t.Transport.RoundTrip(r)
 	}
-	w := newWatch(r, safe)
+	w := newWatch(r)
 	var res *http.Response
 	var err error
 	if r.Body == nil {
@@ -56,11 +56,14 @@ func (t *upstreamTransport) roundTrip(r *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
+// isSafe reports whether net/http may repeat r.
+func isSafe(r *http.Request) bool { return r.Body == nil && isRead(r.Method) }
+
 // brokenCONNECT reports whether the forward proxy gave an invalid answer to CONNECT, or none. net/http returns
 // such an error as if it were the API's. err came before a handshake with the API.
 func (t *upstreamTransport) brokenCONNECT(r *http.Request, err error) bool {
-	var network net.Error // a dial that failed, a time-out
-	if errors.As(err, &network) && !isBroken(err) || errors.Is(err, errProxyRefused) || r.Context().Err() != nil {
+	dialFailed := is[net.Error](err) && !isBroken(err) // or timed out
+	if dialFailed || errors.Is(err, errProxyRefused) || r.Context().Err() != nil {
 		return false
 	}
 	through, _ := t.Transport.Proxy(r)
@@ -138,7 +141,8 @@ type watch struct {
 }
 
 // newWatch returns a watch for r. A request that is safe needs no context of its own to be ended.
-func newWatch(r *http.Request, safe bool) *watch {
+func newWatch(r *http.Request) *watch {
+	safe := isSafe(r)
 	w := &watch{Context: r.Context(), maxConns: safeAttempts}
 	w.hooks.GotConn, w.hooks.TLSHandshakeStart = w.gotConn, func() { w.handshake.Store(true) }
 	if safe {

@@ -67,8 +67,7 @@ func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token) 
 			}
 			return res, body, nil
 		}
-		var unprocessed notProcessedError
-		again := errors.As(err, &unprocessed) && resent < maxResends
+		again := is[notProcessedError](err) && resent < maxResends
 		if again {
 			body.Hold()
 			again = c.canRepeat() && waitToResend(req.Context(), resent)

@@ -104,8 +104,7 @@ func (h *Handler) leaveTest() { <-h.tests }
 
 // invalid returns why a test call cannot be made.
 func invalid(err error) problem.Problem {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem.Of(problem.RequestTooLarge)
 	}
 	return problem.Of(problem.InvalidInput, "reason", bounded(err.Error(), maxErrorText))
@@ -137,8 +136,7 @@ func (h *Handler) runTest(req *http.Request) (TestAnswer, bool) {
 		answer.BodyBase64 = body
 	}
 	if found, ok := h.requests.find(w.sent.Get("X-Request-Id")); ok {
-		told := report(found)
-		answer.Request = &told
+		answer.Request = new(report(found))
 	}
 	return answer, true
 }

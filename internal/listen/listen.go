@@ -139,12 +139,10 @@ func (l loopbackOnly) Accept() (net.Conn, error) {
 
 // Bare removes the address from an error, because the caller adds it as the user wrote it.
 func Bare(err error) error {
-	var op *net.OpError
-	var sys *os.SyscallError
-	switch {
-	case errors.As(err, &sys):
+	if sys, ok := errors.AsType[*os.SyscallError](err); ok {
 		return sys.Err
-	case errors.As(err, &op):
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err
 	}
 	return err

@@ -22,6 +22,7 @@
 package spool
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -268,12 +269,12 @@ func (s *Spool) endReadingLocked() {
 	}
 }
 
-// ClientError returns how the client broke its body, or nil. If the connection is known to be broken it
-// waits for the reader that must have noticed.
-func (s *Spool) ClientError(broken bool) error {
+// ClientError returns how the client broke its body, or nil. If ctx has ended, which is the context of the request, the
+// connection is broken: then it waits for the reader that must have noticed.
+func (s *Spool) ClientError(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if broken && s.reading {
+	if ctx.Err() != nil && s.reading {
 		s.setDeadlineLocked(time.Now().Add(discardIdle))
 		for s.reading {
 			s.wake.Wait()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -36,21 +37,29 @@ func NewKey() tokens.Secret {
 	return tokens.NewSecret(base64.RawURLEncoding.EncodeToString(key[:]))
 }
 
-// KeyFile returns the admin key in the file at path. It creates the file if there is none.
+// KeyFile returns the admin key in the file at path. It creates the file if there is none. Processes that do so at the
+// same time get the same key.
 func KeyFile(path string) (tokens.Secret, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return ReadKey(path)
+	if key, err := ReadKey(path); !errors.Is(err, fs.ErrNotExist) {
+		return key, err
 	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".admin-key-*") // 0600
 	if err != nil {
 		return tokens.Secret{}, err
 	}
+	defer os.Remove(f.Name())
 	key := NewKey()
 	_, err = io.WriteString(f, key.Reveal()+"\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return tokens.Secret{}, errors.Join(err, os.Remove(path))
+		return tokens.Secret{}, err
 	}
-	return key, nil
+	switch err := os.Link(f.Name(), path); { // unlike Rename, it replaces nothing
+	case err == nil:
+		return key, nil
+	case errors.Is(err, fs.ErrExist):
+		return ReadKey(path)
+	}
+	return key, os.Rename(f.Name(), path) // a file system without links
 }
 
 // ReadKey returns the admin key in the file at path.

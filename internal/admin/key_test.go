@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +65,32 @@ func TestTheKeyFileIsMadeOnceAndIsPrivate(t *testing.T) {
 	}
 	if _, err := KeyFile(path); err == nil {
 		t.Error("a file with a word in it is taken for a key")
+	}
+}
+
+// Of two proxies that started at the same time, one read the key file before the other had written the key, and ended
+// with "this is not an admin key".
+func TestProxiesThatStartTogetherHaveOneKey(t *testing.T) {
+	for range 100 {
+		path := filepath.Join(t.TempDir(), "admin-key")
+		var keys [4]string
+		var starts sync.WaitGroup
+		for i := range keys {
+			starts.Go(func() {
+				key, err := KeyFile(path)
+				if err != nil {
+					t.Error(err)
+				}
+				keys[i] = key.Reveal()
+			})
+		}
+		starts.Wait()
+		if len(slices.Compact(keys[:])) != 1 {
+			t.Fatal("the proxies have different keys")
+		}
+		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+			t.Fatalf("left are %v (%v), want the key file only", left, err)
+		}
 	}
 }
 

@@ -26,26 +26,33 @@ const personTimeout = 10 * time.Second
 
 // people remembers who is signed in, so that the API is asked once after a sign-in.
 type people struct {
-	mu    sync.Mutex // guards known
-	known map[string]Person
+	mu      sync.Mutex // guards the fields below
+	known   map[string]Person
+	version int // of the sign-ins, changed by forget
 }
 
 func (p *people) forget(account string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.known, account)
+	p.version++
 }
 
-func (p *people) get(account string) (Person, bool) {
+// get returns who is signed in, if that is known, and the version for set.
+func (p *people) get(account string) (known Person, ok bool, version int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known, ok := p.known[account]
-	return known, ok
+	known, ok = p.known[account]
+	return known, ok, p.version
 }
 
-func (p *people) set(account string, person Person) {
+// set remembers person, unless somebody signed in after get returned version: person may be the user before.
+func (p *people) set(account string, person Person, version int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if version != p.version {
+		return
+	}
 	if p.known == nil || len(p.known) >= maxAccountLabels {
 		p.known = map[string]Person{} // they are asked for again when somebody looks
 	}
@@ -59,14 +66,17 @@ func (h *Handler) person(w http.ResponseWriter, r *http.Request) {
 		problemOf(account, err).Write(w)
 		return
 	}
-	if known, ok := h.people.get(account); ok {
+	known, ok, version := h.people.get(account)
+	if ok {
 		writeJSON(w, http.StatusOK, known)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), personTimeout)
 	defer cancel()
+	unknown := problem.Of(problem.PersonUnknown, about(account)...)
 	if !h.enterTest(ctx) {
-		return // the caller has gone
+		unknown.Write(w)
+		return
 	}
 	defer h.leaveTest()
 	req, err := TestCall{Account: account, Method: http.MethodGet, Target: "/public/v1/members/current"}.request(ctx)
@@ -76,11 +86,11 @@ func (h *Handler) person(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, ok := h.runTest(req)
 	if !ok || answer.Status != http.StatusOK {
-		problem.Of(problem.PersonUnknown, about(account)...).Write(w)
+		unknown.Write(w)
 		return
 	}
 	found := readPerson([]byte(answer.Body))
-	h.people.set(account, found)
+	h.people.set(account, found, version)
 	writeJSON(w, http.StatusOK, found)
 }
 

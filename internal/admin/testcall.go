@@ -66,8 +66,10 @@ type TestAnswer struct {
 func (h *Handler) testCall(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), testTimeout)
 	defer cancel()
+	late := problem.Of(problem.TestTimeout, "limit", problem.Span(testTimeout))
 	if !h.enterTest(ctx) {
-		return // the caller has gone
+		late.Write(w)
+		return
 	}
 	defer h.leaveTest()
 	var call TestCall
@@ -84,13 +86,14 @@ func (h *Handler) testCall(w http.ResponseWriter, r *http.Request) {
 	}
 	answer, ok := h.runTest(req)
 	if !ok {
-		problem.Of(problem.TestTimeout, "limit", problem.Span(testTimeout)).Write(w)
+		late.Write(w)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(answer) // without the indentation of other answers: this one can be large
 }
 
+// enterTest waits until fewer than testsAtOnce test requests run. It reports false if ctx ends before.
 func (h *Handler) enterTest(ctx context.Context) bool {
 	select {
 	case h.tests <- struct{}{}:

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"pandadoc-auth-proxy/proxy"
 	"pandadoc-auth-proxy/tokens"
@@ -165,4 +168,47 @@ func TestTestCallRefusesWhatCannotBeSent(t *testing.T) {
 func TestTestCallWithoutAnswer(t *testing.T) {
 	x, _ := newTestedProxy(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	check(t, "code", x.test(TestCall{Method: "GET", Target: "/x"}).code(t), "test-timeout")
+}
+
+// While two slow test calls ran, the answer to a third request was an empty 200, which the console could not read.
+func TestARequestThatGetsNoTurnIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := New(Config{
+			Manager: &fakeAccounts{all: []tokens.Status{account("default", tokens.Ready, "")}},
+			Login:   LoginConfig{RedirectURL: &url.URL{Scheme: "http", Host: "localhost", Path: "/back"}}, Proxy: fakeProxy{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range testsAtOnce {
+			h.tests <- struct{}{}
+		}
+		for _, row := range []struct{ method, path, want string }{
+			{http.MethodPost, "/api/v1/test", "test-timeout"},
+			{http.MethodGet, "/api/v1/accounts/default/person", "person-unknown"},
+		} {
+			w := httptest.NewRecorder()
+			h.Socket().ServeHTTP(w, httptest.NewRequest(row.method, row.path, strings.NewReader(`{"method":"GET","target":"/x"}`)))
+			check(t, row.path, reply{w.Code, w.Header(), w.Body.String()}.code(t), row.want)
+		}
+	})
+}
+
+// Somebody signed in while the console asked the API who is signed in: it showed the former user until the next login.
+func TestTheFormerUserIsNotRemembered(t *testing.T) {
+	var x *tester
+	email := "old@example.com"
+	x, _ = newTestedProxy(t, func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"email":"`+email+`"}`)
+		if email == "old@example.com" {
+			email = "new@example.com"
+			x.handler.ObserveEvent(tokens.Event{Kind: tokens.EventLogin, Account: "default"})
+		}
+	})
+	x.send(http.MethodGet, "/api/v1/accounts/default/person", "")
+	for _, request := range []string{"second request", "third request"} {
+		var got Person
+		x.send(http.MethodGet, "/api/v1/accounts/default/person", "").decode(t, &got)
+		check(t, request, got.Email, "new@example.com")
+	}
 }

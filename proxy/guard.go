@@ -34,19 +34,19 @@ type GuardConfig struct {
 // Guard allows programs to use a loopback listener, but refuses web pages. It is safe for
 // concurrent use.
 type Guard struct {
-	hosts    map[string]bool // allowed ones, in lower case; with a port only where the operator gave one
-	origins  map[string]bool
-	navigate []string
-	keyed    bool
+	hosts         map[string]bool // allowed ones, in lower case; with a port only where the operator gave one
+	origins       map[string]bool
+	navigatePaths []string
+	clientKeys    bool
 }
 
 // NewGuard returns a Guard. The error joins one error for every entry that cannot match anything.
 func NewGuard(cfg GuardConfig) (*Guard, error) {
 	g := &Guard{
-		hosts:    make(map[string]bool, len(cfg.AllowHosts)),
-		origins:  make(map[string]bool, len(cfg.AllowOrigins)),
-		navigate: cfg.NavigatePaths,
-		keyed:    cfg.ClientKeys,
+		hosts:         make(map[string]bool, len(cfg.AllowHosts)),
+		origins:       make(map[string]bool, len(cfg.AllowOrigins)),
+		navigatePaths: cfg.NavigatePaths,
+		clientKeys:    cfg.ClientKeys,
 	}
 	var errs []error
 	for _, host := range cfg.AllowHosts {
@@ -88,7 +88,7 @@ func checkOrigin(origin string) error {
 
 // Check returns a problem if the header of r is too large, or if r comes from a place that is not allowed. Else nil.
 func (g *Guard) Check(r *http.Request) *problem.Problem {
-	if isHeaderTooLarge(r) {
+	if size, lines := headerSize(r); size > maxHeader || lines > maxHeaderLines {
 		return new(problem.Of(problem.HeadersTooLarge))
 	}
 	if refused := g.checkHost(r); refused != nil {
@@ -116,7 +116,7 @@ func (g *Guard) checkHost(r *http.Request) *problem.Problem {
 func (g *Guard) checkBrowser(r *http.Request) *problem.Problem {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) == 0 && len(sites) == 0 {
-		if !g.keyed && isUnsignedBrowser(r) {
+		if !g.clientKeys && isUnsignedBrowser(r) {
 			return new(problem.OfCase(problem.OriginNotAllowed, problem.CaseBrowser, "host", boundedText(r.Host, maxShown)))
 		}
 		return nil
@@ -166,7 +166,7 @@ func isOwnSite(site string) bool { return site == "same-origin" || site == "none
 func (g *Guard) isNavigation(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
-		(dest == "" || dest == "document") && slices.Contains(g.navigate, r.URL.Path)
+		(dest == "" || dest == "document") && slices.Contains(g.navigatePaths, r.URL.Path)
 }
 
 // isOwnOrigin reports whether origin is the address that r was sent to. The Host rule was checked before, so a

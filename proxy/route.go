@@ -44,11 +44,6 @@ func methodAllowed(method string) bool {
 	return false
 }
 
-func isHeaderTooLarge(r *http.Request) bool {
-	size, lines := headerSize(r)
-	return size > maxHeader || lines > maxHeaderLines
-}
-
 func headerSize(r *http.Request) (size, lines int) {
 	size, lines = len(r.Host), 1
 	for name, values := range r.Header {
@@ -74,18 +69,12 @@ func (g *Guard) checkTargetForm(r *http.Request) *problem.Problem {
 	switch {
 	case strings.Contains(r.RequestURI, "#"):
 		return new(problem.OfCase(problem.BadRequest, problem.CaseFragment))
-	case strings.HasPrefix(r.RequestURI, "/"), r.RequestURI == "*" && r.Method == http.MethodOptions:
-		return nil
-	case g.isOurs(r):
+	case strings.HasPrefix(r.RequestURI, "/"),
+		r.RequestURI == "*" && r.Method == http.MethodOptions,
+		strings.EqualFold(r.URL.Scheme, scheme(r)) && r.URL.User == nil && g.allowsHost(r.URL.Host, localAddr(r)):
 		return nil
 	}
 	return new(problem.OfCase(problem.BadRequest, problem.CaseTarget))
-}
-
-// isOurs reports whether an absolute-form target names this very proxy.
-func (g *Guard) isOurs(r *http.Request) bool {
-	return strings.EqualFold(r.URL.Scheme, scheme(r)) && r.URL.User == nil &&
-		g.allowsHost(r.URL.Host, localAddr(r))
 }
 
 // rawPath returns the path of r's target exactly as it came.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -149,18 +148,19 @@ func (t *upstreamTransport) dialer(o TransportOptions) func(context.Context, str
 // notOurs is a tls.Config.VerifyConnection. If a router leads the API's name back to us, the address is not
 // ours, but the certificate is.
 func (o TransportOptions) notOurs(s tls.ConnectionState) error {
-	if len(s.PeerCertificates) > 0 && o.isOurs(s.PeerCertificates[0]) {
+	if o.isOurs(s.PeerCertificates) {
 		return ErrLoop
 	}
 	return nil
 }
 
-func (o TransportOptions) isOurs(c *x509.Certificate) bool {
-	if o.OwnCertificate == nil {
+// isOurs reports whether the other side, which sent chain, serves the certificate of this process.
+func (o TransportOptions) isOurs(chain []*x509.Certificate) bool {
+	if o.OwnCertificate == nil || len(chain) == 0 {
 		return false
 	}
 	own := o.OwnCertificate()
-	return own != nil && bytes.Equal(own.Raw, c.Raw)
+	return own != nil && own.Equal(chain[0])
 }
 
 // upstreamConn is a connection to PandaDoc, below TLS.
@@ -228,8 +228,7 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil {
 		return res, nil
 	}
-	var untrusted *tls.CertificateVerificationError
-	if errors.As(err, &untrusted) && len(untrusted.UnverifiedCertificates) > 0 && u.options.isOurs(untrusted.UnverifiedCertificates[0]) {
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok && u.options.isOurs(untrusted.UnverifiedCertificates) {
 		err = ErrLoop
 	}
 	return nil, err

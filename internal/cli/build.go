@@ -115,7 +115,7 @@ func browserAddress(open []net.Listener) *url.URL {
 func (r *running) transportOptions(headerTimeout time.Duration) proxy.TransportOptions {
 	o := r.Upstream.Options(headerTimeout)
 	o.Own = func(conn net.Conn) bool {
-		return listen.Leads(conn, r.listeners...) || listen.Leads(conn, r.adminListeners...)
+		return listen.LeadsTo(conn, r.listeners...) || listen.LeadsTo(conn, r.adminListeners...)
 	}
 	o.OwnCertificate = r.Certificate.Leaf
 	return o

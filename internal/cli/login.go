@@ -215,7 +215,7 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	}
 	server := newAdminServer(c.handler, nil)
 	memory, _ := boundMemory()
-	budget := listen.NewBudget(listen.Fit(0, openFiles(), memory)) // any user of the machine can connect
+	budget := listen.NewBudget(listen.FitLimits(0, openFiles(), memory)) // any user of the machine can connect
 	budget.Watch(server)
 	ended := make(chan struct{}, len(open))
 	for _, l := range open {

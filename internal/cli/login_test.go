@@ -26,7 +26,7 @@ func TestThePortOfALoginKeepsFewConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	most := listen.Fit(0, 0, 0).Connections[listen.Admin]
+	most := listen.FitLimits(0, 0, 0).Connections[listen.Admin]
 	closed := make(chan error, most+1)
 	for range most + 1 {
 		c, err := net.Dial("tcp", at)

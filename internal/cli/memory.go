@@ -159,8 +159,8 @@ func giveBack(ctx context.Context) {
 // newBudget returns the budget for all connections.
 func (r *running) newBudget() *listen.Budget {
 	wanted := r.MaxConnections
-	limits := listen.Fit(wanted, openFiles(), r.memory)
-	if n := limits.Connections[listen.Proxied]; n < listen.Fit(wanted, 0, r.memory).Connections[listen.Proxied] {
+	limits := listen.FitLimits(wanted, openFiles(), r.memory)
+	if n := limits.Connections[listen.Proxied]; n < listen.FitLimits(wanted, 0, r.memory).Connections[listen.Proxied] {
 		r.logger.WithFields(logrus.Fields{"connections": n, "files": openFiles()}).
 			Warn("this process may open few files: fewer connections are accepted than --max-connections allows")
 	}

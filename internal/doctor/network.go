@@ -104,7 +104,7 @@ func tryForwardProxy(ctx context.Context, r *reached) Finding {
 	address := net.JoinHostPort(r.via.Hostname(), listen.PortOf(r.via))
 	conn, err := (&net.Dialer{Timeout: checkTimeout / 4}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return failing(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY), which does not answer: %v", r.Host, address, listen.Bare(err)),
+		return failing(fmt.Sprintf("%s is reached through %s (HTTPS_PROXY), which does not answer: %v", r.Host, address, listen.WithoutAddress(err)),
 			"correct HTTPS_PROXY, or add "+r.Hostname()+" to NO_PROXY")
 	}
 	conn.Close()
@@ -172,7 +172,7 @@ func connection(r *reached) Finding {
 	case errors.As(r.err, &name):
 		return skipped(r.Host + " cannot be found: see dns")
 	case isCall && call.Op == "dial":
-		return failing(fmt.Sprintf("%s cannot be reached: %v", r.Host, listen.Bare(r.err)),
+		return failing(fmt.Sprintf("%s cannot be reached: %v", r.Host, listen.WithoutAddress(r.err)),
 			"check the network, the firewall, HTTPS_PROXY, and that --api-url and --token-url are right")
 	}
 	return failing(fmt.Sprintf("%s gives no answer over %s: %v", r.Host, r.Scheme, r.err),

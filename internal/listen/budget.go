@@ -54,9 +54,9 @@ type Limits struct {
 	Connections [2]int // by Class
 }
 
-// Fit returns the limits for a process that may have this number of open files and this much memory, in bytes, and
-// that wants this number of connections on the proxied port. Zero files or zero memory means no known limit.
-func Fit(wanted int, files uint64, memory int64) Limits {
+// FitLimits returns the limits for a process that may have this number of open files and this much memory, in bytes,
+// and that wants this number of connections on the proxied port. Zero files or zero memory means no known limit.
+func FitLimits(wanted int, files uint64, memory int64) Limits {
 	l := Limits{Bytes: mostBytes}
 	if memory > 0 {
 		l.Bytes = min(l.Bytes, memory/shareOfMemory)

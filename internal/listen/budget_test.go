@@ -32,7 +32,7 @@ func TestLimitsFitTheProcess(t *testing.T) {
 		{"a container of 128 MiB", 4096, 1 << 20, 128 << 20, 992, 16 << 20},
 		{"few are wanted", 10, 1 << 20, 0, 10, 32 << 20},
 	} {
-		got := Fit(row.wanted, row.files, row.memory)
+		got := FitLimits(row.wanted, row.files, row.memory)
 		if want := (Limits{row.bytes, [2]int{row.proxied, adminConnections}}); got != want {
 			t.Errorf("%s: got %+v, want %+v", row.name, got, want)
 		}
@@ -360,7 +360,7 @@ func TestUnfinishedHandshakesShareTheBudget(t *testing.T) {
 }
 
 func TestTLSBehindTheBudget(t *testing.T) {
-	d := openTLS(t, Fit(100, 0, 0))
+	d := openTLS(t, FitLimits(100, 0, 0))
 	over, err := tls.Dial("tcp", d.addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)

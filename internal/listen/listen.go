@@ -52,14 +52,14 @@ func Hint(flag string, err error) string {
 func (a Address) Open(ctx context.Context) ([]net.Listener, error) {
 	switch {
 	case a.Path != "":
-		return one(openSocket(ctx, a.Path))
+		return single(openSocket(ctx, a.Path))
 	case a.Host == "localhost":
 		return a.openLoopback(ctx)
 	}
-	return one(openTCP(ctx, a.Host, a.Port))
+	return single(openTCP(ctx, a.Host, a.Port))
 }
 
-func one(l net.Listener, err error) ([]net.Listener, error) {
+func single(l net.Listener, err error) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func openTCP(ctx context.Context, host string, port uint16) (net.Listener, error
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, network, net.JoinHostPort(host, strconv.Itoa(int(port))))
 	if err != nil {
-		return nil, Bare(err)
+		return nil, WithoutAddress(err)
 	}
 	if l.Addr().(*net.TCPAddr).IP.IsLoopback() {
 		l = loopbackOnly{l}
@@ -137,8 +137,8 @@ func (l loopbackOnly) Accept() (net.Conn, error) {
 	}
 }
 
-// Bare removes the address from an error, because the caller adds it as the user wrote it.
-func Bare(err error) error {
+// WithoutAddress removes the address from an error, because the caller adds it as the user wrote it.
+func WithoutAddress(err error) error {
 	if sys, ok := errors.AsType[*os.SyscallError](err); ok {
 		return sys.Err
 	}
@@ -163,7 +163,7 @@ func openSocket(ctx context.Context, path string) (net.Listener, error) {
 	temporary := filepath.Join(private, "s")
 	l, err := bind(ctx, private, temporary)
 	if err != nil {
-		return nil, Bare(err)
+		return nil, WithoutAddress(err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	if err := errors.Join(os.Chmod(temporary, 0o600), os.Rename(temporary, path)); err != nil {
@@ -211,7 +211,7 @@ func checkStale(ctx context.Context, path string) error {
 		return ErrAddrInUse
 	}
 	if !errors.Is(err, ErrRefused) {
-		return fmt.Errorf("there is a socket, which may be in use: %w", Bare(err))
+		return fmt.Errorf("there is a socket, which may be in use: %w", WithoutAddress(err))
 	}
 	return nil
 }
@@ -265,10 +265,10 @@ func (a Address) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return nil, first
 }
 
-// Leads reports whether conn, which this process has opened, leads to one of its own listeners. A listener on all
+// LeadsTo reports whether conn, which this process has opened, leads to one of its own listeners. A listener on all
 // addresses can be reached at each address of the machine; a connection to it then also has that address as its
 // source.
-func Leads(conn net.Conn, listeners ...net.Listener) bool {
+func LeadsTo(conn net.Conn, listeners ...net.Listener) bool {
 	remote, ok := addrPort(conn.RemoteAddr())
 	if !ok {
 		return false

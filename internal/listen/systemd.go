@@ -44,7 +44,7 @@ func inherit(fd int) (net.Listener, error) {
 	defer f.Close() // FileListener works with a duplicate
 	l, err := net.FileListener(f)
 	if err != nil {
-		return nil, Bare(err)
+		return nil, WithoutAddress(err)
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
 		l = loopbackOnly{l}

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/gorilla/mux"
 
@@ -80,12 +81,9 @@ func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 // relevant leaves out the account "default" if nobody ever signed in to it and other accounts are in use. This
 // account always exists, and must not make an installation that does not need it look broken.
 func relevant(all []tokens.Status) []tokens.Status {
-	var kept []tokens.Status
-	for _, s := range all {
-		if s.Account != tokens.DefaultAccount || s.Cause != tokens.CauseNotSignedIn {
-			kept = append(kept, s)
-		}
-	}
+	kept := slices.DeleteFunc(slices.Clone(all), func(s tokens.Status) bool {
+		return s.Account == tokens.DefaultAccount && s.Cause == tokens.CauseNotSignedIn
+	})
 	if len(kept) == 0 {
 		return all
 	}

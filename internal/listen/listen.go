@@ -59,6 +59,7 @@ func (a Address) Open(ctx context.Context) ([]net.Listener, error) {
 	return single(openTCP(ctx, a.Host, a.Port))
 }
 
+// single returns l as a list.
 func single(l net.Listener, err error) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err

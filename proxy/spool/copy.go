@@ -250,8 +250,8 @@ const (
 
 // Budget bounds the copies of all bodies in a process.
 type Budget struct {
-	left     atomic.Int64
-	memory   atomic.Int64 // that copies may still take; the others are kept on disk
+	left     atomic.Int64 // bytes that copies may still take
+	memory   atomic.Int64 // bytes of them in memory; other copies are kept on disk
 	inMemory atomic.Int64 // what is kept now
 	onDisk   atomic.Int64
 	warn     func(error)

@@ -62,18 +62,17 @@ func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	defer cancel()
 	var alive admin.Liveness
 	_, err := c.Do(ctx, http.MethodGet, "/livez", nil, &alive)
+	if err == nil && alive.Program == problem.Program {
+		return c, nil
+	}
+	c.Close()
 	switch {
 	case errors.Is(err, listen.ErrRefused), errors.Is(err, os.ErrNotExist):
-		c.Close()
 		return nil, ErrNoProxy
 	case errors.Is(err, context.DeadlineExceeded):
-		c.Close()
 		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s does not answer", a), "restart it if it is the proxy; otherwise give the proxy's admin address with --admin-listen, or none")
-	case err != nil || alive.Program != problem.Program:
-		c.Close()
-		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or none")
 	}
-	return c, nil
+	return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or none")
 }
 
 // Local returns a client of a handler in this process.

@@ -114,33 +114,25 @@ func httpsOnly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) 
 // dialer returns DialContext of t.
 func (t *upstreamTransport) dialer(o TransportOptions) func(context.Context, string, string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	dial := func(ctx context.Context, network, addr string) (*upstreamConn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var conn *upstreamConn
+		if w, ok := ctx.Value(warmKey{}).(*warming); ok {
+			w.leave()
+			defer func() { w.dialed <- conn }()
+		}
 		if to := o.ConnectTo[addr]; to != "" {
 			addr = to
 		}
-		conn, err := dialer.DialContext(ctx, network, addr)
+		raw, err := dialer.DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		if o.Own != nil && o.Own(conn) {
-			conn.Close()
+		if o.Own != nil && o.Own(raw) {
+			raw.Close()
 			return nil, ErrLoop
 		}
 		t.open.Add(1)
-		return &upstreamConn{Conn: conn, transport: t, died: make(chan struct{})}, nil
-	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		w, warm := ctx.Value(warmKey{}).(*warming)
-		if warm {
-			w.leave()
-		}
-		conn, err := dial(ctx, network, addr)
-		if warm {
-			w.dialed <- conn
-		}
-		if err != nil {
-			return nil, err
-		}
+		conn = &upstreamConn{Conn: raw, transport: t, died: make(chan struct{})}
 		return conn, nil
 	}
 }

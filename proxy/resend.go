@@ -42,7 +42,7 @@ func (t *upstreamTransport) roundTrip(r *http.Request) (*http.Response, error) {
 	} else {
 		res, err = t.sendBody(w, r.Context().Done())
 	}
-	if err != nil && w.conns == 0 && !w.handshake.Load() && t.brokenCONNECT(r, err) {
+	if err != nil && !w.connected() && !w.handshake.Load() && t.brokenCONNECT(r, err) {
 		err = fmt.Errorf("%w: %w", errProxyRefused, err)
 	}
 	switch {
@@ -227,8 +227,17 @@ type neverSent struct{}
 func (*neverSent) Read([]byte) (int, error) { return 0, io.EOF }
 func (*neverSent) Close() error             { return nil }
 
+// connected reports whether the request was given to a connection.
+func (w *watch) connected() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.conns > 0
+}
+
 // unprocessed reports whether err means that the API has not acted on the request.
 func (w *watch) unprocessed(err error) bool {
+	w.mu.Lock() // after errConnectionDied, net/http may still look for another connection
+	defer w.mu.Unlock()
 	switch {
 	case w.conns == 0: // no connection, so nothing was sent
 		return isRefused(err) || isBroken(err) || errors.Is(err, io.EOF)

@@ -171,7 +171,7 @@ func (h *Handler) ObserveEvent(e tokens.Event) {
 // routes is wrapped by the guard from outside: middleware of mux does not run for a path or method that
 // no route knows.
 func (h *Handler) routes() http.Handler {
-	r := mux.NewRouter()
+	r := mux.NewRouter().SkipClean(true) // the id of a request may contain "//" or ".."
 	route(r, http.MethodGet, "/livez", h.livez)
 	route(r, http.MethodGet, "/readyz", h.readyz)
 	route(r, http.MethodGet, "/metrics", h.metrics.handler().ServeHTTP)

@@ -34,10 +34,10 @@ func TestRequestsAreToldNewestFirstAndBounded(t *testing.T) {
 	}
 }
 
-// Request ids of the API can have a slash. The answer for such an id was 404, as for an unknown path.
+// Request ids of the API can have slashes and dots. The answers for such ids were 404 and a redirect.
 func TestRequestIDsWithSlashes(t *testing.T) {
 	x := newTester(t, account("default", tokens.Ready, ""))
-	for _, id := range []string{"host/6fGa2-000001", "a/b/c", "Root=1-67891233-abcdef", "a b", "a%2Fb", "é?#"} {
+	for _, id := range []string{"host/6fGa2-000001", "a/b/c", "Root=1-67891233-abcdef", "a b", "a%2Fb", "é?#", "a//b", "a/../b", ".."} {
 		x.handler.ObserveRequest(proxy.Exchange{RequestID: id, Start: time.Now(), Method: "GET", Status: 200})
 		var one RequestReport
 		x.send(http.MethodGet, "/api/v1/requests/"+url.PathEscape(id), "").decode(t, &one)

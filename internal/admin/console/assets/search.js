@@ -5,7 +5,7 @@ import { h, remembered } from '/console/dom.js';
 const ended = ['set status', 'delete'];
 const money = ['quote', 'pricing', 'product', 'linked'];
 const synonyms = {
-  cancel: ended, void: ['set status'], withdraw: ended, revoke: ended, stop: ended, expire: ['set status'], decline: ['set status'], reject: ['set status'],
+  cancel: ended, withdraw: ended, revoke: ended, stop: ended, expire: ['set status'], decline: ['set status'], reject: ['set status'],
   signature: ['signing', 'sign', 'recipient'], signer: ['signer', 'recipient', 'signing'], sign: ['signing', 'recipient'], signed: ['sealed', 'set status'],
   invoice: money, bill: money, price: money, cost: money,
   remove: ['delete'], erase: ['delete'], edit: ['update', 'change', 'patch'], change: ['update', 'patch'],

@@ -25,9 +25,14 @@ func hostileAPI(t *testing.T) *httptest.Server {
 		})
 	}
 	serve("POST /oauth2/access_token", "application/json", `{"access_token":"hostile-access-token","refresh_token":"hostile-refresh-token","expires_in":3600}`)
-	serve("GET /public/v1/members/current", "application/json", asJSON(t, map[string]string{
+	member := asJSON(t, map[string]string{
 		"first_name": markup, "last_name": long, "email": "\u202eelpmaxe@moc\x1b[2J", "workspace_name": long,
-	}))
+	})
+	answers.HandleFunc("GET /public/v1/members/current", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Request-Id", "-$(touch owned)'")
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, member)
+	})
 	// Lists of objects to choose from.
 	serve("GET /public/v1/templates", "application/json", `{"results":[null,7,"text",[],{"id":{"a":1},"name":[1]},{"id":"good","name":`+asJSON(t, "\u202e\x1b[2J"+markup+long)+`,"status":{}},{"id":"unnamed"},{"id":7,"name":null}]}`)
 	serve("GET /public/v1/members", "text/html", "<html>"+markup)
@@ -104,6 +109,9 @@ func TestAHostileAPIHarmsNothing(t *testing.T) {
 			b.until(`document.querySelector(".accounts .person")?.textContent.includes("<img")`)
 			b.unharmed("who is signed in")
 			b.shoot(t.Name() + " overview")
+			b.change("#feed-path", "members")
+			b.press("passed through")
+			b.see(`pandadoc-auth-proxy explain -- '-$(touch owned)'\'''`)
 
 			for _, row := range []struct{ operation, button, shows string }{
 				{"2", "Choose a value for template_id", "3 found"},

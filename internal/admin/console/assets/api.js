@@ -50,7 +50,6 @@ export async function status() {
   return now;
 }
 
-
 export const requests = (limit) => get(`/api/v1/requests?limit=${limit}`);
 export const refresh = (name) => post(account(name, 'refresh'));
 export const person = (name) => get(account(name, 'person'));

@@ -20,6 +20,9 @@ export const baseOf = (listener) => reachable(listener).base;
 
 const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
+// argument writes one argument of a command for a POSIX shell. It leaves plain words as they are.
+export const argument = (text) => (/^[\w./:=@%+-]+$/.test(text) ? text : quote(text));
+
 // curlOf returns a command for a POSIX shell.
 export function curlOf(request, listener) {
   const { base, socket } = reachable(listener);

@@ -1,4 +1,5 @@
 // The recent requests. The list pauses while somebody reads or filters it.
+import { argument } from '/console/copy.js';
 import { bytes, fill, h, keyed, milliseconds, remembered, timeOfDay } from '/console/dom.js';
 
 const shownRows = 50;
@@ -127,6 +128,6 @@ function explanation(r) {
   return [
     r.explanation.map((sentence) => h('p', sentence)),
     h('p.fine', `Request id ${r.id || 'none'}. Received ${bytes(r.bytes_in)}, sent ${bytes(r.bytes_out)}. `,
-      r.id && [h('code', `pandadoc-auth-proxy explain ${r.id}`), ' says the same.']),
+      r.id && [h('code', `pandadoc-auth-proxy explain ${r.id.startsWith('-') ? '-- ' : ''}${argument(r.id)}`), ' says the same.']),
   ];
 }

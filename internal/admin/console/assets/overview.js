@@ -4,14 +4,13 @@ import { bars, lines } from '/console/chart.js';
 import { baseOf } from '/console/copy.js';
 import { copyButton, fill, h, keyed, milliseconds, remembered, say, until, when } from '/console/dom.js';
 import { feed } from '/console/feed.js';
-import { effectText, stateName } from '/console/words.js';
+import { effectText, stateName, usable } from '/console/words.js';
 
 const searchFrom = 6; // accounts
 const shownAtOnce = 20; // accounts; more make the page long
 const askedAtOnce = 60; // accounts whose user is looked up at once
 
 const hasProblem = (a) => !['ready', 'unknown'].includes(a.state);
-const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
 
 // overview shows the page in root and returns its update function.
 export function overview(root) {

@@ -2,6 +2,7 @@
 import * as api from '/console/api.js';
 import { copyButton, fill, h } from '/console/dom.js';
 import { curlOf } from '/console/copy.js';
+import { usable } from '/console/words.js';
 
 const accountName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -53,8 +54,6 @@ function configure(status) {
         copyable('export PANDADOC_CLIENT_ID=…\nexport PANDADOC_CLIENT_SECRET=…', 'Commands'),
         h('p.fine', 'You can also give files with the values, such as mounted secrets: ', h('code', 'PANDADOC_CLIENT_ID_FILE'), ' and ', h('code', 'PANDADOC_CLIENT_SECRET_FILE'), '.')]);
 }
-
-const usable = (a) => ['ready', 'degraded', 'unknown'].includes(a.state);
 
 const named = 6; // accounts that are named
 

@@ -11,6 +11,9 @@ const states = {
 
 export const stateName = (state) => states[state] ?? state;
 
+// usable reports whether requests of an account can work.
+export const usable = (account) => ['ready', 'degraded', 'unknown'].includes(account.state);
+
 const environments = { global: 'PandaDoc, global', eu: 'PandaDoc, EU', emulator: 'Emulator' };
 
 // environmentName returns the name of the API that requests go to.

@@ -23,13 +23,13 @@
 // # Answers of our own
 //
 // An answer of this package itself is a problem.Problem, with a Proxy-Status header. All other answers come
-// from the API.
+// from the API, except those of net/http to requests that it cannot parse.
 //
 // # Limits
 //
-// A request is sent twice only after a 401, or if the API did not process it (resend.go). net/http itself
-// repeats a GET, HEAD or OPTIONS without a body if the kept-alive connection it was written to turns out to
-// have been closed by the API (RFC 9110 section 9.2.2), or if the API did not process it.
+// A request is sent again only after a 401, or if the API did not process it (resend.go). net/http itself
+// repeats a GET, HEAD or OPTIONS without a body in two cases: the API did not process it, or the API had closed
+// the kept-alive connection (RFC 9110 section 9.2.2).
 package proxy
 
 import (

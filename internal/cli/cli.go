@@ -180,17 +180,17 @@ type commandLine struct {
 	Sandbox sandboxCommand `cmd:"" group:"Run" help:"Run the proxy against a built-in emulator of PandaDoc. Needs no account."`
 
 	Login   loginCommand   `cmd:"" group:"Accounts" help:"Sign in to an account, in the browser or with --paste."`
-	Status  statusCommand  `cmd:"" group:"Accounts" help:"Show the accounts (exit 0, 1, or 3 if a login is required)."`
+	Status  statusCommand  `cmd:"" group:"Accounts" help:"Show the accounts. Exit status 3 means that one needs a login."`
 	Refresh refreshCommand `cmd:"" group:"Accounts" help:"Get new tokens now."`
 	Logout  logoutCommand  `cmd:"" group:"Accounts" help:"Delete the tokens of an account."`
-	Import  importCommand  `cmd:"" group:"Accounts" help:"Import tokens from a file, standard input or another store, without a refresh."`
+	Import  importCommand  `cmd:"" group:"Accounts" help:"Import tokens from a file, standard input or another store."`
 
 	ClientKey   clientKeyCommand   `cmd:"" group:"Operate" help:"Create a key for a client, and print the lines for the configuration file."`
 	Healthcheck healthcheckCommand `cmd:"" group:"Operate" help:"Check that the proxy is alive, or with --ready that it is usable."`
-	Console     consoleCommand     `cmd:"" group:"Operate" help:"Open the web console of the running proxy, with a one-time link if it is locked."`
+	Console     consoleCommand     `cmd:"" group:"Operate" help:"Open the web console of the running proxy, with a one-time link if it requires the admin key."`
 	Wait        waitCommand        `cmd:"" group:"Operate" help:"Wait until the proxy is alive, or with --ready until it is usable."`
 
-	Doctor  doctorCommand  `cmd:"" group:"Find out" help:"Find problems and their fixes (exit 0, 1, or 3 if a login is required)."`
+	Doctor  doctorCommand  `cmd:"" group:"Find out" help:"Find problems and their fixes. Exit status 3 means that an account needs a login."`
 	Explain explainCommand `cmd:"" group:"Find out" help:"Show what happened to a request."`
 
 	Completion completionCommand `cmd:"" group:"Find out" help:"Print a completion script for bash, zsh or fish."`

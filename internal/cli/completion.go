@@ -17,7 +17,7 @@ type completionCommand struct {
 
 // Help implements kong.HelpProvider.
 func (*completionCommand) Help() string {
-	return `Put the output where the shell looks for completions, in bash, zsh and fish:
+	return `Save the output where your shell looks for completions. For bash, zsh and fish, for example:
 
   pandadoc-auth-proxy completion bash >~/.local/share/bash-completion/completions/pandadoc-auth-proxy
   pandadoc-auth-proxy completion zsh >"${fpath[1]}/_pandadoc-auth-proxy"

@@ -27,8 +27,8 @@ type healthcheckCommand struct {
 
 // Help implements kong.HelpProvider.
 func (*healthcheckCommand) Help() string {
-	return `Only --ready checks the accounts, because a container that waits for a login must not be restarted. The exit
-status of --ready is 3 if a login is required.`
+	return `Without --ready, the accounts are not checked: a container that waits for a login is alive, and must not be
+restarted. The exit status of --ready is 3 if a login is required.`
 }
 
 // Run prints one line. The exit status is 0, 1, or 3 if a login is required.

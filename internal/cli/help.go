@@ -34,12 +34,17 @@ const exitHelp = `Exit status: 0 done, 1 failed, 2 wrong use or configuration, 3
 const secretsHelp = `Every setting below is also an environment variable (--listen is PANDADOC_LISTEN) and a key in the YAML file that
 --config names (listen:). A flag overrides a variable, and a variable overrides the file.
 
-Secrets cannot be flags, because other users of the machine can see the flags of a program. Set
-PANDADOC_CLIENT_ID, PANDADOC_CLIENT_SECRET, and one of PANDADOC_REFRESH_TOKEN, PANDADOC_ACCESS_TOKEN or
-PANDADOC_API_KEY. Or add _FILE to the name of a variable, and give it the path of a file with the value.
+Secrets cannot be flags, because other users of the machine can see the flags of a program. Set the variables
+PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET. Then run login, or set PANDADOC_REFRESH_TOKEN or
+PANDADOC_ACCESS_TOKEN. Or set only PANDADOC_API_KEY. You can add _FILE to the name of each of these variables: its
+value is then the path of a file with the secret.
 
-If you have several accounts, list them in the YAML file below accounts: the name of each account (NAME:), and
-below that refresh-token-file:, access-token-file: or api-key-file: (or the same names without -file).`
+Accounts that you add with login need no configuration. To give tokens or API keys of more accounts, list them in
+the YAML file. Write refresh-token-file, access-token-file or api-key-file (or the same without -file):
+
+  accounts:
+    acme:
+      refresh-token-file: /run/secrets/acme`
 
 // printHelp prints the help of the selected command. If no command was named, it prints an overview that fits
 // on one screen.

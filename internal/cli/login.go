@@ -33,7 +33,7 @@ const (
 
 type loginCommand struct {
 	accountFlag `embed:""`
-	Paste       bool `default:"false" help:"For machines without a browser: open the printed address on any machine, sign in, and paste here the address of the page where you end up, or the code in it."`
+	Paste       bool `default:"false" help:"For machines without a browser: open the printed address on any machine, sign in, and paste here the address of the last page (even if it does not load), or the code in that address."`
 	NoBrowser   bool `default:"false" help:"Only print the address."`
 
 	config.AccountSettings `embed:""`

@@ -19,7 +19,7 @@ import (
 type sandboxCommand struct {
 	EmulatorListen string        `default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Where the emulator listens; loopback only."`
 	EmulatorOnly   bool          `default:"false" help:"Run the emulator alone, for another program or a proxy started with serve."`
-	TokenTTL       time.Duration `name:"token-ttl" default:"8759h59m59s" placeholder:"TIME" help:"How long access tokens live, in whole seconds."`
+	TokenTTL       time.Duration `name:"token-ttl" default:"8759h59m59s" placeholder:"TIME" help:"How long access tokens live, like 60s; no fractions of a second."`
 	Accounts       int           `default:"1" placeholder:"N" help:"How many accounts are signed in: default, account-2 and so on."`
 	Calm           bool          `default:"false" help:"Turn off all misbehaviour."`
 	Chaos          bool          `default:"false" help:"Add misbehaviour that the proxy cannot hide from clients: 429, slow and cut answers, HTML errors."`

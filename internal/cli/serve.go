@@ -99,9 +99,9 @@ type runCommand struct {
 
 // Help implements kong.HelpProvider.
 func (*runCommand) Help() string {
-	return `The proxy listens on a free port and gives the program its URL in PANDADOC_BASE_URL. Both end together. Signals
-go to the program, and its exit status is the exit status of this command. The settings are those of serve, but
-with other defaults: --listen 127.0.0.1:0, --admin-listen none, --log-level warning.`
+	return `The proxy listens on a free port and gives the program its URL in PANDADOC_BASE_URL. When the program
+ends, the proxy ends too. Signals go to the program, and its exit status is the exit status of this command. The
+settings are those of serve, but with other defaults: --listen 127.0.0.1:0, --admin-listen none, --log-level warning.`
 }
 
 // Run runs a proxy and one program that uses it.

@@ -69,9 +69,9 @@ type ListenSettings struct {
 	AllowHost            []string `sep:"none" placeholder:"HOST" help:"Accept requests for this host name, in addition to the loopback names. May be repeated."`
 	AllowOrigin          []string `sep:"none" placeholder:"ORIGIN" help:"Accept browser requests from pages of this origin, like https://app.example.com. May be repeated."`
 	AllowUnauthenticated bool     `default:"false" help:"Allow addresses other than loopback in --listen without client keys. Then anybody who can connect to the port can use the accounts."`
-	AdminKeyFile         string   `narrows:"leave the admin listener open" placeholder:"FILE" help:"File with the admin key, which is created if it does not exist. The admin listener requires the key if the proxied port requires authentication, or if this flag is set. Default: admin-key in the state directory."`
+	AdminKeyFile         string   `narrows:"leave the admin listener open" placeholder:"FILE" help:"File with the admin key. The proxy creates the file if it does not exist. The admin listener requires the key if the addresses of --listen require authentication, or if this flag is set. Default: admin-key in the state directory."`
 	RequireHeader        string   `placeholder:"NAME:VALUE" narrows:"" help:"Refuse requests without this header, which is not forwarded. This protects against applications that can be tricked into fetching any URL (SSRF), because they do not send the header."`
-	AllowRoute           []string `sep:"none" lines:"" narrows:"" placeholder:"ROUTE" help:"Forward only this, like 'GET /public/v1/documents*': methods (or *) and a path. A * at the end of the path matches anything; elsewhere it matches one path segment. May be repeated (in the environment: one per line)."`
+	AllowRoute           []string `sep:"none" lines:"" narrows:"" placeholder:"ROUTE" help:"Forward only these requests, like 'GET,HEAD /public/v1/documents*': methods separated by commas (* means all), and a path. In the path, a * at the end matches anything; elsewhere it matches one path segment. May be repeated (in the environment: one per line)."`
 	ReadOnly             bool     `default:"false" narrows:"" help:"Forward GET, HEAD and OPTIONS only."`
 }
 
@@ -135,7 +135,7 @@ type TrafficSettings struct {
 	ClientBodyTimeout     time.Duration `default:"60s" placeholder:"TIME" help:"Answer 408 if a client sends less than a kilobyte of its body in this time."`
 	UpstreamHeaderTimeout time.Duration `default:"120s" placeholder:"TIME" help:"How long to wait for the API to begin its answer."`
 	DrainMin              time.Duration `default:"0s" placeholder:"TIME" help:"After SIGTERM, keep accepting requests this long."`
-	DrainTimeout          time.Duration `default:"25s" placeholder:"TIME" help:"After --drain-min, wait this long for running requests to end."`
+	DrainTimeout          time.Duration `default:"25s" placeholder:"TIME" help:"After --drain-min, wait at most this long for running requests to end."`
 }
 
 // LogSettings control the log.

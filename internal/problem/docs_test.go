@@ -46,12 +46,13 @@ This page is generated from the program: ` + "`go test ./internal/problem -updat
 
 1. ` + "`pandadoc-auth-proxy doctor`" + ` checks everything that the proxy needs, and names the fix ([doctor](doctor.md)).
 2. ` + "`pandadoc-auth-proxy status`" + ` shows the accounts; those with problems come first.
-3. ` + "`pandadoc-auth-proxy explain`" + ` shows what happened to the newest request; give an X-Request-Id for another.
+3. ` + "`pandadoc-auth-proxy explain`" + ` shows what happened to the newest request, or to the one with a given X-Request-Id.
 
 ## Answers of the proxy
 
-An error answer from the proxy itself is ` + "`application/problem+json`" + ` with one of these codes. On the proxied port, it
-also has a header ` + "`Proxy-Status: pandadoc-auth-proxy; …`" + `, and all other error answers come from PandaDoc.
+An error answer from the proxy itself is ` + "`application/problem+json`" + ` with one of these codes. On the proxied port
+(` + "`--listen`" + `), it also has a header ` + "`Proxy-Status: pandadoc-auth-proxy; …`" + `. All other error answers come from
+PandaDoc, except short plain texts (400, 417, 431, 501) for requests that are not valid HTTP or much too large.
 Some words in capital letters, like ` + "`ACCOUNT`" + `, stand for a value that the program fills in.
 
 | code | status | what happened | what to do |

@@ -47,7 +47,7 @@ func TLSHint(err error) string {
 	case errors.As(err, &verify):
 		return "set --ca-file to a file with the root certificate of the server"
 	case errors.As(err, &record):
-		return "the server does not speak TLS there: check scheme and port"
+		return "the server does not speak TLS at this address: check scheme and port"
 	case errors.As(err, &network) && network.Op == "remote error":
 		return "the server refused the TLS connection: configure it to require no client certificates (Redis: tls-auth-clients no)"
 	}

@@ -95,7 +95,7 @@ func (e *Emulator) APIKey() string { return e.client.apiKey }
 
 // Banner describes the emulator and its behaviour in one line, for people.
 func (e *Emulator) Banner() string {
-	manner := "default: good tokens are refused early, every refresh rotates"
+	manner := "default: some valid tokens are refused, every refresh replaces both tokens"
 	switch {
 	case e.opts.Calm:
 		manner = "calm: no misbehaviour"

@@ -308,7 +308,7 @@ func (s *Store) hint(op, what string, err error) string {
 	case e.code == http.StatusNotFound:
 		return "check the namespace: --store kubernetes:NAMESPACE/PREFIX"
 	case e.code == http.StatusTooManyRequests, e.code >= 500:
-		return "wait: the proxy tries again by itself; if it goes on, check the API server"
+		return "wait: the proxy tries again by itself; if this continues, check the API server"
 	}
 	return "check --kubernetes-url, and the policies of the cluster for Secrets"
 }

@@ -1,6 +1,6 @@
-// Package tokens keeps PandaDoc access tokens fresh. A proxy asks it for the current token of an account. It
-// gets the tokens from an OAuth 2.0 token endpoint, in pairs of an access token and a refresh token; each
-// refresh token can be used once:
+// Package tokens keeps PandaDoc access tokens fresh. A proxy asks the package for the current token of an
+// account. The package gets tokens from an OAuth 2.0 token endpoint, in pairs of an access token and a refresh
+// token. Each refresh token can be used once:
 //
 //	m, err := tokens.New(config)      // a Store, an Endpoint, the accounts of the configuration
 //	err = m.Start(ctx)

@@ -9,7 +9,7 @@
 //
 // A field in settings.go gives a setting its flag, its name in the environment, its key in the file, its
 // default and its help. A flag overrides the environment, the environment overrides the file, and the file
-// overrides the default. A text is converted once, to the type that uses it. All mistakes are reported
+// overrides the default. Each value is converted from text only once. All mistakes are reported
 // together, each with its fix. What is accepted takes effect: a name in another spelling is refused.
 //
 // # Secrets

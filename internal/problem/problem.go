@@ -1,6 +1,7 @@
-// Package problem is the table of all messages to users: for each code its HTTP status, a title, what
-// happened and what to do next. The proxy's answers, the admin listener, the commands, the console and the
-// docs take their texts from here, so that each fact has only one text.
+// Package problem is the table of the problems that users can have: for each code its HTTP status, a title,
+// what happened and what to do next. The proxy's answers, the admin listener, the commands, the console and the
+// docs take these texts from here, so that each problem has only one text. An error about a setting or a file has
+// no code; Mistake and WithHint give it its fix.
 //
 //	p := problem.Of(problem.LoginRequired, "account", "acme", "login", problem.LoginCommand("acme"))
 //	p.Write(w)

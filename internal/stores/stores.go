@@ -3,13 +3,13 @@
 //
 //	{Scheme: "vault", Forms: []string{"vault:NAME"}, About: "in a vault", Check: vaultstore.Check, Open: openVault},
 //
-// Fields of Store tell the rest of the program what it needs to know about a store. Nothing else is derived
-// from the scheme or from an empty string.
+// The fields of Store tell the rest of the program what a store can do. No other code decides anything by the
+// scheme of a store.
 //
 // # Secrets
 //
-// The URL of a store may contain a password. Spec prints without it, and the Name of a store must not contain
-// it either.
+// The URL of a store may contain a password. A Spec is printed without the password, and the Name of a store
+// must not contain it.
 package stores
 
 import (

@@ -11,7 +11,7 @@
 //	}
 //
 // Each test opens its place more than once, as two processes would. If the place can show the stored data, the
-// whole suite runs a second time with encryption. If it is a server, the suite runs a relay between the
+// whole suite runs a second time with encryption. If the place is a server, the suite runs a relay between the
 // server and the store, and cuts connections at every point of a save.
 //
 // The suite needs no clock. Its records contain only invented secrets.

@@ -1,5 +1,5 @@
-// Package client lets the command line talk to a proxy: over a connection to a running proxy, or without a
-// connection to an admin handler in its own process.
+// Package client lets the command line talk to an admin handler. The handler is in a running proxy, behind a
+// connection, or in the process of the command itself.
 package client
 
 import (
@@ -27,8 +27,7 @@ const (
 // ErrNoProxy means that nothing listens at the admin address.
 var ErrNoProxy = errors.New("no proxy is running there")
 
-// Client talks to an admin handler: that of a running proxy over a connection, or one in this process without a
-// connection.
+// Client talks to an admin handler, over a connection to a running proxy or directly in this process.
 type Client struct {
 	transport http.RoundTripper
 	base      string // origin of the handler's URLs

@@ -7,9 +7,9 @@
 //
 // # Security
 //
-// Nothing is loaded from other sites. The policy of every answer forbids that, and also inline code, forms, and
-// frames except for documents that the page itself has received. The page contains no secret. Answers of the
-// API never become HTML of this origin.
+// Nothing is loaded from other sites. The Content-Security-Policy of every answer forbids that. It also forbids
+// inline code, forms and frames; only a document that the page itself has received may be shown in a frame. The
+// page contains no secret. Answers of the API never become HTML of this origin.
 //
 // # The catalogue
 //

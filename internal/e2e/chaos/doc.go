@@ -6,6 +6,6 @@
 //
 //	go test ./internal/e2e/chaos -v -timeout 60m -chaos.duration=10m
 //
-// A seed, which is printed, determines the random choices; -chaos.seed repeats them, but on a busy machine not
+// Each run prints the seed of its random choices. -chaos.seed repeats these choices, but on a busy machine not
 // their exact timing. docs/life-cycle.md has the figures.
 package chaos

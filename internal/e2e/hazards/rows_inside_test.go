@@ -3,7 +3,7 @@ package hazards
 func retryRows() []row {
 	return []row{
 		{"I1", "a storm of refreshes", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestExpiredTokenIsRefreshedOnceForAll"), ""},
-		{"I2", "staggered 401s refresh again and again", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestStaggeredRefusalsRefreshOnce"), ""},
+		{"I2", "401s that arrive one after the other cause one refresh each", by(".TestExpiredTokenCostsOneRefresh", "tokens.TestStaggeredRefusalsRefreshOnce"), ""},
 		{"I3", "an endless retry", by("proxy.TestA401ThatIsNotRetriedGoesToTheClient", "tokens.TestRefreshThatDidNotHelpIsHeldBack"), ""},
 		{"I4", "every request refreshes a dead grant", by("tokens.TestAFailingRefreshIsNotRepeatedTooOften", "tokens.TestRejectedGenerationIsLookedForOnceASecond"), ""},
 		{"I5", "403, 404, 429 and 5xx refresh", by("proxy.TestOtherStatusesAreNotRetried"), ""},

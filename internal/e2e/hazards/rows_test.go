@@ -152,7 +152,7 @@ func pathRows() []row {
 		{"F5", "a redirect of ours loses a POST", by("proxy.TestTargetsArriveByteForByte"), ""},
 		{"F6", "the query is changed", by("proxy.TestTargetsArriveByteForByte"), ""},
 		{"F7", "a query makes a request look like an allowed route", by("TestPolicies", "proxy.TestAllowedRoutes", "proxy.FuzzPolicy"), ""},
-		{"F8", "our routes hide the API's, or are reached through them", by("TestTargets"), ""},
+		{"F8", "paths of our own hide paths of the API, or can be reached on the proxied port", by("TestTargets"), ""},
 		{"F9", "the emulator shows credentials that it was sent", by("internal/sandbox.TestEchoShowsWhatArrivedWithoutTheCredential"), ""},
 	}
 }
@@ -166,7 +166,7 @@ func answerRows() []row {
 		{"G5", "hop-by-hop fields of answers", by("proxy.TestResponseHeaders"), ""},
 		{"G6", "an early answer is lost", by("TestEarlyAnswers", "proxy.TestEarlyAnswerReachesTheClient", "proxy.TestAnswerBeforeResetIsNotLost"), ""},
 		{"G7", "endless informational answers, and 101", by("TestUpstreamFaults", "proxy.TestInformationalAnswersAreNotForwarded"), ""},
-		{"G8", "a 401 makes a browser ask for a password", nil, "pages of other origins never see it; a person at the address bar may"},
+		{"G8", "a 401 makes a browser ask for a password", nil, "only a person who opens the address in a browser sees that question, not a page of another origin"},
 		{"G9", "rate limits do not reach the client", by("proxy.TestResponseHeaders", "proxy.TestOtherStatusesAreNotRetried"), ""},
 		{"G10", "streams are held back", by("proxy.TestAnswersStream", ".TestLongAnswersArriveAsTheyAreSent"), ""},
 		{"G11", "a Content-Type is added", by("proxy.TestResponseHeaders"), ""},
@@ -185,7 +185,7 @@ func exhaustionRows() []row {
 		{"H5", "bodies kept for a replay", by("TestUploadsUnderAMemoryLimit", "proxy.TestReplayBudgets", "proxy.TestLargeUploadsDoNotNeedMemory"), ""},
 		{"H6", "a body without an end (it streams on until the API refuses it)", by("TestEndlessBody"), ""},
 		{"H7", "long targets and headers", by("TestTargets", "proxy.TestTargetForms", "proxy.TestTheServerLimitsTheHeader"), ""},
-		{"H8", "huge headers and bombs of the API", by("TestUpstreamFaults", "TestCompressedAnswerIsNotUnpacked"), ""},
+		{"H8", "huge headers of the API, and small compressed answers that are huge when unpacked", by("TestUpstreamFaults", "TestCompressedAnswerIsNotUnpacked"), ""},
 		{"H9", "many headers, many parameters", by("TestTargets", "TestLargeHeadersCostLittle"), ""},
 		{"H10", "the API never answers", by("TestUpstreamFaults", "proxy.TestUpstreamFaults"), ""},
 		{"H11", "the client has gone", by("TestGoneClientEndsTheRequest", "proxy.TestAClientThatDisconnects"), ""},

@@ -4,7 +4,7 @@
 //	server.Kill()
 //	server.Restart()
 //
-// PANDADOC_TEST_REDIS_SERVER can name another program than redis-server, such as valkey-server. If the program is not
+// PANDADOC_TEST_REDIS_SERVER can name a program other than redis-server, such as valkey-server. If the program is not
 // installed, the test is skipped.
 package redistest
 

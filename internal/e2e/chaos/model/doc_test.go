@@ -5,8 +5,8 @@
 //	go test ./internal/e2e/chaos/model -v                                    # ten seconds
 //	go test ./internal/e2e/chaos/model -v -run Search -timeout 2h -model.full
 //
-// The tests print the number of states and check the invariants in each state (invariant_test.go). They plant
-// errors, which the search must find (flaw), and list the losses that no rule can prevent (TestSearch).
+// The tests print the number of states and check the invariants in each state (invariant_test.go). They also
+// plant errors that the search must find (type flaw), and list the losses that no rule can prevent (TestSearch).
 //
 // # What is one step
 //
@@ -22,8 +22,8 @@
 //
 //	reload                a re-read: a newer record in memory is put back, emergency files and seeds are used
 //	attempt               the start of a refresh, until the marker is in the store
-//	check                 the marker must have the time when the request begins; otherwise it is renewed
-//	announce, answer      before a token is sent that comes from a store which can lose a write
+//	check                 before a request: the owner writes its marker again if the lease is not fresh
+//	announce, answer      the owner tells the others which token it will send; needed if the store can lose a write
 //	send                  the request is sent
 //	unsent                the connection is refused
 //	serve                 the server accepts a request and answers: it rotates, or refuses a used token
@@ -43,7 +43,7 @@
 //	restart elsewhere     a start with another region, token endpoint or client id
 //	tick                  half a lease passes
 //
-// The model does not need flights that find a usable token, and no cool-downs: these only make an owner start
+// The model needs neither flights that find a usable token nor cool-downs: both only make an owner start
 // later or never, and in the model an owner may start at any time. For the same reason an access token may expire
 // at any time, and its owner may or may not know. The hold after a refresh that did not help is searched with an
 // API that refuses everything.

@@ -198,7 +198,7 @@ func TestEmergencyFileThatIsNotAdopted(t *testing.T) {
 				if row.change != nil {
 					row.change(&kept)
 				}
-				record, err := tokens.EncodeRecord(kept)
+				record, err := (*tokens.Codec)(nil).Encode("acme", kept)
 				if err != nil {
 					t.Fatal(err)
 				}

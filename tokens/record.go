@@ -17,55 +17,56 @@ import (
 // nor issuer; they can be read, and the next write upgrades them.
 const Schema = 2
 
-// ErrNewerSchema is returned by DecodeRecord for a record that a newer version wrote. It must not be
+// ErrNewerSchema is returned by Codec.Decode for a record that a newer version wrote. It must not be
 // overwritten, because the parts that this version does not understand would be lost.
 var ErrNewerSchema = errors.New("the record was written by a newer version of this program")
 
 // Record is everything that is kept about one account: data, lock and crash evidence together, so that one
-// compare-and-swap changes all of it. It never prints its secrets; EncodeRecord returns the stored form.
+// compare-and-swap changes all of it. It never prints its secrets. Its JSON is the stored form without the schema and
+// the tokens, which Codec adds.
 type Record struct {
 	// Version is the store's identifier of this state of the record. Empty means not stored yet.
-	Version string
+	Version string `json:"version"`
 	// Lineage is the login, logout, seed or import that the pair comes from. Zero is the oldest: a build
 	// without lineages wrote the record.
-	Lineage Lineage
+	Lineage Lineage `json:"lineage,omitzero"`
 	// Generation counts the pairs of the account. It only grows within a lineage.
-	Generation uint64
+	Generation uint64 `json:"generation"`
 	// Issuer is where the pair was obtained from, and where its tokens may be sent to. Zero means unknown.
-	Issuer Issuer
+	Issuer Issuer `json:"issuer,omitzero"`
 
-	AccessToken  Secret
-	RefreshToken Secret
-	TokenType    string
-	Scope        string
-	ExpiresAt    time.Time // zero means unknown
-	ObtainedAt   time.Time
+	AccessToken  Secret    `json:"-"`
+	RefreshToken Secret    `json:"-"`
+	TokenType    string    `json:"token_type,omitempty"`
+	Scope        string    `json:"scope,omitempty"`
+	ExpiresAt    time.Time `json:"expires_at,omitzero"` // zero means unknown
+	ObtainedAt   time.Time `json:"obtained_at,omitzero"`
 
 	// Seeds are the fingerprints of the seeds that were used, or were present at a login.
-	Seeds []string
+	Seeds []string `json:"seeds,omitempty"`
 	// Pending is the marker of a running refresh. Nil means that there is none.
-	Pending *Pending
+	Pending *Pending `json:"pending,omitempty"`
 	// UnconfirmedSince is when the last token request with an unknown result started. Zero means
 	// that there is none. Only a new pair, a login or a logout clears it.
-	UnconfirmedSince time.Time
+	UnconfirmedSince time.Time `json:"unconfirmed_since,omitzero"`
 	// Answered means that the request of UnconfirmedSince got a server error: it is over, but it is unknown
 	// what the server did before it failed.
-	Answered bool
+	Answered bool `json:"unconfirmed_answered,omitempty"`
 	// RestoredAt is when a process last put this record back after the store had lost it. Other processes may
 	// have a newer one, and need time to put that back. Zero means never.
-	RestoredAt time.Time
+	RestoredAt time.Time `json:"restored_at,omitzero"`
 	// Rejected means that the token endpoint refused the refresh token of a generation. Nil means no.
-	Rejected *Rejected
+	Rejected *Rejected `json:"rejected,omitempty"`
 	// Hold prevents all processes from refreshing because of a 401. Nil means that there is none.
-	Hold *Hold
+	Hold *Hold `json:"hold,omitempty"`
 	// Forgotten means that the account is no longer listed. Only a record without tokens has it.
-	Forgotten bool
+	Forgotten bool `json:"forgotten,omitempty"`
 	// Previous describes the pair before, without its tokens. Nil if there was none.
-	Previous *Previous
+	Previous *Previous `json:"previous,omitempty"`
 	// ProvenAt is when a refresh last succeeded. Zero means never.
-	ProvenAt time.Time
+	ProvenAt time.Time `json:"proven_at,omitzero"`
 	// Takeovers counts how often the marker of a dead or silent owner was replaced.
-	Takeovers uint64
+	Takeovers uint64 `json:"takeovers,omitempty"`
 
 	// extra holds the fields that this version does not know, so that they survive a rewrite.
 	extra map[string]json.RawMessage

@@ -19,7 +19,7 @@ import (
 
 func encodeRecord(t *testing.T, rec tokens.Record) string {
 	t.Helper()
-	data, err := tokens.EncodeRecord(rec)
+	data, err := (*tokens.Codec)(nil).Encode("acme", rec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func encodeRecord(t *testing.T, rec tokens.Record) string {
 
 func decodeRecord(t *testing.T, data string) tokens.Record {
 	t.Helper()
-	rec, err := tokens.DecodeRecord([]byte(data))
+	rec, err := (*tokens.Codec)(nil).Decode("acme", []byte(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +65,9 @@ func TestStoredForm(t *testing.T) {
 		TokenType: "Bearer", ObtainedAt: time.Date(2031, 1, 2, 3, 4, 5, 0, time.UTC),
 		Pending: &tokens.Pending{Owner: "me", StartedAt: time.Unix(0, 0).UTC(), Until: time.Unix(30, 0).UTC()},
 	}
-	want := `{"schema":2,"version":"v1","generation":3,"access_token":"at","refresh_token":"rt","token_type":"Bearer",` +
+	want := `{"schema":2,"version":"v1","generation":3,"token_type":"Bearer",` +
 		`"obtained_at":"2031-01-02T03:04:05Z",` +
-		`"pending":{"owner":"me","started_at":"1970-01-01T00:00:00Z","until":"1970-01-01T00:00:30Z"}}`
+		`"pending":{"owner":"me","started_at":"1970-01-01T00:00:00Z","until":"1970-01-01T00:00:30Z"},"access_token":"at","refresh_token":"rt"}`
 	if got := encodeRecord(t, rec); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -127,7 +127,7 @@ func TestDecodeRefusesNewerSchema(t *testing.T) {
 		`{"schema":3,"generation":1}`,
 		`{"schema":99,"version":"v","generation":1,"access_token":"` + canary + `"}`,
 	} {
-		_, err := tokens.DecodeRecord([]byte(data))
+		_, err := (*tokens.Codec)(nil).Decode("acme", []byte(data))
 		if !errors.Is(err, tokens.ErrNewerSchema) {
 			t.Errorf("%s: got %v, want ErrNewerSchema", data, err)
 		}
@@ -166,7 +166,7 @@ func TestDecodeRefusesDamage(t *testing.T) {
 		damaged[fmt.Sprintf("cut after %d bytes", i)] = whole[:i]
 	}
 	for name, data := range damaged {
-		_, err := tokens.DecodeRecord([]byte(data))
+		_, err := (*tokens.Codec)(nil).Decode("acme", []byte(data))
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
@@ -187,7 +187,7 @@ func TestCloneSharesNothing(t *testing.T) {
 // FuzzDecodeRecord decodes arbitrary files: Decode does not panic and shows no secret, and a record that it accepts
 // is the same after it is written again.
 func FuzzDecodeRecord(f *testing.F) {
-	sample, err := tokens.EncodeRecord(storetest.Sample())
+	sample, err := (*tokens.Codec)(nil).Encode("acme", storetest.Sample())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -199,18 +199,18 @@ func FuzzDecodeRecord(f *testing.F) {
 	f.Add([]byte(`{"schema":2}`))
 	f.Add([]byte("\xef\xbb\xbf{}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		rec, err := tokens.DecodeRecord(data)
+		rec, err := (*tokens.Codec)(nil).Decode("acme", data)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\x00") || len(err.Error()) > 200 {
 				t.Errorf("the error is not a short line: %q", err)
 			}
 			return
 		}
-		again, err := tokens.EncodeRecord(rec)
+		again, err := (*tokens.Codec)(nil).Encode("acme", rec)
 		if err != nil {
 			t.Fatalf("an accepted record cannot be stored: %v", err)
 		}
-		twice, err := tokens.DecodeRecord(again)
+		twice, err := (*tokens.Codec)(nil).Decode("acme", again)
 		if err != nil {
 			t.Fatalf("a stored record cannot be read: %v\n%s", err, again)
 		}

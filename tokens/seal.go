@@ -3,6 +3,7 @@ package tokens
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -16,104 +17,29 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"pandadoc-auth-proxy/internal/problem"
 )
 
-// stored is the stored form of a record. It is the only place where secrets become plain strings.
+// stored is the stored form of a record.
 type stored struct {
-	Schema           int       `json:"schema"`
-	Version          string    `json:"version"`
-	Lineage          Lineage   `json:"lineage,omitzero"`
-	Generation       uint64    `json:"generation"`
-	Issuer           Issuer    `json:"issuer,omitzero"`
-	AccessToken      string    `json:"access_token,omitempty"`
-	RefreshToken     string    `json:"refresh_token,omitempty"`
-	TokenType        string    `json:"token_type,omitempty"`
-	Scope            string    `json:"scope,omitempty"`
-	ExpiresAt        time.Time `json:"expires_at,omitzero"`
-	ObtainedAt       time.Time `json:"obtained_at,omitzero"`
-	Seeds            []string  `json:"seeds,omitempty"`
-	Pending          *Pending  `json:"pending,omitempty"`
-	UnconfirmedSince time.Time `json:"unconfirmed_since,omitzero"`
-	Answered         bool      `json:"unconfirmed_answered,omitempty"`
-	RestoredAt       time.Time `json:"restored_at,omitzero"`
-	Rejected         *Rejected `json:"rejected,omitempty"`
-	Hold             *Hold     `json:"hold,omitempty"`
-	Forgotten        bool      `json:"forgotten,omitempty"`
-	Previous         *Previous `json:"previous,omitempty"`
-	ProvenAt         time.Time `json:"proven_at,omitzero"`
-	Takeovers        uint64    `json:"takeovers,omitempty"`
+	Schema int `json:"schema"`
+	Record
+	plainTokens
+	// Sealed is a sealed, which takes the place of the tokens in an encrypted record.
+	Sealed json.RawMessage `json:"sealed,omitempty"`
+}
+
+// plainTokens is the only place where tokens become plain strings. It is also what is encrypted.
+type plainTokens struct {
+	AccessToken  string `json:"access_token,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"`
 }
 
 var storedFields = []string{
 	"schema", "version", "lineage", "generation", "issuer", "access_token", "refresh_token", "token_type", "scope",
 	"expires_at", "obtained_at", "seeds", "pending", "unconfirmed_since", "unconfirmed_answered", "restored_at",
-	"rejected", "hold", "forgotten", "previous", "proven_at", "takeovers",
-}
-
-// EncodeRecord returns the stored form of rec: JSON, with unencrypted secrets. It is for stores only.
-func EncodeRecord(rec Record) ([]byte, error) {
-	known, err := json.Marshal(stored{
-		Schema: Schema, Version: rec.Version, Lineage: rec.Lineage, Generation: rec.Generation, Issuer: rec.Issuer,
-		AccessToken: rec.AccessToken.Reveal(), RefreshToken: rec.RefreshToken.Reveal(),
-		TokenType: rec.TokenType, Scope: rec.Scope,
-		ExpiresAt: rec.ExpiresAt, ObtainedAt: rec.ObtainedAt,
-		Seeds: rec.Seeds, Pending: rec.Pending, UnconfirmedSince: rec.UnconfirmedSince, Answered: rec.Answered,
-		RestoredAt: rec.RestoredAt, Rejected: rec.Rejected, Hold: rec.Hold, Forgotten: rec.Forgotten, Previous: rec.Previous, ProvenAt: rec.ProvenAt, Takeovers: rec.Takeovers,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode record: %w", err)
-	}
-	if len(rec.extra) == 0 {
-		return known, nil
-	}
-	unknown, err := json.Marshal(rec.extra)
-	if err != nil {
-		return nil, fmt.Errorf("encode record: %w", err)
-	}
-	// Two JSON objects become one: {…known…,…unknown…}.
-	return slices.Concat(known[:len(known)-1], []byte(","), unknown[1:]), nil
-}
-
-// DecodeRecord reads the stored form. It returns ErrNewerSchema for a record of a newer version. For a damaged
-// record, the error shows nothing of the data.
-func DecodeRecord(data []byte) (Record, error) {
-	var s stored
-	// The decoder's own errors can quote the data, so use only their position.
-	if err := json.Unmarshal(data, &s); err != nil {
-		return Record{}, fmt.Errorf("not a valid record%s", placeOf(err))
-	}
-	switch {
-	case s.Schema > Schema:
-		return Record{}, fmt.Errorf("%w: schema %d, this version knows %d", ErrNewerSchema, s.Schema, Schema)
-	case s.Schema < 1 || s.Generation == 0:
-		return Record{}, errors.New("not a valid record: schema or generation is missing")
-	case s.Lineage.BornAt.Year() >= lastYear:
-		return Record{}, errors.New("not a valid record: its lineage begins in a year that has no successor")
-	}
-	extra := map[string]json.RawMessage{}
-	if err := json.Unmarshal(data, &extra); err != nil {
-		return Record{}, fmt.Errorf("not a valid record%s", placeOf(err))
-	}
-	if extra[sealedField] != nil { // without this check the tokens would seem to be missing
-		return Record{}, ErrSealed
-	}
-	// encoding/json accepts a known name in any case: if a stray "GENERATION" were kept, it would override ours
-	// the next time.
-	maps.DeleteFunc(extra, func(name string, _ json.RawMessage) bool {
-		return slices.ContainsFunc(storedFields, func(known string) bool { return strings.EqualFold(known, name) })
-	})
-	return Record{
-		Version: s.Version, Lineage: s.Lineage, Generation: s.Generation, Issuer: s.Issuer,
-		AccessToken: NewSecret(s.AccessToken), RefreshToken: NewSecret(s.RefreshToken),
-		TokenType: s.TokenType, Scope: s.Scope,
-		ExpiresAt: s.ExpiresAt, ObtainedAt: s.ObtainedAt,
-		Seeds: s.Seeds, Pending: s.Pending, UnconfirmedSince: s.UnconfirmedSince, Answered: s.Answered,
-		RestoredAt: s.RestoredAt, Rejected: s.Rejected, Hold: s.Hold, Forgotten: s.Forgotten, Previous: s.Previous, ProvenAt: s.ProvenAt, Takeovers: s.Takeovers,
-		extra: extra,
-	}, nil
+	"rejected", "hold", "forgotten", "previous", "proven_at", "takeovers", "sealed",
 }
 
 func placeOf(err error) string {
@@ -123,7 +49,9 @@ func placeOf(err error) string {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf(" (JSON breaks at byte %d)", syntax.Offset)
 	case errors.As(err, &kind):
-		return fmt.Sprintf(" (field %q has the wrong type)", kind.Field)
+		// encoding/json also names the embedded structs of stored.
+		field := strings.NewReplacer("Record.", "", "plainTokens.", "").Replace(kind.Field)
+		return fmt.Sprintf(" (field %q has the wrong type)", field)
 	}
 	return ""
 }
@@ -164,19 +92,11 @@ type storeKey struct {
 	aead cipher.AEAD
 }
 
-// sealed takes the place of the tokens in an encrypted record.
+// sealed has the encrypted tokens.
 type sealed struct {
 	Key  string `json:"key"` // which key; it reveals nothing of it
 	Data []byte `json:"data"`
 }
-
-// sealedTokens is what is encrypted.
-type sealedTokens struct {
-	AccessToken  string `json:"access_token,omitempty"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-}
-
-const sealedField = "sealed"
 
 // ParseKeys returns the codec for the keys in text, one per line: at least 32 bytes each, in base64. The first
 // key encrypts and all keys decrypt. Empty lines and lines that begin with # are skipped. Errors name the line,
@@ -240,28 +160,20 @@ func (c *Codec) KeyID() string {
 	return c.keys[0].id
 }
 
-// Encode returns the stored form of rec, the record of account.
+// Encode returns the stored form of rec, the record of account: JSON.
 func (c *Codec) Encode(account string, rec Record) ([]byte, error) {
-	data, err := EncodeRecord(rec)
-	if err != nil || c == nil {
-		return data, err
-	}
-	plain, err := json.Marshal(sealedTokens{rec.AccessToken.Reveal(), rec.RefreshToken.Reveal()})
-	if err != nil {
+	s := stored{Schema: Schema, Record: rec, plainTokens: plainTokens{rec.AccessToken.Reveal(), rec.RefreshToken.Reveal()}}
+	err := c.seal(account, &s)
+	known, knownErr := json.Marshal(s)
+	unknown, unknownErr := json.Marshal(rec.extra)
+	if err := errors.Join(err, knownErr, unknownErr); err != nil {
 		return nil, fmt.Errorf("encode record: %w", err)
 	}
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, fmt.Errorf("encode record: %w", err)
+	if len(rec.extra) == 0 {
+		return known, nil
 	}
-	delete(fields, "access_token")
-	delete(fields, "refresh_token")
-	key := c.keys[0]
-	seal := sealed{key.id, key.aead.Seal(nil, nil, plain, associated(account, fields))}
-	if fields[sealedField], err = json.Marshal(seal); err != nil {
-		return nil, fmt.Errorf("encode record: %w", err)
-	}
-	return json.Marshal(fields)
+	// Two JSON objects become one: {…known…,…unknown…}.
+	return slices.Concat(known[:len(known)-1], []byte(","), unknown[1:]), nil
 }
 
 // EncodeNew is Encode for a store that is about to save rec: it gives the record a new random version, and also
@@ -279,60 +191,79 @@ func (c *Codec) EncodeNew(account string, rec Record) (data []byte, written Reco
 	return data, written, nil
 }
 
-// Decode reads the stored form of the record of account. Besides the errors of DecodeRecord it returns
-// ErrSealed, ErrNoKey or ErrSealBroken.
+// Decode reads the stored form of the record of account. It returns ErrNewerSchema for a record of a newer version,
+// and ErrSealed, ErrNoKey or ErrSealBroken if the tokens cannot be decrypted. For a damaged record, the error shows
+// nothing of the data.
 func (c *Codec) Decode(account string, data []byte) (Record, error) {
-	fields := map[string]json.RawMessage{}
-	// DecodeRecord returns the error for data that is no JSON object or has a newer schema.
-	newer := json.Unmarshal(data, &fields) == nil && schemaOf(fields) > Schema
-	if newer || fields[sealedField] == nil {
-		return DecodeRecord(data)
+	var s stored
+	extra := map[string]json.RawMessage{}
+	// The decoder's own errors can quote the data, so use only their position.
+	if err := cmp.Or(json.Unmarshal(data, &s), json.Unmarshal(data, &extra)); err != nil {
+		return Record{}, fmt.Errorf("not a valid record%s", placeOf(err))
 	}
-	var seal sealed
-	if err := json.Unmarshal(fields[sealedField], &seal); err != nil {
-		return Record{}, ErrSealBroken
+	switch {
+	case s.Schema > Schema:
+		return Record{}, fmt.Errorf("%w: schema %d, this version knows %d", ErrNewerSchema, s.Schema, Schema)
+	case s.Schema < 1 || s.Generation == 0:
+		return Record{}, errors.New("not a valid record: schema or generation is missing")
+	case s.Lineage.BornAt.Year() >= lastYear:
+		return Record{}, errors.New("not a valid record: its lineage begins in a year that has no successor")
 	}
-	found, err := c.open(account, seal, fields)
-	if err != nil {
+	if err := c.open(account, &s); err != nil {
 		return Record{}, err
 	}
-	delete(fields, sealedField)
-	if data, err = json.Marshal(fields); err != nil {
-		return Record{}, ErrSealBroken
-	}
-	rec, err := DecodeRecord(data)
-	if err != nil {
-		return Record{}, err
-	}
-	rec.AccessToken, rec.RefreshToken = NewSecret(found.AccessToken), NewSecret(found.RefreshToken)
-	rec.keyID = seal.Key
+	// encoding/json accepts a known name in any case: if a stray "GENERATION" were kept, it would override ours
+	// the next time.
+	maps.DeleteFunc(extra, func(name string, _ json.RawMessage) bool {
+		return slices.ContainsFunc(storedFields, func(known string) bool { return strings.EqualFold(known, name) })
+	})
+	rec := s.Record
+	rec.AccessToken, rec.RefreshToken = NewSecret(s.plainTokens.AccessToken), NewSecret(s.plainTokens.RefreshToken)
+	rec.extra = extra
 	return rec, nil
 }
 
-func (c *Codec) open(account string, seal sealed, fields map[string]json.RawMessage) (found sealedTokens, err error) {
+// seal encrypts the tokens of s, the record of account.
+func (c *Codec) seal(account string, s *stored) error {
+	if c == nil {
+		return nil
+	}
+	plain, err := json.Marshal(s.plainTokens)
+	if err != nil {
+		return err
+	}
+	key := c.keys[0]
+	s.plainTokens = plainTokens{}
+	s.Sealed, err = json.Marshal(sealed{key.id, key.aead.Seal(nil, nil, plain, associated(account, s.Schema))})
+	return err
+}
+
+// open decrypts the tokens of s, the record of account, if they are encrypted.
+func (c *Codec) open(account string, s *stored) error {
+	if s.Sealed == nil {
+		return nil
+	}
+	var seal sealed
+	if json.Unmarshal(s.Sealed, &seal) != nil {
+		return ErrSealBroken
+	}
 	name := seal.Key[:min(len(seal.Key), 16)] // it may contain anything
 	if c == nil {
-		return found, fmt.Errorf("%w (key %q)", ErrSealed, name)
+		return fmt.Errorf("%w (key %q)", ErrSealed, name)
 	}
 	at := slices.IndexFunc(c.keys, func(k storeKey) bool { return k.id == seal.Key })
 	if at < 0 {
-		return found, fmt.Errorf("%w (key %q)", ErrNoKey, name)
+		return fmt.Errorf("%w (key %q)", ErrNoKey, name)
 	}
-	plain, err := c.keys[at].aead.Open(nil, nil, seal.Data, associated(account, fields))
-	if err != nil || json.Unmarshal(plain, &found) != nil {
-		return found, ErrSealBroken
+	plain, err := c.keys[at].aead.Open(nil, nil, seal.Data, associated(account, s.Schema))
+	s.plainTokens, s.keyID = plainTokens{}, seal.Key
+	if err != nil || json.Unmarshal(plain, &s.plainTokens) != nil {
+		return ErrSealBroken
 	}
-	return found, nil
+	return nil
 }
 
 // associated returns the associated data of the encrypted tokens.
-func associated(account string, fields map[string]json.RawMessage) []byte {
-	return fmt.Appendf(nil, "pandadoc-auth-proxy record\x00%s\x00%d", account, schemaOf(fields))
-}
-
-func schemaOf(fields map[string]json.RawMessage) (schema int) {
-	if json.Unmarshal(fields["schema"], &schema) != nil {
-		return 0 // no record has this schema
-	}
-	return schema
+func associated(account string, schema int) []byte {
+	return fmt.Appendf(nil, "pandadoc-auth-proxy record\x00%s\x00%d", account, schema)
 }

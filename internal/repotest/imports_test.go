@@ -182,7 +182,7 @@ func typesOnly(s source) (findings []string) {
 	if s.dir() != "proxy" || s.isTest() {
 		return nil
 	}
-	inner := []string{"New", "Manager", "Config", "Store", "Record", "Memory", "NewMemory", "EncodeRecord", "DecodeRecord", "Pair", "Endpoint"}
+	inner := []string{"New", "Manager", "Config", "Store", "Record", "Memory", "NewMemory", "Codec", "Pair", "Endpoint"}
 	selectors(s, func(n ast.Node, pkg, name string) {
 		if pkg == module+"/tokens" && slices.Contains(inner, name) {
 			findings = append(findings, fmt.Sprintf("%s: uses tokens.%s", s.at(n), name))

@@ -16,7 +16,7 @@ import (
 func TestDamagedFilesAreRefusedAndLeft(t *testing.T) {
 	rec := storetest.Sample()
 	rec.Version = "v1"
-	good, err := tokens.EncodeRecord(rec)
+	good, err := (*tokens.Codec)(nil).Encode("acme", rec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func testEmptied(t *testing.T, p *place) {
 
 func testUnknownFields(t *testing.T, p *place) {
 	store, other := p.handles(t)
-	rec, err := tokens.DecodeRecord([]byte(`{"schema":1,"generation":1,"from_the_future":{"deep":[1,"two"]}}`))
+	rec, err := (*tokens.Codec)(nil).Decode(account, []byte(`{"schema":1,"generation":1,"from_the_future":{"deep":[1,"two"]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func testUnknownFields(t *testing.T, p *place) {
 	rec.Generation++
 	save(t, other, account, rec)
 
-	data, err := tokens.EncodeRecord(load(t, store, account))
+	data, err := (*tokens.Codec)(nil).Encode(account, load(t, store, account))
 	if err != nil {
 		t.Fatal(err)
 	}

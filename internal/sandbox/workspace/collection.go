@@ -101,7 +101,6 @@ type resource[T any] struct {
 	show, brief func(*Workspace, *Call, *T) any
 	filters     func(*Workspace, *Call) ([]filter[T], error)
 	made        int // status of a creation; zero means 201
-	changed     int // status of a change; zero means 200, and 204 has no body
 	// page returns the answer with one page of a list. If it is nil, the whole list is under "results".
 	page func(c *Call, all []any) (any, error)
 }
@@ -160,9 +159,6 @@ func (r resource[T]) patch(w *Workspace, c *Call) (reply, error) {
 	}
 	*item = changed
 	r.in(w).grow(c.vars[r.key], c.size())
-	if r.changed == http.StatusNoContent {
-		return noContent()
-	}
 	return ok(r.show(w, c, item))
 }
 

@@ -56,8 +56,8 @@ const serviceDir = "/run/" + programName
 
 // search returns where a running proxy with these settings can be found.
 func (p *program) search(c *config.Config) client.Search {
-	place, isDefault := c.StorePlace(p.Environ)
-	s := client.Search{Socket: c.AdminSocket, Dirs: config.SocketDirs(p.Environ), Admin: c.Admin, Store: place, StoreGiven: !isDefault}
+	place, isDefault := c.StorePlace()
+	s := client.Search{Socket: c.AdminSocket, Dirs: p.Environ.SocketDirs(), Admin: c.Admin, Store: place, StoreGiven: !isDefault}
 	if os.Geteuid() == 0 {
 		s.Service = serviceDir
 	}
@@ -77,7 +77,7 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 	case !errors.Is(err, client.ErrNoProxy):
 		return nil, err
 	}
-	store, err := c.Store.Open(ctx, c.StoreOptions(p.Environ, func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }))
+	store, err := c.Store.Open(ctx, c.StoreOptions(func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }))
 	switch {
 	case err != nil:
 		return nil, err
@@ -109,7 +109,7 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 		// A browser on the login page may do nothing else.
 		Key: admin.NewKey(), Address: &url.URL{Scheme: login.RedirectURL.Scheme, Host: login.RedirectURL.Host},
 		Info: admin.Info{
-			Version: buildVersion(p.Version).version, Listeners: []string{}, Upstream: "", Store: store.Name,
+			Version: buildVersion(p.Version), Listeners: []string{}, Upstream: "", Store: store.Name,
 		},
 	})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
+	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
@@ -33,29 +33,19 @@ const lastAnswers = time.Second
 
 // app is a proxy that is ready to run, built from checked settings.
 type app struct {
+	*program
 	*config.Config
 	store  stores.Store
 	logger *logrus.Logger
 	// accessLog gets a line for each request. Nil means no access log.
 	accessLog *proxy.AccessLog
-	stderr    io.Writer
-	// dropped returns how many log lines were dropped. Nil if there is no queue.
-	dropped func() uint64
-	// environ is the environment. In it systemd names the sockets that it opened and its own socket for
-	// notifications.
-	environ []string
-	version string
 	// emulated is set if the API is the emulator.
 	emulated bool
-	// ending gives the signals to end, in order of urgency. If it is nil, only the context of run ends the app.
-	ending *ending
 	// quiet suppresses the lines about addresses at the start.
 	quiet bool
 	// ready is called when requests are served, with the addresses of the listeners. Nil is allowed.
 	ready func(bases []string)
 }
-
-func (a *app) getenv(name string) string { return config.Lookup(a.environ, name) }
 
 // running is an app that runs.
 type running struct {
@@ -80,11 +70,6 @@ type running struct {
 
 // run serves until ctx ends, and then lets running requests finish.
 func (a *app) run(ctx context.Context) error {
-	if a.ending == nil {
-		end, stop := newEnding(ctx, nil)
-		defer stop()
-		a.ending = end
-	}
 	restore := captureStandardLog(a.logger)
 	defer restore()
 	if a.Certificate != nil {
@@ -112,7 +97,7 @@ func (a *app) run(ctx context.Context) error {
 	r.serve()
 	r.awaitConnection(ctx)
 	release() // the memory that the rest of the start needed, before a request can be disturbed
-	defer paceCollector(a.environ, r.memory)()
+	defer paceCollector(a.Environ, r.memory)()
 	r.announce()
 	r.checkRedirect()
 	r.checkClientKeys()
@@ -147,9 +132,9 @@ func (r *running) openListeners(ctx context.Context) (err error) {
 
 // openSocket opens the admin socket. A proxy that finds no directory for it runs without one.
 func (r *running) openSocket(ctx context.Context) error {
-	place, _ := r.StorePlace(r.environ)
+	place, _ := r.StorePlace()
 	l, err := client.Socket{
-		Path: r.AdminSocket, Dirs: config.SocketDirs(r.environ),
+		Path: r.AdminSocket, Dirs: r.Environ.SocketDirs(),
 		Admin: addresses(r.adminListeners), Proxied: addresses(r.listeners), Store: place,
 	}.Open(ctx)
 	switch {
@@ -185,7 +170,7 @@ func (r *running) proxied(l net.Listener, account string) net.Listener {
 // inherit takes the sockets that systemd opened, which replace those of --listen. The same rule applies to
 // them: without client keys, loopback only.
 func (r *running) inherit() ([]net.Listener, error) {
-	open, err := listen.Inherited(r.getenv)
+	open, err := listen.Inherited(r.Environ.Get)
 	for i, l := range open {
 		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && len(r.Proxy.ClientKeys) == 0 && !r.AllowUnauthenticated {
 			listen.CloseAll(open)
@@ -233,6 +218,10 @@ func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) 
 }
 
 func (r *running) adminConfig(key tokens.Secret) admin.Config {
+	var dropped func() uint64
+	if queue, ok := r.log.(*logqueue.Queue); ok {
+		dropped = queue.Dropped
+	}
 	return admin.Config{
 		Manager: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
 		Pprof: r.Pprof, Key: key, Address: browserAddress(r.adminListeners),
@@ -240,10 +229,10 @@ func (r *running) adminConfig(key tokens.Secret) admin.Config {
 			ClientID: r.Tokens.Endpoint.ClientID, AuthorizeURL: r.Upstream.Authorize.String(),
 			RedirectURL: r.Login.Redirect(portOfListeners(r.adminListeners)), Scope: r.Login.Scope,
 		},
-		DroppedLogLines: r.dropped,
+		DroppedLogLines: dropped,
 		Environment:     newEnvironment(r.Upstream.API, r.emulated).name,
 		Info: admin.Info{
-			Version: r.version, Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),
+			Version: buildVersion(r.Version), Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),
 			Store: r.store.Name, StartedAt: time.Now().UTC(),
 			CallerHeaders: r.CallerHeaders(),
 		},
@@ -309,10 +298,10 @@ func (r *running) announce() {
 	listeners, admins := baseURLs(r.listeners), baseURLs(r.adminListeners)
 	if !r.quiet {
 		for _, base := range listeners {
-			fmt.Fprintf(r.stderr, "listening on %s -> %s\n", base, r.Upstream.API)
+			fmt.Fprintf(r.Stderr, "listening on %s -> %s\n", base, r.Upstream.API)
 		}
 		for _, base := range admins {
-			fmt.Fprintf(r.stderr, "admin on %s\n", base)
+			fmt.Fprintf(r.Stderr, "admin on %s\n", base)
 		}
 	}
 	var accounts []string
@@ -326,7 +315,7 @@ func (r *running) announce() {
 	r.logger.WithFields(logrus.Fields{
 		"listeners": strings.Join(listeners, " "), "admin": strings.Join(admins, " "),
 		"upstream": r.Upstream.API.String(), "store": r.store.Name,
-		"accounts": strings.Join(accounts, " "), "version": r.version,
+		"accounts": strings.Join(accounts, " "), "version": buildVersion(r.Version),
 	}).Info("started")
 	r.notify("READY=1")
 	if r.ready != nil {
@@ -336,7 +325,7 @@ func (r *running) announce() {
 
 // notify reports the state to systemd. If systemd cannot be reached, the proxy logs that and serves requests anyway.
 func (r *running) notify(state string) {
-	if err := listen.Notify(r.getenv("NOTIFY_SOCKET"), state); err != nil {
+	if err := listen.Notify(r.Environ.Get("NOTIFY_SOCKET"), state); err != nil {
 		r.logger.WithError(err).Warn("systemd was not notified: " + state)
 	}
 }

@@ -62,7 +62,9 @@ func serveFor(t *testing.T, upstream http.HandlerFunc, args ...string) *served {
 		"--api-url=" + api.URL, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--store=memory:",
 	}, args...)...)
 	s := &served{T: t, ended: make(chan error, 1), log: &logBuffer{}, client: &http.Client{Transport: &http.Transport{}}}
-	a := newProgram(Env{}, s.log, nil).app(c)
+	end, stop := newEnding(context.Background(), nil)
+	t.Cleanup(stop)
+	a := newProgram(Env{}, s.log, end).app(c)
 	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
 	ready := make(chan string, 1)
 	a.ready = func(bases []string) { ready <- bases[0] }

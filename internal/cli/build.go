@@ -74,7 +74,7 @@ func (r *running) adminKey() (tokens.Secret, error) {
 	if !sockets && !r.AsksForAuthentication() {
 		return tokens.Secret{}, nil
 	}
-	path, err := r.AdminKeyPath(r.environ)
+	path, err := r.AdminKeyPath()
 	if err == nil && r.AdminKeyFile == "" {
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}

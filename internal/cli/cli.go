@@ -27,7 +27,7 @@ const programName = "pandadoc-auth-proxy"
 // Env is the environment that a program runs in.
 type Env struct {
 	Args    []string // without the program's name
-	Environ []string // as from os.Environ
+	Environ config.Environ
 	Stdin   io.Reader
 	Stdout  io.Writer // results
 	Stderr  io.Writer // logs and messages to the user

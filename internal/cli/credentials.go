@@ -56,7 +56,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 		return withStatus(err, exitUsage)
 	}
 	warn := func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }
-	options := settings.StoreOptions(p.Environ, warn)
+	options := settings.StoreOptions(warn)
 	records, err := c.records(ctx, p, source, options)
 	if err != nil {
 		return err

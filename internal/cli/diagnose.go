@@ -35,7 +35,7 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	settings, mistakes := p.settings.Serve(&c.Settings)
 	in := doctor.Input{
-		Config: settings, Mistakes: problem.Each(mistakes), File: c.Config, Environ: p.Environ, Account: c.Account,
+		Config: settings, Mistakes: problem.Each(mistakes), File: c.Config, Account: c.Account,
 	}
 	at := settings.Admin
 	if at != nil && at.Path == "" && at.Port == 0 {
@@ -90,7 +90,7 @@ func atAdminPort(ctx context.Context, at *listen.Address) error {
 func (p *program) refreshForDoctor(ctx context.Context, running *client.Client, c *config.Config, account string) (admin.Account, error) {
 	acc := &accounts{Client: running}
 	if running == nil {
-		store, err := c.Store.Open(ctx, c.StoreOptions(p.Environ, func(string) {}))
+		store, err := c.Store.Open(ctx, c.StoreOptions(func(string) {}))
 		if err != nil {
 			return admin.Account{}, err
 		}

@@ -101,7 +101,7 @@ func TestTheManagerSeesTheLocksOfTheStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := spec.Open(t.Context(), (&config.Config{}).StoreOptions(nil, func(string) {}))
+	store, err := spec.Open(t.Context(), (&config.Config{}).StoreOptions(func(string) {}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -271,7 +272,7 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 			"run: "+programName+" help --man, or: "+programName+" help "+problem.Quote(c.Command)), exitUsage)
 	}
 	if c.Man {
-		return writeManual(p.Stdout, k.Model, buildVersion(p.Version).version)
+		return writeManual(p.Stdout, k.Model, buildVersion(p.Version))
 	}
 	args := []string{"--help"}
 	if c.Command != "" {
@@ -360,39 +361,30 @@ type versionCommand struct{}
 
 // Run prints one line on standard output.
 func (*versionCommand) Run(p *program) error {
-	_, err := fmt.Fprintln(p.Stdout, versionLine(p.Version))
+	_, err := fmt.Fprintf(p.Stdout, "%s %s (%s)\n", programName, buildVersion(p.Version), runtime.Version())
 	return err
 }
 
-func versionLine(release string) string {
-	v := buildVersion(release)
-	return fmt.Sprintf("%s %s (%s)", programName, v.version, v.toolchain)
-}
-
-// version is the version of the program and of the Go toolchain that built it.
-type version struct{ version, toolchain string }
-
 // buildVersion returns the version of a release. If there is none, it returns what the Go toolchain put into
 // the binary: the version of the module or, in a build from a checkout, the commit.
-func buildVersion(release string) version {
+func buildVersion(release string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return version{version: "unknown", toolchain: "unknown"}
+		return cmp.Or(release, "unknown")
 	}
-	v := version{version: cmp.Or(release, info.Main.Version), toolchain: info.GoVersion}
-	if v.version != "" && v.version != "(devel)" {
+	if v := cmp.Or(release, info.Main.Version); v != "" && v != "(devel)" {
 		return v
 	}
-	v.version = "devel"
+	v := "devel"
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
 	if commit := settings["vcs.revision"]; commit != "" {
-		v.version += "-" + commit[:min(12, len(commit))]
+		v += "-" + commit[:min(12, len(commit))]
 	}
 	if settings["vcs.modified"] == "true" {
-		v.version += "-dirty"
+		v += "-dirty"
 	}
 	return v
 }

@@ -270,14 +270,14 @@ func (c *accounts) await(ctx context.Context, account string, before *admin.Logi
 
 // openBrowser tries to open an address and does not wait: the address was printed too. It uses no shell, so no
 // part of the address can run as a command.
-func openBrowser(address string, environ []string) {
+func openBrowser(address string, environ config.Environ) {
 	var command *exec.Cmd
 	switch {
 	case runtime.GOOS == "darwin":
 		command = exec.Command("open", address)
 	case runtime.GOOS == "windows":
 		command = exec.Command("rundll32", "url.dll,FileProtocolHandler", address)
-	case config.Lookup(environ, "DISPLAY") != "" || config.Lookup(environ, "WAYLAND_DISPLAY") != "":
+	case environ.Get("DISPLAY") != "" || environ.Get("WAYLAND_DISPLAY") != "":
 		command = exec.Command("xdg-open", address)
 	default:
 		return // without a screen, only a browser in the terminal could open
@@ -290,7 +290,7 @@ func openBrowser(address string, environ []string) {
 
 // withoutOurs returns the environment for another program. It leaves out our settings, because some of them are
 // secrets, or URLs that may contain one.
-func withoutOurs(environ []string) []string {
+func withoutOurs(environ config.Environ) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
 		return strings.HasPrefix(strings.ToUpper(entry), "PANDADOC_")
 	})

@@ -13,7 +13,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pandadoc-auth-proxy/internal/config"
-	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/problem"
 )
 
@@ -44,7 +43,7 @@ func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error)
 	if p.exposed != nil {
 		a.logger.WithError(p.exposed).Warn("other processes of the same user can read the memory of this process")
 	}
-	if a.store, err = settings.Store.Open(ctx, settings.StoreOptions(p.Environ, func(text string) { a.logger.Warn(text) })); err != nil {
+	if a.store, err = settings.Store.Open(ctx, settings.StoreOptions(func(text string) { a.logger.Warn(text) })); err != nil {
 		return nil, err
 	}
 	logProblem(a.logger, logrus.ErrorLevel, "the token store does not work fully", a.store.Limited)
@@ -56,11 +55,8 @@ func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error)
 func (p *program) app(c *config.Config) *app {
 	secrets := newRedactor(c.Secrets)
 	a := &app{
-		Config: c, stderr: p.Stderr, environ: p.Environ, version: buildVersion(p.Version).version, ending: p.ending,
+		program: p, Config: c,
 		logger: newLogger(p.log, c.LogLevel, c.LogFormat, secrets), accessLog: newAccessLog(p.log, c.LogLevel, c.LogFormat, secrets),
-	}
-	if queue, ok := p.log.(*logqueue.Queue); ok {
-		a.dropped = queue.Dropped
 	}
 	for _, w := range c.Warnings {
 		logProblem(a.logger, logrus.WarnLevel, "", w)

@@ -37,6 +37,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,8 @@ import (
 
 // Config is the configuration of one run of the program. Each command fills in the parts that it uses.
 type Config struct {
-	Listen []Place
+	Environ Environ
+	Listen  []Place
 	// AllowUnauthenticated allows listeners beyond loopback without client keys.
 	AllowUnauthenticated bool
 	Admin                *listen.Address // nil for none
@@ -154,8 +156,8 @@ type checker struct {
 func (r *Reader) checker() *checker {
 	return &checker{
 		Reader: r, errs: r.errs,
-		Config: Config{Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(), Warnings: problem.Each(r.unknown),
-			Files: &SecretFiles{apiKeys: map[string]*watchedFile[tokens.Secret]{}}},
+		Config: Config{Environ: r.environ, Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(),
+			Warnings: problem.Each(r.unknown), Files: &SecretFiles{apiKeys: map[string]*watchedFile[tokens.Secret]{}}},
 	}
 }
 
@@ -170,7 +172,14 @@ func (c *checker) warn(what, fix string) {
 }
 
 func (c *checker) done() (*Config, error) {
-	c.Tokens.EmergencyDirs = emergencyDirs(c.environ, c.Proxy.TempDir)
+	dirs := []string{os.TempDir()} // the best one first
+	if c.Proxy.TempDir != "" {
+		dirs = slices.Insert(dirs, 0, c.Proxy.TempDir)
+	}
+	if state, err := c.environ.StateDir(); err == nil {
+		dirs = slices.Insert(dirs, 0, state)
+	}
+	c.Tokens.EmergencyDirs = dirs
 	return &c.Config, errors.Join(c.errs...)
 }
 

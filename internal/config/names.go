@@ -30,33 +30,30 @@ func settingNames(app *kong.Application, selected *kong.Node) []string {
 	var names []string
 	for _, node := range app.Children {
 		if node.Name == "serve" || node == selected {
-			for _, flag := range node.Flags {
-				if flag.Name != "help" && flag.Name != "config" {
-					names = append(names, flag.Name)
-				}
-			}
+			names = append(names, flagNames(node)...)
 		}
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "config" })
 	return append(names, secretNames[:]...)
 }
 
-// flagNames lists the flags of all commands, because a variable may be meant for another command.
-func flagNames(app *kong.Application) []string {
-	var names []string
-	for _, node := range app.Children {
-		for _, flag := range node.Flags {
-			if flag.Name != "help" {
-				names = append(names, flag.Name)
-			}
+func flagNames(command *kong.Node) (names []string) {
+	for _, flag := range command.Flags {
+		if flag.Name != "help" {
+			names = append(names, flag.Name)
 		}
 	}
 	return names
 }
 
-// Variables lists the environment variables that any command uses.
+// Variables lists the environment variables that any command uses: a variable may be meant for another command.
 func Variables(app *kong.Application) []string {
+	names := slices.Clone(secretNames[:])
+	for _, node := range app.Children {
+		names = append(names, flagNames(node)...)
+	}
 	var all []string
-	for _, name := range append(flagNames(app), secretNames[:]...) {
+	for _, name := range names {
 		all = append(all, envName(name))
 	}
 	slices.Sort(all)

@@ -13,9 +13,12 @@ import (
 	"pandadoc-auth-proxy/internal/stores"
 )
 
-// Lookup returns the value of a variable in environ, as os.Getenv does for the process's environment.
-func Lookup(environ []string, name string) string {
-	for _, entry := range environ {
+// Environ is an environment, as os.Environ returns it.
+type Environ []string
+
+// Get returns the value of a variable, as os.Getenv does for the process's environment.
+func (e Environ) Get(name string) string {
+	for _, entry := range e {
 		if key, value, _ := strings.Cut(entry, "="); key == name {
 			return value
 		}
@@ -24,11 +27,9 @@ func Lookup(environ []string, name string) string {
 }
 
 // StoreOptions returns what the store may need besides its URL.
-func (c *Config) StoreOptions(environ []string, warn func(string)) stores.Options {
+func (c *Config) StoreOptions(warn func(string)) stores.Options {
 	o := c.storeNeeds
-	o.StateDir = func() (string, error) { return StateDir(environ) }
-	o.Getenv = func(name string) string { return Lookup(environ, name) }
-	o.Warn = warn
+	o.StateDir, o.Getenv, o.Warn = c.Environ.StateDir, c.Environ.Get, warn
 	if c.Upstream.Roots != nil {
 		o.Roots = c.Upstream.Roots() // as they are now: a store keeps its connections
 	}
@@ -37,14 +38,14 @@ func (c *Config) StoreOptions(environ []string, warn func(string)) stores.Option
 
 // SocketDirs returns the directories for an admin socket, the best one first: directories of ours in the user's
 // runtime, state and temporary directory.
-func SocketDirs(environ []string) (dirs []string) {
-	if dir := Lookup(environ, "XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+func (e Environ) SocketDirs() (dirs []string) {
+	if dir := e.Get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
 		dirs = append(dirs, filepath.Join(dir, problem.Program))
 	}
-	if dir, err := StateDir(environ); err == nil {
+	if dir, err := e.StateDir(); err == nil {
 		dirs = append(dirs, filepath.Join(dir, "run"))
 	}
-	temporary := Lookup(environ, "TMPDIR")
+	temporary := e.Get("TMPDIR")
 	if !filepath.IsAbs(temporary) {
 		temporary = os.TempDir()
 	}
@@ -53,17 +54,17 @@ func SocketDirs(environ []string) (dirs []string) {
 
 // StateDir returns the program's state directory: for files that are kept when it ends and are no
 // configuration.
-func StateDir(environ []string) (string, error) {
+func (e Environ) StateDir() (string, error) {
 	missing := func(dir string) bool {
 		_, err := os.Stat(dir)
 		return errors.Is(err, fs.ErrNotExist)
 	}
-	base, err := stateHome(runtime.GOOS, func(name string) string { return Lookup(environ, name) }, missing)
+	base, err := stateHome(runtime.GOOS, e.Get, missing)
 	return filepath.Join(base, problem.Program), err
 }
 
 // StorePlace names the store in the same words for every process of this machine, and reports whether it is the default.
-func (c *Config) StorePlace(environ []string) (place string, isDefault bool) {
+func (c *Config) StorePlace() (place string, isDefault bool) {
 	if c.Store.IsZero() {
 		return "", true
 	}
@@ -73,7 +74,7 @@ func (c *Config) StorePlace(environ []string) (place string, isDefault bool) {
 	case !isFile:
 		return place, false
 	case dir == "":
-		dir, _ = StateDir(environ)
+		dir, _ = c.Environ.StateDir()
 		return "file:" + dir, true
 	}
 	if absolute, err := filepath.Abs(dir); err == nil {
@@ -83,23 +84,12 @@ func (c *Config) StorePlace(environ []string) (place string, isDefault bool) {
 }
 
 // AdminKeyPath returns the file of the admin key: the configured one, or that in the state directory.
-func (c *Config) AdminKeyPath(environ []string) (string, error) {
+func (c *Config) AdminKeyPath() (string, error) {
 	if c.AdminKeyFile != "" {
 		return c.AdminKeyFile, nil
 	}
-	dir, err := StateDir(environ)
+	dir, err := c.Environ.StateDir()
 	return filepath.Join(dir, "admin-key"), err
-}
-
-// emergencyDirs returns the directories for tokens that the store could not save, the best one first.
-func emergencyDirs(environ []string, tempDir string) (dirs []string) {
-	if dir, err := StateDir(environ); err == nil {
-		dirs = append(dirs, dir)
-	}
-	if tempDir != "" {
-		dirs = append(dirs, tempDir)
-	}
-	return append(dirs, os.TempDir())
 }
 
 func stateHome(system string, env func(string) string, missing func(dir string) bool) (string, error) {

@@ -16,24 +16,23 @@ import (
 // Reader reads the settings of one run. For every flag that is not on the command line, it gives kong the value
 // from the environment, else from the file. (If kong read the environment itself, the file would override it.)
 type Reader struct {
-	environ []string
+	environ Environ
 	env     map[string]string // the PANDADOC_ part of the environment
 	stores  stores.Table
 	file    *file // empty without one
-	loaded  bool
 
 	sources  map[string]string // setting to where its value was written, unless on the command line
-	given    map[string]bool   // settings on the command line
+	given    map[string]int    // how often each setting is on the command line; nil until load
 	mistakes map[string]error  // setting to what is wrong with its text
 	errs     []error           // of the file, and then those of mistakes with their places
 	unknown  error             // see UnknownVariables
 }
 
 // NewReader returns a Reader for an environment, as from os.Environ, and a table of stores.
-func NewReader(environ []string, table stores.Table) *Reader {
+func NewReader(environ Environ, table stores.Table) *Reader {
 	r := &Reader{
 		environ: environ, env: map[string]string{}, stores: table, file: &file{},
-		sources: map[string]string{}, given: map[string]bool{}, mistakes: map[string]error{},
+		sources: map[string]string{}, mistakes: map[string]error{},
 	}
 	for _, entry := range environ {
 		if name, value, ok := strings.Cut(entry, "="); ok && strings.HasPrefix(name, envPrefix) {
@@ -51,11 +50,6 @@ func (r *Reader) Options() []kong.Option {
 // Parsed must be called with kong's result before the settings are checked. It collects the mistakes in single
 // settings and the unknown names, so that one run shows all mistakes.
 func (r *Reader) Parsed(command *kong.Context) {
-	for _, p := range command.Path {
-		if p.Flag != nil && !p.Resolved {
-			r.given[p.Flag.Name] = true
-		}
-	}
 	for _, flag := range command.Flags() {
 		if err := r.mistakes[flag.Name]; err != nil {
 			r.errs = append(r.errs, problem.Mistake(r.source(flag.Name)+": "+err.Error(), problem.HintOf(err)))
@@ -137,12 +131,17 @@ func list(values []string) []any {
 	return items
 }
 
-// load reads the file once, as soon as the command is known.
+// load reads the command line and the file once, as soon as the command is known.
 func (r *Reader) load(ctx *kong.Context) {
-	if r.loaded {
+	if r.given != nil {
 		return
 	}
-	r.loaded = true
+	r.given = map[string]int{}
+	for _, p := range ctx.Path { // in which Resolve has put nothing yet
+		if p.Flag != nil {
+			r.given[p.Flag.Name]++
+		}
+	}
 	for _, flag := range ctx.Flags() {
 		if flag.Name != "config" {
 			continue
@@ -154,7 +153,7 @@ func (r *Reader) load(ctx *kong.Context) {
 		if path == "" {
 			return
 		}
-		if n := timesGiven(ctx, flag); n > 1 {
+		if n := r.given["config"]; n > 1 {
 			r.errs = append(r.errs, problem.Mistake(fmt.Sprintf("--config is given %d times, and only one file is read", n), "put the settings into one file, and name it once"))
 		}
 		var err error
@@ -164,18 +163,8 @@ func (r *Reader) load(ctx *kong.Context) {
 	}
 }
 
-// timesGiven returns how often a flag is on the command line.
-func timesGiven(ctx *kong.Context, flag *kong.Flag) (n int) {
-	for _, p := range ctx.Path {
-		if p.Flag != nil && p.Flag.Name == flag.Name && !p.Resolved {
-			n++
-		}
-	}
-	return n
-}
-
 // IsSet reports whether the user gave a value for a setting, in any way.
-func (r *Reader) IsSet(setting string) bool { return r.given[setting] || r.sources[setting] != "" }
+func (r *Reader) IsSet(setting string) bool { return r.given[setting] > 0 || r.sources[setting] != "" }
 
 // source returns where the value of a setting was written, for messages about it.
 func (r *Reader) source(setting string) string {

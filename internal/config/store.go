@@ -33,7 +33,7 @@ func (c *checker) spec(flag, text string) stores.Spec {
 	case err != nil:
 		c.fail(flag, err.Error(), problem.HintOf(err))
 		return stores.Spec{}
-	case c.given[flag] && spec.HasPassword():
+	case c.given[flag] > 0 && spec.HasPassword():
 		c.fail(flag, "it contains a password, which other users of the machine can read in the process list",
 			"set the URL as "+envName(flag)+" or in the configuration file, or use --store-password-file")
 		return stores.Spec{}

@@ -103,7 +103,7 @@ func (c *checker) connectTo(address string) {
 
 // forwardProxy refuses an HTTPS_PROXY that net/http would silently ignore. Its value may contain a password.
 func (c *checker) forwardProxy() {
-	text := cmp.Or(Lookup(c.environ, "HTTPS_PROXY"), Lookup(c.environ, "https_proxy")) // as net/http reads it
+	text := cmp.Or(c.environ.Get("HTTPS_PROXY"), c.environ.Get("https_proxy")) // as net/http reads it
 	if text == "" {
 		return
 	}

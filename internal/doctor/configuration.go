@@ -216,7 +216,7 @@ func (x *examination) adminKey(context.Context) []Finding {
 	if !x.config.AsksForAuthentication() {
 		return []Finding{fine("not required: the proxied port requires no authentication either")}
 	}
-	path, err := x.config.AdminKeyPath(x.in.Environ)
+	path, err := x.config.AdminKeyPath()
 	if err != nil {
 		return []Finding{temporaryKey(err)}
 	}

@@ -1,7 +1,7 @@
 // Package doctor checks everything that a proxy with given settings needs, and reports each problem with its
 // fix. It continues after a failure. It writes no record and uses no refresh token, unless that is requested.
 //
-//	report := doctor.Run(ctx, doctor.Input{Config: c, Mistakes: problem.Each(err), Environ: os.Environ()})
+//	report := doctor.Run(ctx, doctor.Input{Config: c, Mistakes: problem.Each(err)})
 //	report.Print(os.Stdout)
 //
 // A check is one line of the table in this file. Its result does not depend on the other checks.
@@ -29,8 +29,6 @@ type Input struct {
 	Mistakes []error
 	// File is the configuration file. Empty for none.
 	File string
-	// Environ is the environment, as os.Environ gives it.
-	Environ []string
 	// Account is the only account to check. Empty means all.
 	Account string
 	// Proxy is the running proxy. It is nil if none could be reached; then ProxyErr is the reason, or nil if
@@ -113,7 +111,7 @@ func Run(ctx context.Context, in Input) Report {
 		_, x.proxyErr = in.Proxy.Do(ctx, "GET", "/api/v1/status", nil, &x.overview)
 	}
 	if !in.Config.Store.IsZero() {
-		options := in.Config.StoreOptions(in.Environ, func(text string) { x.warnings = append(x.warnings, text) })
+		options := in.Config.StoreOptions(func(text string) { x.warnings = append(x.warnings, text) })
 		x.store, x.storeErr = in.Config.Store.Open(ctx, options)
 	}
 	defer x.close()

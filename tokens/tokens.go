@@ -50,7 +50,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -155,7 +154,7 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// MarshalText serves JSON, YAML and everything else that writes text.
+// MarshalText serves JSON, YAML, slog and everything else that writes text.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads the value, so that configuration can be decoded into a Secret.
@@ -163,9 +162,6 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
 	return nil
 }
-
-// LogValue serves log/slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Config is the configuration of a Manager. DefaultConfig returns the defaults that the command line documents.
 type Config struct {

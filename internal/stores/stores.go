@@ -103,7 +103,8 @@ type Table []Kind
 // Spec describes a store that is not open yet. The zero Spec means no store.
 type Spec struct {
 	kind Kind
-	rest string
+	rest string   // the text after the colon
+	url  *url.URL // nil if the whole text is not a URL
 }
 
 // Parse reads the value of --store. An error never repeats the text, which may contain a password.
@@ -117,7 +118,8 @@ func (t Table) Parse(text string) (Spec, error) {
 	}
 	for _, k := range t {
 		if k.Scheme == scheme {
-			return Spec{k, rest}, k.Check(rest)
+			u, _ := url.Parse(text) // Check returns the error, if such a store is a URL
+			return Spec{k, rest, u}, k.Check(rest)
 		}
 	}
 	return Spec{}, problem.Mistake(scheme+": is not a store that this version supports", t.Hint())
@@ -147,11 +149,10 @@ func (s Spec) IsZero() bool { return s.kind.Open == nil }
 
 // String returns the store as the user wrote it, without a password.
 func (s Spec) String() string {
-	text := s.kind.Scheme + ":" + s.rest
-	if u, err := url.Parse(text); err == nil && u.User != nil {
-		return u.Redacted()
+	if s.user() != nil {
+		return s.url.Redacted()
 	}
-	return text
+	return s.kind.Scheme + ":" + s.rest
 }
 
 // TakesPassword reports whether a store of this kind can require a password.
@@ -162,28 +163,30 @@ func (s Spec) InKubernetes() bool { return s.kind.InKubernetes }
 
 // Password returns the password in the value of --store, so that the log can hide it.
 func (s Spec) Password() tokens.Secret {
-	u, err := url.Parse(s.kind.Scheme + ":" + s.rest)
-	if err != nil {
-		return tokens.Secret{}
-	}
-	password, _ := u.User.Password()
+	password, _ := s.user().Password()
 	return tokens.NewSecret(password)
 }
 
 // HasPassword reports whether the value of --store contains a password.
 func (s Spec) HasPassword() bool {
-	u, err := url.Parse(s.kind.Scheme + ":" + s.rest)
-	if err != nil {
+	if s.url == nil {
 		return strings.Contains(s.rest, "@") // it is refused later; until then it may be one
 	}
-	_, has := u.User.Password()
+	_, has := s.user().Password()
 	return has
 }
 
 // LacksPassword reports whether the URL names a user without a password.
 func (s Spec) LacksPassword() bool {
-	u, err := url.Parse(s.kind.Scheme + ":" + s.rest)
-	return err == nil && s.kind.TakesPassword && u.User.Username() != "" && !s.HasPassword()
+	return s.kind.TakesPassword && s.user().Username() != "" && !s.HasPassword()
+}
+
+// user returns the user in the URL, or nil, which has neither name nor password.
+func (s Spec) user() *url.Userinfo {
+	if s.url == nil {
+		return nil
+	}
+	return s.url.User
 }
 
 // Open opens the store, and determines once what its records can do.

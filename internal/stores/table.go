@@ -52,7 +52,7 @@ func openFile(ctx context.Context, rest string, o Options) (Store, error) {
 	if err != nil {
 		return Store{}, problem.WithHint(err, "name a directory with --store file:DIR (PANDADOC_STORE), or use --store memory:")
 	}
-	records, err := filestore.Open(dir, filestore.Warn(o.Warn), filestore.Codec(o.Keys))
+	records, err := filestore.Open(filestore.Options{Dir: dir, Codec: o.Keys, Warn: o.Warn})
 	if err != nil {
 		return Store{}, err
 	}
@@ -91,7 +91,7 @@ func openKubernetes(ctx context.Context, rest string, o Options) (Store, error) 
 	}
 	records, err := kubestore.Open(kubestore.Options{
 		Namespace: namespace, Prefix: prefix, URL: o.KubernetesURL, Token: o.Password, RootCAs: o.Roots,
-		Getenv: o.Getenv, Codec: o.Keys, Warn: o.Warn,
+		Getenv: o.Getenv, Codec: o.Keys,
 	})
 	if err != nil {
 		return Store{}, SettingError{err}

@@ -19,7 +19,7 @@ import (
 func holdLock(t *testing.T, account string) (s *Store, path string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "store")
-	s, err := Open(dir)
+	s, err := Open(Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

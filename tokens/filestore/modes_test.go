@@ -264,7 +264,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "store")
 			c.put(t, dir)
-			_, err := filestore.Open(dir)
+			_, err := filestore.Open(filestore.Options{Dir: dir})
 			wantError(t, err, filepath.Join(dir, c.at), c.says)
 		})
 	}

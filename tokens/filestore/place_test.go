@@ -95,7 +95,7 @@ func TestRecordsInBothPlacesAreAnError(t *testing.T) {
 	running := open(t, dir)
 	createIn(t, below)
 
-	_, err := filestore.Open(dir)
+	_, err := filestore.Open(filestore.Options{Dir: dir})
 	wantError(t, err, dir, below, "move the .json files", "--store file:"+below)
 	// A program that was using one of them goes on: it knows which records are its own.
 	if _, err := running.Load(t.Context(), "acme"); err != nil {

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 func helper(verb, dir string) error {
 	ctx := context.Background()
-	s, err := filestore.Open(dir)
+	s, err := filestore.Open(filestore.Options{Dir: dir})
 	if err != nil {
 		return err
 	}

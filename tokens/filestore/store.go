@@ -1,7 +1,7 @@
 // Package filestore keeps the records of accounts in files, one directory for any number of
 // processes on one machine:
 //
-//	store, err := filestore.Open("/var/lib/pandadoc-auth-proxy", filestore.Warn(log.Warn))
+//	store, err := filestore.Open(filestore.Options{Dir: "/var/lib/pandadoc-auth-proxy"})
 //	rec, err := store.Load(ctx, "default")
 //
 // # Files
@@ -66,8 +66,8 @@ type Store struct {
 	root     string                 // as given, absolute
 	last     atomic.Pointer[string] // where records were found last; nil before
 	warn     func(string)           // never nil
-	codec    *tokens.Codec          // nil keeps tokens in clear
-	lockWait time.Duration          // how long one compare-and-swap waits for the lock
+	codec    *tokens.Codec
+	lockWait time.Duration // how long one compare-and-swap waits for the lock
 }
 
 var (
@@ -77,30 +77,31 @@ var (
 	_ tokens.Lister  = (*Store)(nil)
 )
 
-// Option is an extra of Open.
-type Option func(*Store)
+// Options configure a store.
+type Options struct {
+	// Dir is the directory. Required.
+	Dir string
+	// Codec encrypts the tokens. Nil means that they are not encrypted.
+	Codec *tokens.Codec
+	// Warn is called with everything that the store finds and corrects. The text is one line, without secrets. It may be
+	// called concurrently. Nil is allowed.
+	Warn func(text string)
+}
 
-// Warn makes the store call f with one line, without secrets, for everything that it finds and corrects. f may
-// be called concurrently.
-func Warn(f func(string)) Option { return func(s *Store) { s.warn = f } }
-
-// Codec makes the store encrypt tokens with the keys of c. Nil keeps them in clear.
-func Codec(c *tokens.Codec) Option { return func(s *Store) { s.codec = c } }
-
-// Open returns the store in dir, and creates the directory if it is missing. It removes files of writers that died
+// Open returns the store in o.Dir, and creates the directory if it is missing. It removes files of writers that died
 // during a save, and the rights of other users. A read-only directory is not an error here, because records can be
 // loaded from it; Check reports it.
-func Open(dir string, options ...Option) (*Store, error) {
-	if dir == "" {
+func Open(o Options) (*Store, error) {
+	if o.Dir == "" {
 		return nil, errors.New("token store: no directory given: name one with --store file:DIR")
 	}
-	root, err := filepath.Abs(dir)
+	root, err := filepath.Abs(o.Dir)
 	if err != nil {
-		return nil, fail("find", dir, err)
+		return nil, fail("find", o.Dir, err)
 	}
-	s := &Store{root: root, warn: func(string) {}, lockWait: 10 * time.Second}
-	for _, o := range options {
-		o(s)
+	s := &Store{root: root, codec: o.Codec, warn: o.Warn, lockWait: 10 * time.Second}
+	if s.warn == nil {
+		s.warn = func(string) {}
 	}
 	place, err := s.prepare()
 	if err != nil {

@@ -23,7 +23,7 @@ func TestStore(t *testing.T) {
 		file := func(account string) string { return filepath.Join(dir, account+".json") }
 		return storetest.Place{
 			Open: func(t *testing.T, _ string, keys *tokens.Codec) tokens.Store {
-				s, err := filestore.Open(dir, filestore.Codec(keys))
+				s, err := filestore.Open(filestore.Options{Dir: dir, Codec: keys})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -75,11 +75,11 @@ func openWarned(t *testing.T, dir string) (s *filestore.Store, warnings func() [
 	t.Helper()
 	var mu sync.Mutex
 	var all []string
-	s, err := filestore.Open(dir, filestore.Warn(func(w string) {
+	s, err := filestore.Open(filestore.Options{Dir: dir, Warn: func(w string) {
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, w)
-	}))
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestAccountNamesThatAreNone(t *testing.T) {
 }
 
 func TestOpenWithoutADirectory(t *testing.T) {
-	if _, err := filestore.Open(""); err == nil || !strings.Contains(err.Error(), "--store") {
+	if _, err := filestore.Open(filestore.Options{}); err == nil || !strings.Contains(err.Error(), "--store") {
 		t.Errorf("got %v, want an error that names the setting", err)
 	}
 }

@@ -70,8 +70,6 @@ type Options struct {
 	AccountDir string
 	// Codec encrypts the tokens. Nil means that they are not encrypted.
 	Codec *tokens.Codec
-	// Warn is called with problems that a person should know about but that do not stop the store. Nil is allowed.
-	Warn func(text string)
 }
 
 // Store is a tokens.Store in Secrets. All its methods may be called concurrently.
@@ -79,7 +77,6 @@ type Store struct {
 	api    *api
 	prefix string
 	codec  *tokens.Codec
-	warn   func(string)
 
 	unproven tokens.Unproven
 
@@ -106,14 +103,10 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{
-		api: a, prefix: o.Prefix, codec: o.Codec, warn: o.Warn,
+	return &Store{
+		api: a, prefix: o.Prefix, codec: o.Codec,
 		seen: map[string]string{}, single: map[string]bool{}, follow: make(chan struct{}, 1),
-	}
-	if s.warn == nil {
-		s.warn = func(string) {}
-	}
-	return s, nil
+	}, nil
 }
 
 // Name describes the store to users.

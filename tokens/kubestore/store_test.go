@@ -29,7 +29,6 @@ func open(t *testing.T, o kubestore.Options) *kubestore.Store {
 	if o.Namespace == "" {
 		o.Namespace = kubetest.Namespace
 	}
-	o.Warn = func(text string) { t.Log(text) }
 	s, err := kubestore.Open(o)
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
@@ -93,17 +94,13 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	redis.SetLogger(silent{}) // it would write to standard error; its messages are returned as errors too
+	logging.Disable() // the library would write to standard error; its messages are returned as errors too
 	s := &Store{client: redis.NewUniversalClient(t.options(o)), target: t, codec: o.Codec, warn: o.Warn}
 	if s.warn == nil {
 		s.warn = func(string) {}
 	}
 	return s, nil
 }
-
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}
 
 // Name describes the store to users, without a password.
 func (s *Store) Name() string { return s.target.name }

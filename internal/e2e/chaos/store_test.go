@@ -94,7 +94,7 @@ func TestStoreReplacedWhileTheTokenCallRuns(t *testing.T) {
 // lockIsFree reports whether another process could take the refresh lock in the store's directory dir.
 func lockIsFree(t *testing.T, dir string) bool {
 	t.Helper()
-	s, err := filestore.Open(dir)
+	s, err := filestore.Open(filestore.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

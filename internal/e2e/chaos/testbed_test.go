@@ -147,7 +147,7 @@ func (w *testbed) manager() *tokens.Manager {
 
 func (w *testbed) store() *filestore.Store {
 	w.t.Helper()
-	s, err := filestore.Open(w.dir)
+	s, err := filestore.Open(filestore.Options{Dir: w.dir})
 	if err != nil {
 		w.t.Fatal(err)
 	}

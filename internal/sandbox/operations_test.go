@@ -131,3 +131,31 @@ func TestTheShortRecipientPathIsAccepted(t *testing.T) {
 		t.Errorf("first name: got %v", got)
 	}
 }
+
+// TestARefusedChangeChangesNothing: json.Unmarshal writes through the pointers and into the lists of the value that
+// it is given. A refused change had overwritten the stored item, and a product could not be encoded any more (500).
+func TestARefusedChangeChangesNothing(t *testing.T) {
+	s := startSignedIn(t, Options{Calm: true})
+	price := map[string]any{"currency": "USD", "pricing_method": 0, "price": 5, "tiers": []int{1, 2}}
+	for _, tt := range []struct {
+		collection, id string
+		item           map[string]any
+		refused        string
+	}{
+		{"/public/v1/contacts", "id", map[string]any{"email": "a@b.example", "company": "Old"}, `{"company":"New","email":"x"}`},
+		{"/public/v1/webhook-subscriptions", "uuid",
+			map[string]any{"name": "hook", "url": "https://a.example", "triggers": []string{"document_deleted"}, "payload": []string{"fields"}},
+			`{"payload":["tokens"],"triggers":["x"]}`},
+		{"/public/v2/product-catalog/items", "uuid",
+			map[string]any{"title": "t", "sku": "old", "images": []string{"a"}, "price_configuration": price,
+				"bundle_items": []any{map[string]any{"item_or_uuid": map[string]string{"title": "old"}, "quantity": 1}}},
+			`{"title":"","bundle_items":[{"item_or_uuid":{},"quantity":2}],"product_variant":{"sku":"new","images":[],"price_configuration":{"price":6,"tiers":[]}}}`},
+	} {
+		path := tt.collection + "/" + s.do("POST", tt.collection, tt.item).object(t)[tt.id].(string)
+		before := s.get(path).want(t, 200)
+		s.do("PATCH", path, tt.refused).want(t, 400)
+		if after := s.get(path).want(t, 200); string(after.body) != string(before.body) {
+			t.Errorf("got %s\nwant %s", after.body, before.body)
+		}
+	}
+}

@@ -129,6 +129,21 @@ func (c *Call) decode(v any) error {
 	return nil
 }
 
+// amend is decode for a copy of a stored value. It gives the copy memory of its own first: json.Unmarshal writes through
+// the pointers and into the lists that it finds, so a refused change would overwrite the stored value.
+func amend[T any](c *Call, v *T) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var own T
+	if err := json.Unmarshal(raw, &own); err != nil {
+		return err
+	}
+	*v = own
+	return c.decode(v)
+}
+
 // decodeFor decodes the body into in, and then finds the item that the path names.
 func decodeFor[T any](w *Workspace, c *Call, in any, find func(*Workspace, *Call) (T, error)) (item T, err error) {
 	if err = c.decode(in); err == nil {

@@ -45,7 +45,7 @@ func contacts() resource[contact] {
 // readContact reads the request into p. No other contact than self may have the same address.
 func (w *Workspace) readContact(c *Call, p, self *contact) error {
 	id := p.ID
-	if err := c.decode(p); err != nil {
+	if err := amend(c, p); err != nil {
 		return err
 	}
 	p.ID = id

@@ -41,7 +41,7 @@ type product struct {
 }
 
 type bundleItem struct {
-	Item     json.RawMessage `json:"item_or_uuid"`
+	Item     json.RawMessage `json:"item_or_uuid,omitempty"`
 	Quantity int             `json:"quantity"`
 }
 
@@ -78,7 +78,7 @@ func products() resource[product] {
 			}{Title: p.title, Type: p.kind, CategoryID: p.categoryID, BundleItems: p.bundle}
 			changed := p.variant
 			in.Variant = &changed
-			if err := c.decode(&in); err != nil {
+			if err := amend(c, &in); err != nil {
 				return err
 			}
 			p.title, p.kind, p.categoryID, p.bundle = in.Title, in.Type, in.CategoryID, in.BundleItems

@@ -53,7 +53,7 @@ func webhooks() resource[webhook] {
 // read copies the request into the webhook, except values that the service sets itself.
 func (h *webhook) read(c *Call) error {
 	changed := *h
-	if err := c.decode(&changed); err != nil {
+	if err := amend(c, &changed); err != nil {
 		return err
 	}
 	changed.UUID, changed.WorkspaceID, changed.SharedKey = h.UUID, h.WorkspaceID, h.SharedKey

@@ -148,7 +148,7 @@ func (a *account) publishLocked() {
 		// The store has not been available since the start: use an access token of the configuration, without
 		// storing it.
 		c.token.Access = a.config.AccessToken
-	case a.rec.Issuer.matchesAPI(a.m.issuer):
+	case a.rec.Issuer.MatchesAPI(a.m.issuer):
 		c.token.Access = a.rec.AccessToken
 	}
 	a.current.Store(c)
@@ -372,7 +372,7 @@ func (a *account) wanted(found Record, missing bool) (want Record, e Event, chan
 		// A store that loses saves lost this one, or never took it. Others must not send our refresh token yet.
 		want.UnconfirmedSince, want.Answered, changed = doubt.own, doubt.over, true
 	}
-	if full := found.Issuer.completed(a.m.issuer); found.HasTokens() && full != found.Issuer && found.Issuer.matches(a.m.issuer) {
+	if full := found.Issuer.completed(a.m.issuer); found.HasTokens() && full != found.Issuer && found.Issuer.Matches(a.m.issuer) {
 		want.Issuer, changed = full, true
 		if found.Issuer == (Issuer{}) {
 			e = Event{Kind: EventUpgraded, Detail: "the record of an earlier version is taken to belong to " + full.String()}

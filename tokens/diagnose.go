@@ -401,7 +401,7 @@ func (a *account) loginCause(rec Record) string {
 		return CauseNotSignedIn
 	case !rec.HasTokens():
 		return CauseLoggedOut
-	case !rec.Issuer.matches(a.m.issuer):
+	case !rec.Issuer.Matches(a.m.issuer):
 		return CauseOtherIssuer
 	case rec.IsRejected():
 		return rec.Rejected.Cause

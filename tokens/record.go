@@ -131,12 +131,12 @@ func normalURL(text string) (origin, path string) {
 	return scheme + "://" + host, strings.TrimRight(u.EscapedPath(), "/")
 }
 
-// matchesAPI reports whether a token of i may be sent to the API of o. An unknown value matches.
-func (i Issuer) matchesAPI(o Issuer) bool { return i.API == "" || o.API == "" || i.API == o.API }
+// MatchesAPI reports whether a token of i may be sent to the API of o. An unknown value matches.
+func (i Issuer) MatchesAPI(o Issuer) bool { return i.API == "" || o.API == "" || i.API == o.API }
 
-// matches reports whether also a refresh token of i may be sent to the token endpoint of o, by the client of o.
-func (i Issuer) matches(o Issuer) bool {
-	return i.matchesAPI(o) && (i.TokenURL == "" || o.TokenURL == "" || i.TokenURL == o.TokenURL) &&
+// Matches reports whether also a refresh token of i may be sent to the token endpoint of o, by the client of o.
+func (i Issuer) Matches(o Issuer) bool {
+	return i.MatchesAPI(o) && (i.TokenURL == "" || o.TokenURL == "" || i.TokenURL == o.TokenURL) &&
 		(i.ClientID == "" || o.ClientID == "" || i.ClientID == o.ClientID)
 }
 
@@ -318,7 +318,7 @@ func (r Record) isBusy(now time.Time) bool {
 // keepingRefreshToken returns r, which has replaced old, with the refresh token of old if r has none, and with what
 // is known about that.
 func (r Record) keepingRefreshToken(old Record) Record {
-	if !r.RefreshToken.IsZero() || !old.HasTokens() || old.IsRejected() || !old.Issuer.matches(r.Issuer) {
+	if !r.RefreshToken.IsZero() || !old.HasTokens() || old.IsRejected() || !old.Issuer.Matches(r.Issuer) {
 		return r
 	}
 	r.RefreshToken = old.RefreshToken
@@ -398,7 +398,7 @@ func (c AccountConfig) Fresh(rec Record, i Issuer) AccountConfig {
 	untried := rec.HasTokens() && rec.RefreshToken.Equal(c.RefreshToken) && (rec.IsRejected() || rec.AccessToken.IsZero())
 	fresh := AccountConfig{}
 	for _, s := range c.seeds() {
-		if rec.knows(s, i) || rec.knows(s, rec.Issuer) && (rec.Issuer.matches(i) || !untried) {
+		if rec.knows(s, i) || rec.knows(s, rec.Issuer) && (rec.Issuer.Matches(i) || !untried) {
 			continue
 		}
 		switch s.kind {
@@ -408,7 +408,7 @@ func (c AccountConfig) Fresh(rec Record, i Issuer) AccountConfig {
 			fresh.AccessToken = s.value
 		}
 	}
-	if rec.HasTokens() && len(rec.Seeds) == 0 && rec.Issuer.matches(i) {
+	if rec.HasTokens() && len(rec.Seeds) == 0 && rec.Issuer.Matches(i) {
 		return AccountConfig{} // the record comes from a login, which is newer
 	}
 	return fresh
@@ -435,7 +435,7 @@ func (r Record) seeded(c AccountConfig, i Issuer, now time.Time) (Record, bool) 
 		pair := Pair{AccessToken: fresh.AccessToken, RefreshToken: fresh.RefreshToken}
 		return r.noting(c, i).replaced(pair, i, now).keepingRefreshToken(r), true
 	}
-	if r.Generation == 0 || r.HasTokens() && !r.Issuer.matches(i) {
+	if r.Generation == 0 || r.HasTokens() && !r.Issuer.Matches(i) {
 		return r, false // nothing to add, or the record stays as it is
 	}
 	noted := r.noting(c, i)

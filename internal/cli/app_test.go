@@ -257,7 +257,7 @@ func TestTheProbeProvesOnlyWith200(t *testing.T) {
 		u := config.Upstream{}
 		u.API, _ = u.API.Parse(api.URL + "/base")
 		transport := u.Transport(time.Second)
-		ask := probe(u.API, "/public/v1/members/current?x=1", transport)
+		ask := probe(u, "/public/v1/members/current?x=1", transport)
 		check(t, http.StatusText(status), ask(t.Context(), tokens.Token{Access: tokens.NewSecret("t")}), want)
 		check(t, "path", path, "/base/public/v1/members/current?x=1")
 		check(t, "authorization", auth, "Bearer t")
@@ -265,7 +265,7 @@ func TestTheProbeProvesOnlyWith200(t *testing.T) {
 		api.Close()
 		check(t, "without an answer", ask(t.Context(), tokens.Token{}), false)
 	}
-	if probe(nil, "", nil) != nil {
+	if probe(config.Upstream{}, "", nil) != nil {
 		t.Errorf("got a probe without a path, want none")
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -130,7 +129,7 @@ func (r *running) managerConfig() tokens.Config {
 		r.admin.ObserveEvent(e)
 	}
 	c.StoreFailed = func(op string) { r.admin.ObserveStoreError(op) }
-	c.Probe = probe(r.Upstream.API, r.ProbePath, r.transport)
+	c.Probe = probe(r.Upstream, r.ProbePath, r.transport)
 	return c
 }
 
@@ -206,23 +205,14 @@ const probeBody = 64 << 10
 
 // probe returns a function that asks the API if it still accepts a token. Only a 200 proves that; any other
 // answer, or no answer, proves nothing.
-func probe(api *url.URL, path string, transport http.RoundTripper) func(context.Context, tokens.Token) bool {
+func probe(u config.Upstream, path string, transport http.RoundTripper) func(context.Context, tokens.Token) bool {
 	if path == "" {
 		return nil
 	}
-	target := strings.TrimSuffix(api.String(), "/") + path
 	return func(ctx context.Context, t tokens.Token) bool {
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-		if err != nil {
-			return false
-		}
-		r.Header.Set("Authorization", t.Authorization())
-		r.Header.Set("Accept", "application/json")
-		r.Header.Set("User-Agent", programName)
-		// The transport itself follows no redirect, so the token stays at the API's origin.
-		answer, err := transport.RoundTrip(r)
+		answer, err := u.Get(ctx, transport, t, path)
 		if err != nil {
 			return false
 		}

@@ -66,9 +66,7 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	if c.JSON {
 		err = printJSON(p.Stdout, report)
 	} else {
-		var text strings.Builder
-		report.Print(&text)
-		_, err = io.WriteString(p.Stdout, p.withTyped(text.String()))
+		_, err = io.WriteString(p.Stdout, p.withTyped(report.String()))
 	}
 	return cmp.Or(err, withStatus(nil, doctorStatus(report)))
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"context"
 	"crypto/x509"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/proxy"
+	"pandadoc-auth-proxy/tokens"
 )
 
 // Region is one of PandaDoc's regions, with its URLs.
@@ -172,6 +174,18 @@ func (c *checker) login(s *LoginSettings) {
 // for an answer itself.
 func (u Upstream) Transport(headerTimeout time.Duration) *http.Transport {
 	return proxy.NewTransport(u.Options(headerTimeout))
+}
+
+// Get sends a GET with a token to the API, and to nobody else, because a transport follows no redirects.
+func (u Upstream) Get(ctx context.Context, transport http.RoundTripper, t tokens.Token, path string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(u.API.String(), "/")+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", t.Authorization())
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", problem.Program)
+	return transport.RoundTrip(r)
 }
 
 // Options returns the options that all transports to PandaDoc's hosts share.

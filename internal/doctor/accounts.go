@@ -29,8 +29,8 @@ type account struct {
 func (x *examination) accounts(ctx context.Context) []account {
 	if x.known == nil {
 		for _, name := range x.accountNames(ctx) {
-			_, configured := x.config.Tokens.Accounts[name]
-			if a := x.load(ctx, name); !a.record.Forgotten || configured || name == x.in.Account {
+			_, configured := x.Config.Tokens.Accounts[name]
+			if a := x.load(ctx, name); !a.record.Forgotten || configured || name == x.Account {
 				x.known = append(x.known, a)
 			}
 		}
@@ -42,12 +42,12 @@ func (x *examination) accounts(ctx context.Context) []account {
 }
 
 func (x *examination) load(ctx context.Context, name string) account {
-	a := account{name: name, config: x.config.Tokens.Accounts[name]}
+	a := account{name: name, config: x.Config.Tokens.Accounts[name]}
 	switch {
 	case x.store.Records == nil:
 		a.unseen = "the store cannot be opened"
 		return a
-	case !x.store.Persistent && x.in.Proxy != nil:
+	case !x.store.Persistent && x.Proxy != nil:
 		a.unseen = "its tokens are in the memory of the running proxy"
 		return a
 	}
@@ -62,10 +62,10 @@ func (x *examination) load(ctx context.Context, name string) account {
 
 // accountNames returns the names of the accounts, without "default" if it is not used and others are.
 func (x *examination) accountNames(ctx context.Context) []string {
-	if x.in.Account != "" {
-		return []string{x.in.Account}
+	if x.Account != "" {
+		return []string{x.Account}
 	}
-	names := slices.Collect(maps.Keys(x.config.Tokens.Accounts))
+	names := slices.Collect(maps.Keys(x.Config.Tokens.Accounts))
 	if l, ok := x.store.Records.(tokens.Lister); ok {
 		stored, _ := l.Accounts(ctx) // an error shows in the check of the store
 		names = append(names, stored...)
@@ -128,7 +128,7 @@ func (x *examination) oldKey(account, key string) Finding {
 		text = fmt.Sprintf("the tokens of %q are still encrypted with the old key %s", account, key)
 	}
 	now := fmt.Sprintf("encrypt them with the new key now: %s import --account %s --from %s --to %[3]s", problem.Program, account, x.store.Name)
-	if x.config.Store.HasPassword() { // which a flag must not show
+	if x.Config.Store.HasPassword() { // which a flag must not show
 		now = "refresh now: " + problem.AccountCommand("refresh", account)
 	}
 	return warning(text, "wait for the next refresh, or "+now)
@@ -137,9 +137,9 @@ func (x *examination) oldKey(account, key string) Finding {
 // refresh gets new tokens, if --refresh was given.
 func (x *examination) refresh(ctx context.Context) (found []Finding) {
 	switch {
-	case x.in.Refresh == nil:
+	case x.Refresh == nil:
 		return []Finding{skipped("not tried, because it uses a refresh token; --refresh tries it")}
-	case x.in.Proxy == nil && x.store.Records == nil:
+	case x.Proxy == nil && x.store.Records == nil:
 		return []Finding{failingAs(x.storeErr, stores.Fix)}
 	}
 	for _, a := range x.accounts(ctx) {
@@ -155,7 +155,7 @@ func (x *examination) refresh(ctx context.Context) (found []Finding) {
 }
 
 func (x *examination) refreshed(ctx context.Context, name string) Finding {
-	s, err := x.in.Refresh(ctx, name)
+	s, err := x.Refresh(ctx, name)
 	if err == nil {
 		return fine(fmt.Sprintf("account %s has new tokens (generation %d), %s", name, s.Generation, problem.Validity(s.ExpiresAt, time.Now())))
 	}
@@ -173,7 +173,7 @@ func (x *examination) tokens(ctx context.Context) []Finding {
 
 // issuer returns the issuer of the configuration.
 func (x *examination) issuer() tokens.Issuer {
-	return tokens.NewIssuer(x.config.Upstream.API.String(), x.config.Upstream.Token.String(), x.config.Tokens.Endpoint.ClientID)
+	return tokens.NewIssuer(x.Config.Upstream.API.String(), x.Config.Upstream.Token.String(), x.Config.Tokens.Endpoint.ClientID)
 }
 
 // refreshFix is for an account without an access token that works.
@@ -193,7 +193,7 @@ func (a account) state(here tokens.Issuer, now time.Time) Finding {
 		return a.needsLogin(problem.NotSignedIn, "")
 	case !a.record.HasTokens():
 		return a.needsLogin(problem.LoggedOut, problem.When(a.record.ObtainedAt, now))
-	case a.otherIssuer(here) != "":
+	case !a.record.Issuer.Matches(here):
 		return a.foreign(here)
 	case a.record.IsRejected():
 		return a.rejected(now)
@@ -236,32 +236,19 @@ func (a account) describe(p problem.Problem) string {
 	return "account " + a.name + ": " + text
 }
 
-// otherIssuer returns the issuer of the tokens, if it is not that of the configuration.
-func (a account) otherIssuer(here tokens.Issuer) string {
-	is := a.record.Issuer
-	if is == (tokens.Issuer{}) || is.API == here.API && is.TokenURL == here.TokenURL &&
-		(is.ClientID == "" || here.ClientID == "" || is.ClientID == here.ClientID) {
-		return ""
-	}
-	if is.API != here.API {
-		return is.API
-	}
-	return cmp.Or(is.TokenURL, "another token endpoint") + " (client id " + cmp.Or(is.ClientID, "unknown") + ")"
-}
-
 // foreign is about tokens of another issuer: the access token is bound to the API, the refresh token to the
 // token endpoint and the client.
 func (a account) foreign(here tokens.Issuer) Finding {
-	configured := here.API
-	if a.record.Issuer.API == here.API {
-		configured = here.TokenURL + " (client id " + cmp.Or(here.ClientID, "unknown") + ")"
+	is := a.record.Issuer
+	if !is.MatchesAPI(here) {
+		p := a.problem(problem.OtherIssuer, "stored", is.API, "configured", here.API)
+		return needsLogin(a.describe(p), p.Hint)
 	}
-	p := a.problem(problem.OtherIssuer, "stored", a.otherIssuer(here), "configured", configured)
-	seen := a.describe(p)
-	if a.record.Issuer.API == here.API {
-		return warning(seen+"; requests work as long as the access token does", p.Hint)
+	client := func(i tokens.Issuer) string {
+		return cmp.Or(i.TokenURL, "another token endpoint") + " (client id " + cmp.Or(i.ClientID, "unknown") + ")"
 	}
-	return needsLogin(seen, p.Hint)
+	p := a.problem(problem.OtherIssuer, "stored", client(is), "configured", client(here))
+	return warning(a.describe(p)+"; requests work as long as the access token does", p.Hint)
 }
 
 // rejected is about a refresh token that the token endpoint has refused. The access token may still work.

@@ -20,24 +20,24 @@ import (
 
 // configuration returns every mistake in the settings, each with its fix.
 func (x *examination) configuration(context.Context) (found []Finding) {
-	for _, err := range x.in.Mistakes {
+	for _, err := range x.Mistakes {
 		found = append(found, failingAs(err, "see \""+problem.Program+" serve --help\""))
 	}
-	for _, w := range x.config.Warnings {
+	for _, w := range x.Config.Warnings {
 		found = append(found, warningAs(w))
 	}
 	if len(found) > 0 {
 		return found
 	}
-	if x.in.File != "" {
-		return []Finding{fine("flags, environment and " + x.in.File + " are in order")}
+	if x.File != "" {
+		return []Finding{fine("flags, environment and " + x.File + " are in order")}
 	}
 	return []Finding{fine("flags and environment are in order; there is no file")}
 }
 
 // clientCredentials checks that there are a client id and secret. Only a refresh can show if they are right.
 func (x *examination) clientCredentials(context.Context) []Finding {
-	id, secret := x.config.Tokens.Endpoint.ClientID, x.config.Tokens.Endpoint.ClientSecret
+	id, secret := x.Config.Tokens.Endpoint.ClientID, x.Config.Tokens.Endpoint.ClientSecret
 	switch {
 	case id == "" && x.keysOnly():
 		return []Finding{fine("none, and none is needed: API keys are not refreshed")}
@@ -45,7 +45,7 @@ func (x *examination) clientCredentials(context.Context) []Finding {
 		return []Finding{failing("there is no client id and secret: nobody can sign in, and no token can be refreshed",
 			"register an application at PandaDoc with the redirect URL "+x.redirect().String()+
 				", and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET (or --client-id-file and --client-secret-file)")}
-	case x.config.ClientLooksExchanged():
+	case x.Config.ClientLooksExchanged():
 		return []Finding{failing("the client id is as long as a secret, and the secret is as long as an id", "swap the two")}
 	}
 	return []Finding{fine("there is a client id and a secret; --refresh shows whether PandaDoc accepts them")}
@@ -53,12 +53,12 @@ func (x *examination) clientCredentials(context.Context) []Finding {
 
 // keysOnly reports whether every configured account has an API key.
 func (x *examination) keysOnly() bool {
-	for _, a := range x.config.Tokens.Accounts {
+	for _, a := range x.Config.Tokens.Accounts {
 		if a.APIKey.IsZero() {
 			return false
 		}
 	}
-	return len(x.config.Tokens.Accounts) > 0
+	return len(x.Config.Tokens.Accounts) > 0
 }
 
 // role is the region of a PandaDoc host, and what it serves.
@@ -116,9 +116,9 @@ type endpoint struct {
 func (x *examination) endpoints() []endpoint {
 	var all []endpoint
 	for _, e := range []endpoint{
-		{x.config.Upstream.API, "--api-url", "API"},
-		{x.config.Upstream.Token, "--token-url", "API"},
-		{x.config.Upstream.Authorize, "--authorize-url", "consent page"},
+		{x.Config.Upstream.API, "--api-url", "API"},
+		{x.Config.Upstream.Token, "--token-url", "API"},
+		{x.Config.Upstream.Authorize, "--authorize-url", "consent page"},
 	} {
 		if e.Host != "" {
 			all = append(all, e)
@@ -141,17 +141,17 @@ func (x *examination) placesText(hosts map[string]role) string {
 
 // redirect returns the URL to which PandaDoc sends browsers.
 func (x *examination) redirect() *url.URL {
-	return x.config.Login.Redirect(x.config.AdminPort())
+	return x.Config.Login.Redirect(x.Config.AdminPort())
 }
 
 // redirectURL checks that a browser that comes back from PandaDoc finds the proxy.
 func (x *examination) redirectURL(context.Context) []Finding {
-	u, at := x.redirect(), x.config.Admin
+	u, at := x.redirect(), x.Config.Admin
 	register := u.String() + " must be exactly the one registered at PandaDoc"
 	switch {
 	case at == nil || at.Path != "":
 		return []Finding{warning("no proxy listens where "+u.String()+" points", "sign in while no proxy runs, or with login --paste")}
-	case at.Port == 0 && x.config.Login.RedirectURL == nil:
+	case at.Port == 0 && x.Config.Login.RedirectURL == nil:
 		return []Finding{warning("--admin-listen chooses another port at every start, and that changes the redirect URL",
 			"give --admin-listen a fixed port, or sign in with login --paste")}
 	case listen.IsLoopbackHost(u.Hostname()) && !at.Reaches(u.Hostname(), listen.PortOf(u)):
@@ -166,18 +166,18 @@ func (x *examination) redirectURL(context.Context) []Finding {
 
 // runningProxy compares a running proxy with these settings.
 func (x *examination) runningProxy(context.Context) []Finding {
-	at := x.config.Admin
+	at := x.Config.Admin
 	switch {
 	case at == nil:
 		return []Finding{skipped("there is no admin listener to ask")}
-	case x.in.Proxy == nil && x.proxyErr == nil:
+	case x.Proxy == nil && x.ProxyErr == nil:
 		return []Finding{fine("none is running on " + at.String())}
-	case x.proxyErr != nil:
-		return []Finding{failingAs(x.proxyErr, "stop what listens on "+at.String()+", or choose another address with --admin-listen")}
+	case x.ProxyErr != nil:
+		return []Finding{failingAs(x.ProxyErr, "stop what listens on "+at.String()+", or choose another address with --admin-listen")}
 	}
 	found := []Finding{fine(fmt.Sprintf("version %s runs on %s since %s", x.overview.Version, at, x.overview.StartedAt.Local().Format("2006-01-02 15:04:05")))}
 	for _, d := range []struct{ what, runs, here string }{
-		{"PandaDoc at", x.overview.Upstream, x.config.Upstream.API.String()},
+		{"PandaDoc at", x.overview.Upstream, x.Config.Upstream.API.String()},
 		{"the store", x.overview.Store, x.store.Name},
 		{"the redirect URL", x.overview.RedirectURL, x.redirect().String()},
 	} {
@@ -192,7 +192,7 @@ func (x *examination) runningProxy(context.Context) []Finding {
 // troubles returns the problems that the running proxy reports about its accounts.
 func (x *examination) troubles() (found []Finding) {
 	for _, a := range x.overview.Accounts {
-		if x.in.Account != "" && a.Account != x.in.Account {
+		if x.Account != "" && a.Account != x.Account {
 			continue
 		}
 		seen := fmt.Sprintf("the running proxy reports account %s: %s (%s) %s", a.Account, a.State, a.Cause, a.Detail)
@@ -213,10 +213,10 @@ func (x *examination) troubles() (found []Finding) {
 
 // adminKey reports whether the admin listener has its key, or can create one. It creates nothing itself.
 func (x *examination) adminKey(context.Context) []Finding {
-	if !x.config.AsksForAuthentication() {
+	if !x.Config.AsksForAuthentication() {
 		return []Finding{fine("not required: the proxied port requires no authentication either")}
 	}
-	path, err := x.config.AdminKeyPath()
+	path, err := x.Config.AdminKeyPath()
 	if err != nil {
 		return []Finding{temporaryKey(err)}
 	}
@@ -229,7 +229,7 @@ func (x *examination) adminKey(context.Context) []Finding {
 	switch {
 	case err == nil:
 		return []Finding{fine(path + " has a key")}
-	case x.config.AdminKeyFile == "" && problem.HintOf(err) == "":
+	case x.Config.AdminKeyFile == "" && problem.HintOf(err) == "":
 		return []Finding{temporaryKey(err)}
 	}
 	return []Finding{failingAs(fmt.Errorf("the proxy cannot start with this admin key: %w", err), "name another file with --admin-key-file")}
@@ -245,7 +245,7 @@ func temporaryKey(err error) Finding {
 // other directory.
 func (x *examination) keyCreatable(path string) error {
 	dir := filepath.Dir(path)
-	for x.config.AdminKeyFile == "" {
+	for x.Config.AdminKeyFile == "" {
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -256,10 +256,10 @@ func (x *examination) keyCreatable(path string) error {
 
 // listeners reports whether a proxy can listen, or listens already.
 func (x *examination) listeners(ctx context.Context) (found []Finding) {
-	for _, a := range x.config.Listen {
+	for _, a := range x.Config.Listen {
 		found = append(found, x.listener(ctx, "listen", a.Address))
 	}
-	if at := x.config.Admin; at != nil && x.in.Proxy == nil {
+	if at := x.Config.Admin; at != nil && x.Proxy == nil {
 		found = append(found, x.listener(ctx, "admin-listen", *at))
 	}
 	if len(found) == 0 {

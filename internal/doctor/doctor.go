@@ -2,7 +2,7 @@
 // fix. It continues after a failure. It writes no record and uses no refresh token, unless that is requested.
 //
 //	report := doctor.Run(ctx, doctor.Input{Config: c, Mistakes: problem.Each(err)})
-//	report.Print(os.Stdout)
+//	fmt.Print(report)
 //
 // A check is one line of the table in this file. Its result does not depend on the other checks.
 package doctor
@@ -86,11 +86,8 @@ func Checks() (rows [][2]string) {
 
 // examination is the shared state of the checks.
 type examination struct {
-	in     Input
-	config *config.Config
-
+	Input
 	overview admin.Overview // of the running proxy
-	proxyErr error
 
 	store    stores.Store // without records if storeErr is set
 	storeErr error
@@ -106,15 +103,14 @@ var errNotConfigured = errors.New("the setting is wrong: see configuration")
 
 // Run makes all checks, until ctx ends.
 func Run(ctx context.Context, in Input) Report {
-	x := &examination{in: in, config: in.Config, proxyErr: in.ProxyErr, storeErr: errNotConfigured}
+	x := &examination{Input: in, storeErr: errNotConfigured}
 	if in.Proxy != nil {
-		_, x.proxyErr = in.Proxy.Do(ctx, "GET", "/api/v1/status", nil, &x.overview)
+		_, x.ProxyErr = in.Proxy.Do(ctx, "GET", "/api/v1/status", nil, &x.overview)
 	}
 	if !in.Config.Store.IsZero() {
 		options := in.Config.StoreOptions(func(text string) { x.warnings = append(x.warnings, text) })
 		x.store, x.storeErr = in.Config.Store.Open(ctx, options)
 	}
-	defer x.close()
 	var all []Finding
 	for _, c := range checks() {
 		all = append(all, x.run(ctx, c)...)
@@ -132,15 +128,9 @@ func (x *examination) run(ctx context.Context, c check) []Finding {
 	return found
 }
 
-func (x *examination) close() {
-	for _, r := range x.reached {
-		r.close()
-	}
-}
-
 // secrets returns the secrets that no finding may show: those of the configuration and those of the store.
 func (x *examination) secrets(ctx context.Context) []tokens.Secret {
-	all := slices.Clone(x.config.Secrets)
+	all := slices.Clone(x.Config.Secrets)
 	for _, a := range x.accounts(ctx) {
 		all = append(all, a.record.AccessToken, a.record.RefreshToken)
 	}

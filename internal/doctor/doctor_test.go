@@ -3,6 +3,7 @@ package doctor
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"pandadoc-auth-proxy/tokens"
 )
@@ -11,11 +12,7 @@ import (
 func TestAReportHidesWhatOthersRepeat(t *testing.T) {
 	const secret = "0123456789abcdef0123456789abcdef01234567"
 	r := newReport([]Finding{failing("somebody said "+secret, "not "+secret)}, []tokens.Secret{tokens.NewSecret(secret)})
-	var out strings.Builder
-	if err := r.Print(&out); err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []string{out.String(), r.Checks[0].Seen + r.Checks[0].Fix} {
+	for _, text := range []string{r.String(), r.Checks[0].Seen + r.Checks[0].Fix} {
 		if strings.Contains(text, secret) || !strings.Contains(text, "somebody said [redacted]") {
 			t.Errorf("got %s", text)
 		}
@@ -23,11 +20,8 @@ func TestAReportHidesWhatOthersRepeat(t *testing.T) {
 }
 
 func TestFindingsOfOthersStayOnTheirLine(t *testing.T) {
-	var out strings.Builder
-	if err := newReport([]Finding{fine("all\nfail  token \x1b[2K forged")}, nil).Print(&out); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := strings.Split(out.String(), "\n")[0], "ok                   all fail token forged"; got != want {
+	r := newReport([]Finding{fine("all\nfail  token \x1b[2K forged")}, nil)
+	if got, want := strings.Split(r.String(), "\n")[0], "ok                   all fail token forged"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -36,5 +30,18 @@ func TestTheSummaryCountsInPlainEnglish(t *testing.T) {
 	r := newReport([]Finding{fine(""), warning("", "x"), skipped(""), skipped(""), needsLogin("", "x")}, nil)
 	if got, want := r.summary(), "1 failed, 1 warning, 2 skipped, 1 ok; an account needs a login"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The Manager uses a record that does not name its token endpoint, and doctor warned of another issuer.
+func TestAnUnknownTokenEndpointIsNoOtherIssuer(t *testing.T) {
+	now := time.Now()
+	a := account{name: "acme", record: tokens.Record{
+		Generation: 1, AccessToken: tokens.NewSecret("access"), RefreshToken: tokens.NewSecret("refresh"),
+		ObtainedAt: now, ExpiresAt: now.Add(time.Hour), Issuer: tokens.Issuer{API: "https://api.example.com"},
+	}}
+	here := tokens.NewIssuer("https://api.example.com", "https://api.example.com/token", "id")
+	if f := a.state(here, now); f.Result != OK {
+		t.Errorf("got %s: %s", f.Result, f.Seen)
 	}
 }

@@ -55,8 +55,7 @@ func MemberName(body []byte) string {
 // AskMember asks the API whose token t is. It returns "" if that cannot be found out.
 func AskMember(ctx context.Context, u config.Upstream, t tokens.Token) string {
 	var m member
-	x := &examination{config: &config.Config{Upstream: u}}
-	if status, err := x.ask(ctx, t, MemberPath, &m); err != nil || status != http.StatusOK {
+	if status, err := ask(ctx, u, t, MemberPath, &m); err != nil || status != http.StatusOK {
 		return ""
 	}
 	return m.String()
@@ -79,11 +78,11 @@ func (x *examination) member(ctx context.Context, a account) Finding {
 	if err != nil {
 		return skipped("account " + a.name + ": " + err.Error())
 	}
-	if x.config.Upstream.API.Host == "" {
+	if x.Config.Upstream.API.Host == "" {
 		return skipped("no URL could be read: see configuration")
 	}
 	var who member
-	status, err := x.ask(ctx, t, MemberPath, &who)
+	status, err := ask(ctx, x.Config.Upstream, t, MemberPath, &who)
 	switch {
 	case err != nil:
 		return skipped(fmt.Sprintf("account %s: no answer: see connection and tls", a.name))
@@ -106,7 +105,7 @@ func (x *examination) member(ctx context.Context, a account) Finding {
 func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Token) Finding {
 	other := t
 	other.Scheme = map[string]string{tokens.Bearer: tokens.APIKey, tokens.APIKey: tokens.Bearer}[t.Scheme]
-	if status, err := x.ask(ctx, other, MemberPath, &member{}); err == nil && status == http.StatusOK {
+	if status, err := ask(ctx, x.Config.Upstream, other, MemberPath, &member{}); err == nil && status == http.StatusOK {
 		if other.Scheme == tokens.APIKey {
 			return failing("account "+a.name+": the value given as an access token is an API key",
 				"set it as PANDADOC_API_KEY (or --api-key-file) instead of PANDADOC_ACCESS_TOKEN")
@@ -114,8 +113,8 @@ func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Toke
 		return failing("account "+a.name+": the value given as an API key is an access token",
 			"set it as PANDADOC_ACCESS_TOKEN (or --access-token-file) instead of PANDADOC_API_KEY")
 	}
-	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", a.name, x.config.Upstream.API.Host, credentialName(t))
-	region := "check that the account is in this region (--region is " + x.config.Upstream.Region + ")"
+	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", a.name, x.Config.Upstream.API.Host, credentialName(t))
+	region := "check that the account is in this region (--region is " + x.Config.Upstream.Region + ")"
 	switch {
 	case t.Scheme == tokens.APIKey:
 		return failing(where, "get a new key from the developer dashboard, which ends the old one; "+region)
@@ -145,7 +144,7 @@ func (x *examination) token(a account, now time.Time) (tokens.Token, error) {
 		return t, errors.New(a.unseen)
 	case seeds != (tokens.AccountConfig{}):
 		t.Access = seeds.AccessToken
-	case a.record.Issuer.API != "" && a.record.Issuer.API != here.API:
+	case !a.record.Issuer.MatchesAPI(here):
 		return t, errors.New("its tokens belong to " + a.record.Issuer.API + ", and are sent nowhere else")
 	case !a.expired(now):
 		t.Access = a.record.AccessToken
@@ -156,18 +155,11 @@ func (x *examination) token(a account, now time.Time) (tokens.Token, error) {
 	return t, nil
 }
 
-// ask sends a GET with a token to the API, and to nobody else: redirects are not followed.
-func (x *examination) ask(ctx context.Context, t tokens.Token, path string, into any) (status int, err error) {
-	transport := x.config.Upstream.Transport(checkTimeout / 2)
+// ask sends a GET with a token to the API, and reads the JSON of an answer with status 200 into out.
+func ask(ctx context.Context, u config.Upstream, t tokens.Token, path string, out any) (status int, err error) {
+	transport := u.Transport(checkTimeout / 2)
 	defer transport.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(x.config.Upstream.API.String(), "/")+path, nil)
-	if err != nil {
-		return 0, err
-	}
-	r.Header.Set("Authorization", t.Authorization())
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", problem.Program)
-	answer, err := transport.RoundTrip(r)
+	answer, err := u.Get(ctx, transport, t, path)
 	if err != nil {
 		return 0, err
 	}
@@ -175,7 +167,7 @@ func (x *examination) ask(ctx context.Context, t tokens.Token, path string, into
 	if answer.StatusCode != http.StatusOK {
 		return answer.StatusCode, nil
 	}
-	return answer.StatusCode, json.NewDecoder(io.LimitReader(answer.Body, maxMember)).Decode(into)
+	return answer.StatusCode, json.NewDecoder(io.LimitReader(answer.Body, maxMember)).Decode(out)
 }
 
 // sandboxKeys reports which accounts have a sandbox key, by the prefix that PandaDoc adds to the names of
@@ -207,6 +199,6 @@ func (x *examination) isSandboxKey(ctx context.Context, t tokens.Token) bool {
 			Name string `json:"name"`
 		} `json:"results"`
 	}
-	status, err := x.ask(ctx, t, "/public/v1/documents?count=1", &list)
+	status, err := ask(ctx, x.Config.Upstream, t, "/public/v1/documents?count=1", &list)
 	return err == nil && status == http.StatusOK && len(list.Results) > 0 && strings.HasPrefix(list.Results[0].Name, "[DEV]")
 }

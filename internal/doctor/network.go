@@ -36,7 +36,6 @@ type reached struct {
 	skew   time.Duration // of our clock, positive if it is ahead
 	tls    *tls.ConnectionState
 	err    error // why there is no answer
-	close  func()
 }
 
 // reach asks each origin of the API and the token endpoint once, with no credential. The consent page
@@ -52,35 +51,45 @@ func (x *examination) reach(ctx context.Context) []*reached {
 			continue
 		}
 		asked[e.Scheme+e.Host] = true
-		x.reached = append(x.reached, x.probe(ctx, e.URL))
+		r := &reached{URL: e.URL}
+		r.err = r.ask(ctx, x.Config.Upstream.Transport(checkTimeout/2))
+		x.reached = append(x.reached, r)
 	}
 	return x.reached
 }
 
-func (x *examination) probe(ctx context.Context, target *url.URL) *reached {
-	t := x.config.Upstream.Transport(checkTimeout / 2)
-	r := &reached{URL: target, close: t.CloseIdleConnections}
-	ask, err := http.NewRequestWithContext(ctx, http.MethodHead, target.Scheme+"://"+target.Host+"/", nil)
+// ask sends a request, and keeps what the answer shows.
+func (r *reached) ask(ctx context.Context, t *http.Transport) error {
+	defer t.CloseIdleConnections()
+	ask, err := http.NewRequestWithContext(ctx, http.MethodHead, r.Scheme+"://"+r.Host+"/", nil)
 	if err != nil {
-		r.err = err
-		return r
+		return err
 	}
 	ask.Header.Set("User-Agent", problem.Program)
 	if r.via, r.viaErr = t.Proxy(ask); r.viaErr != nil {
-		r.err = r.viaErr
-		return r
+		return r.viaErr
 	}
 	answer, err := t.RoundTrip(ask)
 	if err != nil {
-		r.err = err
-		return r
+		return err
 	}
 	answer.Body.Close()
 	r.status, r.tls = answer.StatusCode, answer.TLS
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		r.date, r.skew = date, time.Now().Round(0).Sub(date)
 	}
-	return r
+	return nil
+}
+
+// eachHost makes a finding about each host that was asked.
+func (x *examination) eachHost(ctx context.Context, find func(*reached) Finding) (found []Finding) {
+	for _, r := range x.reach(ctx) {
+		found = append(found, find(r))
+	}
+	if len(found) == 0 {
+		return []Finding{skipped("no URL could be read: see configuration")}
+	}
+	return found
 }
 
 // forwardProxy checks HTTPS_PROXY and NO_PROXY.
@@ -112,16 +121,13 @@ func tryForwardProxy(ctx context.Context, r *reached) Finding {
 }
 
 // names reports whether hosts are known.
-func (x *examination) names(ctx context.Context) (found []Finding) {
-	for _, r := range x.reach(ctx) {
-		found = append(found, x.lookUp(ctx, r))
-	}
-	return orNoURL(found)
+func (x *examination) names(ctx context.Context) []Finding {
+	return x.eachHost(ctx, func(r *reached) Finding { return x.lookUp(ctx, r) })
 }
 
 func (x *examination) lookUp(ctx context.Context, r *reached) Finding {
 	host, port := r.Hostname(), listen.PortOf(r.URL)
-	to := x.config.Upstream.ConnectTo[net.JoinHostPort(host, port)]
+	to := x.Config.Upstream.ConnectTo[net.JoinHostPort(host, port)]
 	switch {
 	case r.via != nil:
 		return skipped(host + " is looked up by the forward proxy")
@@ -147,18 +153,15 @@ func (x *examination) lookUp(ctx context.Context, r *reached) Finding {
 
 // isOurs reports whether a proxy with these settings would listen there.
 func (x *examination) isOurs(address, port string) bool {
-	return slices.ContainsFunc(x.config.Addresses(), func(a listen.Address) bool { return a.Port != 0 && a.Reaches(address, port) })
+	return slices.ContainsFunc(x.Config.Addresses(), func(a listen.Address) bool { return a.Port != 0 && a.Reaches(address, port) })
 }
 
 // connections reports whether each host answers.
-func (x *examination) connections(ctx context.Context) (found []Finding) {
-	for _, r := range x.reach(ctx) {
-		found = append(found, connection(r))
-	}
-	return orNoURL(found)
+func (x *examination) connections(ctx context.Context) []Finding {
+	return x.eachHost(ctx, connection)
 }
 
-// connection makes a finding about one host. Some errors are explained better by another check.
+// connection reports whether one host answers. Some errors are explained better by another check.
 func connection(r *reached) Finding {
 	call, name := (*net.OpError)(nil), (*net.DNSError)(nil)
 	isCall := errors.As(r.err, &call)
@@ -180,14 +183,11 @@ func connection(r *reached) Finding {
 }
 
 // certificates reports where each TLS connection ends.
-func (x *examination) certificates(ctx context.Context) (found []Finding) {
-	for _, r := range x.reach(ctx) {
-		found = append(found, leafOf(r))
-	}
-	return orNoURL(found)
+func (x *examination) certificates(ctx context.Context) []Finding {
+	return x.eachHost(ctx, certificate)
 }
 
-func leafOf(r *reached) Finding {
+func certificate(r *reached) Finding {
 	switch {
 	case r.Scheme == "http" && listen.IsLoopbackHost(r.Hostname()):
 		return fine(r.Host + " is on this machine, without TLS")
@@ -233,7 +233,11 @@ func (x *examination) clock(ctx context.Context) []Finding {
 		if r.date.IsZero() {
 			continue
 		}
-		seen := fmt.Sprintf("this machine's clock is %s %s that of %s", problem.Span(r.skew.Abs()), aheadOrBehind(r.skew), r.Host)
+		direction := "ahead of"
+		if r.skew < 0 {
+			direction = "behind"
+		}
+		seen := fmt.Sprintf("this machine's clock is %s %s that of %s", problem.Span(r.skew.Abs()), direction, r.Host)
 		const fix = "set the clock (timedatectl set-ntp true); in a container, that of the host"
 		switch {
 		case r.skew.Abs() > skewTooMuch:
@@ -244,18 +248,4 @@ func (x *examination) clock(ctx context.Context) []Finding {
 		return []Finding{fine("agrees with " + r.Host + " within " + skewNoticed.String())}
 	}
 	return []Finding{skipped("no server sent a Date header")}
-}
-
-func aheadOrBehind(skew time.Duration) string {
-	if skew < 0 {
-		return "behind"
-	}
-	return "ahead of"
-}
-
-func orNoURL(found []Finding) []Finding {
-	if len(found) == 0 {
-		return []Finding{skipped("no URL could be read: see configuration")}
-	}
-	return found
 }

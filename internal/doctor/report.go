@@ -3,7 +3,6 @@ package doctor
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -95,8 +94,8 @@ func (r Report) count(result Result) (n int) {
 	return n
 }
 
-// Print writes one line for each finding, the fix below it, and a summary.
-func (r Report) Print(w io.Writer) error {
+// String returns one line for each finding, the fix below it, and a summary.
+func (r Report) String() string {
 	var text strings.Builder
 	for _, f := range r.Checks {
 		fmt.Fprintf(&text, "%-4s  %-13s  %s\n", f.Result, f.Check, f.Seen)
@@ -105,8 +104,7 @@ func (r Report) Print(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(&text, "\n%s\n", r.summary())
-	_, err := io.WriteString(w, text.String())
-	return err
+	return text.String()
 }
 
 func (r Report) summary() string {

@@ -24,7 +24,7 @@ func (x *examination) tokenStore(context.Context) (found []Finding) {
 	case x.store.Limited != nil:
 		return append(found, failingAs(x.store.Limited, stores.Fix))
 	}
-	if w := x.config.SpentSeed(x.store); w != nil {
+	if w := x.Config.SpentSeed(x.store); w != nil {
 		return append(found, warningAs(w))
 	}
 	can := " can be read and written"
@@ -39,7 +39,7 @@ func (x *examination) tokenStore(context.Context) (found []Finding) {
 
 // files tests the directories, other than the store, that a proxy writes to.
 func (x *examination) files(context.Context) (found []Finding) {
-	dir, what := cmp.Or(x.config.Proxy.TempDir, x.store.ScratchDir, os.TempDir()), "kept request bodies go to "
+	dir, what := cmp.Or(x.Config.Proxy.TempDir, x.store.ScratchDir, os.TempDir()), "kept request bodies go to "
 	if err := tryWrite(dir); err != nil {
 		found = append(found, warning("no file can be created in "+dir+" for kept request bodies: "+err.Error(),
 			"name a directory that this user can write to with --temp-dir; until then only short requests are repeated after a refresh"))
@@ -57,7 +57,7 @@ func (x *examination) emergency() Finding {
 	if !x.store.Persistent {
 		return skipped("the store ends with the proxy, so tokens that it cannot save are not kept either")
 	}
-	for _, dir := range x.config.Tokens.EmergencyDirs {
+	for _, dir := range x.Config.Tokens.EmergencyDirs {
 		if tryWrite(dir) == nil {
 			return fine("tokens that the store cannot save go to " + dir)
 		}

@@ -1,7 +1,7 @@
 package workspace
 
 import (
-	"net/http"
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,17 +11,17 @@ import (
 
 // documentContent answers GET /public/beta/documents/{document_id}/content: 202 first, then text with an
 // ETag.
-func (w *Workspace) documentContent(c *Call) (reply, error) {
+func (w *Workspace) documentContent(c *Call) (Reply, error) {
 	format := c.query.Get("format")
 	if format != "plaintext" && format != "markdown" {
-		return reply{}, Invalid("format", "Select a valid choice: plaintext or markdown.")
+		return Reply{}, Invalid("format", "Select a valid choice: plaintext or markdown.")
 	}
 	d, err := w.document(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if !d.readyAt("content", c.now) {
-		return notReady(1)
+		return notReady()
 	}
 	title := d.name
 	if format == "markdown" {
@@ -31,31 +31,30 @@ func (w *Workspace) documentContent(c *Call) (reply, error) {
 }
 
 // documentSummary answers GET /public/beta/documents/{document_id}/summary: 202 first.
-func (w *Workspace) documentSummary(c *Call) (reply, error) {
+func (w *Workspace) documentSummary(c *Call) (Reply, error) {
 	kind := c.query.Get("type")
 	if !slices.Contains([]string{"detailed", "short", "headline", "xshort"}, kind) {
-		return reply{}, Invalid("type", "Select a valid choice: detailed, short, headline or xshort.")
+		return Reply{}, Invalid("type", "Select a valid choice: detailed, short, headline or xshort.")
 	}
 	d, err := w.document(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if !d.readyAt("summary", c.now) {
-		return notReady(1)
+		return notReady()
 	}
 	return tagged("summary", "A made-up document called "+d.name+".", "type", kind)
 }
 
-func tagged(name, text, kind, value string) (reply, error) {
-	return reply{
-		status: http.StatusOK, json: map[string]string{name: text, kind: value},
-		header: map[string]string{"ETag": `"` + etag(text) + `"`},
-	}, nil
+func tagged(name, text, kind, value string) (Reply, error) {
+	rep, err := ok(map[string]string{name: text, kind: value})
+	rep.Header = map[string]string{"ETag": `"` + etag(text) + `"`}
+	return rep, err
 }
 
 // exportDOCX answers POST /public/beta/documents/{document_id}/docx-export-tasks. The id of the task
 // is that of the document, because a document has only one task.
-func (w *Workspace) exportDOCX(c *Call, d *document) (reply, error) {
+func (w *Workspace) exportDOCX(c *Call, d *document) (Reply, error) {
 	delete(d.asked, "docx")
 	d.readyAt("docx", c.now)
 	return ok(map[string]string{"id": "docx-" + d.id, "document_id": d.id, "status": "created"})
@@ -63,9 +62,9 @@ func (w *Workspace) exportDOCX(c *Call, d *document) (reply, error) {
 
 // docxTask answers GET /public/beta/documents/{document_id}/docx-export-tasks/{task_id}. When
 // the task is done, it names an address, but there is no file at that address.
-func (w *Workspace) docxTask(c *Call, d *document) (reply, error) {
+func (w *Workspace) docxTask(c *Call, d *document) (Reply, error) {
 	if _, started := d.asked["docx"]; !started || c.vars["task_id"] != "docx-"+d.id {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
 	task := map[string]any{"id": c.vars["task_id"], "document_id": d.id, "status": "processing"}
 	if d.readyAt("docx", c.now) {
@@ -94,18 +93,15 @@ func metadataOf(d *document, keys []string) []any {
 }
 
 // documentMetadata answers GET /public/beta/documents/{document_id}/ai-metadata: 202 first.
-func (w *Workspace) documentMetadata(c *Call) (reply, error) {
-	from, to, err := c.offsets()
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) documentMetadata(c *Call) (Reply, error) {
+	from, to := c.offsets()
 	d, err := w.document(c)
-	if err != nil {
-		return reply{}, err
+	if err = cmp.Or(c.err, err); err != nil {
+		return Reply{}, err
 	}
 	if !d.readyAt("metadata", c.now) {
-		rep, err := notReady(1)
-		rep.json = map[string]string{"code": "extraction_pending", "description": "The extraction is under way."}
+		rep, err := notReady()
+		rep.Body = []byte(`{"code":"extraction_pending","description":"The extraction is under way."}`)
 		return rep, err
 	}
 	all := metadataOf(d, nil)
@@ -113,16 +109,16 @@ func (w *Workspace) documentMetadata(c *Call) (reply, error) {
 }
 
 // manyMetadata answers POST /public/beta/documents/ai-metadata. Each document is independent.
-func (w *Workspace) manyMetadata(c *Call) (reply, error) {
+func (w *Workspace) manyMetadata(c *Call) (Reply, error) {
 	var in struct {
 		IDs  []string `json:"document_ids"`
 		Keys []string `json:"field_keys"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if len(in.IDs) == 0 {
-		return reply{}, Invalid("document_ids", "This field is required.")
+		return Reply{}, Invalid("document_ids", "This field is required.")
 	}
 	list := []any{}
 	for _, id := range in.IDs {
@@ -146,10 +142,10 @@ func (w *Workspace) manyMetadata(c *Call) (reply, error) {
 
 // searchDocuments answers GET /public/beta/documents/search. It searches for the words in names,
 // because the emulator cannot understand a question.
-func (w *Workspace) searchDocuments(c *Call) (reply, error) {
+func (w *Workspace) searchDocuments(c *Call) (Reply, error) {
 	q := c.query.Get("q")
 	if q == "" {
-		return reply{}, Invalid("q", "This field is required.")
+		return Reply{}, Invalid("q", "This field is required.")
 	}
 	words := strings.Fields(strings.ToLower(q))
 	list := []any{}

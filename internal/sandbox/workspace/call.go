@@ -26,6 +26,8 @@ type Call struct {
 	upload *upload
 	origin string // of the API, as the client wrote it
 	now    time.Time
+
+	err error // the first mistake in the query that the operation found, see fail
 }
 
 // Reply is a complete answer. A nil body is empty. A body is JSON unless Header has a Content-Type.
@@ -35,25 +37,22 @@ type Reply struct {
 	Body   []byte
 }
 
-// reply is the answer of an operation: json, or content, or neither.
-type reply struct {
-	status  int
-	json    any
-	header  map[string]string
-	content []byte // with the Content-Type in header
+func jsonReply(status int, v any) (Reply, error) {
+	body, err := json.Marshal(v)
+	return Reply{Status: status, Body: body}, err
 }
 
-func ok(v any) (reply, error)      { return reply{status: http.StatusOK, json: v}, nil }
-func created(v any) (reply, error) { return reply{status: http.StatusCreated, json: v}, nil }
-func noContent() (reply, error)    { return reply{status: http.StatusNoContent}, nil }
+func ok(v any) (Reply, error)      { return jsonReply(http.StatusOK, v) }
+func created(v any) (Reply, error) { return jsonReply(http.StatusCreated, v) }
+func noContent() (Reply, error)    { return Reply{Status: http.StatusNoContent}, nil }
 
 // notReady is the answer of an operation whose result is not ready yet.
-func notReady(seconds int) (reply, error) {
-	return reply{status: http.StatusAccepted, header: map[string]string{"Retry-After": strconv.Itoa(seconds)}}, nil
+func notReady() (Reply, error) {
+	return Reply{Status: http.StatusAccepted, Header: map[string]string{"Retry-After": "1"}}, nil
 }
 
 // results is the usual form of a collection.
-func results[T any](list []T) (reply, error) {
+func results[T any](list []T) (Reply, error) {
 	return ok(map[string]any{"results": nonNil(list)})
 }
 
@@ -161,61 +160,72 @@ func (c *Call) size() int64 {
 	return n
 }
 
+// fail notes a mistake in the query. Do returns the first one instead of the answer, so operations that only read need
+// not check.
+func (c *Call) fail(p *Problem) {
+	if c.err == nil {
+		c.err = p
+	}
+}
+
 // pages reads count and page, and returns which part of a list to show.
-func (c *Call) pages(standard, most int) (from, to int, err error) {
-	count, err := c.number("count", standard, 1, most)
-	if err != nil {
-		return 0, 0, err
-	}
-	page, err := c.number("page", 1, 1, 1_000_000)
-	if err != nil {
-		return 0, 0, err
-	}
-	return (page - 1) * count, page * count, nil
+func (c *Call) pages(standard, most int) (from, to int) {
+	count := c.number("count", standard, 1, most)
+	page := c.number("page", 1, 1, 1_000_000)
+	return (page - 1) * count, page * count
 }
 
 // offsets reads limit and offset, which version 2 uses.
-func (c *Call) offsets() (from, to int, err error) {
-	limit, err := c.number("limit", 50, 1, 100)
-	if err != nil {
-		return 0, 0, err
-	}
-	offset, err := c.number("offset", 0, 0, 1_000_000)
-	return offset, offset + limit, err
+func (c *Call) offsets() (from, to int) {
+	limit := c.number("limit", 50, 1, 100)
+	offset := c.number("offset", 0, 0, 1_000_000)
+	return offset, offset + limit
 }
 
-func (c *Call) number(name string, absent, least, most int) (int, error) {
+func (c *Call) number(name string, absent, least, most int) int {
 	raw := c.query.Get(name)
 	if raw == "" {
-		return absent, nil
+		return absent
 	}
 	n, err := strconv.Atoi(raw)
 	if err != nil || n < least || n > most {
-		return 0, Invalid(name, "Ensure this value is between "+strconv.Itoa(least)+" and "+strconv.Itoa(most)+".")
+		c.fail(Invalid(name, "Ensure this value is between "+strconv.Itoa(least)+" and "+strconv.Itoa(most)+"."))
+		return absent
 	}
-	return n, nil
+	return n
 }
 
-func (c *Call) flag(name string) (bool, error) {
+func (c *Call) flag(name string) bool {
 	switch c.query.Get(name) {
 	case "", "false", "False", "0":
-		return false, nil
+		return false
 	case "true", "True", "1":
-		return true, nil
+		return true
 	}
-	return false, Invalid(name, "Must be true or false.")
+	c.fail(Invalid(name, "Must be true or false."))
+	return false
 }
 
 // moment returns a time from the query, or zero if it is absent.
-func (c *Call) moment(name string) (time.Time, error) {
+func (c *Call) moment(name string) time.Time {
 	raw := c.query.Get(name)
 	if raw == "" {
-		return time.Time{}, nil
+		return time.Time{}
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999", time.DateOnly} {
 		if t, err := time.Parse(layout, raw); err == nil {
-			return t, nil
+			return t
 		}
 	}
-	return time.Time{}, Invalid(name, "Use a date and time in ISO 8601.")
+	c.fail(Invalid(name, "Use a date and time in ISO 8601."))
+	return time.Time{}
+}
+
+// period reads the names of two moments, and reports whether a time is between them: not before the first, and before
+// the second. A time that is zero has not come, so it is before no moment.
+func (c *Call) period(from, to string) func(time.Time) bool {
+	since, until := c.moment(from), c.moment(to)
+	return func(t time.Time) bool {
+		return !t.Before(since) && (until.IsZero() || !t.IsZero() && t.Before(until))
+	}
 }

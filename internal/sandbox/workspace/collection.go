@@ -99,19 +99,16 @@ type resource[T any] struct {
 	change func(*Workspace, *Call, *T) error
 	// show returns an item for an answer, brief an item for a list. If brief is nil, show is used for both.
 	show, brief func(*Workspace, *Call, *T) any
-	filters     func(*Workspace, *Call) ([]filter[T], error)
+	filters     func(*Call) []filter[T]
 	made        int // status of a creation; zero means 201
 	// page returns the answer with one page of a list. If it is nil, the whole list is under "results".
-	page func(c *Call, all []any) (any, error)
+	page func(c *Call, all []any) any
 }
 
-func (r resource[T]) list(w *Workspace, c *Call) (reply, error) {
+func (r resource[T]) list(w *Workspace, c *Call) (Reply, error) {
 	var filters []filter[T]
 	if r.filters != nil {
-		var err error
-		if filters, err = r.filters(w, c); err != nil {
-			return reply{}, err
-		}
+		filters = r.filters(c)
 	}
 	show := r.show
 	if r.brief != nil {
@@ -124,59 +121,55 @@ func (r resource[T]) list(w *Workspace, c *Call) (reply, error) {
 	if r.page == nil {
 		return results(all)
 	}
-	answer, err := r.page(c, all)
-	if err != nil {
-		return reply{}, err
-	}
-	return ok(answer)
+	return ok(r.page(c, all))
 }
 
-func (r resource[T]) post(w *Workspace, c *Call) (reply, error) {
+func (r resource[T]) post(w *Workspace, c *Call) (Reply, error) {
 	id, item, err := r.create(w, c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	r.in(w).put(id, item, c.size())
-	return reply{status: cmp.Or(r.made, http.StatusCreated), json: r.show(w, c, item)}, nil
+	return jsonReply(cmp.Or(r.made, http.StatusCreated), r.show(w, c, item))
 }
 
-func (r resource[T]) details(w *Workspace, c *Call) (reply, error) {
+func (r resource[T]) details(w *Workspace, c *Call) (Reply, error) {
 	item, err := r.in(w).get(c.vars[r.key])
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	return ok(r.show(w, c, item))
 }
 
-func (r resource[T]) patch(w *Workspace, c *Call) (reply, error) {
+func (r resource[T]) patch(w *Workspace, c *Call) (Reply, error) {
 	item, err := r.in(w).get(c.vars[r.key])
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	changed := *item
 	if err := r.change(w, c, &changed); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	*item = changed
 	r.in(w).grow(c.vars[r.key], c.size())
 	return ok(r.show(w, c, item))
 }
 
-func (r resource[T]) remove(w *Workspace, c *Call) (reply, error) {
+func (r resource[T]) remove(w *Workspace, c *Call) (Reply, error) {
 	if !r.in(w).remove(c.vars[r.key]) {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
 	return noContent()
 }
 
 // counted returns a page of a list under "results", chosen by count (50, at most 100) and page.
-func counted(c *Call, all []any) (any, error) {
-	from, to, err := c.pages(50, 100)
-	return map[string]any{"results": window(all, from, to)}, err
+func counted(c *Call, all []any) any {
+	from, to := c.pages(50, 100)
+	return map[string]any{"results": window(all, from, to)}
 }
 
 // offset returns a page of a list under "results", chosen by limit and offset as in version 2, and the total "count".
-func offset(c *Call, all []any) (any, error) {
-	from, to, err := c.offsets()
-	return map[string]any{"results": window(all, from, to), "count": len(all)}, err
+func offset(c *Call, all []any) any {
+	from, to := c.offsets()
+	return map[string]any{"results": window(all, from, to), "count": len(all)}
 }

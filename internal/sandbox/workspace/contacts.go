@@ -1,7 +1,6 @@
 package workspace
 
 import (
-	"cmp"
 	"net/mail"
 	"strings"
 )
@@ -35,9 +34,9 @@ func contacts() resource[contact] {
 			return w.readContact(c, changed, w.contactWith(changed.Email))
 		},
 		show: func(_ *Workspace, _ *Call, p *contact) any { return p },
-		filters: func(_ *Workspace, c *Call) ([]filter[contact], error) {
+		filters: func(c *Call) []filter[contact] {
 			email := c.query.Get("email") // the whole address
-			return []filter[contact]{func(p *contact) bool { return email == "" || strings.EqualFold(p.Email, email) }}, nil
+			return []filter[contact]{func(p *contact) bool { return email == "" || strings.EqualFold(p.Email, email) }}
 		},
 	}
 }
@@ -108,11 +107,7 @@ func (w *Workspace) contactOf(c *Call) (*contact, error) {
 }
 
 // smsOptOuts answers GET /public/v1/sms-opt-outs: nobody has opted out.
-func (w *Workspace) smsOptOuts(c *Call) (reply, error) {
-	_, errFrom := c.moment("timestamp_from")
-	_, errTo := c.moment("timestamp_to")
-	if errFrom != nil || errTo != nil {
-		return reply{}, cmp.Or(errFrom, errTo)
-	}
+func (w *Workspace) smsOptOuts(c *Call) (Reply, error) {
+	c.period("timestamp_from", "timestamp_to")
 	return results([]any{})
 }

@@ -9,27 +9,27 @@ import (
 )
 
 // documentStatus answers GET /public/v1/documents/{id}.
-func (w *Workspace) documentStatus(c *Call, d *document) (reply, error) {
+func (w *Workspace) documentStatus(c *Call, d *document) (Reply, error) {
 	return ok(d.brief(c.now))
 }
 
 // documentDetails answers GET /public/v1/documents/{id}/details.
-func (w *Workspace) documentDetails(c *Call, d *document) (reply, error) {
+func (w *Workspace) documentDetails(c *Call, d *document) (Reply, error) {
 	return ok(w.details(d, c.now))
 }
 
 // sendDocument answers POST /public/v1/documents/{id}/send.
-func (w *Workspace) sendDocument(c *Call) (reply, error) {
+func (w *Workspace) sendDocument(c *Call) (Reply, error) {
 	var in struct {
 		Message, Subject *string
 		Silent           *bool
 	}
 	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if len(d.recipients) == 0 {
-		return reply{}, Invalid("recipients", "Document must have at least one recipient.")
+		return Reply{}, Invalid("recipients", "Document must have at least one recipient.")
 	}
 	d.changed(c.now)
 	d.setStatus(statusSent, c.now)
@@ -46,19 +46,19 @@ func (w *Workspace) sendDocument(c *Call) (reply, error) {
 }
 
 // updateDocument answers PATCH /public/v1/documents/{id}.
-func (w *Workspace) updateDocument(c *Call) (reply, error) {
+func (w *Workspace) updateDocument(c *Call) (Reply, error) {
 	var in newDocument
 	d, err := decodeFor(w, c, &in, (*Workspace).draft)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	changed, err := w.changedRecipients(d, in.Recipients)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	fields, err := fieldsFromCreation(w, in.Fields)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if changed != nil {
 		d.recipients = changed
@@ -94,27 +94,27 @@ func replaced(old, sent json.RawMessage) json.RawMessage {
 }
 
 // changeStatus answers PATCH /public/v1/documents/{id}/status, and 15 with a file.
-func (w *Workspace) changeStatus(c *Call) (reply, error) {
+func (w *Workspace) changeStatus(c *Call) (Reply, error) {
 	var in struct {
 		Status json.Number `json:"status"`
 		Note   string      `json:"note"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if c.upload != nil && in.Status == "" {
 		in.Status = json.Number(c.upload.fields["status"])
 	}
 	d, err := w.document(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if !slices.Contains([]string{"2", "10", "11", "12"}, in.Status.String()) {
-		return reply{}, Invalid("status", "Select a valid choice: 2, 10, 11 or 12.")
+		return Reply{}, Invalid("status", "Select a valid choice: 2, 10, 11 or 12.")
 	}
 	from, to := d.statusAt(c.now), statusNumbers()[in.Status.String()]
 	if !slices.Contains(byHand()[from], to) {
-		return reply{}, d.conflict(c, "Document status cannot be changed from "+from+" to "+to+".")
+		return Reply{}, d.conflict(c, "Document status cannot be changed from "+from+" to "+to+".")
 	}
 	d.changed(c.now)
 	d.setStatus(to, c.now)
@@ -141,7 +141,7 @@ func byHand() map[string][]string {
 }
 
 // toDraft answers POST /public/v1/documents/{id}/draft.
-func (w *Workspace) toDraft(c *Call, d *document) (reply, error) {
+func (w *Workspace) toDraft(c *Call, d *document) (Reply, error) {
 	d.changed(c.now)
 	d.setStatus(statusDraft, c.now)
 	w.happened(d, actionRevised, c.now)
@@ -152,18 +152,18 @@ func (w *Workspace) toDraft(c *Call, d *document) (reply, error) {
 }
 
 // deleteDocument answers DELETE /public/v1/documents/{id}. A deleted document stays in lists that ask for deleted ones.
-func (w *Workspace) deleteDocument(c *Call, d *document) (reply, error) {
+func (w *Workspace) deleteDocument(c *Call, d *document) (Reply, error) {
 	w.trash(d, c.now)
 	return noContent()
 }
 
 // deleteDocuments answers DELETE /public/v1/documents, whose body is a list of {"id"}; the answer names those deleted.
-func (w *Workspace) deleteDocuments(c *Call) (reply, error) {
+func (w *Workspace) deleteDocuments(c *Call) (Reply, error) {
 	var in []struct {
 		ID string `json:"id"`
 	}
 	if err := json.Unmarshal(c.json, &in); err != nil || len(in) == 0 {
-		return reply{}, malformed("A list of objects with the ids of documents is required.")
+		return Reply{}, malformed("A list of objects with the ids of documents is required.")
 	}
 	gone := []string{}
 	for _, one := range in {
@@ -173,7 +173,7 @@ func (w *Workspace) deleteDocuments(c *Call) (reply, error) {
 		}
 	}
 	if len(gone) == 0 {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
 	return ok(map[string]any{"id": gone})
 }
@@ -184,43 +184,43 @@ func (w *Workspace) trash(d *document, now time.Time) {
 }
 
 // moveDocument answers POST /public/v1/documents/{id}/move-to-folder/{folder_id}.
-func (w *Workspace) moveDocument(c *Call, d *document) (reply, error) {
+func (w *Workspace) moveDocument(c *Call, d *document) (Reply, error) {
 	if _, err := w.documentFolders.get(c.vars["folder_id"]); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	d.folderID, d.modified = c.vars["folder_id"], c.now
 	return noContent()
 }
 
 // giveDocument answers PATCH /public/v1/documents/{id}/ownership.
-func (w *Workspace) giveDocument(c *Call) (reply, error) {
+func (w *Workspace) giveDocument(c *Call) (Reply, error) {
 	var in struct {
 		MembershipID string `json:"membership_id"`
 	}
 	d, err := decodeFor(w, c, &in, (*Workspace).document)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if _, found := w.member(in.MembershipID); !found {
-		return reply{}, Invalid("membership_id", "Member does not exist.")
+		return Reply{}, Invalid("membership_id", "Member does not exist.")
 	}
 	d.owner, d.modified = in.MembershipID, c.now
 	return noContent()
 }
 
 // giveDocuments answers PATCH /public/v1/documents/ownership.
-func (w *Workspace) giveDocuments(c *Call) (reply, error) {
+func (w *Workspace) giveDocuments(c *Call) (Reply, error) {
 	var in struct {
 		From string `json:"from_membership_id"`
 		To   string `json:"to_membership_id"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	_, fromFound := w.member(in.From)
 	_, toFound := w.member(in.To)
 	if !fromFound || !toFound {
-		return reply{}, Invalid("from_membership_id", "Member does not exist.")
+		return Reply{}, Invalid("from_membership_id", "Member does not exist.")
 	}
 	for _, d := range w.documents.all() {
 		if d.owner == in.From {
@@ -231,53 +231,53 @@ func (w *Workspace) giveDocuments(c *Call) (reply, error) {
 }
 
 // shareDocument answers POST /public/v1/documents/{id}/session: a session in which one recipient can sign.
-func (w *Workspace) shareDocument(c *Call) (reply, error) {
+func (w *Workspace) shareDocument(c *Call) (Reply, error) {
 	var in struct {
 		Recipient string `json:"recipient"`
 		Lifetime  int    `json:"lifetime"`
 	}
 	d, err := decodeFor(w, c, &in, (*Workspace).document)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if !slices.ContainsFunc(d.recipients, func(r *recipient) bool { return r.Email == in.Recipient }) {
-		return reply{}, Invalid("recipient", "Recipient is not in the document.")
+		return Reply{}, Invalid("recipient", "Recipient is not in the document.")
 	}
 	if s := d.statusAt(c.now); s == statusDraft || s == statusUploaded {
-		return reply{}, Invalid("status", "Document must be sent first.")
+		return Reply{}, Invalid("status", "Document must be sent first.")
 	}
 	in.Lifetime = cmp.Or(in.Lifetime, 3600)
 	if in.Lifetime < 0 || in.Lifetime > 31536000 {
-		return reply{}, Invalid("lifetime", "Use 1 to "+strconv.Itoa(31536000)+" seconds.")
+		return Reply{}, Invalid("lifetime", "Use 1 to "+strconv.Itoa(31536000)+" seconds.")
 	}
 	return created(map[string]any{"id": w.ids.ID(), "expires_at": stamp(c.now.Add(time.Duration(in.Lifetime) * time.Second))})
 }
 
 // editDocument answers POST /public/v1/documents/{id}/editing-sessions: a session of the embedded editor.
-func (w *Workspace) editDocument(c *Call, d *document) (reply, error) {
+func (w *Workspace) editDocument(c *Call, d *document) (Reply, error) {
 	return w.editingSession(c, "document_id", d.id)
 }
 
 // editingSession returns a session for an object. Nothing can be edited with it.
-func (w *Workspace) editingSession(c *Call, key, id string) (reply, error) {
+func (w *Workspace) editingSession(c *Call, key, id string) (Reply, error) {
 	var in struct {
 		Lifetime *int   `json:"lifetime"`
 		Email    string `json:"email"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if err := checkEmail("email", in.Email); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	switch {
 	case in.Lifetime == nil:
 		in.Lifetime = new(int)
 		*in.Lifetime = 3600
 	case *in.Lifetime < 60:
-		return reply{}, Invalid("lifetime", "Ensure this value is greater than or equal to 60.")
+		return Reply{}, Invalid("lifetime", "Ensure this value is greater than or equal to 60.")
 	case *in.Lifetime > 86400:
-		return reply{}, Invalid("lifetime", "Ensure this value is less than or equal to 86400.")
+		return Reply{}, Invalid("lifetime", "Ensure this value is less than or equal to 86400.")
 	}
 	return created(map[string]any{
 		key: id, "id": w.ids.ID(), "key": w.ids.ID(), "token": w.ids.Hex(40), "email": in.Email,

@@ -24,62 +24,62 @@ type newDocument struct {
 }
 
 // createDocument answers POST /public/v1/documents.
-func (w *Workspace) createDocument(c *Call) (reply, error) {
+func (w *Workspace) createDocument(c *Call) (Reply, error) {
 	if c.upload != nil {
 		return w.createFromFile(c)
 	}
 	var in newDocument
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	switch {
 	case in.TemplateUUID == "" && in.URL == "":
-		return reply{}, Invalid("template_uuid", "Either template_uuid or url is required.")
+		return Reply{}, Invalid("template_uuid", "Either template_uuid or url is required.")
 	case in.TemplateUUID != "" && in.URL != "":
-		return reply{}, Invalid("template_uuid", "template_uuid and url exclude each other.")
+		return Reply{}, Invalid("template_uuid", "template_uuid and url exclude each other.")
 	case in.TemplateUUID != "" && in.Recipients == nil:
-		return reply{}, Invalid("recipients", "This field is required.")
+		return Reply{}, Invalid("recipients", "This field is required.")
 	}
 	if in.URL != "" {
 		name, err := fileURL(in.URL)
 		if err != nil {
-			return reply{}, err
+			return Reply{}, err
 		}
 		return w.makeDocument(c, in, name)
 	}
 	t, err := w.templates.get(in.TemplateUUID)
 	if err != nil || t.deleted {
-		return reply{}, Invalid("template_uuid", "Template does not exist.")
+		return Reply{}, Invalid("template_uuid", "Template does not exist.")
 	}
 	return w.makeDocument(c, in, t.name)
 }
 
 // createFromFile answers POST /public/v1/documents?upload and ?upload-markdown, and files that are sent without either
 // key, as public integrations do. The file is counted and hashed; the pages are invented.
-func (w *Workspace) createFromFile(c *Call) (reply, error) {
+func (w *Workspace) createFromFile(c *Call) (Reply, error) {
 	file, err := c.file()
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	var in newDocument
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if file.size == 0 {
-		return reply{}, Invalid("file", "The submitted file is empty.")
+		return Reply{}, Invalid("file", "The submitted file is empty.")
 	}
 	return w.makeDocument(c, in, strings.TrimSuffix(file.name, path.Ext(file.name)))
 }
 
-func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (reply, error) {
+func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (Reply, error) {
 	if in.FolderUUID != "" {
 		if _, err := w.documentFolders.get(in.FolderUUID); err != nil {
-			return reply{}, Invalid("folder_uuid", "Folder does not exist.")
+			return Reply{}, Invalid("folder_uuid", "Folder does not exist.")
 		}
 	}
 	fields, err := fieldsFromCreation(w, in.Fields)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	// The names of sandbox documents have a mark.
 	d := &document{
@@ -95,7 +95,7 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (
 	for i, r := range in.Recipients {
 		made, err := w.newRecipient(r, i+1)
 		if err != nil {
-			return reply{}, err
+			return Reply{}, err
 		}
 		d.recipients = append(d.recipients, made)
 	}

@@ -9,22 +9,11 @@ import (
 )
 
 // listDocuments answers GET /public/v1/documents.
-func (w *Workspace) listDocuments(c *Call) (reply, error) {
-	from, to, err := c.pages(50, 100)
-	if err != nil {
-		return reply{}, err
-	}
-	filters, err := w.documentFilters(c)
-	if err != nil {
-		return reply{}, err
-	}
-	order, err := documentOrder(c)
-	if err != nil {
-		return reply{}, err
-	}
-	found := keep(w.documents.all(), filters...)
+func (w *Workspace) listDocuments(c *Call) (Reply, error) {
+	from, to := c.pages(50, 100)
+	found := keep(w.documents.all(), documentFilters(c)...)
 	slices.Reverse(found) // among equals, the newest first
-	slices.SortStableFunc(found, order)
+	slices.SortStableFunc(found, documentOrder(c))
 	var list []brief
 	for _, d := range window(found, from, to) {
 		b := d.brief(c.now)
@@ -34,11 +23,8 @@ func (w *Workspace) listDocuments(c *Call) (reply, error) {
 	return results(list)
 }
 
-func (w *Workspace) documentFilters(c *Call) ([]filter[document], error) {
-	deleted, err := c.flag("deleted")
-	if err != nil {
-		return nil, err
-	}
+func documentFilters(c *Call) []filter[document] {
+	deleted := c.flag("deleted")
 	filters := []filter[document]{func(d *document) bool { return d.deleted == deleted }}
 	for _, named := range []struct {
 		name string
@@ -68,12 +54,11 @@ func (w *Workspace) documentFilters(c *Call) ([]filter[document], error) {
 	for _, pair := range c.query["metadata"] {
 		filters = append(filters, func(d *document) bool { return hasMetadata(d.metadata, pair) })
 	}
-	more, err := stateFilters(c)
-	return append(filters, more...), err
+	return append(filters, stateFilters(c)...)
 }
 
 // stateFilters are the filters for states and times.
-func stateFilters(c *Call) (filters []filter[document], err error) {
+func stateFilters(c *Call) (filters []filter[document]) {
 	for name, wanted := range map[string]bool{"status": true, "status__ne": false} {
 		number := c.query.Get(name)
 		if number == "" {
@@ -81,7 +66,7 @@ func stateFilters(c *Call) (filters []filter[document], err error) {
 		}
 		status, ok := statusNumbers()[number]
 		if !ok {
-			return nil, Invalid(name, "Select a valid choice.")
+			c.fail(Invalid(name, "Select a valid choice."))
 		}
 		filters = append(filters, func(d *document) bool { return (d.statusAt(c.now) == status) == wanted })
 	}
@@ -90,26 +75,14 @@ func stateFilters(c *Call) (filters []filter[document], err error) {
 		"modified":  func(d *document) time.Time { return d.modified },
 		"completed": func(d *document) time.Time { return d.completed },
 	} {
-		from, err := c.moment(name + "_from")
-		if err != nil {
-			return nil, err
-		}
-		to, err := c.moment(name + "_to")
-		if err != nil {
-			return nil, err
-		}
-		if !from.IsZero() {
-			filters = append(filters, func(d *document) bool { return !of(d).Before(from) })
-		}
-		if !to.IsZero() {
-			filters = append(filters, func(d *document) bool { return !of(d).IsZero() && of(d).Before(to) })
-		}
+		within := c.period(name+"_from", name+"_to")
+		filters = append(filters, func(d *document) bool { return within(of(d)) })
 	}
-	return filters, nil
+	return filters
 }
 
 // documentOrder reads order_by; a minus in front reverses the order.
-func documentOrder(c *Call) (func(a, b *document) int, error) {
+func documentOrder(c *Call) func(a, b *document) int {
 	by, descending := strings.CutPrefix(c.query.Get("order_by"), "-")
 	sign := 1
 	if descending {
@@ -127,17 +100,18 @@ func documentOrder(c *Call) (func(a, b *document) int, error) {
 		"date_of_last_message": func(d *document) time.Time { return d.modified },
 	}
 	if of, ok := times[by]; ok {
-		return func(a, b *document) int { return sign * of(a).Compare(of(b)) }, nil
+		return func(a, b *document) int { return sign * of(a).Compare(of(b)) }
 	}
 	switch by {
-	case "":
-		return func(a, b *document) int { return b.created.Compare(a.created) }, nil
 	case "name":
-		return func(a, b *document) int { return sign * cmp.Compare(a.name, b.name) }, nil
+		return func(a, b *document) int { return sign * cmp.Compare(a.name, b.name) }
 	case "status":
-		return func(a, b *document) int { return sign * cmp.Compare(a.statusAt(c.now), b.statusAt(c.now)) }, nil
+		return func(a, b *document) int { return sign * cmp.Compare(a.statusAt(c.now), b.statusAt(c.now)) }
+	case "":
+	default:
+		c.fail(Invalid("order_by", "Select a valid choice."))
 	}
-	return nil, Invalid("order_by", "Select a valid choice.")
+	return func(a, b *document) int { return b.created.Compare(a.created) }
 }
 
 func sharesAny(have, want []string) bool {

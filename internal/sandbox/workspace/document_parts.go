@@ -15,20 +15,20 @@ type linkedObject struct {
 }
 
 // listLinked answers GET /public/v1/documents/{id}/linked-objects.
-func (w *Workspace) listLinked(c *Call, d *document) (reply, error) {
+func (w *Workspace) listLinked(c *Call, d *document) (Reply, error) {
 	return ok(map[string]any{"linked_objects": nonNil(d.links)})
 }
 
 // addLinked answers POST /public/v1/documents/{id}/linked-objects.
-func (w *Workspace) addLinked(c *Call) (reply, error) {
+func (w *Workspace) addLinked(c *Call) (Reply, error) {
 	var in linkedObject
 	d, err := decodeFor(w, c, &in, (*Workspace).document)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	for _, field := range []struct{ name, value string }{{"provider", in.Provider}, {"entity_type", in.EntityType}, {"entity_id", in.EntityID}} {
 		if field.value == "" {
-			return reply{}, Invalid(field.name, "This field is required.")
+			return Reply{}, Invalid(field.name, "This field is required.")
 		}
 	}
 	in.ID, in.Children = w.ids.ID(), []any{}
@@ -38,20 +38,20 @@ func (w *Workspace) addLinked(c *Call) (reply, error) {
 }
 
 // deleteLinked answers DELETE /public/v1/documents/{id}/linked-objects/{linked_object_id}.
-func (w *Workspace) deleteLinked(c *Call, d *document) (reply, error) {
+func (w *Workspace) deleteLinked(c *Call, d *document) (Reply, error) {
 	left := slices.DeleteFunc(slices.Clone(d.links), func(l linkedObject) bool { return l.ID == c.vars["linked_object_id"] })
 	if len(left) == len(d.links) {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
 	d.links = left
 	return noContent()
 }
 
 // findLinked answers GET /public/v1/documents/linked-objects with a bare list.
-func (w *Workspace) findLinked(c *Call) (reply, error) {
+func (w *Workspace) findLinked(c *Call) (Reply, error) {
 	provider, kind, id := c.query.Get("provider"), c.query.Get("entity_type"), c.query.Get("entity_id")
 	if provider == "" || kind == "" || id == "" {
-		return reply{}, malformed("provider, entity_type and entity_id are required.")
+		return Reply{}, malformed("provider, entity_type and entity_id are required.")
 	}
 	found := []map[string]any{}
 	for _, d := range w.documents.all() {
@@ -77,20 +77,20 @@ type attachment struct {
 }
 
 // listAttachments answers GET /public/v1/documents/{id}/attachments with a bare list.
-func (w *Workspace) listAttachments(c *Call, d *document) (reply, error) {
+func (w *Workspace) listAttachments(c *Call, d *document) (Reply, error) {
 	return ok(nonNil(d.files))
 }
 
 // addAttachment answers POST /public/v1/documents/{id}/attachments, with and without ?upload: official
 // clients send files without it.
-func (w *Workspace) addAttachment(c *Call, d *document) (reply, error) {
+func (w *Workspace) addAttachment(c *Call, d *document) (Reply, error) {
 	if d.statusAt(c.now) == statusUploaded {
-		return reply{}, Invalid("status", "Document is still being processed.")
+		return Reply{}, Invalid("status", "Document is still being processed.")
 	}
 	var in struct{ Name, Source string }
 	if c.upload == nil {
 		if err := c.decode(&in); err != nil {
-			return reply{}, err
+			return Reply{}, err
 		}
 	} else {
 		in.Name, in.Source = c.upload.fields["name"], c.upload.fields["source"]
@@ -99,11 +99,11 @@ func (w *Workspace) addAttachment(c *Call, d *document) (reply, error) {
 		return ok(w.attach(d, c, cmp.Or(in.Name, c.upload.name)))
 	}
 	if in.Source == "" {
-		return reply{}, Invalid("source", "Either a file or a source URL is required.")
+		return Reply{}, Invalid("source", "Either a file or a source URL is required.")
 	}
 	name, err := fileURL(in.Source)
 	if err != nil {
-		return reply{}, Invalid("source", "Enter a valid URL.")
+		return Reply{}, Invalid("source", "Enter a valid URL.")
 	}
 	// Nothing is fetched: the content of such an attachment is a line that says so.
 	c.upload = &upload{kind: "text/plain", content: []byte("The emulator does not fetch " + Bounded(in.Source, 2000) + "\n")}
@@ -135,19 +135,19 @@ func (w *Workspace) attachment(c *Call) (*document, *attachment, error) {
 }
 
 // attachmentDetails answers GET /public/v1/documents/{id}/attachments/{attachment_id}.
-func (w *Workspace) attachmentDetails(c *Call) (reply, error) {
+func (w *Workspace) attachmentDetails(c *Call) (Reply, error) {
 	_, a, err := w.attachment(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	return ok(a)
 }
 
 // deleteAttachment answers DELETE /public/v1/documents/{id}/attachments/{attachment_id}.
-func (w *Workspace) deleteAttachment(c *Call) (reply, error) {
+func (w *Workspace) deleteAttachment(c *Call) (Reply, error) {
 	d, a, err := w.attachment(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	d.files = slices.DeleteFunc(d.files, func(other *attachment) bool { return other == a })
 	w.documents.grow(d.id, -int64(len(a.content)))
@@ -156,13 +156,13 @@ func (w *Workspace) deleteAttachment(c *Call) (reply, error) {
 }
 
 // downloadAttachment answers GET /public/v1/documents/{id}/attachments/{attachment_id}/download.
-func (w *Workspace) downloadAttachment(c *Call) (reply, error) {
+func (w *Workspace) downloadAttachment(c *Call) (Reply, error) {
 	_, a, err := w.attachment(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if a.content == nil {
-		return reply{}, &Problem{Status: 501, Kind: "not_implemented",
+		return Reply{}, &Problem{Status: 501, Kind: "not_implemented",
 			Detail: "The emulator keeps attachments of up to 4 MiB; this one was larger."}
 	}
 	return fileReply(a.kind, a.Name, a.content)
@@ -179,7 +179,7 @@ type section struct {
 }
 
 // listSections answers GET /public/v1/documents/{document_id}/sections.
-func (w *Workspace) listSections(c *Call, d *document) (reply, error) {
+func (w *Workspace) listSections(c *Call, d *document) (Reply, error) {
 	list := []map[string]string{}
 	for _, s := range d.sections {
 		list = append(list, map[string]string{"uuid": s.UUID, "name": s.Name})
@@ -189,7 +189,7 @@ func (w *Workspace) listSections(c *Call, d *document) (reply, error) {
 
 // addSection answers POST /public/v1/documents/{document_id}/sections/uploads, with and without ?upload.
 // The upload takes as long as that of a document.
-func (w *Workspace) addSection(c *Call) (reply, error) {
+func (w *Workspace) addSection(c *Call) (Reply, error) {
 	var in struct {
 		Name         string `json:"name"`
 		TemplateUUID string `json:"template_uuid"`
@@ -197,26 +197,26 @@ func (w *Workspace) addSection(c *Call) (reply, error) {
 	}
 	d, err := decodeFor(w, c, &in, (*Workspace).draft)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	name := in.Name
 	switch {
 	case c.upload != nil:
 		file, err := c.file()
 		if err != nil {
-			return reply{}, err
+			return Reply{}, err
 		}
 		name = cmp.Or(name, file.name)
 	case in.TemplateUUID != "":
 		t, err := w.templates.get(in.TemplateUUID)
 		if err != nil {
-			return reply{}, Invalid("template_uuid", "Template does not exist.")
+			return Reply{}, Invalid("template_uuid", "Template does not exist.")
 		}
 		name = cmp.Or(name, t.name)
 	default:
 		base, err := fileURL(in.URL)
 		if err != nil {
-			return reply{}, err
+			return Reply{}, err
 		}
 		name = cmp.Or(name, base, "Section")
 	}
@@ -257,28 +257,28 @@ func (w *Workspace) sectionBy(c *Call, fits func(section) bool) (*document, int,
 }
 
 // sectionUpload answers GET /public/v1/documents/{document_id}/sections/uploads/{upload_id}.
-func (w *Workspace) sectionUpload(c *Call) (reply, error) {
+func (w *Workspace) sectionUpload(c *Call) (Reply, error) {
 	d, i, err := w.sectionBy(c, func(s section) bool { return s.uploadID == c.vars["upload_id"] })
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	return ok(d.sections[i].upload(c))
 }
 
 // sectionDetails answers GET /public/v1/documents/{document_id}/sections/{section_id}.
-func (w *Workspace) sectionDetails(c *Call) (reply, error) {
+func (w *Workspace) sectionDetails(c *Call) (Reply, error) {
 	d, i, err := w.sectionBy(c, func(s section) bool { return s.UUID == c.vars["section_id"] })
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	return ok(d.sections[i])
 }
 
 // deleteSection answers DELETE /public/v1/documents/{document_id}/sections/{section_id}.
-func (w *Workspace) deleteSection(c *Call) (reply, error) {
+func (w *Workspace) deleteSection(c *Call) (Reply, error) {
 	d, i, err := w.sectionBy(c, func(s section) bool { return s.UUID == c.vars["section_id"] })
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	d.sections = slices.Delete(d.sections, i, i+1)
 	d.changed(c.now)
@@ -286,7 +286,7 @@ func (w *Workspace) deleteSection(c *Call) (reply, error) {
 }
 
 // addNamedItems answers POST /public/v2/dsv/{document_id}/add-named-items.
-func (w *Workspace) addNamedItems(c *Call) (reply, error) {
+func (w *Workspace) addNamedItems(c *Call) (Reply, error) {
 	var in struct {
 		Items []struct {
 			Name     string `json:"name"`
@@ -295,19 +295,19 @@ func (w *Workspace) addNamedItems(c *Call) (reply, error) {
 		} `json:"items"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if in.Items == nil {
-		return reply{}, Invalid("items", "This field is required.")
+		return Reply{}, Invalid("items", "This field is required.")
 	}
 	d, err := w.draft(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	list := []map[string]any{}
 	for _, item := range in.Items {
 		if item.Name == "" || item.PageName == "" {
-			return reply{}, Invalid("items", "Every item needs a name and a page_name.")
+			return Reply{}, Invalid("items", "Every item needs a name and a page_name.")
 		}
 		list = append(list, map[string]any{
 			"id": w.uuid(), "name": item.Name, "level": item.Level, "page_name": item.PageName, "page_uuid": w.uuid(),

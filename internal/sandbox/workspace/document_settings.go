@@ -42,18 +42,18 @@ func checkLanguage(language string) error {
 }
 
 // documentSettings answers GET /public/v2/documents/{document_id}/settings.
-func (w *Workspace) documentSettings(c *Call, d *document) (reply, error) {
+func (w *Workspace) documentSettings(c *Call, d *document) (Reply, error) {
 	return ok(d.settings)
 }
 
 // changeSettings answers PATCH /public/v2/documents/{document_id}/settings.
-func (w *Workspace) changeSettings(c *Call, d *document) (reply, error) {
+func (w *Workspace) changeSettings(c *Call, d *document) (Reply, error) {
 	changed := d.settings
 	if err := c.decode(&changed); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if err := checkLanguage(changed.Language); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	d.settings = changed
 	return ok(d.settings)
@@ -69,31 +69,31 @@ func (w *Workspace) remindable(c *Call) (*document, error) {
 }
 
 // autoReminders answers GET /public/v1/documents/{document_id}/auto-reminders.
-func (w *Workspace) autoReminders(c *Call, d *document) (reply, error) {
+func (w *Workspace) autoReminders(c *Call, d *document) (Reply, error) {
 	return ok(d.reminders)
 }
 
 // changeReminders answers PATCH /public/v1/documents/{document_id}/auto-reminders.
-func (w *Workspace) changeReminders(c *Call, d *document) (reply, error) {
+func (w *Workspace) changeReminders(c *Call, d *document) (Reply, error) {
 	changed := d.reminders
 	changed.Enabled = nil
 	if err := c.decode(&changed); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	switch {
 	case changed.Enabled == nil:
-		return reply{}, Invalid("enabled", "This field is required.")
+		return Reply{}, Invalid("enabled", "This field is required.")
 	case changed.DeliveryMethod != "email" && changed.DeliveryMethod != "sms":
-		return reply{}, Invalid("delivery_method", "Select a valid choice: email or sms.")
+		return Reply{}, Invalid("delivery_method", "Select a valid choice: email or sms.")
 	}
 	d.reminders = changed
 	return ok(d.reminders)
 }
 
 // reminderStatus answers GET /public/v1/documents/{document_id}/auto-reminders/status.
-func (w *Workspace) reminderStatus(c *Call, d *document) (reply, error) {
+func (w *Workspace) reminderStatus(c *Call, d *document) (Reply, error) {
 	if s := d.statusAt(c.now); !*d.reminders.Enabled || s != statusSent && s != statusViewed {
-		return reply{}, refusal("Can't get reminder status. Auto reminders aren't configured for this document or the document is not in SENT or VIEWED statuses")
+		return Reply{}, refusal("Can't get reminder status. Auto reminders aren't configured for this document or the document is not in SENT or VIEWED statuses")
 	}
 	list := []map[string]any{}
 	for _, r := range d.recipients {
@@ -103,7 +103,7 @@ func (w *Workspace) reminderStatus(c *Call, d *document) (reply, error) {
 }
 
 // disclosure answers GET /public/v1/documents/{document_id}/esign-disclosure.
-func (w *Workspace) disclosure(*Call, *document) (reply, error) {
+func (w *Workspace) disclosure(*Call, *document) (Reply, error) {
 	return ok(map[string]any{"result": map[string]any{
 		"is_enabled": true, "company_name": "Sandbox workspace",
 		"esign_disclosure_text": "Disclosure text of the emulator. It has no legal meaning.",
@@ -163,14 +163,11 @@ func (d *document) sentAt() time.Time {
 }
 
 // auditTrail answers GET /public/v2/documents/{document_id}/audit-trail.
-func (w *Workspace) auditTrail(c *Call) (reply, error) {
-	from, to, err := c.offsets()
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) auditTrail(c *Call) (Reply, error) {
+	from, to := c.offsets()
 	d, err := w.document(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	return ok(map[string]any{"count": len(d.trail), "results": nonNil(window(d.trail, from, to))})
 }

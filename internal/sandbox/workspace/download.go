@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-func fileReply(kind, name string, content []byte) (reply, error) {
-	return reply{status: http.StatusOK, content: content, header: map[string]string{
+func fileReply(kind, name string, content []byte) (Reply, error) {
+	return Reply{Status: http.StatusOK, Body: content, Header: map[string]string{
 		"Content-Type":        kind,
 		"Content-Disposition": mime.FormatMediaType("attachment", map[string]string{"filename": name}),
 	}}, nil
 }
 
 // downloadDocument answers GET /public/v1/documents/{id}/download: first 202 with an empty body, then the file.
-func (w *Workspace) downloadDocument(c *Call, d *document) (reply, error) {
-	separate, err := c.flag("separate_files")
-	if err != nil {
-		return reply{}, err
+func (w *Workspace) downloadDocument(c *Call, d *document) (Reply, error) {
+	separate := c.flag("separate_files")
+	if c.err != nil {
+		return Reply{}, c.err
 	}
 	if d.statusAt(c.now) == statusUploaded {
-		return reply{}, d.conflict(c, "Document is still being processed.")
+		return Reply{}, d.conflict(c, "Document is still being processed.")
 	}
 	if !d.readyAt("download", c.now) {
-		return notReady(1)
+		return notReady()
 	}
 	name := strings.NewReplacer("/", "_", "\\", "_").Replace(d.name)
 	file := makePDF(d.name, documentLines(d, c)...)
@@ -34,7 +34,7 @@ func (w *Workspace) downloadDocument(c *Call, d *document) (reply, error) {
 	}
 	packed, err := zipOf(name+".pdf", file)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	return fileReply("application/zip", name+".zip", packed)
 }
@@ -72,6 +72,6 @@ func zipOf(name string, content []byte) ([]byte, error) {
 
 // downloadProtected answers GET /public/v1/documents/{id}/download-protected. For every
 // sandbox credential, the service answers with a 401 that is not about the token.
-func (w *Workspace) downloadProtected(c *Call) (reply, error) {
-	return reply{}, Unauthenticated("Protected documents cannot be downloaded with a sandbox credential.")
+func (w *Workspace) downloadProtected(c *Call) (Reply, error) {
+	return Reply{}, Unauthenticated("Protected documents cannot be downloaded with a sandbox credential.")
 }

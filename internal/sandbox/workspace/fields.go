@@ -94,7 +94,7 @@ func fieldsFromCreation(w *Workspace, raw json.RawMessage) ([]field, error) {
 }
 
 // listFields answers GET /public/v1/documents/{id}/fields.
-func (w *Workspace) listFields(c *Call, d *document) (reply, error) {
+func (w *Workspace) listFields(c *Call, d *document) (Reply, error) {
 	return ok(map[string]any{"fields": d.listedFields(0)})
 }
 
@@ -116,31 +116,31 @@ func (d *document) listedFields(from int) []map[string]any {
 }
 
 // addFields answers POST /public/v1/documents/{id}/fields.
-func (w *Workspace) addFields(c *Call) (reply, error) {
+func (w *Workspace) addFields(c *Call) (Reply, error) {
 	var in struct {
 		Fields []field `json:"fields"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if len(in.Fields) == 0 {
-		return reply{}, Invalid("fields", "This field is required.")
+		return Reply{}, Invalid("fields", "This field is required.")
 	}
 	d, err := w.draft(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	for i := range in.Fields {
 		f := &in.Fields[i]
 		switch {
 		case f.Layout == nil:
-			return reply{}, Invalid("layout", "This field is required.")
+			return Reply{}, Invalid("layout", "This field is required.")
 		case !slices.Contains(fieldTypes(), f.Type):
-			return reply{}, Invalid("type", "Select a valid choice.")
+			return Reply{}, Invalid("type", "Select a valid choice.")
 		}
 		if f.AssignedTo != "" {
 			if _, err := d.recipient(f.AssignedTo); err != nil {
-				return reply{}, Invalid("assigned_to", "Recipient "+Bounded(f.AssignedTo, 40)+" is not in the document.")
+				return Reply{}, Invalid("assigned_to", "Recipient "+Bounded(f.AssignedTo, 40)+" is not in the document.")
 			}
 		}
 		f.UUID = w.uuid()
@@ -154,7 +154,7 @@ func (w *Workspace) addFields(c *Call) (reply, error) {
 }
 
 // assignFields answers PATCH /public/v1/documents/{id}/fields. Null takes a field from its recipient.
-func (w *Workspace) assignFields(c *Call) (reply, error) {
+func (w *Workspace) assignFields(c *Call) (Reply, error) {
 	var in struct {
 		Fields []struct {
 			FieldID    string  `json:"field_id"`
@@ -162,25 +162,25 @@ func (w *Workspace) assignFields(c *Call) (reply, error) {
 		} `json:"fields"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if len(in.Fields) == 0 {
-		return reply{}, Invalid("fields", "This field is required.")
+		return Reply{}, Invalid("fields", "This field is required.")
 	}
 	d, err := w.draft(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	assigned := slices.Clone(d.fields)
 	for _, change := range in.Fields {
 		i := slices.IndexFunc(assigned, func(f field) bool { return f.UUID == change.FieldID || f.FieldID == change.FieldID })
 		if i < 0 {
-			return reply{}, Invalid("fields", "Field "+Bounded(change.FieldID, 40)+" is not in the document.")
+			return Reply{}, Invalid("fields", "Field "+Bounded(change.FieldID, 40)+" is not in the document.")
 		}
 		assigned[i].AssignedTo = ""
 		if change.AssignedTo != nil {
 			if _, err := d.recipient(*change.AssignedTo); err != nil {
-				return reply{}, Invalid("fields", "Recipient "+Bounded(*change.AssignedTo, 40)+" is not in the document.")
+				return Reply{}, Invalid("fields", "Recipient "+Bounded(*change.AssignedTo, 40)+" is not in the document.")
 			}
 			assigned[i].AssignedTo = *change.AssignedTo
 		}

@@ -69,9 +69,9 @@ func folders(in func(*Workspace) *collection[folder], holds func(*Workspace, str
 			view["has_items"] = holds(w, f.id)
 			return view
 		},
-		filters: func(_ *Workspace, c *Call) ([]filter[folder], error) {
+		filters: func(c *Call) []filter[folder] {
 			parent := c.query.Get("parent_uuid")
-			return []filter[folder]{func(f *folder) bool { return f.parentID == parent }}, nil
+			return []filter[folder]{func(f *folder) bool { return f.parentID == parent }}
 		},
 	}
 }
@@ -86,14 +86,11 @@ type form struct {
 }
 
 // listForms answers GET /public/v1/forms.
-func (w *Workspace) listForms(c *Call) (reply, error) {
-	from, to, err := c.pages(50, 100)
-	if err != nil {
-		return reply{}, err
-	}
-	statuses, name := c.query["status"], strings.ToLower(c.query.Get("name"))
+func (w *Workspace) listForms(c *Call) (Reply, error) {
+	from, to := c.pages(50, 100)
+	name := strings.ToLower(c.query.Get("name"))
 	found := slices.DeleteFunc(slices.Clone(w.forms), func(f form) bool {
-		return len(statuses) > 0 && !slices.Contains(statuses, f.Status) || !strings.Contains(strings.ToLower(f.Name), name)
+		return !fits(c.query["status"], f.Status) || !strings.Contains(strings.ToLower(f.Name), name)
 	})
 	return ok(map[string]any{"results": nonNil(window(found, from, to)), "has_next_page": len(found) > to})
 }

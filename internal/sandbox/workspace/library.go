@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,15 +36,13 @@ func library() resource[libraryItem] {
 			status["status"] = "cli.PROCESSED"
 			return status
 		},
-		filters: func(_ *Workspace, c *Call) ([]filter[libraryItem], error) {
-			for name, values := range c.query { // here the service answers 400 to a parameter with an empty value
-				for _, v := range values {
-					if v == "" {
-						return nil, Invalid(name, "This field may not be blank.")
-					}
+		filters: func(c *Call) []filter[libraryItem] {
+			for name, values := range c.query {
+				if slices.Contains(values, "") { // here, the service refuses an empty value
+					c.fail(Invalid(name, "This field may not be blank."))
 				}
 			}
-			deleted, err := c.flag("deleted")
+			deleted := c.flag("deleted")
 			q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
 			return []filter[libraryItem]{
 				func(*libraryItem) bool { return !deleted }, // library items cannot be deleted
@@ -51,7 +50,7 @@ func library() resource[libraryItem] {
 				func(i *libraryItem) bool { return id == "" || i.id == id },
 				func(i *libraryItem) bool { return folderID == "" || i.folderID == folderID },
 				func(i *libraryItem) bool { return len(tags) == 0 || sharesAny(i.tags, tags) },
-			}, err
+			}
 		},
 	}
 }
@@ -99,10 +98,10 @@ func (c *Call) nameOrFile() (string, error) {
 }
 
 // libraryDetails answers GET /public/v1/content-library-items/{id}/details.
-func (w *Workspace) libraryDetails(c *Call) (reply, error) {
+func (w *Workspace) libraryDetails(c *Call) (Reply, error) {
 	item, err := w.library.get(c.vars["id"])
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	return ok(map[string]any{
 		"id": item.id, "name": item.name, "version": "2", "date_created": stamp(item.created), "date_modified": stamp(item.created),
@@ -118,7 +117,7 @@ func noPricing() map[string]any {
 }
 
 // appendLibraryItem answers POST /public/v1/documents/{id}/append-content-library-item.
-func (w *Workspace) appendLibraryItem(c *Call) (reply, error) {
+func (w *Workspace) appendLibraryItem(c *Call) (Reply, error) {
 	var in struct {
 		Item struct {
 			ID    string            `json:"id"`
@@ -127,11 +126,11 @@ func (w *Workspace) appendLibraryItem(c *Call) (reply, error) {
 	}
 	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	item, err := w.library.get(in.Item.ID)
 	if err != nil {
-		return reply{}, Invalid("cli", "Content library item does not exist.")
+		return Reply{}, Invalid("cli", "Content library item does not exist.")
 	}
 	d.changed(c.now)
 	w.happened(d, actionRevised, c.now)

@@ -10,27 +10,15 @@ import (
 // The API log shows the requests in the emulator's history.
 
 // listLogs answers GET /public/v1/logs and GET /public/v2/logs.
-func (w *Workspace) listLogs(c *Call) (reply, error) {
-	from, to, err := c.pages(100, 1000)
-	if err != nil {
-		return reply{}, err
-	}
+func (w *Workspace) listLogs(c *Call) (Reply, error) {
+	from, to := c.pages(100, 1000)
 	if to > 10_000 {
-		return reply{}, malformed("count times page must not be more than 10000.")
+		c.fail(malformed("count times page must not be more than 10000."))
 	}
-	since, err := c.moment("since")
-	if err != nil {
-		return reply{}, err
-	}
-	until, err := c.moment("to")
-	if err != nil {
-		return reply{}, err
-	}
-	statuses, methods, search := c.query["statuses"], c.query["methods"], c.query.Get("search")
+	sent, statuses, search := c.period("since", "to"), c.query["statuses"], c.query.Get("search")
 	found := slices.DeleteFunc(w.log(), func(e Request) bool {
-		return e.Time.Before(since) || !until.IsZero() && !e.Time.Before(until) ||
-			len(statuses) > 0 && !slices.ContainsFunc(statuses, func(s string) bool { return statusFits(s, e.Status) }) ||
-			len(methods) > 0 && !slices.Contains(methods, e.Method) || !strings.Contains(e.Target, search)
+		return !sent(e.Time) || !fits(c.query["methods"], e.Method) || !strings.Contains(e.Target, search) ||
+			len(statuses) > 0 && !slices.ContainsFunc(statuses, func(s string) bool { return statusFits(s, e.Status) })
 	})
 	slices.Reverse(found)
 	list := []map[string]any{}
@@ -55,7 +43,7 @@ func logView(e Request) map[string]any {
 }
 
 // logDetails answers GET /public/v1/logs/{id} and GET /public/v2/logs/{id}. Bodies are not kept, so they are empty.
-func (w *Workspace) logDetails(c *Call) (reply, error) {
+func (w *Workspace) logDetails(c *Call) (Reply, error) {
 	for _, e := range w.log() {
 		if e.ID != c.vars["id"] {
 			continue
@@ -70,5 +58,5 @@ func (w *Workspace) logDetails(c *Call) (reply, error) {
 		})
 		return ok(details)
 	}
-	return reply{}, NotFound()
+	return Reply{}, NotFound()
 }

@@ -20,7 +20,7 @@ type invitee struct {
 }
 
 // listNotaries answers GET /public/v2/notary/notaries with one notary.
-func (w *Workspace) listNotaries(c *Call) (reply, error) {
+func (w *Workspace) listNotaries(c *Call) (Reply, error) {
 	one := map[string]string{
 		"id": w.notary, "email": "nora@sandbox.example", "name": "Nora Notary", "status": "ACTIVE", "commission_state": "VA",
 	}
@@ -28,11 +28,7 @@ func (w *Workspace) listNotaries(c *Call) (reply, error) {
 	if fits(c.query["status"], one["status"]) && fits(c.query["commission_state"], one["commission_state"]) {
 		all = append(all, one)
 	}
-	answer, err := offset(c, all)
-	if err != nil {
-		return reply{}, err
-	}
-	return ok(answer)
+	return ok(offset(c, all))
 }
 
 // fits reports whether value passes a filter of the query. An absent filter accepts every value.
@@ -60,12 +56,12 @@ func notarizations() resource[notarization] {
 				"signed_documents": []any{}, "termination_details": nil, "termination_reason": nil,
 			}
 		},
-		filters: func(_ *Workspace, c *Call) ([]filter[notarization], error) {
+		filters: func(c *Call) []filter[notarization] {
 			return []filter[notarization]{
 				func(*notarization) bool { return fits(c.query["status"], "SENT") },
 				func(n *notarization) bool { return fits(c.query["document_id"], n.documentID) },
 				func(n *notarization) bool { return fits(c.query["created_by_user_id"], n.author) },
-			}, nil
+			}
 		},
 	}
 }
@@ -80,10 +76,10 @@ func (w *Workspace) author(userID string) map[string]string {
 
 // createNotarization answers POST /public/v2/notary/notarization-requests, with the links that the
 // details do not have.
-func (w *Workspace) createNotarization(c *Call) (reply, error) {
+func (w *Workspace) createNotarization(c *Call) (Reply, error) {
 	id, n, err := w.newNotarization(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	w.notarizations.put(id, n, c.size())
 	invited := []map[string]string{}

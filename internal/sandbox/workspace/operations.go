@@ -22,15 +22,15 @@ type Operation struct {
 
 	body input
 	// answer computes the reply while the lock is held. The input has been read before.
-	answer func(*Workspace, *Call) (reply, error)
+	answer func(*Workspace, *Call) (Reply, error)
 }
 
 // on returns the answer of an operation on the item that its path names: find returns the item.
-func on[T any](find func(*Workspace, *Call) (T, error), answer func(*Workspace, *Call, T) (reply, error)) func(*Workspace, *Call) (reply, error) {
-	return func(w *Workspace, c *Call) (reply, error) {
+func on[T any](find func(*Workspace, *Call) (T, error), answer func(*Workspace, *Call, T) (Reply, error)) func(*Workspace, *Call) (Reply, error) {
+	return func(w *Workspace, c *Call) (Reply, error) {
 		item, err := find(w, c)
 		if err != nil {
-			return reply{}, err
+			return Reply{}, err
 		}
 		return answer(w, c, item)
 	}

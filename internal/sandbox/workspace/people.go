@@ -86,7 +86,7 @@ func (w *Workspace) person(membershipID string) memberRef {
 }
 
 // listMembers answers GET /public/v1/members.
-func (w *Workspace) listMembers(*Call) (reply, error) {
+func (w *Workspace) listMembers(*Call) (Reply, error) {
 	var list []member
 	for _, m := range w.memberships.all() {
 		if shown, ok := w.member(m.id); ok {
@@ -97,25 +97,25 @@ func (w *Workspace) listMembers(*Call) (reply, error) {
 }
 
 // currentMember answers GET /public/v1/members/current.
-func (w *Workspace) currentMember(*Call) (reply, error) { return ok(w.current()) }
+func (w *Workspace) currentMember(*Call) (Reply, error) { return ok(w.current()) }
 
 // memberDetails answers GET /public/v1/members/{id}.
-func (w *Workspace) memberDetails(c *Call) (reply, error) {
+func (w *Workspace) memberDetails(c *Call) (Reply, error) {
 	m, found := w.member(c.vars["id"])
 	if !found {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
 	return ok(m)
 }
 
 // memberToken answers POST /public/v1/members/{member_id}/token. Nothing accepts the token.
-func (w *Workspace) memberToken(c *Call) (reply, error) {
+func (w *Workspace) memberToken(c *Call) (Reply, error) {
 	var in struct{ Lifetime int }
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if _, found := w.member(c.vars["member_id"]); !found {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
 	return ok(map[string]string{"token": w.ids.Hex(40)})
 }
@@ -141,20 +141,23 @@ func offices() resource[office] {
 		brief: func(w *Workspace, _ *Call, o *office) any {
 			return map[string]any{"id": o.id, "name": o.name, "date_created": o.created, "owner": w.current().Email}
 		},
-		page: func(c *Call, all []any) (any, error) {
-			from, to, err := c.pages(50, 100)
-			return map[string]any{"results": window(all, from, to), "total": len(all)}, err
-		},
+		page: func(c *Call, all []any) any { return withTotal(c, all, 100) },
 	}
 }
 
+// withTotal returns a page of at most most items, with the total of all pages.
+func withTotal(c *Call, all []any, most int) any {
+	from, to := c.pages(50, most)
+	return map[string]any{"results": window(all, from, to), "total": len(all)}
+}
+
 // closeOffice answers POST /public/v1/workspaces/{workspace_id}/deactivate.
-func (w *Workspace) closeOffice(c *Call) (reply, error) {
+func (w *Workspace) closeOffice(c *Call) (Reply, error) {
 	if c.vars["workspace_id"] == w.home {
-		return reply{}, &Problem{Status: 403, Kind: "permissions_error", Detail: "The emulator keeps the workspace that its documents are in."}
+		return Reply{}, &Problem{Status: 403, Kind: "permissions_error", Detail: "The emulator keeps the workspace that its documents are in."}
 	}
 	if !w.offices.remove(c.vars["workspace_id"]) {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
 	return ok(map[string]any{})
 }
@@ -170,10 +173,7 @@ func users() resource[user] {
 				"license": u.license, "is_organization_owner": u.owner, "workspaces": w.placesOf(u.id, "membership_id"),
 			}
 		},
-		page: func(c *Call, all []any) (any, error) {
-			from, to, err := c.pages(50, 50)
-			return map[string]any{"results": window(all, from, to), "total": len(all)}, err
-		},
+		page: func(c *Call, all []any) any { return withTotal(c, all, 50) },
 	}
 }
 
@@ -240,36 +240,36 @@ func (w *Workspace) newUser(c *Call) (string, *user, error) {
 }
 
 // createUser answers POST /public/v1/users.
-func (w *Workspace) createUser(c *Call) (reply, error) {
+func (w *Workspace) createUser(c *Call) (Reply, error) {
 	id, u, err := w.newUser(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	w.users.put(id, u, c.size())
 	return created(map[string]any{"user_id": id, "workspaces": w.placesOf(id, "member_id")})
 }
 
 // addMember answers POST /public/v1/workspaces/{workspace_id}/members.
-func (w *Workspace) addMember(c *Call) (reply, error) {
+func (w *Workspace) addMember(c *Call) (Reply, error) {
 	var in struct {
 		Role   string `json:"role"`
 		UserID string `json:"user_id"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	place, err := w.offices.get(c.vars["workspace_id"])
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	u, err := w.users.get(in.UserID)
 	switch {
 	case err != nil:
-		return reply{}, Invalid("user_id", "User does not exist.")
+		return Reply{}, Invalid("user_id", "User does not exist.")
 	case !slices.Contains(roles(), in.Role):
-		return reply{}, Invalid("role", "Select a valid choice.")
+		return Reply{}, Invalid("role", "Select a valid choice.")
 	case slices.ContainsFunc(w.memberships.all(), func(m *membership) bool { return m.userID == u.id && m.workspaceID == place.id }):
-		return reply{}, Invalid("user_id", "User is a member of the workspace.")
+		return Reply{}, Invalid("user_id", "User is a member of the workspace.")
 	}
 	m := &membership{id: w.ids.ID(), userID: u.id, workspaceID: place.id, role: in.Role, created: stamp(c.now)}
 	w.memberships.put(m.id, m, c.size())
@@ -287,23 +287,23 @@ func (w *Workspace) membershipOf(c *Call) (*membership, error) {
 }
 
 // removeMember answers DELETE /public/v1/workspaces/{workspace_id}/members/{member_id}.
-func (w *Workspace) removeMember(_ *Call, m *membership) (reply, error) {
+func (w *Workspace) removeMember(_ *Call, m *membership) (Reply, error) {
 	if m.id == w.me {
-		return reply{}, refusal("Owner can not be removed.")
+		return Reply{}, refusal("Owner can not be removed.")
 	}
 	w.memberships.remove(m.id)
 	return noContent()
 }
 
 // changeRole answers PATCH /public/v1/workspaces/{workspace_id}/members/{member_id}/role.
-func (w *Workspace) changeRole(c *Call) (reply, error) {
+func (w *Workspace) changeRole(c *Call) (Reply, error) {
 	var in struct{ Role string }
 	m, err := decodeFor(w, c, &in, (*Workspace).membershipOf)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if !slices.Contains(roles(), in.Role) {
-		return reply{}, Invalid("role", "Select a valid choice: the emulator has no roles of your own.")
+		return Reply{}, Invalid("role", "Select a valid choice: the emulator has no roles of your own.")
 	}
 	m.role = in.Role
 	email := ""
@@ -314,23 +314,23 @@ func (w *Workspace) changeRole(c *Call) (reply, error) {
 }
 
 // newAPIKey answers POST /public/v1/workspaces/{workspace_id}/api-keys. Nothing accepts the key.
-func (w *Workspace) newAPIKey(c *Call) (reply, error) {
+func (w *Workspace) newAPIKey(c *Call) (Reply, error) {
 	var in struct {
 		Type   string `json:"type"`
 		UserID string `json:"user_id"`
 	}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if _, err := w.offices.get(c.vars["workspace_id"]); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if in.Type != "production" && in.Type != "sandbox" {
-		return reply{}, Invalid("type", "Select a valid choice: production or sandbox.")
+		return Reply{}, Invalid("type", "Select a valid choice: production or sandbox.")
 	}
 	in.UserID = cmp.Or(in.UserID, w.current().UserID)
 	if _, err := w.users.get(in.UserID); err != nil {
-		return reply{}, Invalid("user_id", "User does not exist.")
+		return Reply{}, Invalid("user_id", "User does not exist.")
 	}
 	return ok(map[string]string{"key": w.ids.Hex(40), "type": in.Type, "user_id": in.UserID, "workspace_id": c.vars["workspace_id"]})
 }

@@ -3,6 +3,7 @@ package workspace
 import (
 	"cmp"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -91,7 +92,7 @@ func products() resource[product] {
 		},
 		show:  func(w *Workspace, _ *Call, p *product) any { return w.catalogueItem(p) },
 		brief: func(w *Workspace, _ *Call, p *product) any { return w.searchItem(p) },
-		filters: func(_ *Workspace, c *Call) ([]filter[product], error) {
+		filters: func(c *Call) []filter[product] {
 			query, types, excluded, category := strings.ToLower(c.query.Get("query")), c.query["types"], c.query["exclude_uuids"], c.query.Get("category_id")
 			return []filter[product]{
 				func(p *product) bool {
@@ -100,31 +101,24 @@ func products() resource[product] {
 				func(p *product) bool { return len(types) == 0 || slices.Contains(types, p.kind) },
 				func(p *product) bool { return !slices.Contains(excluded, p.id) },
 				func(p *product) bool { return category == "" || text(p.categoryID) == category },
-			}, nil
+			}
 		},
-		page: func(c *Call, all []any) (any, error) {
-			size, err := c.number("per_page", 50, 1, 100)
-			if err != nil {
-				return nil, err
-			}
-			page, err := c.number("page", 1, 1, 1_000_000)
-			if err != nil {
-				return nil, err
-			}
+		page: func(c *Call, all []any) any {
+			size, page := c.number("per_page", 50, 1, 100), c.number("page", 1, 1, 1_000_000)
 			return map[string]any{
 				"items": window(all, (page-1)*size, page*size), "has_more_items": len(all) > page*size, "total": len(all),
-			}, nil
+			}
 		},
 	}
 }
 
 // deleteProduct answers DELETE /public/v2/product-catalog/items/{item_uuid} with 200 and an empty body;
 // other deletions answer 204.
-func (w *Workspace) deleteProduct(c *Call) (reply, error) {
+func (w *Workspace) deleteProduct(c *Call) (Reply, error) {
 	if !w.products.remove(c.vars["item_uuid"]) {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
-	return reply{status: 200}, nil
+	return Reply{Status: http.StatusOK}, nil
 }
 
 func (p *product) check(c *Call) error {

@@ -126,21 +126,21 @@ type quoteItemInput struct {
 
 // updateQuote answers PUT /public/v1/documents/{document_id}/quotes/{quote_id}: the sections of the
 // request replace the old ones. Discounts, fees and taxes are not computed.
-func (w *Workspace) updateQuote(c *Call) (reply, error) {
+func (w *Workspace) updateQuote(c *Call) (Reply, error) {
 	var in quoteInput
 	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if d.quote == nil || d.quote.ID != c.vars["quote_id"] {
-		return reply{}, NotFound()
+		return Reply{}, NotFound()
 	}
 	changed := *d.quote
 	changed.Currency = cmp.Or(in.Currency, changed.Currency)
 	changed.Selection = cmp.Or(in.Settings.SelectionType, changed.Selection)
 	if in.Sections != nil {
 		if changed.Sections, err = w.quoteSections(d.quote, in); err != nil {
-			return reply{}, err
+			return Reply{}, err
 		}
 	}
 	d.quote = &changed

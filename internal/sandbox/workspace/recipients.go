@@ -207,14 +207,14 @@ func (d *document) recipient(id string) (*recipient, error) {
 }
 
 // addRecipient answers POST /public/v1/documents/{id}/recipients: a contact gets a copy.
-func (w *Workspace) addRecipient(c *Call) (reply, error) {
+func (w *Workspace) addRecipient(c *Call) (Reply, error) {
 	person, err := w.contactOf(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	d, err := w.document(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	r := &recipient{ID: w.ids.ID(), kind: "CC", Email: person.Email, FirstName: person.FirstName, LastName: person.LastName, contactID: person.ID}
 	d.recipients = append(d.recipients, r)
@@ -225,10 +225,10 @@ func (w *Workspace) addRecipient(c *Call) (reply, error) {
 }
 
 // deleteRecipient answers DELETE /public/v1/documents/{id}/recipients/{recipient_id}.
-func (w *Workspace) deleteRecipient(c *Call) (reply, error) {
+func (w *Workspace) deleteRecipient(c *Call) (Reply, error) {
 	d, r, err := w.recipientOf(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	d.recipients = slices.DeleteFunc(d.recipients, func(other *recipient) bool { return other == r })
 	d.changed(c.now)
@@ -238,18 +238,18 @@ func (w *Workspace) deleteRecipient(c *Call) (reply, error) {
 
 // editRecipient answers PATCH /public/v1/documents/{id}/recipients/recipient/{recipient_id}, and the
 // shorter path that the Python client uses.
-func (w *Workspace) editRecipient(c *Call) (reply, error) {
+func (w *Workspace) editRecipient(c *Call) (Reply, error) {
 	var in recipientInput
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	d, r, err := w.recipientOf(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	changed := *r
 	if err := changed.apply(w, in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	*r = changed
 	w.documents.grow(d.id, c.size())
@@ -259,17 +259,17 @@ func (w *Workspace) editRecipient(c *Call) (reply, error) {
 
 // reassignRecipient answers POST /public/v1/documents/{id}/recipients/{recipient_id}/reassign: another
 // contact signs instead.
-func (w *Workspace) reassignRecipient(c *Call) (reply, error) {
+func (w *Workspace) reassignRecipient(c *Call) (Reply, error) {
 	person, err := w.contactOf(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	d, r, err := w.recipientOf(c)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if r.completed {
-		return reply{}, Invalid("recipient", "Recipient has already signed.")
+		return Reply{}, Invalid("recipient", "Recipient has already signed.")
 	}
 	r.Email, r.FirstName, r.LastName, r.contactID, r.group, r.members = person.Email, person.FirstName, person.LastName, person.ID, "", nil
 	d.changed(c.now)
@@ -288,7 +288,7 @@ func (w *Workspace) recipientOf(c *Call) (*document, *recipient, error) {
 
 // remind answers POST /public/v1/documents/{document_id}/send-reminder. Without a list, everybody is
 // reminded by e-mail.
-func (w *Workspace) remind(c *Call) (reply, error) {
+func (w *Workspace) remind(c *Call) (Reply, error) {
 	type one struct {
 		RecipientID string `json:"recipient_id"`
 		Delivery    struct {
@@ -300,10 +300,10 @@ func (w *Workspace) remind(c *Call) (reply, error) {
 	var in struct{ Reminders []one }
 	d, err := decodeFor(w, c, &in, (*Workspace).document)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if s := d.statusAt(c.now); s != statusSent && s != statusViewed {
-		return reply{}, d.conflict(c, "Reminders can be sent for sent documents only, this one is "+s+".")
+		return Reply{}, d.conflict(c, "Reminders can be sent for sent documents only, this one is "+s+".")
 	}
 	if in.Reminders == nil {
 		for _, r := range d.recipients {

@@ -50,8 +50,8 @@ func templates() resource[template] {
 		page:   counted,
 		show:   func(_ *Workspace, _ *Call, t *template) any { return t.brief() },
 		create: (*Workspace).newTemplate,
-		filters: func(_ *Workspace, c *Call) ([]filter[template], error) {
-			deleted, err := c.flag("deleted")
+		filters: func(c *Call) []filter[template] {
+			deleted := c.flag("deleted")
 			q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
 			return []filter[template]{
 				func(t *template) bool { return t.deleted == deleted },
@@ -59,7 +59,7 @@ func templates() resource[template] {
 				func(t *template) bool { return id == "" || t.id == id },
 				func(t *template) bool { return folderID == "" || t.folderID == folderID },
 				func(t *template) bool { return len(tags) == 0 || sharesAny(t.tags, tags) },
-			}, err
+			}
 		},
 	}
 }
@@ -90,11 +90,11 @@ func (w *Workspace) newTemplate(c *Call) (string, *template, error) {
 }
 
 // copyTemplate answers POST /public/v1/templates/{id}/duplicate.
-func (w *Workspace) copyTemplate(c *Call) (reply, error) {
+func (w *Workspace) copyTemplate(c *Call) (Reply, error) {
 	var in struct{ Name string }
 	t, err := decodeFor(w, c, &in, (*Workspace).template)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	twin := *t
 	twin.id, twin.name, twin.created, twin.modified = w.ids.ID(), cmp.Or(in.Name, "Copy of "+t.name), c.now, c.now
@@ -106,7 +106,7 @@ func (w *Workspace) copyTemplate(c *Call) (reply, error) {
 }
 
 // templateStatus answers GET /public/v1/templates/{id}.
-func (w *Workspace) templateStatus(c *Call, t *template) (reply, error) {
+func (w *Workspace) templateStatus(c *Call, t *template) (Reply, error) {
 	status := t.brief()
 	status["status"] = "template.PROCESSED"
 	delete(status, "content_date_modified")
@@ -114,7 +114,7 @@ func (w *Workspace) templateStatus(c *Call, t *template) (reply, error) {
 }
 
 // templateDetails answers GET /public/v1/templates/{id}/details.
-func (w *Workspace) templateDetails(c *Call, t *template) (reply, error) {
+func (w *Workspace) templateDetails(c *Call, t *template) (Reply, error) {
 	roles := []map[string]any{}
 	for _, role := range t.roles {
 		var order any
@@ -134,18 +134,18 @@ func (w *Workspace) templateDetails(c *Call, t *template) (reply, error) {
 }
 
 // changeTemplate answers PATCH /public/v1/templates/{id}, which changes roles and tokens only.
-func (w *Workspace) changeTemplate(c *Call) (reply, error) {
+func (w *Workspace) changeTemplate(c *Call) (Reply, error) {
 	var in struct {
 		Roles  []templateRole
 		Tokens json.RawMessage
 	}
 	t, err := decodeFor(w, c, &in, (*Workspace).template)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	for i := range in.Roles {
 		if in.Roles[i].Name == "" {
-			return reply{}, Invalid("roles", "Every role needs a name.")
+			return Reply{}, Invalid("roles", "Every role needs a name.")
 		}
 		in.Roles[i].ID = cmp.Or(in.Roles[i].ID, w.ids.ID())
 	}
@@ -159,30 +159,30 @@ func (w *Workspace) changeTemplate(c *Call) (reply, error) {
 }
 
 // deleteTemplate answers DELETE /public/v1/templates/{id}.
-func (w *Workspace) deleteTemplate(c *Call, t *template) (reply, error) {
+func (w *Workspace) deleteTemplate(c *Call, t *template) (Reply, error) {
 	t.deleted, t.modified = true, c.now
 	w.notify("template_deleted", t.brief(), c.now)
 	return noContent()
 }
 
 // editTemplate answers POST /public/v1/templates/{id}/editing-sessions.
-func (w *Workspace) editTemplate(c *Call, t *template) (reply, error) {
+func (w *Workspace) editTemplate(c *Call, t *template) (Reply, error) {
 	return w.editingSession(c, "template_id", t.id)
 }
 
 // templateSettings answers GET /public/v2/templates/{template_id}/settings.
-func (w *Workspace) templateSettings(c *Call, t *template) (reply, error) {
+func (w *Workspace) templateSettings(c *Call, t *template) (Reply, error) {
 	return ok(map[string]string{"language": t.language})
 }
 
 // changeTemplateSettings answers PATCH /public/v2/templates/{template_id}/settings.
-func (w *Workspace) changeTemplateSettings(c *Call, t *template) (reply, error) {
+func (w *Workspace) changeTemplateSettings(c *Call, t *template) (Reply, error) {
 	in := struct{ Language string }{t.language}
 	if err := c.decode(&in); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	if err := checkLanguage(in.Language); err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	t.language = in.Language
 	return ok(map[string]string{"language": t.language})

@@ -46,7 +46,7 @@ func webhooks() resource[webhook] {
 		},
 		change: func(_ *Workspace, c *Call, hook *webhook) error { return hook.read(c) },
 		show:   func(_ *Workspace, _ *Call, hook *webhook) any { return hook },
-		page:   func(_ *Call, all []any) (any, error) { return map[string]any{"items": all}, nil },
+		page:   func(_ *Call, all []any) any { return map[string]any{"items": all} },
 	}
 }
 
@@ -85,10 +85,10 @@ func (h *webhook) read(c *Call) error {
 }
 
 // newSharedKey answers PATCH /public/v1/webhook-subscriptions/{id}/shared-key.
-func (w *Workspace) newSharedKey(c *Call) (reply, error) {
+func (w *Workspace) newSharedKey(c *Call) (Reply, error) {
 	hook, err := w.webhooks.get(c.vars["id"])
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	hook.SharedKey = w.ids.ID()
 	return ok(map[string]string{"shared_key": hook.SharedKey})
@@ -141,25 +141,19 @@ func events() resource[webhookEvent] {
 			}{webhookEvent: e, URL: e.url, RequestBody: e.body, EventTime: e.DeliveryTime, Signature: e.signature}
 		},
 		brief: func(_ *Workspace, _ *Call, e *webhookEvent) any { return e },
-		filters: func(_ *Workspace, c *Call) ([]filter[webhookEvent], error) {
-			since, err := c.moment("since")
-			if err != nil {
-				return nil, err
-			}
-			until, err := c.moment("to")
-			kinds, errors := c.query["type"], c.query["error"]
+		filters: func(c *Call) []filter[webhookEvent] {
+			delivered := c.period("since", "to")
 			return []filter[webhookEvent]{
-				func(e *webhookEvent) bool { return len(kinds) == 0 || slices.Contains(kinds, e.Type) },
-				func(e *webhookEvent) bool { return len(errors) == 0 || slices.Contains(errors, e.Error) },
-				func(e *webhookEvent) bool { return !e.DeliveryTime.time().Before(since) },
-				func(e *webhookEvent) bool { return until.IsZero() || e.DeliveryTime.time().Before(until) },
+				func(e *webhookEvent) bool { return fits(c.query["type"], e.Type) },
+				func(e *webhookEvent) bool { return fits(c.query["error"], e.Error) },
+				func(e *webhookEvent) bool { return delivered(e.DeliveryTime.time()) },
 				func(*webhookEvent) bool { return c.query.Get("http_status_code") == "" }, // no delivery was answered
-			}, err
+			}
 		},
-		page: func(c *Call, all []any) (any, error) {
-			from, to, err := c.pages(50, 100)
+		page: func(c *Call, all []any) any {
+			from, to := c.pages(50, 100)
 			slices.Reverse(all) // newest first
-			return map[string]any{"items": window(all, from, to)}, err
+			return map[string]any{"items": window(all, from, to)}
 		},
 	}
 }

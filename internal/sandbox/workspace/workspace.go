@@ -11,10 +11,9 @@
 package workspace
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -62,22 +61,13 @@ type Workspace struct {
 	home, me, notary string
 }
 
-// Do runs one operation. It encodes the answer while it holds the lock, because the answer may point into
-// the workspace.
+// Do runs one operation. The operation encodes its answer, because nothing may point into the workspace when the lock
+// is released.
 func (w *Workspace) Do(o *Operation, c *Call) (Reply, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	rep, err := o.answer(w, c)
-	if err != nil {
-		return Reply{}, err
-	}
-	out := Reply{Status: rep.status, Header: rep.header, Body: rep.content}
-	if rep.json != nil {
-		if out.Body, err = json.Marshal(rep.json); err != nil {
-			return Reply{}, fmt.Errorf("encode the answer of %s %s: %w", o.Method, o.Path, err)
-		}
-	}
-	return out, nil
+	return rep, cmp.Or(c.err, err)
 }
 
 // Bounded shortens a text of a client before it is kept.

@@ -79,8 +79,7 @@ func (c *caller) exchange(ctx context.Context, code, redirectURL string) (Pair, 
 func (c *caller) call(ctx context.Context, form url.Values) (Pair, error) {
 	secret := c.secret()
 	p, err := c.send(ctx, form, secret)
-	var answer *EndpointError
-	if errors.As(err, &answer) && refusesClient(answer) {
+	if answer, ok := errors.AsType[*EndpointError](err); ok && refusesClient(answer) {
 		if now := c.secret(); !now.Equal(secret) {
 			return c.send(ctx, form, now)
 		}
@@ -111,8 +110,8 @@ func (c *caller) send(ctx context.Context, form url.Values, secret Secret) (Pair
 	defer resp.Body.Close()
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	p, err := readAnswer(resp, body, readErr)
-	var refusal *EndpointError
-	if errors.As(err, &refusal) && repeats(string(body), form) { // check the whole body, because texts are cut
+	refusal, refused := errors.AsType[*EndpointError](err)
+	if refused && repeats(string(body), form) { // check the whole body, because texts are cut
 		refusal.Description = redacted
 		if repeats(refusal.Code, form) {
 			refusal.Code = redacted
@@ -179,8 +178,7 @@ func retryAfter(value string, now time.Time) time.Duration {
 
 // withoutURL unwraps a url.Error, whose text contains the whole URL.
 func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err

@@ -123,7 +123,7 @@ func (c *claim) call() (Pair, error) {
 		}
 		pair, err := c.listen()
 		pause, again := retryPause(err, pauses)
-		if err == nil || !again || !sleep(c.a.m.ctx.Done(), pause) {
+		if err == nil || !again || !Sleep(c.a.m.ctx.Done(), pause) {
 			return pair, err
 		}
 		pauses = pauses[1:]
@@ -180,10 +180,9 @@ func (c *claim) keepAlive() {
 // note records that a request may have spent the refresh token. began and started are its start, on the
 // monotonic clock and on the wall clock.
 func (c *claim) note(began, started time.Time, err error) {
-	var answer *EndpointError
-	var broken *callError
-	answered := errors.As(err, &answer) && answer.unclear()
-	if !answered && !(errors.As(err, &broken) && broken.sent) {
+	answer, answered := errors.AsType[*EndpointError](err)
+	answered = answered && answer.unclear()
+	if broken, ok := errors.AsType[*callError](err); !answered && !(ok && broken.sent) {
 		return
 	}
 	c.rec.UnconfirmedSince, c.rec.Answered = started, answered
@@ -241,7 +240,7 @@ func (c *claim) refused(err error, code string, took time.Duration) error {
 // watchStore watches the store for a lease and reports whether another pair has appeared.
 func (c *claim) watchStore() bool {
 	for end := time.Now().Add(lease); time.Now().Before(end); {
-		if !sleep(c.a.m.ctx.Done(), pollMax) {
+		if !Sleep(c.a.m.ctx.Done(), pollMax) {
 			return false
 		}
 		if rec, err := c.a.reload(); err == nil && rec.Compare(c.from) != 0 {

@@ -26,8 +26,7 @@ func (m *Manager) exchange(code, redirectURL string) (Pair, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, listenSeconds*time.Second)
 	defer cancel()
 	p, err := m.endpoint.exchange(ctx, code, redirectURL)
-	var answer *EndpointError
-	if errors.As(err, &answer) && refusesClient(answer) {
+	if answer, ok := errors.AsType[*EndpointError](err); ok && refusesClient(answer) {
 		return Pair{}, &UnavailableError{Err: ErrClientRefused, Cause: err}
 	}
 	return p, err

@@ -393,8 +393,8 @@ func (m *Manager) checked(err error) {
 	}
 }
 
-// sleep waits for d; false means that end was closed first.
-func sleep(end <-chan struct{}, d time.Duration) bool {
+// Sleep waits for d; false means that end was closed first. Stores use it between two tries.
+func Sleep(end <-chan struct{}, d time.Duration) bool {
 	select {
 	case <-time.After(d):
 		return true

@@ -41,7 +41,7 @@ func (a *account) refresh(f *flight, from Record, why reason) error {
 		if err != nil || wait == 0 {
 			return err
 		}
-		if !sleep(a.m.closing, min(pause, wait)) {
+		if !Sleep(a.m.closing, min(pause, wait)) {
 			return &UnavailableError{Err: ErrRefreshUnavailable, Cause: errClosed}
 		}
 	}
@@ -111,13 +111,13 @@ func (c *claim) announced() error {
 	if pause == 0 {
 		return nil
 	}
-	if !sleep(c.a.m.closing, pause/2) {
+	if !Sleep(c.a.m.closing, pause/2) {
 		return errClosed
 	}
 	// Announce again for processes that have connected since: after a failover they may have thousands of records to
 	// read.
 	err := c.renew(wallClock())
-	if err == nil && !sleep(c.a.m.closing, pause/2) {
+	if err == nil && !Sleep(c.a.m.closing, pause/2) {
 		return errClosed
 	}
 	var found Record
@@ -274,7 +274,7 @@ func (s *slots) take(f *flight, limit time.Duration) bool {
 	t := &ticket{f, make(chan struct{})}
 	s.queued = append(s.queued, t)
 	s.mu.Unlock()
-	if sleep(t.ready, limit) { // no slot became free
+	if Sleep(t.ready, limit) { // no slot became free
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if i := slices.Index(s.queued, t); i >= 0 {

@@ -43,12 +43,10 @@ var storedFields = []string{
 }
 
 func placeOf(err error) string {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf(" (JSON breaks at byte %d)", syntax.Offset)
-	case errors.As(err, &kind):
+	}
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		// encoding/json also names the embedded structs of stored.
 		field := strings.NewReplacer("Record.", "", "plainTokens.", "").Replace(kind.Field)
 		return fmt.Sprintf(" (field %q has the wrong type)", field)

@@ -265,12 +265,9 @@ func withFix(op, path string, err error, fix string) error {
 // fail is withFix for an error of the operating system.
 func fail(op, path string, err error) error {
 	// The path is named already.
-	var p *fs.PathError
-	var l *os.LinkError
-	switch {
-	case errors.As(err, &p):
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
-	case errors.As(err, &l):
+	} else if l, ok := errors.AsType[*os.LinkError](err); ok {
 		err = l.Err
 	}
 	return withFix(op, path, err, fixFor(err))

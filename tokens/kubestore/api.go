@@ -255,8 +255,7 @@ func newStatusError(code int, text []byte) *statusError {
 
 // status returns the status of an answer that is not a success, or 0 if there was no answer.
 func status(err error) int {
-	var e *statusError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*statusError](err); ok {
 		return e.code
 	}
 	return 0
@@ -273,8 +272,8 @@ func passing(err error) bool {
 	if code := status(err); code != 0 {
 		return code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout
 	}
-	var broken *callError
-	return errors.As(err, &broken) && !errors.Is(err, context.Canceled)
+	_, broken := errors.AsType[*callError](err)
+	return broken && !errors.Is(err, context.Canceled)
 }
 
 // callError is the error of a request that got no complete answer.
@@ -293,21 +292,20 @@ func (s *Store) fail(op, what string, err error) error {
 }
 
 func (s *Store) hint(op, what string, err error) string {
-	var e *statusError
-	switch {
+	switch code := status(err); {
 	case problem.TLSHint(err) != "":
 		return problem.TLSHint(err)
-	case !errors.As(err, &e):
+	case code == 0:
 		return "check that the API server can be reached: " + s.api.base.Host
-	case e.code == http.StatusUnauthorized:
+	case code == http.StatusUnauthorized:
 		return "the API server does not know this service account: check serviceAccountName, and whether its token has expired"
-	case e.code == http.StatusForbidden && op == "create":
+	case code == http.StatusForbidden && op == "create":
 		return "run: kubectl -n " + s.api.namespace + " create secret generic " + what + "; or allow create on secrets"
-	case e.code == http.StatusForbidden:
+	case code == http.StatusForbidden:
 		return "allow get, update and watch on the Secret " + what + " to the service account (Role and RoleBinding in docs/stores.md), and check the namespace"
-	case e.code == http.StatusNotFound:
+	case code == http.StatusNotFound:
 		return "check the namespace: --store kubernetes:NAMESPACE/PREFIX"
-	case e.code == http.StatusTooManyRequests, e.code >= 500:
+	case code == http.StatusTooManyRequests, code >= 500:
 		return "wait: the proxy tries again by itself; if this continues, check the API server"
 	}
 	return "check --kubernetes-url, and the policies of the cluster for Secrets"

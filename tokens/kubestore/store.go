@@ -279,7 +279,7 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	for tries := 0; again; tries++ {
 		again, err = s.swap(ctx, account, replaces, written.Version, data)
 		lost = lost || err != nil && !errors.Is(err, tokens.ErrConflict) && !answered(err)
-		again = again && tries < retries && sleep(ctx, retryPause<<tries)
+		again = again && tries < retries && tokens.Sleep(ctx.Done(), retryPause<<tries)
 	}
 	s.unproven.Note(account, rec.Version, written.Version, lost, err)
 	if err != nil {

@@ -135,19 +135,9 @@ func (s *Store) stream(ctx context.Context, r *reporter, account string) {
 		if err == nil || time.Since(began) > reconnectMax {
 			pause = reconnectMin
 		}
-		if !sleep(ctx, pause/2+rand.N(pause)) {
+		if !tokens.Sleep(ctx.Done(), pause/2+rand.N(pause)) {
 			return
 		}
-	}
-}
-
-// sleep waits for d. It returns false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
 

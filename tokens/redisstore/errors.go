@@ -41,8 +41,8 @@ func unproven(err error) bool {
 
 // answered reports whether err is an answer of the server.
 func answered(err error) bool {
-	var said redis.Error
-	return errors.As(err, &said)
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
 }
 
 // code reports whether the server's error has one of codes. A code is the first word of an error; if a script failed,

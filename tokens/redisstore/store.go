@@ -232,19 +232,9 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 	began := time.Now()
 	for pause := retryPause; ; pause *= 4 {
 		err := f()
-		if !passing(err) || pause > 4*retryPause || time.Since(began) >= callTimeout || !sleep(ctx, pause) {
+		if !passing(err) || pause > 4*retryPause || time.Since(began) >= callTimeout || !tokens.Sleep(ctx.Done(), pause) {
 			return err
 		}
-	}
-}
-
-// sleep waits for d. It returns false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
 

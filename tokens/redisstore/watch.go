@@ -32,7 +32,7 @@ func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
 		if connected {
 			pause = reconnectMin
 		}
-		if !sleep(ctx, pause) {
+		if !tokens.Sleep(ctx.Done(), pause) {
 			return
 		}
 	}
@@ -43,7 +43,7 @@ func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
 func (s *Store) revive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
-	for s.client.Ping(ctx).Err() != nil && sleep(ctx, retryPause) {
+	for s.client.Ping(ctx).Err() != nil && tokens.Sleep(ctx.Done(), retryPause) {
 	}
 }
 

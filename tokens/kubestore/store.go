@@ -26,6 +26,7 @@
 package kubestore
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -114,65 +115,36 @@ func (s *Store) Name() string { return "kubernetes:" + s.api.namespace + "/" + s
 
 func (s *Store) secretName(account string) string { return s.prefix + "-" + account }
 
-// secret is a Secret from the API server. Fields that we do not know are kept.
+// secret is a Secret from the API server.
 type secret struct {
-	fields   map[string]json.RawMessage
-	metadata map[string]json.RawMessage
-	data     map[string][]byte
-	labels   map[string]string
-	version  string // resourceVersion
+	Type      string            `json:"type"`
+	Immutable bool              `json:"immutable"`
+	Metadata  metadata          `json:"metadata"`
+	Data      map[string][]byte `json:"data"`
+	fields    map[string]any    // all of them, also those that we do not know
 }
 
 func (s *secret) UnmarshalJSON(text []byte) error {
-	var known struct {
-		Metadata map[string]json.RawMessage `json:"metadata"`
-		Data     map[string][]byte          `json:"data"`
+	type known secret // without this method
+	all := json.NewDecoder(bytes.NewReader(text))
+	all.UseNumber()
+	err := errors.Join(json.Unmarshal(text, (*known)(s)), all.Decode(&s.fields))
+	if m, _ := s.fields["metadata"].(map[string]any); m["name"] == nil {
+		err = errors.Join(err, errors.New("not a Secret"))
 	}
-	if err := errors.Join(json.Unmarshal(text, &known), json.Unmarshal(text, &s.fields)); err != nil {
-		return err
-	}
-	s.metadata, s.data = known.Metadata, known.Data
-	if raw := s.metadata["labels"]; raw != nil {
-		if err := json.Unmarshal(raw, &s.labels); err != nil {
-			return err
-		}
-	}
-	if raw := s.metadata["resourceVersion"]; raw != nil { // a dry run of a creation returns none
-		return json.Unmarshal(raw, &s.version)
-	}
-	return nil
+	return err
 }
 
 // with returns the Secret with record in it, as it is sent. Nothing else in it changes.
 func (s *secret) with(record []byte, labels map[string]string) ([]byte, error) {
-	if s.labels == nil {
-		s.labels = map[string]string{}
-	}
-	maps.Copy(s.labels, labels)
-	if s.data == nil {
-		s.data = map[string][]byte{}
-	}
-	s.data[dataKey] = record
-	var err error
-	set := func(into map[string]json.RawMessage, name string, value any) {
-		raw, e := json.Marshal(value)
-		into[name], err = raw, errors.Join(err, e)
-	}
-	set(s.metadata, "labels", s.labels)
-	set(s.fields, "metadata", s.metadata)
-	set(s.fields, "data", s.data)
-	text, e := json.Marshal(s.fields)
-	return text, errors.Join(err, e)
-}
-
-// kind returns the type of the Secret, and reports whether the Secret can be changed.
-func (s *secret) kind() (kind string, immutable bool) {
-	_ = json.Unmarshal(s.fields["type"], &kind) // absent means Opaque
-	_ = json.Unmarshal(s.fields["immutable"], &immutable)
-	if kind == "" {
-		kind = opaque
-	}
-	return kind, immutable
+	data, all := map[string][]byte{}, map[string]string{}
+	maps.Copy(data, s.Data)
+	data[dataKey] = record
+	maps.Copy(all, s.Metadata.Labels)
+	maps.Copy(all, labels)
+	s.fields["metadata"].(map[string]any)["labels"] = all // every Secret has metadata
+	s.fields["data"] = data
+	return json.Marshal(s.fields)
 }
 
 func (s *Store) labels(account string) map[string]string {
@@ -198,8 +170,8 @@ func (s *Store) read(ctx context.Context, account string) (*secret, tokens.Recor
 	if err := s.owned(account, found); err != nil {
 		return nil, tokens.Record{}, err
 	}
-	s.note(account, found.version, found.labels[storeLabel] != "")
-	data := found.data[dataKey]
+	s.note(account, found.Metadata.ResourceVersion, found.Metadata.Labels[storeLabel] != "")
+	data := found.Data[dataKey]
 	if len(data) == 0 {
 		return found, tokens.Record{}, tokens.ErrNotFound
 	}
@@ -234,14 +206,14 @@ func (s *Store) get(ctx context.Context, account string) (*secret, error) {
 
 // owned returns an error if the Secret is not for this store.
 func (s *Store) owned(account string, found *secret) error {
-	kind, immutable := found.kind()
-	store, labelled := found.labels[storeLabel]
+	labels := found.Metadata.Labels
+	store, labelled := labels[storeLabel]
 	switch {
-	case kind != opaque:
-		return s.foreign(account, fmt.Sprintf("it is of type %s and belongs to something else", kind))
-	case labelled && (store != s.prefix || found.labels[accountLabel] != account):
-		return s.foreign(account, fmt.Sprintf("it belongs to account %q of the store %q", found.labels[accountLabel], store))
-	case immutable:
+	case found.Type != opaque && found.Type != "":
+		return s.foreign(account, fmt.Sprintf("it is of type %s and belongs to something else", found.Type))
+	case labelled && (store != s.prefix || labels[accountLabel] != account):
+		return s.foreign(account, fmt.Sprintf("it belongs to account %q of the store %q", labels[accountLabel], store))
+	case found.Immutable:
 		return s.foreign(account, "it is immutable")
 	}
 	return nil
@@ -331,7 +303,7 @@ func (s *Store) write(ctx context.Context, account string, found *secret, record
 	}
 	var answer secret
 	err = s.api.call(ctx, method, name, query, body, &answer)
-	return answer.version, verb, err
+	return answer.Metadata.ResourceVersion, verb, err
 }
 
 // Accounts implements tokens.Lister. Without the right to list, it returns no accounts.
@@ -373,7 +345,7 @@ func (s *Store) Check(ctx context.Context, account string) error {
 	}
 	var record []byte
 	if found != nil {
-		record = found.data[dataKey]
+		record = found.Data[dataKey]
 	}
 	_, op, err := s.write(ctx, account, found, record, url.Values{"dryRun": {"All"}})
 	if err == nil || status(err) == http.StatusConflict { // another process is writing, with the same rights

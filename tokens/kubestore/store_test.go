@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -249,6 +251,22 @@ func TestWrongRightsAndPlaces(t *testing.T) {
 			if strings.Contains(err.Error(), "stale-token") {
 				t.Errorf("%v shows the token", err)
 			}
+		})
+	}
+}
+
+// Another server at the address of the API server answered {}: the store took that for a Secret, and a save panicked.
+func TestAnswersThatAreNoSecret(t *testing.T) {
+	for _, answer := range []string{`{}`, `null`, `[]`, `{"metadata":{}}`, `{"Metadata":{"name":"x"}}`, `{"metadata":null,"status":"ok"}`, `hello`} {
+		t.Run(answer, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) }))
+			defer server.Close()
+			u, err := url.Parse(server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = open(t, kubestore.Options{URL: u}).Save(t.Context(), account, storetest.Sample())
+			wantError(t, err, "not from a Kubernetes API", "check")
 		})
 	}
 }

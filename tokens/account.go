@@ -116,15 +116,9 @@ func (a *account) usable(now time.Time) (Token, bool) {
 	return c.token, c.token.ExpiresAt.IsZero() || now.Round(0).Before(c.token.ExpiresAt)
 }
 
-// lastResort returns a token that expired less than a minute ago. The API's clock may differ from ours, so the
+// lastResort also returns a token that expired less than a minute ago. The API's clock may differ from ours, so the
 // token may still work.
-func (a *account) lastResort(now time.Time) (Token, bool) {
-	c := a.current.Load()
-	if c.dead || c.token.Access.IsZero() {
-		return Token{}, false
-	}
-	return c.token, now.Round(0).Before(c.token.ExpiresAt.Add(grace))
-}
+func (a *account) lastResort(now time.Time) (Token, bool) { return a.usable(now.Add(-grace)) }
 
 // works reports whether the current access token is neither refused nor expired, as far as we know.
 func (a *account) works(now time.Time) bool {
@@ -185,24 +179,32 @@ type flight struct {
 	err    error       // why the work was not done; read after done
 }
 
-// wait waits until the flight ends, with or without success.
-func (f *flight) wait(ctx context.Context) error {
+// await waits for the running flight, or starts one that does work and returns its error. again means that it was
+// another's flight, with or without success. A caller that cannot wait so long gets an error, and the account's state
+// shows that callers gave up.
+func (a *account) await(ctx context.Context, work func(*flight) error) (again bool, err error) {
+	f, mine := a.start(work)
+	f.urgent.Store(true)
 	select {
 	case <-f.done:
-		return nil
+		if mine {
+			return false, f.err
+		}
+		return true, nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
+	if errors.Is(err, errTooLong) {
+		a.change(func() {
+			if a.flight == f && a.waiting == "" {
+				a.waiting = CauseRefreshFailing
+			}
+		})
+	}
+	return false, &UnavailableError{Err: ErrRefreshUnavailable, Cause: err, RetryAfter: time.Second}
 }
 
-// join returns the running flight, or starts one that does work. mine reports whether it started one.
-func (a *account) join(work func(*flight) error) (f *flight, mine bool) {
-	f, mine = a.start(work)
-	f.urgent.Store(true)
-	return f, mine
-}
-
-// start is join for work that no request waits for.
+// start returns the running flight, or starts one that does work. mine reports whether it started one.
 func (a *account) start(work func(*flight) error) (f *flight, mine bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -224,23 +226,6 @@ func (a *account) fly(f *flight, work func(*flight) error) {
 	a.change(func() { a.flight, a.waiting, a.scheduled = nil, "", false })
 	close(f.done)
 	a.m.wake()
-}
-
-// wait waits until f ends, and returns the error for a caller that cannot wait so long. The account's state
-// shows that callers gave up.
-func (a *account) wait(ctx context.Context, f *flight) error {
-	err := f.wait(ctx)
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, errTooLong) {
-		a.change(func() {
-			if a.flight == f && a.waiting == "" {
-				a.waiting = CauseRefreshFailing
-			}
-		})
-	}
-	return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err, RetryAfter: time.Second}
 }
 
 // noTokenLocked returns the reason why there is no token. It returns nil if it is time to read the store again.

@@ -20,11 +20,8 @@ func (a *account) token(ctx context.Context) (Token, error) {
 		}
 		err := a.noToken(time.Now())
 		if err == nil {
-			f, mine := a.join(a.obtain)
-			if err = a.wait(ctx, f); err == nil && mine {
-				err = f.err
-			}
-			if err == nil && !mine {
+			var again bool
+			if again, err = a.await(ctx, a.obtain); again {
 				continue
 			}
 		}
@@ -43,18 +40,15 @@ func (a *account) force(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, a.m.config.RefreshTimeout, errTooLong)
 	defer cancel()
 	for {
-		f, mine := a.join(func(f *flight) error {
+		again, err := a.await(ctx, func(f *flight) error {
 			rec, err := a.reload()
 			if err != nil {
 				return a.storeError(err)
 			}
 			return a.refresh(f, rec, forPerson)
 		})
-		if err := a.wait(ctx, f); err != nil {
+		if !again {
 			return err
-		}
-		if mine {
-			return f.err
 		}
 	}
 }
@@ -64,11 +58,9 @@ func (a *account) load(ctx context.Context) {
 	a.mu.Lock()
 	known := !a.loadedAt.IsZero() || a.keyed
 	a.mu.Unlock()
-	if known {
-		return
+	if !known {
+		_, _ = a.await(ctx, a.reread) // the status has the error
 	}
-	f, _ := a.join(a.reread)
-	_ = f.wait(ctx) // the status has the error
 }
 
 // obtain gets a usable token, from the store if it has one.
@@ -223,15 +215,11 @@ func (a *account) renew(ctx context.Context, r Refusal) (Token, error) {
 		if known {
 			return t, err
 		}
-		f, mine := a.join(func(f *flight) error { return a.diagnose(f, r) })
-		if err := a.wait(ctx, f); err != nil {
+		again, err := a.await(ctx, func(f *flight) error { return a.diagnose(f, r) })
+		switch {
+		case err != nil:
 			return Token{}, err
-		}
-		if mine {
-			// Start only one flight for a refusal: its result is known now.
-			if f.err != nil {
-				return Token{}, f.err
-			}
+		case !again: // start only one flight for a refusal: its result is known now
 			return a.outcome(r)
 		}
 	}

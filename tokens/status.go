@@ -179,7 +179,6 @@ func (a *account) stateLocked(now time.Time) (State, string, string) {
 		return Unknown, "", ""
 	}
 	_, works := a.lastResort(now)
-	works = works || a.works(now)
 	cause, detail := a.troubleLocked(now)
 	switch {
 	case works && cause == "":

@@ -109,7 +109,7 @@ func TestAHostileAPIHarmsNothing(t *testing.T) {
 			b.until(`document.querySelector(".accounts .person")?.textContent.includes("<img")`)
 			b.unharmed("who is signed in")
 			b.shoot(t.Name() + " overview")
-			b.change("#feed-path", "members")
+			b.change("#feed-path", "members/current")
 			b.press("passed through")
 			b.see(`pandadoc-auth-proxy explain -- '-$(touch owned)'\'''`)
 

@@ -189,7 +189,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	done := page{Title: "Signed in", Text: "The account \"" + a.account + "\" is signed in to PandaDoc.", Hint: "You can close this page."}
 	if h.config.Proxy != nil {
-		done.Links = []pageLink{{To: "/#/setup", Text: "Go on in the console"}}
+		done.Links = []pageLink{{To: "/#/setup", Text: "Continue in the console"}}
 	}
 	h.page(w, http.StatusOK, done)
 }

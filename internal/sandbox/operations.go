@@ -23,7 +23,7 @@ func signInOperations() []operation {
 // ownRoutes are routes that PandaDoc does not have. See instruments.go.
 func ownRoutes() []operation {
 	own := []operation{
-		{Operation: workspace.Operation{Method: "GET", Path: "/", Summary: "what this is"}, stream: (*Emulator).serveRoot, open: true},
+		{Operation: workspace.Operation{Method: "GET", Path: "/", Summary: "a description of the emulator"}, stream: (*Emulator).serveRoot, open: true},
 		{Operation: workspace.Operation{Method: "GET", Path: "/emulator/stream", Summary: "a download: ?bytes= &chunked &pause="}, stream: (*Emulator).serveStream},
 		{Operation: workspace.Operation{Method: "GET", Path: "/emulator/events", Summary: "an event stream: ?count= &interval="}, stream: (*Emulator).serveEvents},
 	}

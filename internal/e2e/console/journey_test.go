@@ -145,7 +145,7 @@ func TestAPersonCancelsADocumentByMouse(t *testing.T) {
 	p.press("Connect")
 	p.press("Allow")
 	p.see(`The account "sales" is signed in`)
-	p.press("Go on in the console")
+	p.press("Continue in the console")
 	p.spent("sign in a second account", 4, 5)
 
 	p.press("Try the API")
@@ -197,7 +197,7 @@ func TestAPersonCancelsADocumentByKeyboard(t *testing.T) {
 	p.tabTo(text("Allow"))
 	p.strike(kb.Enter, 1)
 	p.see(`The account "sales" is signed in`)
-	p.tabTo(text("Go on in the console"))
+	p.tabTo(text("Continue in the console"))
 	p.strike(kb.Enter, 1)
 	p.see("You can connect another account")
 	p.spent("sign in a second account", 0, 20)

@@ -55,7 +55,7 @@ func TestALockedConsoleOpensByALink(t *testing.T) {
 	b.press("Connect")
 	b.press("Allow")
 	b.see("Signed in")
-	b.press("Go on in the console")
+	b.press("Continue in the console")
 	b.see("You can connect another account")
 	b.do(chromedp.Navigate("about:blank"))
 	b.do(chromedp.Evaluate[chromedp.Void]("0"), chromedp.Navigate(link)) // the same link in the same tab: the session is still valid
@@ -167,7 +167,7 @@ func TestTheFeedExplainsStandsStillAndFilters(t *testing.T) {
 	b.press("Pause")
 	p.Get("/public/v1/documents")
 	b.see("new request")
-	b.press("Go on")
+	b.press("Resume")
 	b.until(`!document.body.innerText.includes("new request")`)
 
 	// A request of yesterday looked like one of today.

@@ -34,7 +34,7 @@ var pictures = []struct {
 	{name: "console-overview.png", width: 1280, height: 1000, scheme: "light", where: "#/overview", show: func(b *page) {
 		b.see("refreshed and repeated")
 		b.press("refreshed and repeated")
-		b.see("says the same")
+		b.see("shows the same")
 	}},
 	{name: "console-try.png", width: 1280, height: 1250, scheme: "light", where: "#/try/2", show: func(b *page) {
 		b.fill("count", "1")

@@ -66,7 +66,7 @@ function bodyOf(answer, header, op, urls) {
   const json = pretty(answer.body);
   const text = json ?? answer.body;
   return h('div.code-box', h('div.code-tools', copyButton(() => text), save),
-    text.length > shownUpTo && h('p.note', `The first ${shownUpTo.toLocaleString()} of ${text.length.toLocaleString()} characters are shown. Copy or save it to have all.`),
+    text.length > shownUpTo && h('p.note', `The first ${shownUpTo.toLocaleString()} of ${text.length.toLocaleString()} characters are shown. Copy or save it to get all of it.`),
     h('pre', { class: json ? null : 'wrapped', tabindex: 0, 'aria-label': 'Body of the answer' }, h('code', json && text.length <= shownUpTo ? highlight(text) : text.slice(0, shownUpTo))));
 }
 

@@ -75,7 +75,7 @@ export function copyPanel(op, listener) {
     whole = made.text;
     fill(pre, marked(whole.slice(0, shownUpTo), open));
     pre.parentElement.hidden = !whole;
-    note.textContent = [whole.length > shownUpTo && 'This is only the beginning: Copy has all.', open.length > 0 && `Still to fill in: ${open.join(', ')}.`, made.note].filter(Boolean).join(' ');
+    note.textContent = [whole.length > shownUpTo && 'This is only the beginning. Copy copies the whole text.', open.length > 0 && `Still to fill in: ${open.join(', ')}.`, made.note].filter(Boolean).join(' ');
   }
   choose(Math.max(0, forms.findIndex((f) => f.name === remembered.read('copy-as', 'curl'))));
   return {

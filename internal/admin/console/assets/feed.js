@@ -29,7 +29,7 @@ export function feed() {
     more.hidden = fresh === 0;
     more.textContent = fresh === 1 ? '1 new request: show it' : `${fresh} new requests: show them`;
     pause.setAttribute('aria-pressed', String(paused));
-    pause.textContent = paused ? 'Go on' : 'Pause';
+    pause.textContent = paused ? 'Resume' : 'Pause';
     keyed(bodies, shown, key, (r) => [r, open.has(key(r))], (r) => row(r, open, render));
     table.hidden = shown.length === 0;
     empty.hidden = shown.length > 0;
@@ -128,6 +128,6 @@ function explanation(r) {
   return [
     r.explanation.map((sentence) => h('p', sentence)),
     h('p.fine', `Request id ${r.id || 'none'}. Received ${bytes(r.bytes_in)}, sent ${bytes(r.bytes_out)}. `,
-      r.id && [h('code', `pandadoc-auth-proxy explain ${r.id.startsWith('-') ? '-- ' : ''}${argument(r.id)}`), ' says the same.']),
+      r.id && [h('code', `pandadoc-auth-proxy explain ${r.id.startsWith('-') ? '-- ' : ''}${argument(r.id)}`), ' shows the same.']),
   ];
 }

@@ -48,7 +48,7 @@ export async function offer(button, place, lookup, take) {
     }
     const shown = found.slice(0, mostChoices);
     const count = shown.length < found.length ? `${shown.length} of ${found.length}` : `${found.length} found`;
-    const select = h('select', { 'aria-label': 'Choose one of these' }, h('option', { value: '' }, `${count}: take one`),
+    const select = h('select', { 'aria-label': 'Choose one of these' }, h('option', { value: '' }, `${count}: choose one`),
       shown.map((f) => h('option', { value: f.value }, f.label)));
     select.addEventListener('change', () => select.value && take(select.value));
     fill(place, select);

@@ -21,7 +21,7 @@ export const environmentName = (status) => environments[status.environment] ?? n
 
 const effects = {
   degraded: 'Requests still work.',
-  unavailable: 'Requests fail until it recovers.',
+  unavailable: 'Requests fail until the account works again.',
   'login-required': 'Requests fail until somebody signs in.',
 };
 

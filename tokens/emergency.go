@@ -25,7 +25,7 @@ const (
 )
 
 // errNoPlace is returned for a pair that could not be written to any directory.
-var errNoPlace = errors.New("no emergency file can be written to any directory; name one with --temp-dir")
+var errNoPlace = errors.New("no emergency file can be written to any directory; name a writable directory with --temp-dir")
 
 // emergencyDirs keeps emergency files in directories that all users may write to. The names of files cannot be
 // guessed. A file is used only if it is private, belongs to this user, and is for the same store and account.

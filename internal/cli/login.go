@@ -143,7 +143,7 @@ func pasted(text, state string) (admin.EndLogin, error) {
 	query, _, _ = strings.Cut(query, "#")
 	values, err := url.ParseQuery(query)
 	if err != nil || values.Get("code") == "" && values.Get("error") == "" {
-		return admin.EndLogin{}, problem.Mistake("the pasted text contains no code", "copy the whole address of the page where the browser ended up, or only the part after code=")
+		return admin.EndLogin{}, problem.Mistake("the pasted text contains no code", "copy the whole address of the last page, or only the part after code=")
 	}
 	return admin.EndLogin{State: values.Get("state"), Code: values.Get("code"), Error: values.Get("error")}, nil
 }

@@ -117,7 +117,7 @@ func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Toke
 	region := "check that the account is in this region (--region is " + x.Config.Upstream.Region + ")"
 	switch {
 	case t.Scheme == tokens.APIKey:
-		return failing(where, "get a new key from the developer dashboard, which ends the old one; "+region)
+		return failing(where, "create a new key in the developer dashboard (the old key then stops working); "+region)
 	case a.record.IsRejected() || a.record.RefreshToken.IsZero() && a.config.RefreshToken.IsZero():
 		return needsLogin(where, region+"; then "+loginFix(a.name))
 	}

@@ -321,7 +321,7 @@ func (s *Store) damaged(account string, err error) error {
 	hint := problem.HintOf(err)
 	switch {
 	case errors.Is(err, tokens.ErrNewerSchema):
-		hint = "update this program, or give it a prefix of its own: --store kubernetes:" + s.api.namespace + "/PREFIX; the Secret is left as it is"
+		hint = "update this program, or give this program a prefix of its own: --store kubernetes:" + s.api.namespace + "/PREFIX; the Secret is left as it is"
 	case hint == "":
 		hint = fmt.Sprintf("restore the Secret from a backup, or remove its key %q and sign in again; it is left as it is", dataKey)
 	}

@@ -147,7 +147,7 @@ func (s *Store) decode(account, version, data string) (tokens.Record, error) {
 	if err != nil {
 		hint := cmp.Or(problem.HintOf(err), "restore the key from a backup, or rename it and sign in again; it is left as it is")
 		if errors.Is(err, tokens.ErrNewerSchema) {
-			hint = "update this program, or give it a prefix of its own with ?prefix=; the record is left as it is"
+			hint = "update this program, or give this program a prefix of its own with ?prefix=NAME; the record is left as it is"
 		}
 		return tokens.Record{}, problem.WithHint(s.wrap("read", s.key(account), err), hint)
 	}

@@ -106,7 +106,7 @@ func accountFaults() []fault {
 		{
 			name:  "an API key that was replaced",
 			plant: func(w *installation) { w.onlyKey(fakeToken); w.use(fakeAPI{key: "newer"}) },
-			check: "api", seen: "refuses its API key (HTTP 401)", fix: "get a new key from the developer dashboard", exit: 1,
+			check: "api", seen: "refuses its API key (HTTP 401)", fix: "create a new key in the developer dashboard", exit: 1,
 		},
 		{
 			name:  "a sandbox key",

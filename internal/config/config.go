@@ -163,8 +163,10 @@ func (r *Reader) checker() *checker {
 
 // fail adds a mistake in a setting. The message names the setting as the user wrote it: as a flag, a variable
 // or a line of the file.
-func (c *checker) fail(flag, what, fix string) {
-	c.errs = append(c.errs, problem.Mistake(c.source(flag)+": "+what, fix))
+func (c *checker) fail(flag, what, fix string) { c.mistake(c.source(flag)+": "+what, fix) }
+
+func (c *checker) mistake(what, fix string) {
+	c.errs = append(c.errs, problem.Mistake(what, fix))
 }
 
 func (c *checker) warn(what, fix string) {

@@ -19,10 +19,7 @@ import (
 // file is a YAML file with settings. All values are texts, so that users can write 30s, 64KiB and true without
 // thinking about YAML's types.
 type file struct {
-	path string
-	// readable means that other users can read the file.
-	readable bool
-
+	path    string
 	entries map[string]entry
 	keys    []string                // in the order of the file
 	named   map[string][]namedEntry // by the setting above them
@@ -77,7 +74,7 @@ func readFile(source, path string) (*file, error) {
 	if err != nil {
 		return &file{}, problem.WithHint(fmt.Errorf("%s: %w", source, err), "name a file with settings")
 	}
-	r := &file{path: path, readable: readableByOthers(f), entries: map[string]entry{}, named: map[string][]namedEntry{}}
+	r := &file{path: path, entries: map[string]entry{}, named: map[string][]namedEntry{}}
 	tree, err := parser.ParseBytes(plainYAML(data), 0)
 	if err != nil {
 		return &file{}, r.syntaxError(err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -128,12 +127,7 @@ func (c *checker) certificate(s *ListenSettings) {
 		c.fail("tls-cert", err.Error(), cmp.Or(problem.HintOf(err), "name two PEM files that belong together and that this user can read"))
 		return
 	}
-	if f, err := os.Open(s.TLSKey); err == nil {
-		defer f.Close()
-		if readableByOthers(f) {
-			c.warnReadable("tls-key", s.TLSKey)
-		}
-	}
+	c.warnReadable("tls-key", s.TLSKey)
 }
 
 // admin reads the address of the admin listener. Admin stays nil if there is none.

@@ -24,10 +24,10 @@ type SecretFiles struct {
 	// stays in use. Nil is allowed.
 	Changed func(path string, err error)
 
+	checks       []func()                               // one for each file
 	clientSecret *watchedFile[tokens.Secret]            // nil if it has no file
 	apiKeys      map[string]*watchedFile[tokens.Secret] // by account
 	clientKeys   []*watchedFile[tokens.Secret]
-	roots        *watchedFile[*x509.CertPool] // nil without --ca-file
 }
 
 var _ tokens.SecretSource = (*SecretFiles)(nil)
@@ -48,14 +48,9 @@ func (s *SecretFiles) Tend(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		s.clientSecret.current()
-		for _, f := range s.apiKeys {
-			f.current()
+		for _, check := range s.checks {
+			check()
 		}
-		for _, f := range s.clientKeys {
-			f.current()
-		}
-		s.roots.current()
 	}
 }
 
@@ -81,6 +76,7 @@ type watchedFile[T any] struct {
 func newWatchedFile[T any](files *SecretFiles, path string, value T, read func() (T, error)) *watchedFile[T] {
 	f := &watchedFile[T]{files: files, path: path, read: read}
 	f.value.Store(&value)
+	files.checks = append(files.checks, func() { f.current() })
 	return f
 }
 
@@ -128,12 +124,11 @@ func (f *watchedFile[T]) tellLocked(isNew bool, err error) {
 // cannot be used. A nil check accepts every value.
 func (s *SecretFiles) secretFile(source, path string, value tokens.Secret, check func(tokens.Secret) error) *watchedFile[tokens.Secret] {
 	return newWatchedFile(s, path, value, func() (tokens.Secret, error) {
-		again := &checker{Reader: &Reader{}}
-		value := again.readSecret(source, path)
-		if len(again.errs) == 0 && check != nil {
-			again.errs = append(again.errs, check(value))
+		value, err := readSecret(source, path)
+		if err == nil && check != nil {
+			err = check(value)
 		}
-		return value, errors.Join(again.errs...)
+		return value, err
 	})
 }
 
@@ -161,6 +156,5 @@ func checkClientKey(where string, key tokens.Secret) error {
 
 // authorities adds the file of --ca-file, and returns a function that returns the authorities trusted now.
 func (s *SecretFiles) authorities(path string, pool *x509.CertPool) func() *x509.CertPool {
-	s.roots = newWatchedFile(s, path, pool, func() (*x509.CertPool, error) { return readRoots(path) })
-	return s.roots.current
+	return newWatchedFile(s, path, pool, func() (*x509.CertPool, error) { return readRoots(path) }).current
 }

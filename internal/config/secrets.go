@@ -60,13 +60,13 @@ func (c *checker) secret(name, path string) tokens.Secret {
 	e, inFile := c.file.entries[name]
 	switch {
 	case value != "" && path != "" && !pathInFile:
-		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", envName(name), pathSource), "keep one of them"))
+		c.mistake(envName(name)+" and "+pathSource+" are both set", "keep one of them")
 	case value != "":
-		return c.clean(envName(name), value)
+		return c.keep(cleanSecret(envName(name), value))
 	case path != "" && pathInFile && inFile:
-		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", e.where, pathSource), "keep one of them"))
+		c.mistake(e.where+" and "+pathSource+" are both set", "keep one of them")
 	case path != "":
-		value := c.readSecret(pathSource, path)
+		value := c.secretOf(pathSource, path)
 		switch name {
 		case "client-secret":
 			c.Files.clientSecret = c.Files.secretFile(pathSource, path, value, nil)
@@ -75,40 +75,52 @@ func (c *checker) secret(name, path string) tokens.Secret {
 		}
 		return value
 	case inFile:
-		return c.fromEntry(e)
+		return c.keep(e.secret())
 	}
 	return tokens.Secret{}
 }
 
-func (c *checker) fromEntry(e entry) tokens.Secret {
+// keep returns a secret that was read, or the zero secret after a mistake.
+func (c *checker) keep(s tokens.Secret, err error) tokens.Secret {
+	if err != nil {
+		c.errs = append(c.errs, err)
+		return tokens.Secret{}
+	}
+	c.Secrets = append(c.Secrets, s)
+	return s
+}
+
+// secretOf returns the secret in a file.
+func (c *checker) secretOf(source, path string) tokens.Secret {
+	c.warnReadable(source, path)
+	return c.keep(readSecret(source, path))
+}
+
+func (e entry) secret() (tokens.Secret, error) {
 	switch {
 	case e.err != nil:
-		c.errs = append(c.errs, e.err)
+		return tokens.Secret{}, e.err
 	case e.list || e.values[0] == "":
-		c.errs = append(c.errs, problem.Mistake(e.where+": one value is expected", "write the secret on the same line, or remove the line"))
-	default:
-		return c.clean(e.where, e.values[0])
+		return tokens.Secret{}, problem.Mistake(e.where+": one value is expected", "write the secret on the same line, or remove the line")
 	}
-	return tokens.Secret{}
+	return cleanSecret(e.where, e.values[0])
 }
 
 // readSecret reads a file that holds one secret and nothing else.
-func (c *checker) readSecret(source, path string) tokens.Secret {
-	data, err := c.readPrivate(source, path)
+func readSecret(source, path string) (tokens.Secret, error) {
+	data, err := readPrivate(source, path)
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {
 	case err != nil:
-		c.errs = append(c.errs, err)
+		return tokens.Secret{}, err
 	case text == "":
-		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s: %s is empty", source, path), "write the secret into it, or unset the setting"))
-	default:
-		return c.clean(source+": "+path, text)
+		return tokens.Secret{}, problem.Mistake(fmt.Sprintf("%s: %s is empty", source, path), "write the secret into it, or unset the setting")
 	}
-	return tokens.Secret{}
+	return cleanSecret(source+": "+path, text)
 }
 
-// readPrivate reads a file of secrets, and warns if other users can read it too.
-func (c *checker) readPrivate(source, path string) ([]byte, error) {
+// readPrivate reads a file of secrets.
+func readPrivate(source, path string) ([]byte, error) {
 	const fix = "name a file that contains only the secret"
 	f, err := openPrivate(source, path)
 	if err != nil {
@@ -122,28 +134,21 @@ func (c *checker) readPrivate(source, path string) ([]byte, error) {
 	case len(data) > maxSecretFile:
 		return nil, problem.Mistake(fmt.Sprintf("%s: %s is too large for a secret", source, path), fix)
 	}
-	if readableByOthers(f) {
-		c.warnReadable(source, path)
-	}
 	return data, nil
 }
 
-// clean refuses a text with characters that no credential has or that would break a header. The error does not
+// cleanSecret refuses a text with characters that no credential has or that would break a header. The error does not
 // show the text.
-func (c *checker) clean(source, text string) tokens.Secret {
+func cleanSecret(source, text string) (tokens.Secret, error) {
 	const fix = "copy it again, alone, without quotes and without Bearer or API-Key in front"
 	const quotes = "\"'`"
-	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		c.errs = append(c.errs, problem.Mistake(source+": the secret contains a space, a line break or another character that no secret has", fix))
-		return tokens.Secret{}
+	switch {
+	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return tokens.Secret{}, problem.Mistake(source+": the secret contains a space, a line break or another character that no secret has", fix)
+	case strings.Trim(text, quotes) != text:
+		return tokens.Secret{}, problem.Mistake(source+": the secret has quotes around it, which would become part of it", fix)
 	}
-	if strings.Trim(text, quotes) != text {
-		c.errs = append(c.errs, problem.Mistake(source+": the secret has quotes around it, which would become part of it", fix))
-		return tokens.Secret{}
-	}
-	secret := tokens.NewSecret(text)
-	c.Secrets = append(c.Secrets, secret)
-	return secret
+	return tokens.NewSecret(text), nil
 }
 
 // readAccounts reads the part below "accounts:" in the file. own is the account outside of it.
@@ -166,7 +171,7 @@ func (c *checker) readAccounts(own tokens.AccountConfig) {
 	}
 	if own != (tokens.AccountConfig{}) {
 		if _, twice := all[tokens.DefaultAccount]; twice {
-			c.errs = append(c.errs, problem.Mistake("account \"default\" is configured twice: below accounts: and by the secrets outside of it", "keep one of them"))
+			c.mistake("account \"default\" is configured twice: below accounts: and by the secrets outside of it", "keep one of them")
 		}
 		all[tokens.DefaultAccount] = own
 	}
@@ -184,7 +189,7 @@ func (c *checker) readClientKeys() {
 			continue
 		}
 		if k.Key.IsZero() {
-			c.errs = append(c.errs, problem.Mistake(e.where+": no key", "write below it, indented, key-file: FILE"))
+			c.mistake(e.where+": no key", "write below it, indented, key-file: FILE")
 			continue
 		}
 		if err := checkClientKey(e.where, k.Key); err != nil {
@@ -208,11 +213,11 @@ func (c *checker) within(a namedEntry, name string) tokens.Secret {
 	path, byFile := a.keys[name+"-file"]
 	switch {
 	case inline && byFile:
-		c.errs = append(c.errs, problem.Mistake(fmt.Sprintf("%s and %s are both set", value.where, path.where), "keep one of them"))
+		c.mistake(value.where+" and "+path.where+" are both set", "keep one of them")
 	case inline:
-		return c.fromEntry(value)
+		return c.keep(value.secret())
 	case byFile:
-		return c.readSecret(path.where, path.values[0])
+		return c.secretOf(path.where, path.values[0])
 	}
 	return tokens.Secret{}
 }
@@ -222,9 +227,9 @@ func (c *checker) checkClient() {
 	id, secret := c.Tokens.Endpoint.ClientID, c.Tokens.Endpoint.ClientSecret
 	switch {
 	case id != "" && secret.IsZero():
-		c.errs = append(c.errs, problem.Mistake("there is a client id but no client secret", "set PANDADOC_CLIENT_SECRET or --client-secret-file"))
+		c.mistake("there is a client id but no client secret", "set PANDADOC_CLIENT_SECRET or --client-secret-file")
 	case id == "" && !secret.IsZero():
-		c.errs = append(c.errs, problem.Mistake("there is a client secret but no client id", "set PANDADOC_CLIENT_ID or --client-id-file"))
+		c.mistake("there is a client secret but no client id", "set PANDADOC_CLIENT_ID or --client-id-file")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Tokens.Accounts)) {
 		if id == "" && !c.Tokens.Accounts[name].RefreshToken.IsZero() {
@@ -236,9 +241,6 @@ func (c *checker) checkClient() {
 
 // checkFile warns if the configuration file holds secrets and other users can read it.
 func (c *checker) checkFile() {
-	if !c.file.readable {
-		return
-	}
 	holds := c.file.where("require-header") != ""
 	for _, name := range secretNames {
 		holds = holds || c.file.where(name) != ""
@@ -261,8 +263,12 @@ func (c *checker) checkFile() {
 	}
 }
 
+// warnReadable warns if users outside the file's group can read it.
 func (c *checker) warnReadable(what, path string) {
-	c.warn(fmt.Sprintf("%s: other users of this machine can read %s", what, path), "run: chmod o-r "+problem.Quote(path))
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows" {
+		c.warn(fmt.Sprintf("%s: other users of this machine can read %s", what, path), "run: chmod o-r "+problem.Quote(path))
+	}
 }
 
 // openPrivate opens a file with settings or secrets. It refuses a file that other users can change, because
@@ -296,12 +302,6 @@ func readUnwritable(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(f)
-}
-
-// readableByOthers reports whether users outside the file's group can read it.
-func readableByOthers(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows"
 }
 
 // SpentSeed returns a warning if a refresh token of the configuration would be used up for a pair that the

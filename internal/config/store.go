@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -49,8 +48,8 @@ func (c *checker) spec(flag, text string) stores.Spec {
 func (c *checker) storePassword(path string, used []stores.Spec) {
 	if path == "" {
 		if slices.ContainsFunc(used, stores.Spec.LacksPassword) { // the user would not be used
-			c.errs = append(c.errs, problem.Mistake("the URL of the store has a user name but no password, or the password is in the place of the user name",
-				"set "+envName("store")+" to redis://USER:PASSWORD@HOST, with only a password to redis://:PASSWORD@HOST, or use --store-password-file"))
+			c.mistake("the URL of the store has a user name but no password, or the password is in the place of the user name",
+				"set "+envName("store")+" to redis://USER:PASSWORD@HOST, with only a password to redis://:PASSWORD@HOST, or use --store-password-file")
 		}
 		return
 	}
@@ -69,12 +68,8 @@ func (c *checker) storePassword(path string, used []stores.Spec) {
 		c.fail("store-password-file", "both stores can require a password", "set the URL of one with its password, as "+envName("from")+" or "+envName("to"))
 		return
 	}
-	c.readSecret(source, path) // reports mistakes now
-	c.storeNeeds.Password = func() (tokens.Secret, error) {
-		again := &checker{Reader: c.Reader}
-		secret := again.readSecret(source, path)
-		return secret, errors.Join(again.errs...)
-	}
+	c.secretOf(source, path) // reports mistakes now
+	c.storeNeeds.Password = func() (tokens.Secret, error) { return readSecret(source, path) }
 }
 
 func (c *checker) storeKeys(path string) {
@@ -82,7 +77,8 @@ func (c *checker) storeKeys(path string) {
 		return
 	}
 	source := c.source("store-key-file")
-	text, err := c.readPrivate(source, path)
+	c.warnReadable(source, path)
+	text, err := readPrivate(source, path)
 	if err != nil {
 		c.errs = append(c.errs, err)
 		return

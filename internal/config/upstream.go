@@ -117,8 +117,7 @@ func (c *checker) forwardProxy() {
 		_, err = strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
 	}
 	if err != nil || !UsableProxy(u) {
-		c.errs = append(c.errs, problem.Mistake("HTTPS_PROXY: not a valid address of a forward proxy",
-			"write HTTPS_PROXY like http://proxy.example.com:3128"))
+		c.mistake("HTTPS_PROXY: not a valid address of a forward proxy", "write HTTPS_PROXY like http://proxy.example.com:3128")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ type running struct {
 	*app
 	listeners      []net.Listener
 	adminListeners []net.Listener
-	socket         net.Listener // for commands of this user; nil for none
+	socket         []net.Listener // for commands of this user: one or none
 	manager        *tokens.Manager
 	proxy          *proxy.Proxy
 	admin          *admin.Handler
@@ -143,7 +144,7 @@ func (r *running) openSocket(ctx context.Context) error {
 	case err != nil:
 		logProblem(r.logger, logrus.WarnLevel, "", err)
 	case l != nil:
-		r.socket = r.budget.Listen(l, listen.Admin)
+		r.socket = []net.Listener{r.budget.Listen(l, listen.Admin)}
 	}
 	return nil
 }
@@ -196,11 +197,7 @@ func (r *running) openProxied(ctx context.Context) error {
 }
 
 func (r *running) closeListeners() {
-	listen.CloseAll(r.listeners)
-	listen.CloseAll(r.adminListeners)
-	if r.socket != nil {
-		r.socket.Close()
-	}
+	listen.CloseAll(slices.Concat(r.listeners, r.adminListeners, r.socket))
 }
 
 // managerConfig returns the configuration that all Managers share: that of a proxy, and that of a command that
@@ -261,14 +258,12 @@ func (r *running) awaitConnection(ctx context.Context) {
 }
 
 func (r *running) serve() {
-	for _, l := range r.listeners {
-		r.serving.Go(func() { r.serveOne(r.server, l) })
-	}
-	for _, l := range r.adminListeners {
-		r.serving.Go(func() { r.serveOne(r.adminServer, l) })
-	}
-	if r.socket != nil {
-		r.serving.Go(func() { r.serveOne(r.socketServer, r.socket) })
+	for server, open := range map[*http.Server][]net.Listener{
+		r.server: r.listeners, r.adminServer: r.adminListeners, r.socketServer: r.socket,
+	} {
+		for _, l := range open {
+			r.serving.Go(func() { r.serveOne(server, l) })
+		}
 	}
 }
 

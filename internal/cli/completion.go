@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -57,21 +56,23 @@ func choices(flag *kong.Flag) []string {
 func bashCompletion(app *kong.Application) string {
 	var cases, values strings.Builder
 	var files, others []string
+	seen := map[string]bool{}
 	for _, command := range app.Children {
 		var flags []string
 		for _, flag := range command.Flags {
 			name := "--" + flag.Name
 			flags = append(flags, name)
 			switch {
-			case flag.IsBool() || slices.Contains(slices.Concat(files, others), name):
+			case flag.IsBool() || seen[name]:
+				continue
 			case takesFile(flag):
 				files = append(files, name)
-			case choices(flag) != nil && strings.Contains(values.String(), "\t"+name+")"):
 			case choices(flag) != nil:
 				fmt.Fprintf(&values, "\t%s) COMPREPLY=($(compgen -W '%s' -- \"$current\")); return ;;\n", name, strings.Join(choices(flag), " "))
 			default:
 				others = append(others, name)
 			}
+			seen[name] = true
 		}
 		fmt.Fprintf(&cases, "\t%s) words='%s' ;;\n", command.Name, strings.Join(flags, " "))
 	}

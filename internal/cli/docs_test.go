@@ -11,7 +11,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"pandadoc-auth-proxy/internal/config"
-	"pandadoc-auth-proxy/internal/doctor"
 	"pandadoc-auth-proxy/internal/stores"
 )
 
@@ -160,21 +159,6 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// docs/doctor.md has the program's table of checks.
-func TestDoctorsPageNamesItsChecks(t *testing.T) {
-	page, err := os.ReadFile("../../docs/doctor.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var table strings.Builder
-	for _, row := range doctor.Checks() {
-		fmt.Fprintf(&table, "| `%s` | %s |\n", row[0], row[1])
-	}
-	if !strings.Contains(string(page), "|---|---|\n"+table.String()+"\n") {
-		t.Errorf("docs/doctor.md does not hold this table:\n%s", table.String())
 	}
 }
 

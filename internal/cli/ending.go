@@ -37,20 +37,16 @@ type ending struct {
 	// now is closed with the third.
 	now chan struct{}
 
-	mu      sync.Mutex // guards the fields below
-	settle  []func(context.Context)
-	another func(os.Signal) // gets the signals instead, unless it is nil
+	mu      sync.Mutex            // guards the fields below
+	settle  func(context.Context) // waits for token exchanges under way; nil for none
+	another func(os.Signal)       // gets the signals instead, unless it is nil
 }
 
-// forward gives signals to f instead, until release is called.
-func (e *ending) forward(f func(os.Signal)) (release func()) {
-	set := func(f func(os.Signal)) {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.another = f
-	}
-	set(f)
-	return func() { set(nil) }
+// forward gives signals to f instead, if that is not nil.
+func (e *ending) forward(f func(os.Signal)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.another = f
 }
 
 func (e *ending) receiver() func(os.Signal) {
@@ -118,7 +114,7 @@ func (e *ending) follow(signals <-chan os.Signal, stopped <-chan struct{}, steps
 				another(s)
 			case slices.Contains(programSignals(), s): // there is no program
 			case s == syscall.SIGQUIT:
-				e.settleAll()
+				e.settleExchanges()
 				dieWithTrace()
 			case len(steps) > 0:
 				steps[0]()
@@ -131,40 +127,30 @@ func (e *ending) follow(signals <-chan os.Signal, stopped <-chan struct{}, steps
 	}
 }
 
-// beforeTrace adds a function that waits for token exchanges under way. It is called before SIGQUIT ends
+// beforeTrace sets the function that waits for token exchanges under way. It is called before SIGQUIT ends
 // the process.
 func (e *ending) beforeTrace(f func(context.Context)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.settle = append(e.settle, f)
+	e.settle = f
 }
 
-func (e *ending) settleAll() {
-	ctx, cancel := context.WithTimeout(context.Background(), exchangeGrace)
-	defer cancel()
+func (e *ending) settleExchanges() {
 	e.mu.Lock()
-	all := e.settle
+	settle := e.settle
 	e.mu.Unlock()
-	var under sync.WaitGroup
-	for _, f := range all {
-		under.Go(func() { f(ctx) })
+	if settle != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), exchangeGrace)
+		defer cancel()
+		settle(ctx)
 	}
-	under.Wait()
 }
 
 // exchange returns a context for the end of token exchanges. It lasts for limit, but after a second signal for
 // exchangeGrace at most.
 func (e *ending) exchange(limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	stop := context.AfterFunc(e.hurry, func() {
-		timer := time.NewTimer(exchangeGrace)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	stop := context.AfterFunc(e.hurry, func() { time.AfterFunc(exchangeGrace, cancel) })
 	return ctx, func() {
 		stop()
 		cancel()

@@ -55,33 +55,17 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "Usage: %s [COMMAND] [FLAGS]\n\n%s\n", programName, description)
-	for _, group := range groups(ctx.Model) {
-		fmt.Fprintf(&text, "\n%s:\n", group.title)
-		for _, command := range group.commands {
-			fmt.Fprintf(&text, "  %-12s %s\n", command.Name, command.Help)
+	title := ""
+	for _, command := range ctx.Model.Children {
+		if command.Group.Title != title {
+			title = command.Group.Title
+			fmt.Fprintf(&text, "\n%s:\n", title)
 		}
+		fmt.Fprintf(&text, "  %-12s %s\n", command.Name, command.Help)
 	}
 	fmt.Fprintf(&text, "\nExamples:\n%s\n\n%s\n%s\n", examples, settingsHelp, exitHelp)
 	_, err := io.WriteString(ctx.Stdout, text.String())
 	return err
-}
-
-// group is a list of commands with a heading.
-type group struct {
-	title    string
-	commands []*kong.Node
-}
-
-func groups(app *kong.Application) (all []group) {
-	for _, command := range app.Children {
-		title := command.Group.Title
-		if i := slices.IndexFunc(all, func(g group) bool { return g.title == title }); i >= 0 {
-			all[i].commands = append(all[i].commands, command)
-		} else {
-			all = append(all, group{title, []*kong.Node{command}})
-		}
-	}
-	return all
 }
 
 // helpWithDefault adds the default to the help of a flag. It does not add the name of the environment variable,

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/sirupsen/logrus"
 
@@ -68,13 +67,7 @@ func (r *redactor) field(key, text string) string {
 }
 
 func secretField(key string) bool {
-	plain := strings.Map(func(c rune) rune {
-		if c == '-' || c == '_' {
-			return -1
-		}
-		return unicode.ToLower(c)
-	}, key)
-	switch plain {
+	switch strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(key)) {
 	case "authorization", "token", "accesstoken", "refreshtoken", "clientsecret", "secret", "apikey",
 		"password", "cookie", "setcookie":
 		return true

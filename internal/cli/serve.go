@@ -198,13 +198,13 @@ func (p *program) child(path string, words []string, url string, served chan err
 	command.Stdin, command.Stdout, command.Stderr = p.own.Stdin, p.own.Stdout, p.own.Stderr
 	command.Env = append(withoutOurs(p.Environ), config.BaseURL+"="+url)
 	signals := make(chan os.Signal, 8) // a signal may come before Start has returned
-	release := p.ending.forward(func(s os.Signal) {
+	p.ending.forward(func(s os.Signal) {
 		select {
 		case signals <- s:
 		default: // the program has not read the earlier signals yet
 		}
 	})
-	defer release()
+	defer p.ending.forward(nil)
 	if err := command.Start(); err != nil {
 		return withStatus(err, exitCannotRun)
 	}

@@ -76,14 +76,6 @@ func checks() []check {
 	}
 }
 
-// Checks returns the name and the description of each check, in their order.
-func Checks() (rows [][2]string) {
-	for _, c := range checks() {
-		rows = append(rows, [2]string{c.name, c.about})
-	}
-	return rows
-}
-
 // examination is the shared state of the checks.
 type examination struct {
 	Input

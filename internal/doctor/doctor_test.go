@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -43,5 +45,20 @@ func TestAnUnknownTokenEndpointIsNoOtherIssuer(t *testing.T) {
 	here := tokens.NewIssuer("https://api.example.com", "https://api.example.com/token", "id")
 	if f := a.state(here, now); f.Result != OK {
 		t.Errorf("got %s: %s", f.Result, f.Seen)
+	}
+}
+
+// docs/doctor.md has the program's table of checks.
+func TestDoctorsPageNamesItsChecks(t *testing.T) {
+	page, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	for _, c := range checks() {
+		fmt.Fprintf(&table, "| `%s` | %s |\n", c.name, c.about)
+	}
+	if !strings.Contains(string(page), "|---|---|\n"+table.String()+"\n") {
+		t.Errorf("docs/doctor.md does not hold this table:\n%s", table.String())
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/listen"
-	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/proxy"
@@ -215,10 +214,6 @@ func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) 
 }
 
 func (r *running) adminConfig(key tokens.Secret) admin.Config {
-	var dropped func() uint64
-	if queue, ok := r.log.(*logqueue.Queue); ok {
-		dropped = queue.Dropped
-	}
 	return admin.Config{
 		Manager: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
 		Pprof: r.Pprof, Key: key, Address: browserAddress(r.adminListeners),
@@ -226,7 +221,7 @@ func (r *running) adminConfig(key tokens.Secret) admin.Config {
 			ClientID: r.Tokens.Endpoint.ClientID, AuthorizeURL: r.Upstream.Authorize.String(),
 			RedirectURL: r.Login.Redirect(portOfListeners(r.adminListeners)), Scope: r.Login.Scope,
 		},
-		DroppedLogLines: dropped,
+		DroppedLogLines: r.log.Dropped,
 		Environment:     newEnvironment(r.Upstream.API, r.emulated).name,
 		Info: admin.Info{
 			Version: buildVersion(r.Version), Listeners: baseURLs(r.listeners), Upstream: r.Upstream.API.String(),

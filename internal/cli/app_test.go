@@ -20,6 +20,7 @@ import (
 
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/config"
+	"pandadoc-auth-proxy/internal/logqueue"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -36,10 +37,18 @@ type served struct {
 	client *http.Client
 }
 
-// logBuffer may be read while the program writes.
+// logBuffer may be read while the program writes through a queue.
 type logBuffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
+	queue *logqueue.Queue
+	mu    sync.Mutex // guards buf
+	buf   bytes.Buffer
+}
+
+func newLogBuffer(t *testing.T) *logBuffer {
+	b := &logBuffer{}
+	b.queue = logqueue.New(b)
+	t.Cleanup(func() { b.queue.Close(time.Second) })
+	return b
 }
 
 func (b *logBuffer) Write(p []byte) (int, error) {
@@ -49,6 +58,7 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 }
 
 func (b *logBuffer) String() string {
+	b.queue.Flush(time.Second)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
@@ -61,10 +71,10 @@ func serveFor(t *testing.T, upstream http.HandlerFunc, args ...string) *served {
 	c := parseServe(t, []string{"PANDADOC_API_KEY=the-api-key"}, append([]string{
 		"--api-url=" + api.URL, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--store=memory:",
 	}, args...)...)
-	s := &served{T: t, ended: make(chan error, 1), log: &logBuffer{}, client: &http.Client{Transport: &http.Transport{}}}
+	s := &served{T: t, ended: make(chan error, 1), log: newLogBuffer(t), client: &http.Client{Transport: &http.Transport{}}}
 	end, stop := newEnding(context.Background(), nil)
 	t.Cleanup(stop)
-	a := newProgram(Env{}, s.log, end).app(c)
+	a := newProgram(Env{}, s.log.queue, end).app(c)
 	a.store = stores.Store{Records: tokens.NewMemory(), Name: "memory:"}
 	ready := make(chan string, 1)
 	a.ready = func(bases []string) { ready <- bases[0] }

@@ -78,7 +78,7 @@ type program struct {
 	Env
 	// own is the environment as it was given, for the program that the command run starts.
 	own      Env
-	log      io.Writer
+	log      *logqueue.Queue
 	ending   *ending
 	settings *config.Reader
 	// typed are the settings that were given as flags; see withTyped.
@@ -88,7 +88,7 @@ type program struct {
 	exposed error
 }
 
-func newProgram(env Env, log io.Writer, end *ending) *program {
+func newProgram(env Env, log *logqueue.Queue, end *ending) *program {
 	kinds := env.Stores
 	if kinds == nil {
 		kinds = stores.Known()
@@ -107,13 +107,6 @@ func (w plainWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// flush waits a moment until the text for Stderr has been written.
-func (p *program) flush() {
-	if q, ok := p.log.(*logqueue.Queue); ok {
-		q.Flush(lastLines)
-	}
 }
 
 func (p *program) run() error {
@@ -145,7 +138,7 @@ func (p *program) run() error {
 }
 
 // warnOfVariables tells the user about environment variables that were probably meant as settings.
-func (p *program) warnOfVariables() { report(p.Stderr, "warning", p.settings.UnknownVariables()) }
+func (p *program) warnOfVariables() { report(p.Stderr, "warning", p.settings.UnknownVariables) }
 
 // notWritten reports whether err is a failed write of the output, as to a pipe whose reader has ended. Then the command
 // line has no mistake.

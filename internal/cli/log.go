@@ -13,11 +13,10 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// newLogger returns the logger of the program. Its output goes through r. If w is the program's queue, the
-// logger reports dropped lines.
-func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *logrus.Logger {
+// newLogger returns the logger of the program. Its output goes through r to queue, whose dropped lines it reports.
+func newLogger(queue *logqueue.Queue, level logrus.Level, format string, r *redactor) *logrus.Logger {
 	logger := logrus.New()
-	logger.SetOutput(w)
+	logger.SetOutput(queue)
 	logger.SetLevel(level)
 	logger.AddHook(r)
 	if format == "json" {
@@ -25,11 +24,9 @@ func newLogger(w io.Writer, level logrus.Level, format string, r *redactor) *log
 	} else {
 		logger.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: time.RFC3339})
 	}
-	if q, ok := w.(*logqueue.Queue); ok {
-		q.OnLoss(func(lines uint64) {
-			logger.WithField("lines", lines).Warn("log lines were dropped, because they could not be written in time")
-		})
-	}
+	queue.OnLoss(func(lines uint64) {
+		logger.WithField("lines", lines).Warn("log lines were dropped, because they could not be written in time")
+	})
 	return logger
 }
 

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
@@ -150,24 +151,22 @@ func pasted(text, state string) (admin.EndLogin, error) {
 
 // readLine returns the first line that is not empty, from a terminal or a pipe.
 func readLine(ctx context.Context, r io.Reader) (string, error) {
-	type result struct {
-		text string
-		err  error
-	}
-	read := make(chan result, 1) // a read from a terminal cannot be cancelled; it ends with the process
+	read, failed := make(chan string, 1), make(chan error, 1) // a read from a terminal cannot be cancelled; it ends with the process
 	go func() {
 		lines := bufio.NewScanner(io.LimitReader(r, maxPasted))
 		for lines.Scan() {
 			if text := strings.TrimSpace(lines.Text()); text != "" {
-				read <- result{text: text}
+				read <- text
 				return
 			}
 		}
-		read <- result{err: errors.Join(lines.Err(), problem.Mistake("nothing was pasted", "paste the address, or send it through a pipe"))}
+		failed <- errors.Join(lines.Err(), problem.Mistake("nothing was pasted", "paste the address, or send it through a pipe"))
 	}()
 	select {
-	case got := <-read:
-		return got.text, got.err
+	case text := <-read:
+		return text, nil
+	case err := <-failed:
+		return "", err
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
@@ -217,12 +216,9 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	memory, _ := boundMemory()
 	budget := listen.NewBudget(listen.FitLimits(0, openFiles(), memory)) // any user of the machine can connect
 	budget.Watch(server)
-	ended := make(chan struct{}, len(open))
+	var serving sync.WaitGroup
 	for _, l := range open {
-		go func() {
-			server.Serve(budget.Listen(l, listen.Admin)) // always ends with an error, here that of Shutdown
-			ended <- struct{}{}
-		}()
+		serving.Go(func() { server.Serve(budget.Listen(l, listen.Admin)) }) // always ends with an error, here that of Shutdown
 	}
 	return func() {
 		// The last page may still be on its way to the browser. Shutdown would also wait 5 s for connections on
@@ -232,9 +228,7 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 		if server.Shutdown(last) != nil {
 			server.Close()
 		}
-		for range open {
-			<-ended
-		}
+		serving.Wait()
 	}, nil
 }
 

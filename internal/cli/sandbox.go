@@ -77,7 +77,7 @@ func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, emulator
 		a.Tokens.Accounts[name] = tokens.AccountConfig{RefreshToken: tokens.NewSecret(emulator.Grant())}
 	}
 	a.ready = func(bases []string) {
-		p.flush() // if both go to one terminal, the addresses come first
+		p.log.Flush(lastLines) // if both go to one terminal, the addresses come first
 		if err := json.NewEncoder(p.Stdout).Encode(info); err != nil {
 			a.logger.WithError(err).Warn("the JSON line for other programs could not be written")
 		}
@@ -124,12 +124,5 @@ func tryLines(base, certificate string) string {
 	if path, ok := strings.CutPrefix(base, "unix:"); ok {
 		curl, base = "curl --unix-socket "+path+" ", "http://localhost"
 	}
-	return strings.Join([]string{
-		"",
-		"Try it:",
-		"  " + curl + base + "/public/v1/members/current",
-		"  " + curl + base + "/public/v1/documents",
-		"  " + curl + base + "/public/v1/templates",
-		"",
-	}, "\n")
+	return fmt.Sprintf("\nTry it:\n  %[1]s/public/v1/members/current\n  %[1]s/public/v1/documents\n  %[1]s/public/v1/templates\n", curl+base)
 }

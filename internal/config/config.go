@@ -157,7 +157,7 @@ func (r *Reader) checker() *checker {
 	return &checker{
 		Reader: r, errs: r.errs,
 		Config: Config{Environ: r.environ, Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(),
-			Warnings: problem.Each(r.unknown), Files: &SecretFiles{apiKeys: map[string]*watchedFile[tokens.Secret]{}}},
+			Warnings: problem.Each(r.UnknownVariables), Files: &SecretFiles{apiKeys: map[string]*watchedFile[tokens.Secret]{}}},
 	}
 }
 
@@ -234,7 +234,6 @@ func (r *Reader) accounts(s *AccountSettings) *checker {
 	c.admin(&s.AdminSettings)
 	c.upstream(&s.UpstreamSettings)
 	c.login(&s.LoginSettings)
-	c.LogLevel, c.LogFormat = logrus.WarnLevel, "text"
 	return c
 }
 

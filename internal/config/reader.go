@@ -25,7 +25,9 @@ type Reader struct {
 	given    map[string]int    // how often each setting is on the command line; nil until load
 	mistakes map[string]error  // setting to what is wrong with its text
 	errs     []error           // of the file, and then those of mistakes with their places
-	unknown  error             // see UnknownVariables
+
+	// UnknownVariables is a warning about variables that have the name of no setting. Nil if there are none.
+	UnknownVariables error
 }
 
 // NewReader returns a Reader for an environment, as from os.Environ, and a table of stores.
@@ -203,8 +205,5 @@ func (r *Reader) checkNames(command *kong.Context) {
 	if len(meant) > 0 {
 		fix = fmt.Sprintf("did you mean %s? %s", strings.Join(meant, ", "), fix)
 	}
-	r.unknown = problem.Mistake("these environment variables are not settings and are ignored: "+strings.Join(unknown, " "), fix)
+	r.UnknownVariables = problem.Mistake("these environment variables are not settings and are ignored: "+strings.Join(unknown, " "), fix)
 }
-
-// UnknownVariables returns a warning about variables that have the name of no setting, or nil if there are none.
-func (r *Reader) UnknownVariables() error { return r.unknown }

@@ -68,7 +68,7 @@ type account struct {
 	rec      Record    // as last seen in the store, or newer while unsaved
 	unsaved  *unsaved  // a pair that is not in the store yet; nil if there is none
 	loadedAt time.Time // when the store last answered or failed
-	loadErr  error     // why it failed; ErrNotFound is an answer
+	loadErr  error     // why it failed
 
 	// What is known about the pair in rec; reset for another pair.
 	refused   bool      // the API refused the access token, and no probe showed that it works
@@ -138,7 +138,7 @@ func (a *account) publishLocked() {
 		news:  a.rec.Hold != nil && !a.rec.Hold.Since.Equal(a.holdEnded),
 	}
 	switch {
-	case a.rec.Generation == 0 && a.loadErr != nil && !errors.Is(a.loadErr, ErrNotFound):
+	case a.rec.Generation == 0 && a.loadErr != nil:
 		// The store has not been available since the start: use an access token of the configuration, without
 		// storing it.
 		c.token.Access = a.config.AccessToken
@@ -234,7 +234,7 @@ func (a *account) noTokenLocked(now time.Time) error {
 	case a.loadedAt.IsZero() || now.Sub(a.loadedAt) >= reloadInterval:
 		return nil
 	case a.loadErr != nil:
-		return a.storeError(a.loadErr)
+		return storeError(a.loadErr)
 	}
 	if err := a.hopeless(a.rec); err != nil {
 		return err
@@ -249,16 +249,15 @@ func (a *account) expected() bool {
 }
 
 // reload reads the record from the store, applies the configured seeds to it, and adopts it if it is newer than
-// ours. It returns our record after that. ErrNotFound means that nobody ever signed in.
+// ours. It returns our record after that.
 func (a *account) reload() (Record, error) {
 	a.mu.Lock()
 	a.stale = false // later changes are reported again
 	a.mu.Unlock()
 	found, err := a.m.load(a.name)
-	missing := errors.Is(err, ErrNotFound)
-	known := err == nil || missing
+	known := err == nil
 	if known {
-		found, err = a.settle(found, err)
+		found, err = a.settle(found)
 	}
 	var first, newer bool
 	var rec Record
@@ -288,50 +287,46 @@ func (a *account) reread(*flight) error {
 
 // settle corrects the stored record if necessary, and returns the stored record. If the correction could not be
 // written, this is the old one.
-func (a *account) settle(found Record, err error) (Record, error) {
+func (a *account) settle(found Record) (Record, error) {
 	for {
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return found, err
+		if found.Generation == 0 {
+			// The store has no record. Keep the seeds that were used before it lost the record.
+			held := a.record()
+			found = Record{Lineage: held.Lineage, Seeds: held.Seeds}
 		}
-		if err != nil {
-			found = a.leftover()
-		}
-		want, e, changed := a.wanted(found, err != nil)
+		want, e, changed := a.wanted(found)
 		if !changed {
-			return found, err
+			return found, nil
 		}
-		saved, saveErr := a.m.save(a.name, want)
+		saved, err := a.m.save(a.name, want)
 		switch {
-		case saveErr == nil:
+		case err == nil:
 			if e.Kind != "" {
 				e.Generation = saved.Generation
 				a.m.report(a, e)
 			}
 			return saved, nil
-		case !errors.Is(saveErr, ErrConflict):
+		case !errors.Is(err, ErrConflict):
 			if e.Kind == EventEmergency { // the pair in the file is the only one that works
-				a.keepUnsaved(&unsaved{rec: want, err: saveErr})
+				a.keepUnsaved(&unsaved{rec: want, err: err})
 			}
-			return found, saveErr
+			return found, err
 		}
-		found, err = a.m.load(a.name)
+		next, err := a.m.load(a.name)
+		if err != nil {
+			return found, err
+		}
+		found = next
 	}
-}
-
-// leftover is used as the stored record if the store has none. It has no pair, but keeps the seeds that were
-// used before the store lost the record.
-func (a *account) leftover() Record {
-	held := a.record()
-	return Record{Lineage: held.Lineage, Seeds: held.Seeds}
 }
 
 // wanted returns the record that should be in the store instead of found, and the event for it, if any. The
 // store is authoritative and memory is a cache, but if our pair is newer, it goes back to the store.
-func (a *account) wanted(found Record, missing bool) (want Record, e Event, changed bool) {
+func (a *account) wanted(found Record) (want Record, e Event, changed bool) {
 	a.mu.Lock()
 	held, unsaved, holdEnded, doubt, claiming := a.rec.Clone(), a.unsaved != nil, a.holdEnded, a.doubt, a.claiming
 	a.mu.Unlock()
-	spent := held.Generation == 0 || held.IsRejected()
+	missing, spent := found.Generation == 0, held.Generation == 0 || held.IsRejected()
 	switch {
 	case unsaved:
 		return found, Event{}, false // the caller that saves it decides
@@ -382,6 +377,9 @@ func (a *account) takeLocked(rec Record) {
 	case order < 0 && a.rec.Generation > 0 && !a.rec.IsRejected():
 		// Ours goes back to the store, even if the store cannot save it now. This also prevents that a logout
 		// whose record is lost is undone by a process that does not know it.
+		if rec.Generation == 0 {
+			a.rec.Version = "" // it is not stored any more
+		}
 		return
 	}
 	a.setLocked(rec)

@@ -109,7 +109,7 @@ func (a *account) due(now time.Time) (work func(*flight) error, left time.Durati
 func (a *account) refreshDue(f *flight, due Record) error {
 	rec, err := a.reload()
 	if err != nil {
-		return a.storeError(err)
+		return storeError(err)
 	}
 	if rec.Compare(due) != 0 {
 		return nil
@@ -125,10 +125,10 @@ func (a *account) scheduleLocked(now time.Time) {
 		return
 	}
 	a.rereadAt = a.loadedAt.Add(a.m.watch.reread()) // from the last reading: the schedule may be made much later
-	switch refused := a.loadErr != nil && !errors.Is(a.loadErr, ErrNotFound); {
+	switch {
 	case a.stale:
 		a.rereadAt = now
-	case refused && a.m.watch.connected.Load():
+	case a.loadErr != nil && a.m.watch.connected.Load():
 		// The store reports changes, but the last read failed, as when it has just come back. It will not
 		// report that it answers again.
 		pause := refusedMin + rand.N(refusedMin)

@@ -43,7 +43,7 @@ func (a *account) force(ctx context.Context) error {
 		again, err := a.await(ctx, func(f *flight) error {
 			rec, err := a.reload()
 			if err != nil {
-				return a.storeError(err)
+				return storeError(err)
 			}
 			return a.refresh(f, rec, forPerson)
 		})
@@ -68,7 +68,7 @@ func (a *account) obtain(f *flight) error {
 	rec, err := a.reload()
 	switch {
 	case err != nil && !a.works(time.Now()):
-		return a.storeError(err)
+		return storeError(err)
 	case a.works(time.Now()):
 		return nil
 	}
@@ -172,8 +172,7 @@ func (a *account) editHold(edit func(*Hold) *Hold) {
 			saved, err = a.m.save(a.name, next)
 		}
 		if errors.Is(err, ErrConflict) {
-			if rec, err = a.m.load(a.name); err == nil {
-				a.change(func() { a.takeLocked(rec) })
+			if rec, err = a.reload(); err == nil {
 				continue
 			}
 		}
@@ -294,7 +293,7 @@ func (a *account) diagnose(f *flight, r Refusal) error {
 	})
 	switch {
 	case loadErr != nil:
-		return a.storeError(loadErr)
+		return storeError(loadErr)
 	case !current: // there is another token, but it has expired
 		return a.refresh(f, rec, forExpiry)
 	}
@@ -367,7 +366,7 @@ func (a *account) hopeless(rec Record) error {
 	switch cause := a.loginCause(rec); {
 	case cause == "":
 		return nil
-	case rec.Forgotten && !a.expected():
+	case (rec.Generation == 0 || rec.Forgotten) && !a.expected():
 		return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
 	default:
 		return a.loginRequired(rec, cause)
@@ -385,7 +384,7 @@ func (a *account) loginRequired(rec Record, cause string) error {
 // loginCause returns the cause of a problem that only a login fixes, or "" if there is none.
 func (a *account) loginCause(rec Record) string {
 	switch {
-	case rec.Generation == 0:
+	case rec.Generation == 0, rec.Version == "" && !rec.HasTokens():
 		return CauseNotSignedIn
 	case !rec.HasTokens():
 		return CauseLoggedOut
@@ -400,12 +399,6 @@ func (a *account) loginCause(rec Record) string {
 }
 
 // storeError turns an error of the store into the error for the caller.
-func (a *account) storeError(err error) error {
-	switch {
-	case !errors.Is(err, ErrNotFound):
-		return &UnavailableError{Err: ErrStoreUnavailable, Cause: err, RetryAfter: reloadInterval}
-	case a.expected():
-		return a.loginRequired(Record{}, CauseNotSignedIn)
-	}
-	return fmt.Errorf("%w: %q", ErrUnknownAccount, a.name)
+func storeError(err error) error {
+	return &UnavailableError{Err: ErrStoreUnavailable, Cause: err, RetryAfter: reloadInterval}
 }

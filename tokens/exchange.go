@@ -75,7 +75,7 @@ func (c *claim) renew(started time.Time) error {
 		}
 		found, err := c.a.m.load(c.a.name)
 		switch {
-		case err != nil && !errors.Is(err, ErrNotFound):
+		case err != nil:
 			return err
 		case found.Compare(c.from) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
 			c.lost = true
@@ -270,7 +270,7 @@ func (c *claim) release(rejected *Rejected) (Record, bool) {
 			return Record{}, false
 		}
 		found, err := c.a.m.load(c.a.name)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil {
 			return Record{}, false
 		}
 		if found.Compare(c.from) < 0 { // the store has lost the pair: put ours back now, because the others wait only for a limited time
@@ -361,8 +361,6 @@ func (a *account) store(next Record) (Record, error) {
 		}
 		found, err := a.m.load(a.name)
 		switch {
-		case errors.Is(err, ErrNotFound):
-			found = Record{}
 		case err != nil:
 			return Record{}, err
 		case found.Compare(next) >= 0:

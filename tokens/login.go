@@ -47,7 +47,7 @@ func (m *Manager) loggedIn(p Pair) func(Record, time.Time) Record {
 // record that cannot be read is not overwritten, and a new one cannot be written.
 func (m *Manager) Savable(name string) error {
 	_, err := m.load(name)
-	if err == nil || errors.Is(err, ErrNotFound) {
+	if err == nil {
 		err = m.writable(name)
 	}
 	if err != nil {
@@ -127,9 +127,6 @@ func (a *account) replace(kind EventKind, next func(Record, time.Time) Record) e
 func (a *account) overwrite(next func(Record, time.Time) Record) (Record, error) {
 	for {
 		found, err := a.m.load(a.name)
-		if errors.Is(err, ErrNotFound) {
-			found, err = Record{}, nil
-		}
 		base := found
 		if held := a.record(); held.Compare(found) > 0 {
 			base = held.rebased(found)
@@ -192,7 +189,7 @@ func (m *Manager) Import(ctx context.Context, name string, from Record) (Status,
 	var refusal error
 	status, err := m.within(name, func(a *account) error {
 		rec, err := m.load(name)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil {
 			return err
 		}
 		live := rec.HasTokens() && !rec.IsRejected()
@@ -221,7 +218,7 @@ func (m *Manager) Import(ctx context.Context, name string, from Record) (Status,
 func (a *account) seal() error {
 	for {
 		rec, err := a.m.load(a.name)
-		if err != nil || rec.KeyID() == a.m.config.Codec.KeyID() {
+		if err != nil || !rec.HasTokens() || rec.KeyID() == a.m.config.Codec.KeyID() {
 			return err
 		}
 		if _, err := a.m.save(a.name, rec); !errors.Is(err, ErrConflict) {

@@ -327,7 +327,7 @@ func (a *account) exists() bool {
 func (a *account) existsLocked() bool {
 	_, configured := a.m.config.Accounts[a.name]
 	stored := a.rec.Generation > 0 && !a.rec.Forgotten
-	unread := a.rec.Generation == 0 && a.listed && !errors.Is(a.loadErr, ErrNotFound)
+	unread := a.rec.Generation == 0 && a.listed && (a.loadedAt.IsZero() || a.loadErr != nil)
 	return configured || stored || unread || a.asked && a.name == DefaultAccount
 }
 
@@ -353,26 +353,29 @@ func tell(c chan<- struct{}) {
 	}
 }
 
-// load reads the record of an account, with a time-out.
+// load reads the record of an account, with a time-out that Close does not shorten. If there is none, it returns the
+// zero Record.
 func (m *Manager) load(account string) (Record, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), storeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	rec, err := m.config.Store.Load(ctx, account)
+	if errors.Is(err, ErrNotFound) {
+		return Record{}, nil
+	}
 	m.countStoreError("load", err)
 	return rec, err
 }
 
-// countStoreError counts an error of the store. ErrNotFound and ErrConflict are normal answers and do not
-// count.
+// countStoreError counts an error of the store. ErrConflict is a normal answer and does not count.
 func (m *Manager) countStoreError(op string, err error) {
-	if err != nil && m.config.StoreFailed != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrConflict) {
+	if err != nil && m.config.StoreFailed != nil && !errors.Is(err, ErrConflict) {
 		m.config.StoreFailed(op)
 	}
 }
 
-// save writes the record of an account, with a time-out.
+// save writes the record of an account, with a time-out that Close does not shorten.
 func (m *Manager) save(account string, rec Record) (Record, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), storeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	saved, err := m.config.Store.Save(ctx, account, rec)
 	m.countStoreError("save", err)

@@ -36,6 +36,9 @@ const (
 // refresh obtains a pair that is newer than from, by its own refresh or that of another process. It returns nil
 // as soon as the account has one. While another owner is, or may be, refreshing, it watches the store.
 func (a *account) refresh(f *flight, from Record, why reason) error {
+	if err := a.hopeless(from); err != nil {
+		return err
+	}
 	for pause := pollMin; ; pause = min(2*pause, pollMax) {
 		wait, err := a.attempt(f, from, why)
 		if err != nil || wait == 0 {
@@ -63,7 +66,7 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	rec, err := a.reload()
 	switch {
 	case err != nil:
-		return 0, a.storeError(err)
+		return 0, storeError(err)
 	case rec.Compare(from) != 0:
 		return 0, nil
 	}
@@ -180,7 +183,7 @@ func (c *claim) answer() {
 	}
 	found, err := c.a.m.load(c.a.name)
 	switch order := found.Compare(c.rec); {
-	case err != nil && !errors.Is(err, ErrNotFound), order > 0, found.Pending != nil && found.Pending.Owner == c.a.owner:
+	case err != nil, order > 0, found.Pending != nil && found.Pending.Owner == c.a.owner:
 		return
 	case order < 0:
 		found = c.rec.rebased(found) // the store has lost the pair as well

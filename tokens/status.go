@@ -191,7 +191,7 @@ func (a *account) stateLocked(now time.Time) (State, string, string) {
 		return a.told.State, a.told.Cause, a.told.Detail
 	case cause == "": // a refresh token that was not needed yet
 		return Unknown, "", ""
-	case a.loadErr == nil && a.loginCause(a.rec) != "", errors.Is(a.loadErr, ErrNotFound):
+	case a.loadErr == nil && a.loginCause(a.rec) != "":
 		return LoginRequired, cause, detail
 	}
 	return Unavailable, cause, detail
@@ -202,8 +202,6 @@ func (a *account) troubleLocked(now time.Time) (cause, detail string) {
 	switch {
 	case a.unsaved != nil:
 		return CauseUnsavedRotation, a.unsaved.err.Error()
-	case errors.Is(a.loadErr, ErrNotFound):
-		return CauseNotSignedIn, a.m.loginObstacle()
 	case a.loadErr != nil:
 		return CauseStore, a.loadErr.Error()
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -66,11 +67,9 @@ func newAdminServer(h http.Handler, errorLog *log.Logger) *http.Server {
 // authentication either. A key that cannot be saved is created again at each start: commands and browsers need
 // no file.
 func (r *running) adminKey() (tokens.Secret, error) {
-	sockets := len(r.listeners) > 0 // those of systemd as well
-	for _, l := range r.listeners {
-		sockets = sockets && l.Addr().Network() == "unix"
-	}
-	if !sockets && !r.AsksForAuthentication() {
+	// The listeners may be systemd's, and not those of the settings.
+	tcp := slices.ContainsFunc(r.listeners, func(l net.Listener) bool { return l.Addr().Network() != "unix" })
+	if (tcp || len(r.listeners) == 0) && !r.AsksForAuthentication() {
 		return tokens.Secret{}, nil
 	}
 	path, err := r.AdminKeyPath()

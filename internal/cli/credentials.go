@@ -47,7 +47,7 @@ If another program goes on using the same tokens, its next refresh ends the logi
 
 // Run imports, and prints the result for each account on standard output.
 func (c *importCommand) Run(ctx context.Context, p *program) error {
-	settings, source, err := p.settings.Import(&c.AccountSettings, c.From, c.To)
+	settings, err := p.settings.Import(&c.AccountSettings, c.From, c.To)
 	if c.From != "" && c.File != "" {
 		err = errors.Join(err, problem.Mistake("a file and --from are both given", "give one of them"))
 	}
@@ -57,7 +57,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	}
 	warn := func(text string) { fmt.Fprintln(p.Stderr, "warning:", text) }
 	options := settings.StoreOptions(warn)
-	records, err := c.records(ctx, p, source, options)
+	records, err := c.records(ctx, p, settings.ImportFrom, options)
 	if err != nil {
 		return err
 	}

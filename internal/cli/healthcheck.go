@@ -86,7 +86,7 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limited.Done():
-			return withStatus(problem.WithHint(fmt.Errorf("after %v: %w", c.Timeout, last), problem.HintOf(last)), exitStatus(last))
+			return fmt.Errorf("after %v: %w", c.Timeout, last)
 		case <-tick.C:
 		}
 	}

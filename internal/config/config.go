@@ -65,6 +65,7 @@ type Config struct {
 	Certificate  *listen.Certificate
 	Upstream     Upstream
 	Store        stores.Spec
+	ImportFrom   stores.Spec    // the zero Spec for none
 	storeNeeds   stores.Options // what configuration gives of them; see StoreOptions
 	Login        Login
 	// Tokens is complete except for what is made at the start: the store, the transport, the probe and the
@@ -138,11 +139,8 @@ func (c *Config) CallerHeaders() (names []string) {
 // AsksForAuthentication reports whether every way to the proxied port requires authentication: a client key, a
 // required header, or the right to open a Unix socket. The admin listener must then require authentication too.
 func (c *Config) AsksForAuthentication() bool {
-	onlySockets := len(c.Listen) > 0
-	for _, l := range c.Listen {
-		onlySockets = onlySockets && l.Path != ""
-	}
-	return onlySockets || len(c.CallerHeaders()) > 0 || !c.Proxy.RequireHeader.Value.IsZero() || c.AdminKeyFile != ""
+	onlySockets := !slices.ContainsFunc(c.Listen, func(p Place) bool { return p.Path == "" })
+	return len(c.Listen) > 0 && onlySockets || len(c.CallerHeaders()) > 0 || !c.Proxy.RequireHeader.Value.IsZero() || c.AdminKeyFile != ""
 }
 
 // checker fills in a Config and collects the mistakes in the settings.
@@ -157,7 +155,8 @@ func (r *Reader) checker() *checker {
 	return &checker{
 		Reader: r, errs: r.errs,
 		Config: Config{Environ: r.environ, Tokens: tokens.DefaultConfig(), Proxy: proxy.DefaultConfig(),
-			Warnings: problem.Each(r.UnknownVariables), Files: &SecretFiles{apiKeys: map[string]*watchedFile[tokens.Secret]{}}},
+			Warnings: problem.Each(r.UnknownVariables),
+			Files:    &SecretFiles{Changed: func(string, error) {}, apiKeys: map[string]*watchedFile[tokens.Secret]{}}},
 	}
 }
 
@@ -210,21 +209,20 @@ func (r *Reader) Accounts(s *AccountSettings) (*Config, error) {
 
 // Import checks the settings of the import command. It takes tokens from a store if from is not empty, and puts them
 // into the store to, or --store if that is empty.
-func (r *Reader) Import(s *AccountSettings, from, to string) (c *Config, source stores.Spec, err error) {
-	k := r.accounts(s)
+func (r *Reader) Import(s *AccountSettings, from, to string) (*Config, error) {
+	c := r.accounts(s)
 	if to == "" {
-		k.Store = k.spec("store", s.Store)
+		c.Store = c.spec("store", s.Store)
 	} else {
-		k.Store = k.spec("to", to)
+		c.Store = c.spec("to", to)
 	}
-	used := []stores.Spec{k.Store}
+	used := []stores.Spec{c.Store}
 	if from != "" {
-		source = k.spec("from", from)
-		used = append(used, source)
+		c.ImportFrom = c.spec("from", from)
+		used = append(used, c.ImportFrom)
 	}
-	k.needs(&s.StoreSettings, used...)
-	c, err = k.done()
-	return c, source, err
+	c.needs(&s.StoreSettings, used...)
+	return c.done()
 }
 
 // accounts reads all settings but those of the store.

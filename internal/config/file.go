@@ -65,9 +65,9 @@ var namedKeys = map[string]struct {
 // readFile reads the configuration file that source, a flag or a variable, names. If it cannot be read, the result is
 // empty.
 func readFile(source, path string) (*file, error) {
-	f, err := openPrivate(source, path)
+	f, err := openUnwritable(path)
 	if err != nil {
-		return &file{}, err
+		return &file{}, fmt.Errorf("%s: %w", source, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(f)
@@ -141,7 +141,7 @@ func (f *file) readNamed(setting string, node *ast.MappingValueNode) {
 			one := f.read(e.name+"."+key, s)
 			switch {
 			case !slices.Contains(is.keys, key):
-				f.errs = append(f.errs, unknownName(one.where, key, is.keys))
+				f.errs = append(f.errs, unknownName(one.where, key, is.keys, "use one of "+strings.Join(is.keys, ", ")))
 			case one.list:
 				f.errs = append(f.errs, problem.Mistake(one.where+": one value is expected, not a list", "write "+key+": VALUE"))
 			case one.err != nil:
@@ -154,11 +154,12 @@ func (f *file) readNamed(setting string, node *ast.MappingValueNode) {
 	}
 }
 
-func unknownName(where, key string, known []string) error {
+// unknownName returns an error whose fix is the known name that was probably meant, or else the given one.
+func unknownName(where, key string, known []string, fix string) error {
 	if name, ok := Nearest(settingOf(key), known); ok {
-		return problem.Mistake(where+": unknown name", "write "+name+":")
+		fix = "write " + name + ":"
 	}
-	return problem.Mistake(where+": unknown name", "use one of "+strings.Join(known, ", "))
+	return problem.Mistake(where+": unknown name", fix)
 }
 
 func (f *file) at(key string, node *ast.MappingValueNode) string {
@@ -223,11 +224,8 @@ func (f *file) checkKeys(names []string) []error {
 		case settingOf(key) == "config":
 			errs = append(errs, problem.Mistake(e.where+": a configuration file cannot name another one", "remove the line"))
 		default:
-			if name, ok := Nearest(settingOf(key), append(names, accountsKey, clientKeysKey)); ok {
-				errs = append(errs, problem.Mistake(e.where+": unknown name", "write "+name+":"))
-			} else {
-				errs = append(errs, problem.Mistake(e.where+": unknown name", "\""+problem.Program+" serve --help\" lists the names; leave out the leading dashes"))
-			}
+			errs = append(errs, unknownName(e.where, key, append(names, accountsKey, clientKeysKey),
+				"\""+problem.Program+" serve --help\" lists the names; leave out the leading dashes"))
 		}
 	}
 	return errs

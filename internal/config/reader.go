@@ -54,7 +54,7 @@ func (r *Reader) Options() []kong.Option {
 func (r *Reader) Parsed(command *kong.Context) {
 	for _, flag := range command.Flags() {
 		if err := r.mistakes[flag.Name]; err != nil {
-			r.errs = append(r.errs, problem.Mistake(r.source(flag.Name)+": "+err.Error(), problem.HintOf(err)))
+			r.errs = append(r.errs, fmt.Errorf("%s: %w", r.source(flag.Name), err))
 		}
 	}
 	r.checkNames(command)

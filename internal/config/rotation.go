@@ -21,7 +21,7 @@ const filesCheck = 5 * time.Second
 // if a symbolic link in the path changes, as in Kubernetes.
 type SecretFiles struct {
 	// Changed is called when a file has new content, and with an error when it cannot be used: its old content then
-	// stays in use. Nil is allowed.
+	// stays in use.
 	Changed func(path string, err error)
 
 	checks       []func()                               // one for each file
@@ -51,12 +51,6 @@ func (s *SecretFiles) Tend(ctx context.Context) {
 		for _, check := range s.checks {
 			check()
 		}
-	}
-}
-
-func (s *SecretFiles) changed(path string, err error) {
-	if s.Changed != nil {
-		s.Changed(path, err)
 	}
 }
 
@@ -90,35 +84,29 @@ func (f *watchedFile[T]) current() T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	info, err := os.Stat(f.path)
-	if err == nil && f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
-		f.tellLocked(false, nil)
-		return f.last()
-	}
-	if err == nil {
+	changed := false
+	if err == nil && !f.isCurrentLocked(info) {
 		var value T
 		if value, err = f.read(); err == nil {
-			isNew := f.info != nil
+			changed = f.info != nil // at first, the content is known already
 			f.info = info
 			f.value.Store(&value)
-			f.tellLocked(isNew, nil)
-			return value
 		}
 	}
-	f.tellLocked(false, err)
+	if changed || f.trouble != (err != nil) { // report only once that a file cannot be used, and once that it can again
+		f.trouble = err != nil
+		f.files.Changed(f.path, err)
+	}
 	return f.last()
+}
+
+// isCurrentLocked reports whether the content is that of a file with this info.
+func (f *watchedFile[T]) isCurrentLocked(info os.FileInfo) bool {
+	return f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size()
 }
 
 // last returns the content of the last check.
 func (f *watchedFile[T]) last() T { return *f.value.Load() }
-
-// tellLocked reports new content. It reports only once that a file cannot be used, and once that it can be used
-// again.
-func (f *watchedFile[T]) tellLocked(isNew bool, err error) {
-	if isNew || f.trouble != (err != nil) {
-		f.trouble = err != nil
-		f.files.changed(f.path, err)
-	}
-}
 
 // secretFile returns a file with one secret, whose current value is already known. check returns why a new value
 // cannot be used. A nil check accepts every value.

@@ -122,9 +122,9 @@ func readSecret(source, path string) (tokens.Secret, error) {
 // readPrivate reads a file of secrets.
 func readPrivate(source, path string) ([]byte, error) {
 	const fix = "name a file that contains only the secret"
-	f, err := openPrivate(source, path)
+	f, err := openUnwritable(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
@@ -271,16 +271,8 @@ func (c *checker) warnReadable(what, path string) {
 	}
 }
 
-// openPrivate opens a file with settings or secrets. It refuses a file that other users can change, because
-// they could decide where the tokens go. Only the mode of a regular file shows this.
-func openPrivate(source, path string) (*os.File, error) {
-	f, err := openUnwritable(path)
-	if err != nil {
-		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), problem.HintOf(err))
-	}
-	return f, nil
-}
-
+// openUnwritable opens a file with settings, secrets or certificates. It refuses a file that other users can change,
+// because they could decide where the tokens go. Only the mode of a regular file shows this.
 func openUnwritable(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {

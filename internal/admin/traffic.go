@@ -68,7 +68,7 @@ func (h *Handler) listRequests(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) oneRequest(w http.ResponseWriter, r *http.Request) {
 	found, ok := h.requests.find(mux.Vars(r)["id"])
 	if !ok {
-		problem.Of(problem.UnknownRequest, "most", strconv.Itoa(maxRequests)).Write(w)
+		problem.Of(problem.UnknownRequest, "count", strconv.Itoa(maxRequests)).Write(w)
 		return
 	}
 	writeJSON(w, http.StatusOK, report(found))

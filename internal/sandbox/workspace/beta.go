@@ -109,14 +109,10 @@ func (w *Workspace) documentMetadata(c *Call) (Reply, error) {
 }
 
 // manyMetadata answers POST /public/beta/documents/ai-metadata. Each document is independent.
-func (w *Workspace) manyMetadata(c *Call) (Reply, error) {
-	var in struct {
-		IDs  []string `json:"document_ids"`
-		Keys []string `json:"field_keys"`
-	}
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) manyMetadata(c *Call, in struct {
+	IDs  []string `json:"document_ids"`
+	Keys []string `json:"field_keys"`
+}) (Reply, error) {
 	if len(in.IDs) == 0 {
 		return Reply{}, Invalid("document_ids", "This field is required.")
 	}

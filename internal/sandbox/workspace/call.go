@@ -143,14 +143,6 @@ func amend[T any](c *Call, v *T) error {
 	return c.decode(v)
 }
 
-// decodeFor decodes the body into in, and then finds the item that the path names.
-func decodeFor[T any](w *Workspace, c *Call, in any, find func(*Workspace, *Call) (T, error)) (item T, err error) {
-	if err = c.decode(in); err == nil {
-		item, err = find(w, c)
-	}
-	return item, err
-}
-
 // size estimates the memory that the input of this call needs if it is kept.
 func (c *Call) size() int64 {
 	n := int64(len(c.json)) + 512

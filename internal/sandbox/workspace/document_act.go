@@ -19,15 +19,10 @@ func (w *Workspace) documentDetails(c *Call, d *document) (Reply, error) {
 }
 
 // sendDocument answers POST /public/v1/documents/{id}/send.
-func (w *Workspace) sendDocument(c *Call) (Reply, error) {
-	var in struct {
-		Message, Subject *string
-		Silent           *bool
-	}
-	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) sendDocument(c *Call, d *document, in struct {
+	Message, Subject *string
+	Silent           *bool
+}) (Reply, error) {
 	if len(d.recipients) == 0 {
 		return Reply{}, Invalid("recipients", "Document must have at least one recipient.")
 	}
@@ -46,12 +41,7 @@ func (w *Workspace) sendDocument(c *Call) (Reply, error) {
 }
 
 // updateDocument answers PATCH /public/v1/documents/{id}.
-func (w *Workspace) updateDocument(c *Call) (Reply, error) {
-	var in newDocument
-	d, err := decodeFor(w, c, &in, (*Workspace).draft)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) updateDocument(c *Call, d *document, in newDocument) (Reply, error) {
 	changed, err := w.changedRecipients(d, in.Recipients)
 	if err != nil {
 		return Reply{}, err
@@ -94,14 +84,10 @@ func replaced(old, sent json.RawMessage) json.RawMessage {
 }
 
 // changeStatus answers PATCH /public/v1/documents/{id}/status, and 15 with a file.
-func (w *Workspace) changeStatus(c *Call) (Reply, error) {
-	var in struct {
-		Status json.Number `json:"status"`
-		Note   string      `json:"note"`
-	}
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) changeStatus(c *Call, in struct {
+	Status json.Number `json:"status"`
+	Note   string      `json:"note"`
+}) (Reply, error) {
 	if c.upload != nil && in.Status == "" {
 		in.Status = json.Number(c.upload.fields["status"])
 	}
@@ -193,14 +179,9 @@ func (w *Workspace) moveDocument(c *Call, d *document) (Reply, error) {
 }
 
 // giveDocument answers PATCH /public/v1/documents/{id}/ownership.
-func (w *Workspace) giveDocument(c *Call) (Reply, error) {
-	var in struct {
-		MembershipID string `json:"membership_id"`
-	}
-	d, err := decodeFor(w, c, &in, (*Workspace).document)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) giveDocument(c *Call, d *document, in struct {
+	MembershipID string `json:"membership_id"`
+}) (Reply, error) {
 	if _, found := w.member(in.MembershipID); !found {
 		return Reply{}, Invalid("membership_id", "Member does not exist.")
 	}
@@ -209,14 +190,10 @@ func (w *Workspace) giveDocument(c *Call) (Reply, error) {
 }
 
 // giveDocuments answers PATCH /public/v1/documents/ownership.
-func (w *Workspace) giveDocuments(c *Call) (Reply, error) {
-	var in struct {
-		From string `json:"from_membership_id"`
-		To   string `json:"to_membership_id"`
-	}
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) giveDocuments(c *Call, in struct {
+	From string `json:"from_membership_id"`
+	To   string `json:"to_membership_id"`
+}) (Reply, error) {
 	_, fromFound := w.member(in.From)
 	_, toFound := w.member(in.To)
 	if !fromFound || !toFound {
@@ -231,15 +208,10 @@ func (w *Workspace) giveDocuments(c *Call) (Reply, error) {
 }
 
 // shareDocument answers POST /public/v1/documents/{id}/session: a session in which one recipient can sign.
-func (w *Workspace) shareDocument(c *Call) (Reply, error) {
-	var in struct {
-		Recipient string `json:"recipient"`
-		Lifetime  int    `json:"lifetime"`
-	}
-	d, err := decodeFor(w, c, &in, (*Workspace).document)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) shareDocument(c *Call, d *document, in struct {
+	Recipient string `json:"recipient"`
+	Lifetime  int    `json:"lifetime"`
+}) (Reply, error) {
 	if !slices.ContainsFunc(d.recipients, func(r *recipient) bool { return r.Email == in.Recipient }) {
 		return Reply{}, Invalid("recipient", "Recipient is not in the document.")
 	}

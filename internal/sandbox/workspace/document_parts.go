@@ -20,12 +20,7 @@ func (w *Workspace) listLinked(c *Call, d *document) (Reply, error) {
 }
 
 // addLinked answers POST /public/v1/documents/{id}/linked-objects.
-func (w *Workspace) addLinked(c *Call) (Reply, error) {
-	var in linkedObject
-	d, err := decodeFor(w, c, &in, (*Workspace).document)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) addLinked(c *Call, d *document, in linkedObject) (Reply, error) {
 	for _, field := range []struct{ name, value string }{{"provider", in.Provider}, {"entity_type", in.EntityType}, {"entity_id", in.EntityID}} {
 		if field.value == "" {
 			return Reply{}, Invalid(field.name, "This field is required.")
@@ -189,16 +184,11 @@ func (w *Workspace) listSections(c *Call, d *document) (Reply, error) {
 
 // addSection answers POST /public/v1/documents/{document_id}/sections/uploads, with and without ?upload.
 // The upload takes as long as that of a document.
-func (w *Workspace) addSection(c *Call) (Reply, error) {
-	var in struct {
-		Name         string `json:"name"`
-		TemplateUUID string `json:"template_uuid"`
-		URL          string `json:"url"`
-	}
-	d, err := decodeFor(w, c, &in, (*Workspace).draft)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) addSection(c *Call, d *document, in struct {
+	Name         string `json:"name"`
+	TemplateUUID string `json:"template_uuid"`
+	URL          string `json:"url"`
+}) (Reply, error) {
 	name := in.Name
 	switch {
 	case c.upload != nil:
@@ -286,17 +276,13 @@ func (w *Workspace) deleteSection(c *Call) (Reply, error) {
 }
 
 // addNamedItems answers POST /public/v2/dsv/{document_id}/add-named-items.
-func (w *Workspace) addNamedItems(c *Call) (Reply, error) {
-	var in struct {
-		Items []struct {
-			Name     string `json:"name"`
-			Level    int    `json:"level"`
-			PageName string `json:"page_name"`
-		} `json:"items"`
-	}
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) addNamedItems(c *Call, in struct {
+	Items []struct {
+		Name     string `json:"name"`
+		Level    int    `json:"level"`
+		PageName string `json:"page_name"`
+	} `json:"items"`
+}) (Reply, error) {
 	if in.Items == nil {
 		return Reply{}, Invalid("items", "This field is required.")
 	}

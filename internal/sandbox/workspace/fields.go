@@ -116,13 +116,9 @@ func (d *document) listedFields(from int) []map[string]any {
 }
 
 // addFields answers POST /public/v1/documents/{id}/fields.
-func (w *Workspace) addFields(c *Call) (Reply, error) {
-	var in struct {
-		Fields []field `json:"fields"`
-	}
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) addFields(c *Call, in struct {
+	Fields []field `json:"fields"`
+}) (Reply, error) {
 	if len(in.Fields) == 0 {
 		return Reply{}, Invalid("fields", "This field is required.")
 	}
@@ -154,16 +150,12 @@ func (w *Workspace) addFields(c *Call) (Reply, error) {
 }
 
 // assignFields answers PATCH /public/v1/documents/{id}/fields. Null takes a field from its recipient.
-func (w *Workspace) assignFields(c *Call) (Reply, error) {
-	var in struct {
-		Fields []struct {
-			FieldID    string  `json:"field_id"`
-			AssignedTo *string `json:"assigned_to"`
-		} `json:"fields"`
-	}
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) assignFields(c *Call, in struct {
+	Fields []struct {
+		FieldID    string  `json:"field_id"`
+		AssignedTo *string `json:"assigned_to"`
+	} `json:"fields"`
+}) (Reply, error) {
 	if len(in.Fields) == 0 {
 		return Reply{}, Invalid("fields", "This field is required.")
 	}

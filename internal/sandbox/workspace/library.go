@@ -117,17 +117,12 @@ func noPricing() map[string]any {
 }
 
 // appendLibraryItem answers POST /public/v1/documents/{id}/append-content-library-item.
-func (w *Workspace) appendLibraryItem(c *Call) (Reply, error) {
-	var in struct {
-		Item struct {
-			ID    string            `json:"id"`
-			Pages []json.RawMessage `json:"pages"`
-		} `json:"cli"`
-	}
-	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) appendLibraryItem(c *Call, d *document, in struct {
+	Item struct {
+		ID    string            `json:"id"`
+		Pages []json.RawMessage `json:"pages"`
+	} `json:"cli"`
+}) (Reply, error) {
 	item, err := w.library.get(in.Item.ID)
 	if err != nil {
 		return Reply{}, Invalid("cli", "Content library item does not exist.")

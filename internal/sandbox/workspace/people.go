@@ -109,11 +109,7 @@ func (w *Workspace) memberDetails(c *Call) (Reply, error) {
 }
 
 // memberToken answers POST /public/v1/members/{member_id}/token. Nothing accepts the token.
-func (w *Workspace) memberToken(c *Call) (Reply, error) {
-	var in struct{ Lifetime int }
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) memberToken(c *Call, in struct{ Lifetime int }) (Reply, error) {
 	if _, found := w.member(c.vars["member_id"]); !found {
 		return Reply{}, NotFound()
 	}
@@ -250,14 +246,10 @@ func (w *Workspace) createUser(c *Call) (Reply, error) {
 }
 
 // addMember answers POST /public/v1/workspaces/{workspace_id}/members.
-func (w *Workspace) addMember(c *Call) (Reply, error) {
-	var in struct {
-		Role   string `json:"role"`
-		UserID string `json:"user_id"`
-	}
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) addMember(c *Call, in struct {
+	Role   string `json:"role"`
+	UserID string `json:"user_id"`
+}) (Reply, error) {
 	place, err := w.offices.get(c.vars["workspace_id"])
 	if err != nil {
 		return Reply{}, err
@@ -296,12 +288,7 @@ func (w *Workspace) removeMember(_ *Call, m *membership) (Reply, error) {
 }
 
 // changeRole answers PATCH /public/v1/workspaces/{workspace_id}/members/{member_id}/role.
-func (w *Workspace) changeRole(c *Call) (Reply, error) {
-	var in struct{ Role string }
-	m, err := decodeFor(w, c, &in, (*Workspace).membershipOf)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) changeRole(c *Call, m *membership, in struct{ Role string }) (Reply, error) {
 	if !slices.Contains(roles(), in.Role) {
 		return Reply{}, Invalid("role", "Select a valid choice: the emulator has no roles of your own.")
 	}
@@ -314,14 +301,10 @@ func (w *Workspace) changeRole(c *Call) (Reply, error) {
 }
 
 // newAPIKey answers POST /public/v1/workspaces/{workspace_id}/api-keys. Nothing accepts the key.
-func (w *Workspace) newAPIKey(c *Call) (Reply, error) {
-	var in struct {
-		Type   string `json:"type"`
-		UserID string `json:"user_id"`
-	}
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) newAPIKey(c *Call, in struct {
+	Type   string `json:"type"`
+	UserID string `json:"user_id"`
+}) (Reply, error) {
 	if _, err := w.offices.get(c.vars["workspace_id"]); err != nil {
 		return Reply{}, err
 	}

@@ -126,12 +126,7 @@ type quoteItemInput struct {
 
 // updateQuote answers PUT /public/v1/documents/{document_id}/quotes/{quote_id}: the sections of the
 // request replace the old ones. Discounts, fees and taxes are not computed.
-func (w *Workspace) updateQuote(c *Call) (Reply, error) {
-	var in quoteInput
-	d, err := decodeFor(w, c, &in, (*Workspace).draftOrConflict)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) updateQuote(c *Call, d *document, in quoteInput) (Reply, error) {
 	if d.quote == nil || d.quote.ID != c.vars["quote_id"] {
 		return Reply{}, NotFound()
 	}
@@ -139,9 +134,11 @@ func (w *Workspace) updateQuote(c *Call) (Reply, error) {
 	changed.Currency = cmp.Or(in.Currency, changed.Currency)
 	changed.Selection = cmp.Or(in.Settings.SelectionType, changed.Selection)
 	if in.Sections != nil {
-		if changed.Sections, err = w.quoteSections(d.quote, in); err != nil {
+		sections, err := w.quoteSections(d.quote, in)
+		if err != nil {
 			return Reply{}, err
 		}
+		changed.Sections = sections
 	}
 	d.quote = &changed
 	d.changed(c.now)

@@ -207,11 +207,7 @@ func (d *document) recipient(id string) (*recipient, error) {
 }
 
 // addRecipient answers POST /public/v1/documents/{id}/recipients: a contact gets a copy.
-func (w *Workspace) addRecipient(c *Call) (Reply, error) {
-	person, err := w.contactOf(c)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) addRecipient(c *Call, person *contact) (Reply, error) {
 	d, err := w.document(c)
 	if err != nil {
 		return Reply{}, err
@@ -238,11 +234,7 @@ func (w *Workspace) deleteRecipient(c *Call) (Reply, error) {
 
 // editRecipient answers PATCH /public/v1/documents/{id}/recipients/recipient/{recipient_id}, and the
 // shorter path that the Python client uses.
-func (w *Workspace) editRecipient(c *Call) (Reply, error) {
-	var in recipientInput
-	if err := c.decode(&in); err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) editRecipient(c *Call, in recipientInput) (Reply, error) {
 	d, r, err := w.recipientOf(c)
 	if err != nil {
 		return Reply{}, err
@@ -259,11 +251,7 @@ func (w *Workspace) editRecipient(c *Call) (Reply, error) {
 
 // reassignRecipient answers POST /public/v1/documents/{id}/recipients/{recipient_id}/reassign: another
 // contact signs instead.
-func (w *Workspace) reassignRecipient(c *Call) (Reply, error) {
-	person, err := w.contactOf(c)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) reassignRecipient(c *Call, person *contact) (Reply, error) {
 	d, r, err := w.recipientOf(c)
 	if err != nil {
 		return Reply{}, err
@@ -286,28 +274,25 @@ func (w *Workspace) recipientOf(c *Call) (*document, *recipient, error) {
 	return d, r, err
 }
 
+// reminder is one of a request, to one recipient.
+type reminder struct {
+	RecipientID string `json:"recipient_id"`
+	Delivery    struct {
+		Email *bool `json:"email"`
+		SMS   bool  `json:"sms"`
+	} `json:"delivery_methods"`
+	Customization json.RawMessage `json:"email_customization"`
+}
+
 // remind answers POST /public/v1/documents/{document_id}/send-reminder. Without a list, everybody is
 // reminded by e-mail.
-func (w *Workspace) remind(c *Call) (Reply, error) {
-	type one struct {
-		RecipientID string `json:"recipient_id"`
-		Delivery    struct {
-			Email *bool `json:"email"`
-			SMS   bool  `json:"sms"`
-		} `json:"delivery_methods"`
-		Customization json.RawMessage `json:"email_customization"`
-	}
-	var in struct{ Reminders []one }
-	d, err := decodeFor(w, c, &in, (*Workspace).document)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) remind(c *Call, d *document, in struct{ Reminders []reminder }) (Reply, error) {
 	if s := d.statusAt(c.now); s != statusSent && s != statusViewed {
 		return Reply{}, d.conflict(c, "Reminders can be sent for sent documents only, this one is "+s+".")
 	}
 	if in.Reminders == nil {
 		for _, r := range d.recipients {
-			in.Reminders = append(in.Reminders, one{RecipientID: r.ID})
+			in.Reminders = append(in.Reminders, reminder{RecipientID: r.ID})
 		}
 	}
 	list := []map[string]any{}

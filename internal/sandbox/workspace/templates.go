@@ -90,12 +90,7 @@ func (w *Workspace) newTemplate(c *Call) (string, *template, error) {
 }
 
 // copyTemplate answers POST /public/v1/templates/{id}/duplicate.
-func (w *Workspace) copyTemplate(c *Call) (Reply, error) {
-	var in struct{ Name string }
-	t, err := decodeFor(w, c, &in, (*Workspace).template)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) copyTemplate(c *Call, t *template, in struct{ Name string }) (Reply, error) {
 	twin := *t
 	twin.id, twin.name, twin.created, twin.modified = w.ids.ID(), cmp.Or(in.Name, "Copy of "+t.name), c.now, c.now
 	w.templates.put(twin.id, &twin, c.size()+int64(len(t.tokens)))
@@ -134,15 +129,10 @@ func (w *Workspace) templateDetails(c *Call, t *template) (Reply, error) {
 }
 
 // changeTemplate answers PATCH /public/v1/templates/{id}, which changes roles and tokens only.
-func (w *Workspace) changeTemplate(c *Call) (Reply, error) {
-	var in struct {
-		Roles  []templateRole
-		Tokens json.RawMessage
-	}
-	t, err := decodeFor(w, c, &in, (*Workspace).template)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) changeTemplate(c *Call, t *template, in struct {
+	Roles  []templateRole
+	Tokens json.RawMessage
+}) (Reply, error) {
 	for i := range in.Roles {
 		if in.Roles[i].Name == "" {
 			return Reply{}, Invalid("roles", "Every role needs a name.")

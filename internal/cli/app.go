@@ -70,8 +70,7 @@ type running struct {
 
 // run serves until ctx ends, and then lets running requests finish.
 func (a *app) run(ctx context.Context) error {
-	restore := captureStandardLog(a.logger)
-	defer restore()
+	defer captureStandardLog(a.logger)()
 	if a.Certificate != nil {
 		a.Certificate.Changed = logCertificate(a.logger.WithField("file", a.Certificate.CertFile))
 	}
@@ -93,7 +92,6 @@ func (a *app) run(ctx context.Context) error {
 		return errors.Join(err, r.manager.Close(ctx))
 	}
 	r.tend()
-	defer r.stopTending()
 	r.serve()
 	r.awaitConnection(ctx)
 	release() // the memory that the rest of the start needed, before a request can be disturbed

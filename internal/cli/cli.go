@@ -22,7 +22,7 @@ import (
 	"pandadoc-auth-proxy/internal/stores"
 )
 
-const programName = "pandadoc-auth-proxy"
+const programName = problem.Program
 
 // Env is the environment that a program runs in.
 type Env struct {

@@ -29,40 +29,35 @@ type doctorCommand struct {
 }
 
 // Run prints the findings. The exit status is 0, 1 if something failed, or 3 if an account needs a login.
-func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
+func (c *doctorCommand) Run(ctx context.Context, p *program) error {
 	if err := tokens.CheckAccount(cmp.Or(c.Account, tokens.DefaultAccount)); err != nil {
 		return withStatus(err, exitUsage)
 	}
 	settings, mistakes := p.settings.Serve(&c.Settings)
-	in := doctor.Input{
-		Config: settings, Mistakes: problem.Each(mistakes), File: c.Config, Account: c.Account,
-	}
+	in := doctor.Input{Config: settings, Mistakes: problem.Each(mistakes), File: c.Config, Account: c.Account}
 	at := settings.Admin
 	if at != nil && at.Path == "" && at.Port == 0 {
 		at = nil // a proxy with these settings would be anywhere
 	}
 	search := p.search(settings)
 	search.Admin, search.StoreGiven = at, true // check these settings, even if another proxy runs
-	running, err := client.Find(ctx, search)
-	if errors.Is(err, client.ErrNoProxy) {
-		err = atAdminPort(ctx, at)
+	in.Proxy, in.ProxyErr = client.Find(ctx, search)
+	if errors.Is(in.ProxyErr, client.ErrNoProxy) {
+		in.ProxyErr = atAdminPort(ctx, at)
 	}
-	switch {
-	case err == nil:
-		defer running.Close()
-		in.Proxy = running
-	case !errors.Is(err, client.ErrNoProxy):
-		in.ProxyErr = err
+	if in.Proxy != nil {
+		defer in.Proxy.Close()
 	}
 	if c.Refresh {
 		in.Refresh = func(ctx context.Context, account string) (admin.Account, error) {
-			return p.refreshForDoctor(ctx, running, settings, account)
+			return p.refreshForDoctor(ctx, in.Proxy, settings, account)
 		}
 	}
 	report := doctor.Run(ctx, in)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	var err error
 	if c.JSON {
 		err = printJSON(p.Stdout, report)
 	} else {
@@ -71,12 +66,14 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) (err error) {
 	return cmp.Or(err, withStatus(nil, doctorStatus(report)))
 }
 
-// atAdminPort returns ErrNoProxy if nothing listens at the admin address, and otherwise an error about the
-// listener. A proxy of this user would have an admin socket, so the command does not send requests to the
-// listener.
+// atAdminPort returns nil if nothing listens at the admin address, and otherwise an error about the listener. A
+// proxy of this user would have an admin socket, so the command does not send requests to the listener.
 func atAdminPort(ctx context.Context, at *listen.Address) error {
 	other, err := client.Dial(ctx, at)
-	if err != nil {
+	switch {
+	case errors.Is(err, client.ErrNoProxy):
+		return nil
+	case err != nil:
 		return err
 	}
 	other.Close()

@@ -206,7 +206,8 @@ func typedSettings(command *kong.Context) (all []typedFlag) {
 			continue
 		}
 		f := typedFlag{name, []string{word}, commands}
-		if !joined && !takesNoValue(command, name) && i+1 < len(command.Args) {
+		takesNoValue := slices.ContainsFunc(command.Flags(), func(f *kong.Flag) bool { return f.Name == name && f.IsBool() })
+		if !joined && !takesNoValue && i+1 < len(command.Args) {
 			f.words = append(f.words, command.Args[i+1])
 		}
 		all = append(all, f)
@@ -214,33 +215,24 @@ func typedSettings(command *kong.Context) (all []typedFlag) {
 	return all
 }
 
-func takesNoValue(command *kong.Context, name string) bool {
-	return slices.ContainsFunc(command.Flags(), func(f *kong.Flag) bool { return f.Name == name && f.IsBool() })
-}
+// ownCommand is a command of ours in a text, and the rest of its line.
+var ownCommand = regexp.MustCompile(programName + ` ([a-z-]+)\b(.*)`)
 
 // withTyped adds the settings that the user typed to our commands in text. With other settings, such a command
 // would find another proxy or another store.
 func (p *program) withTyped(text string) string {
-	if len(p.typed) == 0 {
-		return text
-	}
-	return regexp.MustCompile(programName+` ([a-z-]+)\b.*`).ReplaceAllStringFunc(text, func(found string) string {
-		command, rest, _ := strings.Cut(strings.TrimPrefix(found, programName+" "), " ")
-		word := regexp.MustCompile(`^[a-z-]+`).FindString(command)
+	return ownCommand.ReplaceAllStringFunc(text, func(found string) string {
+		m := ownCommand.FindStringSubmatch(found)
 		var words []string
 		for _, f := range p.typed {
-			if slices.Contains(f.commands, word) && !strings.Contains(found, "--"+f.name) {
+			if slices.Contains(f.commands, m[1]) && !strings.Contains(found, "--"+f.name) {
 				words = append(words, f.words...)
 			}
 		}
 		if len(words) == 0 {
 			return found
 		}
-		found = programName + " " + word + " " + problem.Quote(words...) + strings.TrimPrefix(command, word)
-		if rest != "" {
-			found += " " + rest
-		}
-		return found
+		return programName + " " + m[1] + " " + problem.Quote(words...) + m[2]
 	})
 }
 

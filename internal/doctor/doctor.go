@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -33,15 +34,10 @@ type Input struct {
 	Account string
 	// Proxy is the running proxy. It is nil if none could be reached; then ProxyErr is the reason, or nil if
 	// nothing listens on the admin address.
-	Proxy    Asker
+	Proxy    *client.Client
 	ProxyErr error
 	// Refresh gets new tokens for an account. If it is nil, no refresh token is used.
 	Refresh func(ctx context.Context, account string) (admin.Account, error)
-}
-
-// Asker sends a request to a proxy's admin listener and reads the JSON of its answer into out.
-type Asker interface {
-	Do(ctx context.Context, method, path string, in, out any) (status int, err error)
 }
 
 // check is one check.

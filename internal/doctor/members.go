@@ -113,7 +113,11 @@ func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Toke
 		return failing("account "+a.name+": the value given as an API key is an access token",
 			"set it as PANDADOC_ACCESS_TOKEN (or --access-token-file) instead of PANDADOC_API_KEY")
 	}
-	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", a.name, x.Config.Upstream.API.Host, credentialName(t))
+	credential := "access token"
+	if t.Scheme == tokens.APIKey {
+		credential = "API key"
+	}
+	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", a.name, x.Config.Upstream.API.Host, credential)
 	region := "check that the account is in this region (--region is " + x.Config.Upstream.Region + ")"
 	switch {
 	case t.Scheme == tokens.APIKey:
@@ -122,13 +126,6 @@ func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Toke
 		return needsLogin(where, region+"; then "+loginFix(a.name))
 	}
 	return failing(where, region+"; if it is, the token was revoked: \""+problem.Program+" doctor --refresh\" tries to replace it, else "+loginFix(a.name))
-}
-
-func credentialName(t tokens.Token) string {
-	if t.Scheme == tokens.APIKey {
-		return "API key"
-	}
-	return "access token"
 }
 
 // token returns the account's current token or API key, or an error if there is none. A token of another API is

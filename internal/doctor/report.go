@@ -3,7 +3,6 @@ package doctor
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"pandadoc-auth-proxy/internal/problem"
@@ -108,19 +107,20 @@ func (r Report) String() string {
 }
 
 func (r Report) summary() string {
-	parts := []string{fmt.Sprintf("%d ok", r.count(OK))}
+	warnings := "warnings"
+	if r.Warnings == 1 {
+		warnings = "warning"
+	}
+	var parts []string
 	for _, p := range []struct {
-		n         int
-		one, many string
-	}{{r.count(Skipped), "skipped", "skipped"}, {r.Warnings, "warning", "warnings"}, {r.Failed, "failed", "failed"}} {
-		switch {
-		case p.n == 1:
-			parts = append(parts, "1 "+p.one)
-		case p.n > 1:
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.many))
+		n    int
+		what string
+	}{{r.Failed, "failed"}, {r.Warnings, warnings}, {r.count(Skipped), "skipped"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}
 	}
-	slices.Reverse(parts)
+	parts = append(parts, fmt.Sprintf("%d ok", r.count(OK)))
 	text := strings.Join(parts, ", ")
 	if r.Login {
 		text += "; an account needs a login"

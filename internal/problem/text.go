@@ -2,6 +2,7 @@ package problem
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -14,19 +15,19 @@ func Plain(text string) string {
 	if !strings.ContainsFunc(text, unprintable) {
 		return text
 	}
-	var out strings.Builder
-	for runes := []rune(text); len(runes) > 0; {
-		n := sequence(runes)
-		if n == 0 {
-			if !unprintable(runes[0]) {
-				out.WriteRune(runes[0])
-			}
-			n = 1
+	return strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return -1
 		}
-		runes = runes[n:]
-	}
-	return out.String()
+		return r
+	}, sequences.ReplaceAllString(text, ""))
 }
+
+// sequences are the control sequences of ECMA-48.
+var sequences = regexp.MustCompile(`(?:\x1b\[|\x{9b})[ -?]*(?s:.)?` + // CSI: up to a letter or the like
+	// DCS, SOS, OSC, PM, APC: up to their end, or that of the line.
+	`|(?:\x1b[PX\]^_]|[\x{90}\x{98}\x{9d}-\x{9f}])[^\n]*?(?:\a|\x{9c}|\x1b\\|(?m:$))` +
+	`|\x1b(?s:.)`)
 
 // Line is Plain for text that must stay on one line, so that it cannot imitate lines of our output.
 func Line(text string) string { return strings.Join(strings.Fields(Plain(text)), " ") }
@@ -36,34 +37,6 @@ func unprintable(r rune) bool {
 		return false
 	}
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
-}
-
-// sequence returns the length in runes of the control sequence (ECMA-48) at the start of runes, or 0.
-func sequence(runes []rune) int {
-	n, kind := 1, runes[0]
-	switch {
-	case kind == '\x1b' && len(runes) > 1:
-		n, kind = 2, runes[1]+0x40 // ESC [ is the same as the one rune CSI
-	case kind < 0x80 || kind > 0x9f:
-		return 0
-	}
-	switch kind {
-	case 0x9b: // CSI: up to a letter or the like
-		for n < len(runes) && runes[n] >= ' ' && runes[n] <= '?' {
-			n++
-		}
-		return min(n+1, len(runes))
-	case 0x90, 0x98, 0x9d, 0x9e, 0x9f: // DCS, SOS, OSC, PM, APC: up to their end, or that of the line
-		for ; n < len(runes) && runes[n] != '\n'; n++ {
-			switch {
-			case runes[n] == '\a' || runes[n] == '\u009c':
-				return n + 1
-			case runes[n] == '\x1b' && n+1 < len(runes) && runes[n+1] == '\\':
-				return n + 2
-			}
-		}
-	}
-	return n
 }
 
 // When formats t as a date, and as the time from or until now. The zero time gives "".
@@ -116,14 +89,15 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%d seconds", d/time.Second)
 }
 
+// bareWord is a word that needs no quotes in any shell.
+var bareWord = regexp.MustCompile(`^[\w=./:@,+-]+$`)
+
 // Quote returns words as a shell reads them.
 func Quote(words ...string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
 		quoted[i] = w
-		if w == "" || strings.ContainsFunc(w, func(r rune) bool {
-			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=./:@,+", r))
-		}) {
+		if !bareWord.MatchString(w) {
 			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 	}

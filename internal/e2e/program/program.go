@@ -300,16 +300,22 @@ func (p *Process) Want(path string, status int) []byte {
 	return body
 }
 
-// FreePort returns a port that nobody uses now. A redirect URL must name its port before anyone listens. The port is
-// below those that systems give to outgoing connections (RFC 6335 section 6, and Linux's own range from 32768), or one
-// of them would sometimes take it first.
+// FreePort returns a port that nobody uses now, on any address. A redirect URL must name its port before anyone listens.
+// The port is below those that systems give to outgoing connections (RFC 6335 section 6, and Linux's own range from
+// 32768), or one of them would sometimes take it first. Until the test ends, FreePort listens on the port above it, so
+// that no other test gets the same one.
 func FreePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		port := strconv.Itoa(10_000 + rand.N(10_000)) // those of redistest are above
-		if l, err := net.Listen("tcp", "localhost:"+port); err == nil {
+		port := 10_000 + 2*rand.N(5_000) // those of redistest are above
+		claim, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { claim.Close() })
+		if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
 			l.Close()
-			return port
+			return strconv.Itoa(port)
 		}
 	}
 	t.Fatal("no free port")

@@ -131,7 +131,7 @@ func CheckClientKeys(keys []ClientKey) error {
 		case k.Key.IsZero():
 			errs = append(errs, fmt.Errorf("client key %q is empty", k.Name))
 		case k.Account != "" && !tokens.ValidAccount(k.Account):
-			errs = append(errs, fmt.Errorf("client key %q: %q is no name of an account", k.Name, k.Account))
+			errs = append(errs, fmt.Errorf("client key %q: %q is not a valid account name", k.Name, k.Account))
 		}
 		for _, other := range keys[:i] {
 			if other.Key.Equal(k.Key) {
@@ -149,7 +149,7 @@ func (h RequiredHeader) Check() error {
 	case h.Name == "" && h.Value.IsZero():
 		return nil
 	case h.Name == "" || strings.ContainsFunc(h.Name, func(r rune) bool { return !isHeaderRune(r) }):
-		return fmt.Errorf("required header: %q is no name of a header field", h.Name)
+		return fmt.Errorf("required header: %q is not a valid name of a header field", h.Name)
 	case h.Value.IsZero():
 		return fmt.Errorf("required header %s: no value", h.Name)
 	}

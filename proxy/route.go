@@ -286,7 +286,7 @@ func ParseRoute(text string) (Route, error) {
 	methods, path, _ := strings.Cut(strings.TrimSpace(text), " ")
 	path = strings.TrimSpace(path)
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \t?#%\\") {
-		return Route{}, fmt.Errorf(`allowed route %q: want methods and a decoded path, like "GET /public/v1/documents*"`, text)
+		return Route{}, fmt.Errorf(`allowed route %q: want methods and a path without percent-encoding, like "GET /public/v1/documents*"`, text)
 	}
 	rule := Route{text: text, methods: strings.Split(methods, ",")}
 	if methods == "*" {

@@ -205,7 +205,7 @@ func (c *Codec) Decode(account string, data []byte) (Record, error) {
 	case s.Schema < 1 || s.Generation == 0:
 		return Record{}, errors.New("not a valid record: schema or generation is missing")
 	case s.Lineage.BornAt.Year() >= lastYear:
-		return Record{}, errors.New("not a valid record: its lineage begins in a year that has no successor")
+		return Record{}, errors.New("not a valid record: the date of its lineage is too late")
 	}
 	if err := c.open(account, &s); err != nil {
 		return Record{}, err

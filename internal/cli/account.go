@@ -330,7 +330,7 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 		{"signed in with", a.Scheme},
 		{"token expires", problem.When(a.ExpiresAt, now)},
 		{obtained, problem.When(a.ObtainedAt, now)},
-		{"refresh proven", proven(a, now)},
+		{"last refresh", proven(a, now)},
 		{"next", a.Hint},
 	} {
 		if line.value != "" {

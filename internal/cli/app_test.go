@@ -319,7 +319,7 @@ func TestStatusText(t *testing.T) {
 	}, Hint: "wait"}, now)
 	for _, part := range []string{
 		"account acme: degraded (refresh-failing)\n", "(90 seconds ago)\n", "(in 2 days)\n", "detail: ", "next: ",
-		`refresh proven: never; "pandadoc-auth-proxy refresh" tries it`,
+		`last refresh:   never; "pandadoc-auth-proxy refresh" tries it`,
 	} {
 		if !strings.Contains(text.String(), part) {
 			t.Errorf("got %q, want %q in it", &text, part)

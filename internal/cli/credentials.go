@@ -207,9 +207,9 @@ func (c *clientKeyCommand) Run(p *program) error {
 	if c.KeyFile != "" {
 		where = "The key is in " + c.KeyFile + "."
 	}
-	_, err := fmt.Fprintf(p.Stderr, `%s Put these lines into the configuration file (--config), below the client-keys: that it may
-already have, and start the proxy again. The client sends the key as %s: KEY, as a bearer token, or as the
-password of Basic authentication.
+	_, err := fmt.Fprintf(p.Stderr, `%s Put these lines into the configuration file (--config). If the file already has client-keys:, add
+only the lines below it. Then restart the proxy. The client sends the key as %s: KEY, as a bearer token, or as
+the password of Basic authentication.
 `, where, proxy.KeyHeader)
 	return err
 }

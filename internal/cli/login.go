@@ -194,7 +194,7 @@ func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts)
 	if !c.NoBrowser {
 		openBrowser(start.URL, p.Environ)
 	}
-	fmt.Fprintf(p.Stderr, "Waiting for the login in the browser, at most %.0f minutes. Press Ctrl-C to give up.\n", loginLimit.Minutes())
+	fmt.Fprintf(p.Stderr, "Waiting for the login in the browser, at most %.0f minutes. Press Ctrl-C to cancel.\n", loginLimit.Minutes())
 	return acc.await(ctx, c.Account, before)
 }
 

@@ -85,7 +85,7 @@ func (c *checker) guard(s *ListenSettings) {
 	for _, text := range s.AllowRoute {
 		route, err := proxy.ParseRoute(text)
 		if err != nil {
-			c.fail("allow-route", err.Error(), "write it like 'GET /public/v1/documents*', with the path decoded")
+			c.fail("allow-route", err.Error(), "write it like 'GET /public/v1/documents*', without percent-encoding in the path")
 		}
 		c.Proxy.AllowRoutes = append(c.Proxy.AllowRoutes, route)
 	}

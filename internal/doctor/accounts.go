@@ -118,7 +118,7 @@ func (x *examination) records(ctx context.Context) (found []Finding) {
 	if len(found) > 0 {
 		return found
 	}
-	return []Finding{fine(fmt.Sprintf("records that are stored and understood: %d", read))}
+	return []Finding{fine(fmt.Sprintf("records that can be read: %d", read))}
 }
 
 // oldKey warns about tokens that are not encrypted with the first key.

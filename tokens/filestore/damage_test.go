@@ -31,7 +31,7 @@ func TestDamagedFilesAreRefusedAndLeft(t *testing.T) {
 		"huge":               {`{"schema":1,"generation":1,"x":"` + strings.Repeat("x", 2<<20) + `"}`, "larger than"},
 		"newer schema":       {strings.Replace(string(good), `"schema":2`, `"schema":3`, 1), "newer version"},
 		"no schema":          {`{"generation":1,"version":"v"}`, "schema or generation is missing"},
-		"no later lineage":   {`{"schema":2,"generation":1,"version":"v","lineage":{"born_at":"9999-12-31T23:59:59.9Z"}}`, "no successor"},
+		"no later lineage":   {`{"schema":2,"generation":1,"version":"v","lineage":{"born_at":"9999-12-31T23:59:59.9Z"}}`, "too late"},
 		"no generation":      {`{"schema":1,"version":"v"}`, "schema or generation is missing"},
 		"no version":         {`{"schema":1,"generation":1}`, "version is missing"},
 		"wrong type":         {`{"schema":1,"generation":"one"}`, `"generation" has the wrong type`},

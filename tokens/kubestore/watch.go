@@ -25,7 +25,7 @@ const (
 	pageSize     = "500"
 )
 
-var errGone = errors.New("the API server has forgotten where the watch was")
+var errGone = errors.New("the API server no longer has the version from which the watch must continue")
 
 // metadata is the part of a Secret that lists and watches return.
 type metadata struct {

@@ -149,7 +149,7 @@ func readAnswer(answer *http.Response, out any) error {
 	}
 	switch err := json.Unmarshal(data, out); {
 	case err != nil:
-		return fmt.Errorf("the proxy answered %d, and not in a form that is understood", answer.StatusCode)
+		return fmt.Errorf("the proxy answered %d in an unknown form", answer.StatusCode)
 	case p != nil:
 		return p
 	}

@@ -1,7 +1,6 @@
 package workspace
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 )
@@ -12,7 +11,7 @@ const (
 )
 
 // collection holds items of one kind, the oldest first. If there are too many, or if they are too large together,
-// the oldest are removed.
+// the oldest are removed. The zero value is empty.
 type collection[T any] struct {
 	order []string
 	items map[string]held[T]
@@ -24,10 +23,11 @@ type held[T any] struct {
 	cost int64
 }
 
-func newCollection[T any]() *collection[T] { return &collection[T]{items: map[string]held[T]{}} }
-
 // put adds item; cost estimates the memory that it needs, in bytes.
 func (s *collection[T]) put(id string, item *T, cost int64) {
+	if s.items == nil {
+		s.items = map[string]held[T]{}
+	}
 	s.order = append(s.order, id)
 	s.items[id] = held[T]{item, cost}
 	s.bytes += cost
@@ -53,16 +53,17 @@ func (s *collection[T]) get(id string) (*T, error) {
 	return nil, NotFound()
 }
 
-func (s *collection[T]) remove(id string) bool {
+// remove returns the item that it has removed, or the problem that it does not exist.
+func (s *collection[T]) remove(id string) (*T, error) {
 	h, ok := s.items[id]
 	if !ok {
-		return false
+		return nil, NotFound()
 	}
 	delete(s.items, id)
 	s.bytes -= h.cost
 	i := slices.Index(s.order, id)
 	s.order = slices.Delete(s.order, i, i+1)
-	return true
+	return h.item, nil
 }
 
 // all returns the items, the oldest first.
@@ -97,12 +98,24 @@ type resource[T any] struct {
 	create func(*Workspace, *Call) (string, *T, error)
 	// change applies the request to a copy of an item. If there is no error, the copy replaces the item.
 	change func(*Workspace, *Call, *T) error
-	// show returns an item for an answer, brief an item for a list. If brief is nil, show is used for both.
-	show, brief func(*Workspace, *Call, *T) any
-	filters     func(*Call) []filter[T]
-	made        int // status of a creation; zero means 201
+	// show returns an item for an answer, brief an item for a list, made a new item. If brief or made is nil, show is
+	// used. If all are nil, an item is shown as it is.
+	show, brief, made func(*Workspace, *T) any
+	filters           func(*Call) []filter[T]
 	// page returns the answer with one page of a list. If it is nil, the whole list is under "results".
 	page func(c *Call, all []any) any
+	// always200 means that creations and deletions answer 200 too, instead of 201 and 204.
+	always200 bool
+}
+
+// view returns an item in the first of the forms that there is.
+func (r resource[T]) view(w *Workspace, item *T, forms ...func(*Workspace, *T) any) any {
+	for _, form := range forms {
+		if form != nil {
+			return form(w, item)
+		}
+	}
+	return item
 }
 
 func (r resource[T]) list(w *Workspace, c *Call) (Reply, error) {
@@ -110,13 +123,9 @@ func (r resource[T]) list(w *Workspace, c *Call) (Reply, error) {
 	if r.filters != nil {
 		filters = r.filters(c)
 	}
-	show := r.show
-	if r.brief != nil {
-		show = r.brief
-	}
 	all := []any{}
 	for _, item := range keep(r.in(w).all(), filters...) {
-		all = append(all, show(w, c, item))
+		all = append(all, r.view(w, item, r.brief, r.show))
 	}
 	if r.page == nil {
 		return results(all)
@@ -130,19 +139,26 @@ func (r resource[T]) post(w *Workspace, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	r.in(w).put(id, item, c.size())
-	return jsonReply(cmp.Or(r.made, http.StatusCreated), r.show(w, c, item))
+	view := r.view(w, item, r.made, r.show)
+	if r.always200 {
+		return ok(view)
+	}
+	return created(view)
 }
 
+// find returns the item that the path names, or the problem that it does not exist.
+func (r resource[T]) find(w *Workspace, c *Call) (*T, error) { return r.in(w).get(c.vars[r.key]) }
+
 func (r resource[T]) details(w *Workspace, c *Call) (Reply, error) {
-	item, err := r.in(w).get(c.vars[r.key])
+	item, err := r.find(w, c)
 	if err != nil {
 		return Reply{}, err
 	}
-	return ok(r.show(w, c, item))
+	return ok(r.view(w, item, r.show))
 }
 
 func (r resource[T]) patch(w *Workspace, c *Call) (Reply, error) {
-	item, err := r.in(w).get(c.vars[r.key])
+	item, err := r.find(w, c)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -152,12 +168,15 @@ func (r resource[T]) patch(w *Workspace, c *Call) (Reply, error) {
 	}
 	*item = changed
 	r.in(w).grow(c.vars[r.key], c.size())
-	return ok(r.show(w, c, item))
+	return ok(r.view(w, item, r.show))
 }
 
 func (r resource[T]) remove(w *Workspace, c *Call) (Reply, error) {
-	if !r.in(w).remove(c.vars[r.key]) {
-		return Reply{}, NotFound()
+	if _, err := r.in(w).remove(c.vars[r.key]); err != nil {
+		return Reply{}, err
+	}
+	if r.always200 {
+		return Reply{Status: http.StatusOK}, nil
 	}
 	return noContent()
 }

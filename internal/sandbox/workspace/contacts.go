@@ -24,7 +24,7 @@ type contact struct {
 // contacts serves /public/v1/contacts and /public/v1/contacts/{id}.
 func contacts() resource[contact] {
 	return resource[contact]{
-		in:  func(w *Workspace) *collection[contact] { return w.contacts },
+		in:  func(w *Workspace) *collection[contact] { return &w.contacts },
 		key: "id",
 		create: func(w *Workspace, c *Call) (string, *contact, error) {
 			made := &contact{ID: w.ids.ID()}
@@ -33,7 +33,6 @@ func contacts() resource[contact] {
 		change: func(w *Workspace, c *Call, changed *contact) error {
 			return w.readContact(c, changed, w.contactWith(changed.Email))
 		},
-		show: func(_ *Workspace, _ *Call, p *contact) any { return p },
 		filters: func(c *Call) []filter[contact] {
 			email := c.query.Get("email") // the whole address
 			return []filter[contact]{func(p *contact) bool { return email == "" || strings.EqualFold(p.Email, email) }}

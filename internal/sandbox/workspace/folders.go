@@ -20,7 +20,7 @@ func (f *folder) view() map[string]any {
 // documentFolders serves /public/v1/documents/folders and /public/v1/documents/folders/{id}.
 func documentFolders() resource[folder] {
 	return folders(
-		func(w *Workspace) *collection[folder] { return w.documentFolders },
+		func(w *Workspace) *collection[folder] { return &w.documentFolders },
 		func(w *Workspace, id string) bool {
 			return len(keep(w.documents.all(), func(d *document) bool { return d.folderID == id && !d.deleted })) > 0
 		},
@@ -30,7 +30,7 @@ func documentFolders() resource[folder] {
 // templateFolders serves /public/v1/templates/folders and /public/v1/templates/folders/{id}.
 func templateFolders() resource[folder] {
 	return folders(
-		func(w *Workspace) *collection[folder] { return w.templateFolders },
+		func(w *Workspace) *collection[folder] { return &w.templateFolders },
 		func(w *Workspace, id string) bool {
 			return len(keep(w.templates.all(), func(t *template) bool { return t.folderID == id && !t.deleted })) > 0
 		},
@@ -62,8 +62,8 @@ func folders(in func(*Workspace) *collection[folder], holds func(*Workspace, str
 			f := &folder{id: w.ids.ID(), created: c.now}
 			return f.id, f, read(w, c, f)
 		},
-		show: func(_ *Workspace, _ *Call, f *folder) any { return f.view() },
-		brief: func(w *Workspace, _ *Call, f *folder) any {
+		show: func(_ *Workspace, f *folder) any { return f.view() },
+		brief: func(w *Workspace, f *folder) any {
 			view := f.view()
 			view["has_folders"] = len(keep(in(w).all(), func(child *folder) bool { return child.parentID == f.id })) > 0
 			view["has_items"] = holds(w, f.id)

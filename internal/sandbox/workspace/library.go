@@ -26,12 +26,12 @@ func library() resource[libraryItem] {
 		}
 	}
 	return resource[libraryItem]{
-		in:     func(w *Workspace) *collection[libraryItem] { return w.library },
+		in:     func(w *Workspace) *collection[libraryItem] { return &w.library },
 		key:    "id",
 		page:   counted,
 		create: (*Workspace).newLibraryItem,
-		brief:  func(_ *Workspace, _ *Call, i *libraryItem) any { return brief(i) },
-		show: func(_ *Workspace, _ *Call, i *libraryItem) any {
+		brief:  func(_ *Workspace, i *libraryItem) any { return brief(i) },
+		show: func(_ *Workspace, i *libraryItem) any {
 			status := brief(i)
 			status["status"] = "cli.PROCESSED"
 			return status
@@ -98,11 +98,7 @@ func (c *Call) nameOrFile() (string, error) {
 }
 
 // libraryDetails answers GET /public/v1/content-library-items/{id}/details.
-func (w *Workspace) libraryDetails(c *Call) (Reply, error) {
-	item, err := w.library.get(c.vars["id"])
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) libraryDetails(_ *Call, item *libraryItem) (Reply, error) {
 	return ok(map[string]any{
 		"id": item.id, "name": item.name, "version": "2", "date_created": stamp(item.created), "date_modified": stamp(item.created),
 		"content_date_modified": stamp(item.created), "created_by": w.person(w.me),

@@ -40,16 +40,29 @@ func fits(wanted []string, value string) bool {
 // /public/v2/notary/notarization-requests/{session_request_id}.
 func notarizations() resource[notarization] {
 	return resource[notarization]{
-		in:   func(w *Workspace) *collection[notarization] { return w.notarizations },
-		key:  "session_request_id",
-		page: offset,
-		brief: func(_ *Workspace, _ *Call, n *notarization) any {
+		in:     func(w *Workspace) *collection[notarization] { return &w.notarizations },
+		key:    "session_request_id",
+		page:   offset,
+		create: (*Workspace).newNotarization,
+		made: func(w *Workspace, n *notarization) any {
+			invited := []map[string]string{} // with the links that the details do not have
+			for _, i := range n.invitees {
+				invited = append(invited, map[string]string{
+					"id": i.ID, "email": i.Email, "first_name": i.FirstName, "last_name": i.LastName, "notarization_link": link(i.ID),
+				})
+			}
+			return map[string]any{
+				"id": n.id, "name": n.name, "status": "SENT", "created_by": w.author(n.author), "date_created": stamp(n.created),
+				"date_accepted": nil, "invitees": invited,
+			}
+		},
+		brief: func(_ *Workspace, n *notarization) any {
 			return map[string]any{
 				"id": n.id, "document_id": n.documentID, "name": n.name, "status": "SENT", "created_by_user_id": n.author,
 				"date_created": stamp(n.created), "date_started": nil, "date_completed": nil,
 			}
 		},
-		show: func(w *Workspace, _ *Call, n *notarization) any {
+		show: func(w *Workspace, n *notarization) any {
 			return map[string]any{
 				"id": n.id, "document_id": n.documentID, "status": "SENT", "created_by": w.author(n.author), "invitees": n.invitees,
 				"date_created": stamp(n.created), "date_started": nil, "date_completed": nil, "recording": nil,
@@ -72,26 +85,6 @@ func (w *Workspace) author(userID string) map[string]string {
 		return map[string]string{"user_id": userID}
 	}
 	return map[string]string{"user_id": u.id, "email": u.email, "first_name": u.firstName, "last_name": u.lastName}
-}
-
-// createNotarization answers POST /public/v2/notary/notarization-requests, with the links that the
-// details do not have.
-func (w *Workspace) createNotarization(c *Call) (Reply, error) {
-	id, n, err := w.newNotarization(c)
-	if err != nil {
-		return Reply{}, err
-	}
-	w.notarizations.put(id, n, c.size())
-	invited := []map[string]string{}
-	for _, i := range n.invitees {
-		invited = append(invited, map[string]string{
-			"id": i.ID, "email": i.Email, "first_name": i.FirstName, "last_name": i.LastName, "notarization_link": link(i.ID),
-		})
-	}
-	return created(map[string]any{
-		"id": n.id, "name": n.name, "status": "SENT", "created_by": w.author(n.author), "date_created": stamp(n.created),
-		"date_accepted": nil, "invitees": invited,
-	})
 }
 
 func (w *Workspace) newNotarization(c *Call) (string, *notarization, error) {

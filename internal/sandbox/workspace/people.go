@@ -119,7 +119,7 @@ func (w *Workspace) memberToken(c *Call, in struct{ Lifetime int }) (Reply, erro
 // offices serves /public/v1/workspaces.
 func offices() resource[office] {
 	return resource[office]{
-		in: func(w *Workspace) *collection[office] { return w.offices },
+		in: func(w *Workspace) *collection[office] { return &w.offices },
 		create: func(w *Workspace, c *Call) (string, *office, error) {
 			var in struct{ Name string }
 			if err := c.decode(&in); err != nil {
@@ -133,8 +133,8 @@ func offices() resource[office] {
 			w.memberships.put(m.id, m, 512)
 			return made.id, made, nil
 		},
-		show: func(_ *Workspace, _ *Call, o *office) any { return map[string]string{"id": o.id, "name": o.name} },
-		brief: func(w *Workspace, _ *Call, o *office) any {
+		show: func(_ *Workspace, o *office) any { return map[string]string{"id": o.id, "name": o.name} },
+		brief: func(w *Workspace, o *office) any {
 			return map[string]any{"id": o.id, "name": o.name, "date_created": o.created, "owner": w.current().Email}
 		},
 		page: func(c *Call, all []any) any { return withTotal(c, all, 100) },
@@ -152,8 +152,8 @@ func (w *Workspace) closeOffice(c *Call) (Reply, error) {
 	if c.vars["workspace_id"] == w.home {
 		return Reply{}, &Problem{Status: 403, Kind: "permissions_error", Detail: "The emulator keeps the workspace that its documents are in."}
 	}
-	if !w.offices.remove(c.vars["workspace_id"]) {
-		return Reply{}, NotFound()
+	if _, err := w.offices.remove(c.vars["workspace_id"]); err != nil {
+		return Reply{}, err
 	}
 	return ok(map[string]any{})
 }
@@ -161,9 +161,13 @@ func (w *Workspace) closeOffice(c *Call) (Reply, error) {
 // users serves /public/v1/users and /public/v1/users/{user_id}. Pages have at most 50 users.
 func users() resource[user] {
 	return resource[user]{
-		in:  func(w *Workspace) *collection[user] { return w.users },
-		key: "user_id",
-		show: func(w *Workspace, _ *Call, u *user) any {
+		in:     func(w *Workspace) *collection[user] { return &w.users },
+		key:    "user_id",
+		create: (*Workspace).newUser,
+		made: func(w *Workspace, u *user) any {
+			return map[string]any{"user_id": u.id, "workspaces": w.placesOf(u.id, "member_id")}
+		},
+		show: func(w *Workspace, u *user) any {
 			return map[string]any{
 				"user_id": u.id, "email": u.email, "first_name": u.firstName, "last_name": u.lastName, "phone_number": u.phone,
 				"license": u.license, "is_organization_owner": u.owner, "workspaces": w.placesOf(u.id, "membership_id"),
@@ -233,16 +237,6 @@ func (w *Workspace) newUser(c *Call) (string, *user, error) {
 		w.memberships.put(m.id, m, 512)
 	}
 	return u.id, u, nil
-}
-
-// createUser answers POST /public/v1/users.
-func (w *Workspace) createUser(c *Call) (Reply, error) {
-	id, u, err := w.newUser(c)
-	if err != nil {
-		return Reply{}, err
-	}
-	w.users.put(id, u, c.size())
-	return created(map[string]any{"user_id": id, "workspaces": w.placesOf(id, "member_id")})
 }
 
 // addMember answers POST /public/v1/workspaces/{workspace_id}/members.

@@ -3,7 +3,6 @@ package workspace
 import (
 	"cmp"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -49,9 +48,9 @@ type bundleItem struct {
 // products serves /public/v2/product-catalog/items and /public/v2/product-catalog/items/{item_uuid}.
 func products() resource[product] {
 	return resource[product]{
-		in:   func(w *Workspace) *collection[product] { return w.products },
-		key:  "item_uuid",
-		made: 200,
+		in:        func(w *Workspace) *collection[product] { return &w.products },
+		key:       "item_uuid",
+		always200: true,
 		create: func(w *Workspace, c *Call) (string, *product, error) {
 			p := &product{id: w.uuid(), variantID: w.uuid(), kind: "regular", created: stamp(c.now), author: w.current().UserID}
 			var in struct {
@@ -90,8 +89,8 @@ func products() resource[product] {
 			}
 			return p.check(c)
 		},
-		show:  func(w *Workspace, _ *Call, p *product) any { return w.catalogueItem(p) },
-		brief: func(w *Workspace, _ *Call, p *product) any { return w.searchItem(p) },
+		show:  (*Workspace).catalogueItem,
+		brief: (*Workspace).searchItem,
 		filters: func(c *Call) []filter[product] {
 			query, types, excluded, category := strings.ToLower(c.query.Get("query")), c.query["types"], c.query["exclude_uuids"], c.query.Get("category_id")
 			return []filter[product]{
@@ -110,15 +109,6 @@ func products() resource[product] {
 			}
 		},
 	}
-}
-
-// deleteProduct answers DELETE /public/v2/product-catalog/items/{item_uuid} with 200 and an empty body;
-// other deletions answer 204.
-func (w *Workspace) deleteProduct(c *Call) (Reply, error) {
-	if !w.products.remove(c.vars["item_uuid"]) {
-		return Reply{}, NotFound()
-	}
-	return Reply{Status: http.StatusOK}, nil
 }
 
 func (p *product) check(c *Call) error {
@@ -141,7 +131,7 @@ func (p *product) check(c *Call) error {
 }
 
 // catalogueItem is the form of a single product, with its one variant.
-func (w *Workspace) catalogueItem(p *product) map[string]any {
+func (w *Workspace) catalogueItem(p *product) any {
 	bundle := []any{}
 	for _, b := range p.bundle {
 		item := json.RawMessage(b.Item)
@@ -172,7 +162,7 @@ func (w *Workspace) catalogueItem(p *product) map[string]any {
 }
 
 // searchItem is the form of a product in GET /public/v2/product-catalog/items/search.
-func (w *Workspace) searchItem(p *product) map[string]any {
+func (w *Workspace) searchItem(p *product) any {
 	price := p.variant.Configuration
 	return map[string]any{
 		"uuid": p.id, "title": p.title, "type": p.kind, "sku": text(p.variant.SKU), "description": p.variant.Description,

@@ -10,14 +10,7 @@ import (
 // New returns a workspace with sample data, so that the first GET shows more than []. log returns the requests to the
 // API, for the API log.
 func New(ids Source, log func() []Request, now time.Time) *Workspace {
-	w := &Workspace{
-		ids: ids, log: log,
-		documents: newCollection[document](), templates: newCollection[template](), contacts: newCollection[contact](),
-		library: newCollection[libraryItem](), documentFolders: newCollection[folder](), templateFolders: newCollection[folder](),
-		webhooks: newCollection[webhook](), events: newCollection[webhookEvent](), products: newCollection[product](),
-		notarizations: newCollection[notarization](), users: newCollection[user](), memberships: newCollection[membership](),
-		offices: newCollection[office](), notary: ids.ID(),
-	}
+	w := &Workspace{ids: ids, log: log, notary: ids.ID()}
 	w.sampleMembers(now)
 	w.sampleContents(now)
 	w.sampleDocuments(now)

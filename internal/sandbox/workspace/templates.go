@@ -46,9 +46,9 @@ func (w *Workspace) template(c *Call) (*template, error) {
 // templates serves /public/v1/templates. A deleted template stays in lists that ask for deleted ones.
 func templates() resource[template] {
 	return resource[template]{
-		in:     func(w *Workspace) *collection[template] { return w.templates },
+		in:     func(w *Workspace) *collection[template] { return &w.templates },
 		page:   counted,
-		show:   func(_ *Workspace, _ *Call, t *template) any { return t.brief() },
+		show:   func(_ *Workspace, t *template) any { return t.brief() },
 		create: (*Workspace).newTemplate,
 		filters: func(c *Call) []filter[template] {
 			deleted := c.flag("deleted")

@@ -35,7 +35,7 @@ func triggerNames() []string {
 // webhooks serves /public/v1/webhook-subscriptions and /public/v1/webhook-subscriptions/{id}.
 func webhooks() resource[webhook] {
 	return resource[webhook]{
-		in:  func(w *Workspace) *collection[webhook] { return w.webhooks },
+		in:  func(w *Workspace) *collection[webhook] { return &w.webhooks },
 		key: "id",
 		create: func(w *Workspace, c *Call) (string, *webhook, error) {
 			if len(w.webhooks.order) >= maxWebhooks {
@@ -45,7 +45,6 @@ func webhooks() resource[webhook] {
 			return made.UUID, made, made.read(c)
 		},
 		change: func(_ *Workspace, c *Call, hook *webhook) error { return hook.read(c) },
-		show:   func(_ *Workspace, _ *Call, hook *webhook) any { return hook },
 		page:   func(_ *Call, all []any) any { return map[string]any{"items": all} },
 	}
 }
@@ -85,11 +84,7 @@ func (h *webhook) read(c *Call) error {
 }
 
 // newSharedKey answers PATCH /public/v1/webhook-subscriptions/{id}/shared-key.
-func (w *Workspace) newSharedKey(c *Call) (Reply, error) {
-	hook, err := w.webhooks.get(c.vars["id"])
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) newSharedKey(_ *Call, hook *webhook) (Reply, error) {
 	hook.SharedKey = w.ids.ID()
 	return ok(map[string]string{"shared_key": hook.SharedKey})
 }
@@ -127,9 +122,9 @@ func (w *Workspace) notify(trigger string, data any, now time.Time) {
 // events serves /public/v1/webhook-events and /public/v1/webhook-events/{id}.
 func events() resource[webhookEvent] {
 	return resource[webhookEvent]{
-		in:  func(w *Workspace) *collection[webhookEvent] { return w.events },
+		in:  func(w *Workspace) *collection[webhookEvent] { return &w.events },
 		key: "id",
-		show: func(_ *Workspace, _ *Call, e *webhookEvent) any {
+		show: func(_ *Workspace, e *webhookEvent) any {
 			return struct {
 				*webhookEvent
 				URL             string  `json:"url"`
@@ -140,7 +135,7 @@ func events() resource[webhookEvent] {
 				ResponseHeaders *string `json:"response_headers"`
 			}{webhookEvent: e, URL: e.url, RequestBody: e.body, EventTime: e.DeliveryTime, Signature: e.signature}
 		},
-		brief: func(_ *Workspace, _ *Call, e *webhookEvent) any { return e },
+		brief: func(_ *Workspace, e *webhookEvent) any { return e },
 		filters: func(c *Call) []filter[webhookEvent] {
 			delivered := c.period("since", "to")
 			return []filter[webhookEvent]{

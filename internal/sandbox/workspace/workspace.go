@@ -41,19 +41,19 @@ type Workspace struct {
 	log func() []Request // oldest first
 
 	mu              sync.Mutex // guards the fields below
-	documents       *collection[document]
-	templates       *collection[template]
-	contacts        *collection[contact]
-	library         *collection[libraryItem]
-	documentFolders *collection[folder]
-	templateFolders *collection[folder]
-	webhooks        *collection[webhook]
-	events          *collection[webhookEvent]
-	products        *collection[product]
-	notarizations   *collection[notarization]
-	users           *collection[user]
-	memberships     *collection[membership]
-	offices         *collection[office] // workspaces of the organization
+	documents       collection[document]
+	templates       collection[template]
+	contacts        collection[contact]
+	library         collection[libraryItem]
+	documentFolders collection[folder]
+	templateFolders collection[folder]
+	webhooks        collection[webhook]
+	events          collection[webhookEvent]
+	products        collection[product]
+	notarizations   collection[notarization]
+	users           collection[user]
+	memberships     collection[membership]
+	offices         collection[office] // workspaces of the organization
 	forms           []form
 
 	// From the sample data, and never removed: the office that has the documents, the membership of the person who

@@ -6,7 +6,7 @@ import (
 )
 
 func TestTheOldestItemsMakeRoom(t *testing.T) {
-	s := newCollection[document]()
+	s := new(collection[document])
 	for i := range 3 * maxItems {
 		s.put(fmt.Sprint(i), &document{}, 1)
 	}

@@ -198,6 +198,12 @@ func (c *Call) flag(name string) bool {
 	return false
 }
 
+// allows reports whether value passes a filter of the query. An absent or empty filter accepts every value.
+func (c *Call) allows(name, value string) bool {
+	want := c.query.Get(name)
+	return want == "" || want == value
+}
+
 // moment returns a time from the query, or zero if it is absent.
 func (c *Call) moment(name string) time.Time {
 	raw := c.query.Get(name)

@@ -78,10 +78,8 @@ func (s *collection[T]) all() []*T {
 // filter reports whether a list shows an item.
 type filter[T any] func(*T) bool
 
-func keep[T any](list []*T, filters ...filter[T]) []*T {
-	return slices.DeleteFunc(list, func(item *T) bool {
-		return slices.ContainsFunc(filters, func(f filter[T]) bool { return !f(item) })
-	})
+func keep[T any](list []*T, shown filter[T]) []*T {
+	return slices.DeleteFunc(list, func(item *T) bool { return !shown(item) })
 }
 
 // window returns list[from:to], as far as it exists.
@@ -101,7 +99,8 @@ type resource[T any] struct {
 	// show returns an item for an answer, brief an item for a list, made a new item. If brief or made is nil, show is
 	// used. If all are nil, an item is shown as it is.
 	show, brief, made func(*Workspace, *T) any
-	filters           func(*Call) []filter[T]
+	// filter reads the query. If it is nil, a list shows all items.
+	filter func(*Call) filter[T]
 	// page returns the answer with one page of a list. If it is nil, the whole list is under "results".
 	page func(c *Call, all []any) any
 	// always200 means that creations and deletions answer 200 too, instead of 201 and 204.
@@ -119,12 +118,12 @@ func (r resource[T]) view(w *Workspace, item *T, forms ...func(*Workspace, *T) a
 }
 
 func (r resource[T]) list(w *Workspace, c *Call) (Reply, error) {
-	var filters []filter[T]
-	if r.filters != nil {
-		filters = r.filters(c)
+	items := r.in(w).all()
+	if r.filter != nil {
+		items = keep(items, r.filter(c))
 	}
 	all := []any{}
-	for _, item := range keep(r.in(w).all(), filters...) {
+	for _, item := range items {
 		all = append(all, r.view(w, item, r.brief, r.show))
 	}
 	if r.page == nil {

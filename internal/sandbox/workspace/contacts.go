@@ -33,9 +33,9 @@ func contacts() resource[contact] {
 		change: func(w *Workspace, c *Call, changed *contact) error {
 			return w.readContact(c, changed, w.contactWith(changed.Email))
 		},
-		filters: func(c *Call) []filter[contact] {
+		filter: func(c *Call) filter[contact] {
 			email := c.query.Get("email") // the whole address
-			return []filter[contact]{func(p *contact) bool { return email == "" || strings.EqualFold(p.Email, email) }}
+			return func(p *contact) bool { return email == "" || strings.EqualFold(p.Email, email) }
 		},
 	}
 }

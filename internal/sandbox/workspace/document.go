@@ -2,7 +2,6 @@ package workspace
 
 import (
 	"cmp"
-	"encoding/json"
 	"time"
 )
 
@@ -38,24 +37,17 @@ const (
 
 // document is one document with all its parts.
 type document struct {
-	id, name   string
+	content
 	status     string
-	created    time.Time
-	modified   time.Time
 	completed  time.Time
 	expires    time.Time
-	deleted    bool
 	templateID string
-	folderID   string
 	owner      string // membership id
-	tags       []string
-	metadata   json.RawMessage
-	tokens     json.RawMessage
 	fields     []field
 	recipients []*recipient
-	files      []*attachment
-	links      []linkedObject
-	sections   []section
+	files      collection[attachment]
+	links      collection[linkedObject]
+	sections   collection[section]
 	trail      []auditEvent
 	quote      *quote // nil for none
 	blocks     namedBlocks
@@ -191,7 +183,7 @@ func (w *Workspace) details(d *document, now time.Time) map[string]any {
 		"created_by": author, "sent_by": sender, "template": from, "folder_uuid": nullable(d.folderID), "lock": nil, "approval_execution": nil,
 		"metadata": orEmpty(d.metadata, "{}"), "tokens": orEmpty(d.tokens, "[]"), "fields": d.fieldViews(), "pricing": pricing,
 		"grand_total": map[string]string{"amount": money(d.quote.total()), "currency": "USD"},
-		"tags":        nonNil(d.tags), "recipients": recipients, "linked_objects": nonNil(d.links),
+		"tags":        nonNil(d.tags), "recipients": recipients, "linked_objects": d.links.all(),
 		"images": nonNil(d.blocks.Images), "tables": nonNil(d.blocks.Tables), "texts": nonNil(d.blocks.Texts),
 	}
 }

@@ -83,11 +83,12 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (
 	}
 	// The names of sandbox documents have a mark.
 	d := &document{
-		id: w.ids.ID(), name: "[DEV] " + cmp.Or(in.Name, fallbackName, "Untitled"), status: statusUploaded,
-		created: c.now, modified: c.now, expires: c.now.Add(60 * 24 * time.Hour),
-		templateID: in.TemplateUUID, folderID: in.FolderUUID, owner: w.me,
-		tags: in.Tags, metadata: in.Metadata, tokens: in.Tokens, fields: fields, blocks: in.namedBlocks,
-		reminders: firstReminders(), settings: firstSettings(),
+		content: content{
+			id: w.ids.ID(), name: "[DEV] " + cmp.Or(in.Name, fallbackName, "Untitled"), created: c.now, modified: c.now,
+			folderID: in.FolderUUID, tags: in.Tags, metadata: in.Metadata, tokens: in.Tokens,
+		},
+		status: statusUploaded, expires: c.now.Add(60 * 24 * time.Hour), templateID: in.TemplateUUID, owner: w.me,
+		fields: fields, blocks: in.namedBlocks, reminders: firstReminders(), settings: firstSettings(),
 	}
 	if in.TemplateUUID != "" {
 		d.quote = newQuote(w)

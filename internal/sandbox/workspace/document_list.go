@@ -11,7 +11,7 @@ import (
 // listDocuments answers GET /public/v1/documents.
 func (w *Workspace) listDocuments(c *Call) (Reply, error) {
 	from, to := c.pages(50, 100)
-	found := keep(w.documents.all(), documentFilters(c)...)
+	found := keep(w.documents.all(), documentFilter(c))
 	slices.Reverse(found) // among equals, the newest first
 	slices.SortStableFunc(found, documentOrder(c))
 	var list []brief
@@ -23,62 +23,32 @@ func (w *Workspace) listDocuments(c *Call) (Reply, error) {
 	return results(list)
 }
 
-func documentFilters(c *Call) []filter[document] {
-	deleted := c.flag("deleted")
-	filters := []filter[document]{func(d *document) bool { return d.deleted == deleted }}
-	for _, named := range []struct {
-		name string
-		of   func(*document) string
-	}{
-		{"id", func(d *document) string { return d.id }},
-		{"template_id", func(d *document) string { return d.templateID }},
-		{"folder_uuid", func(d *document) string { return d.folderID }},
-		{"membership_id", func(d *document) string { return d.owner }},
-		{"form_id", func(*document) string { return "" }}, // no document of the emulator comes from a form
-	} {
-		if want := c.query.Get(named.name); want != "" {
-			filters = append(filters, func(d *document) bool { return named.of(d) == want })
-		}
+// documentFilter reads the filters of the list of documents.
+func documentFilter(c *Call) filter[document] {
+	content, contactID := c.contentFilter(), c.query.Get("contact_id")
+	status, notStatus := c.status("status"), c.status("status__ne")
+	created, modified := c.period("created_from", "created_to"), c.period("modified_from", "modified_to")
+	completed := c.period("completed_from", "completed_to")
+	return func(d *document) bool {
+		hasContact := func(r *recipient) bool { return r.contactID == contactID }
+		hasNot := func(pair string) bool { return !hasMetadata(d.metadata, pair) }
+		return content(&d.content) && c.allows("template_id", d.templateID) && c.allows("membership_id", d.owner) &&
+			c.allows("form_id", "") && // no document of the emulator comes from a form
+			(contactID == "" || slices.ContainsFunc(d.recipients, hasContact)) &&
+			!slices.ContainsFunc(c.query["metadata"], hasNot) &&
+			(status == "" || d.statusAt(c.now) == status) && (notStatus == "" || d.statusAt(c.now) != notStatus) &&
+			created(d.created) && modified(d.modified) && completed(d.completed)
 	}
-	if q := strings.ToLower(c.query.Get("q")); q != "" {
-		filters = append(filters, func(d *document) bool { return strings.Contains(strings.ToLower(d.name), q) })
-	}
-	if tags := c.query["tag"]; len(tags) > 0 {
-		filters = append(filters, func(d *document) bool { return sharesAny(d.tags, tags) })
-	}
-	if id := c.query.Get("contact_id"); id != "" {
-		filters = append(filters, func(d *document) bool {
-			return slices.ContainsFunc(d.recipients, func(r *recipient) bool { return r.contactID == id })
-		})
-	}
-	for _, pair := range c.query["metadata"] {
-		filters = append(filters, func(d *document) bool { return hasMetadata(d.metadata, pair) })
-	}
-	return append(filters, stateFilters(c)...)
 }
 
-// stateFilters are the filters for states and times.
-func stateFilters(c *Call) (filters []filter[document]) {
-	for name, wanted := range map[string]bool{"status": true, "status__ne": false} {
-		number := c.query.Get(name)
-		if number == "" {
-			continue
-		}
-		status, ok := statusNumbers()[number]
-		if !ok {
-			c.fail(Invalid(name, "Select a valid choice."))
-		}
-		filters = append(filters, func(d *document) bool { return (d.statusAt(c.now) == status) == wanted })
+// status reads the number of a status, and returns its name.
+func (c *Call) status(name string) string {
+	number := c.query.Get(name)
+	status, ok := statusNumbers()[number]
+	if !ok && number != "" {
+		c.fail(Invalid(name, "Select a valid choice."))
 	}
-	for name, of := range map[string]func(*document) time.Time{
-		"created":   func(d *document) time.Time { return d.created },
-		"modified":  func(d *document) time.Time { return d.modified },
-		"completed": func(d *document) time.Time { return d.completed },
-	} {
-		within := c.period(name+"_from", name+"_to")
-		filters = append(filters, func(d *document) bool { return within(of(d)) })
-	}
-	return filters
+	return status
 }
 
 // documentOrder reads order_by; a minus in front reverses the order.
@@ -112,10 +82,6 @@ func documentOrder(c *Call) func(a, b *document) int {
 		c.fail(Invalid("order_by", "Select a valid choice."))
 	}
 	return func(a, b *document) int { return b.created.Compare(a.created) }
-}
-
-func sharesAny(have, want []string) bool {
-	return slices.ContainsFunc(want, func(t string) bool { return slices.Contains(have, t) })
 }
 
 // hasMetadata compares one "key=value" with a document's metadata.

@@ -16,7 +16,7 @@ type linkedObject struct {
 
 // listLinked answers GET /public/v1/documents/{id}/linked-objects.
 func (w *Workspace) listLinked(c *Call, d *document) (Reply, error) {
-	return ok(map[string]any{"linked_objects": nonNil(d.links)})
+	return ok(map[string]any{"linked_objects": d.links.all()})
 }
 
 // addLinked answers POST /public/v1/documents/{id}/linked-objects.
@@ -27,18 +27,16 @@ func (w *Workspace) addLinked(c *Call, d *document, in linkedObject) (Reply, err
 		}
 	}
 	in.ID, in.Children = w.ids.ID(), []any{}
-	d.links = append(d.links, in)
+	d.links.put(in.ID, &in, c.size())
 	w.documents.grow(d.id, c.size())
 	return created(in)
 }
 
 // deleteLinked answers DELETE /public/v1/documents/{id}/linked-objects/{linked_object_id}.
 func (w *Workspace) deleteLinked(c *Call, d *document) (Reply, error) {
-	left := slices.DeleteFunc(slices.Clone(d.links), func(l linkedObject) bool { return l.ID == c.vars["linked_object_id"] })
-	if len(left) == len(d.links) {
-		return Reply{}, NotFound()
+	if _, err := d.links.remove(c.vars["linked_object_id"]); err != nil {
+		return Reply{}, err
 	}
-	d.links = left
 	return noContent()
 }
 
@@ -50,8 +48,8 @@ func (w *Workspace) findLinked(c *Call) (Reply, error) {
 	}
 	found := []map[string]any{}
 	for _, d := range w.documents.all() {
-		same := func(l linkedObject) bool { return l.Provider == provider && l.EntityType == kind && l.EntityID == id }
-		if !d.deleted && slices.ContainsFunc(d.links, same) {
+		same := func(l *linkedObject) bool { return l.Provider == provider && l.EntityType == kind && l.EntityID == id }
+		if !d.deleted && slices.ContainsFunc(d.links.all(), same) {
 			found = append(found, map[string]any{
 				"id": d.id, "status": d.statusAt(c.now), "date_created": stamp(d.created), "template_id": d.templateID,
 			})
@@ -73,7 +71,7 @@ type attachment struct {
 
 // listAttachments answers GET /public/v1/documents/{id}/attachments with a bare list.
 func (w *Workspace) listAttachments(c *Call, d *document) (Reply, error) {
-	return ok(nonNil(d.files))
+	return ok(d.files.all())
 }
 
 // addAttachment answers POST /public/v1/documents/{id}/attachments, with and without ?upload: official
@@ -111,51 +109,35 @@ func (w *Workspace) attach(d *document, c *Call, name string) *attachment {
 		UUID: w.ids.ID(), Name: Bounded(name, 255), DateCreated: stamp(c.now), CreatedBy: w.person(d.owner),
 		kind: cmp.Or(c.upload.kind, "application/octet-stream"), content: c.upload.content,
 	}
-	d.files = append(d.files, a)
+	d.files.put(a.UUID, a, c.size())
 	w.documents.grow(d.id, c.size())
 	return a
 }
 
-func (w *Workspace) attachment(c *Call) (*document, *attachment, error) {
+func (w *Workspace) attachment(c *Call) (*attachment, error) {
 	d, err := w.document(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	for _, a := range d.files {
-		if a.UUID == c.vars["attachment_id"] {
-			return d, a, nil
-		}
-	}
-	return nil, nil, NotFound()
+	return d.files.get(c.vars["attachment_id"])
 }
 
 // attachmentDetails answers GET /public/v1/documents/{id}/attachments/{attachment_id}.
-func (w *Workspace) attachmentDetails(c *Call) (Reply, error) {
-	_, a, err := w.attachment(c)
-	if err != nil {
-		return Reply{}, err
-	}
-	return ok(a)
-}
+func (w *Workspace) attachmentDetails(_ *Call, a *attachment) (Reply, error) { return ok(a) }
 
 // deleteAttachment answers DELETE /public/v1/documents/{id}/attachments/{attachment_id}.
-func (w *Workspace) deleteAttachment(c *Call) (Reply, error) {
-	d, a, err := w.attachment(c)
+func (w *Workspace) deleteAttachment(c *Call, d *document) (Reply, error) {
+	a, err := d.files.remove(c.vars["attachment_id"])
 	if err != nil {
 		return Reply{}, err
 	}
-	d.files = slices.DeleteFunc(d.files, func(other *attachment) bool { return other == a })
 	w.documents.grow(d.id, -int64(len(a.content)))
 	d.modified = c.now
 	return noContent()
 }
 
 // downloadAttachment answers GET /public/v1/documents/{id}/attachments/{attachment_id}/download.
-func (w *Workspace) downloadAttachment(c *Call) (Reply, error) {
-	_, a, err := w.attachment(c)
-	if err != nil {
-		return Reply{}, err
-	}
+func (w *Workspace) downloadAttachment(_ *Call, a *attachment) (Reply, error) {
 	if a.content == nil {
 		return Reply{}, &Problem{Status: 501, Kind: "not_implemented",
 			Detail: "The emulator keeps attachments of up to 4 MiB; this one was larger."}
@@ -176,7 +158,7 @@ type section struct {
 // listSections answers GET /public/v1/documents/{document_id}/sections.
 func (w *Workspace) listSections(c *Call, d *document) (Reply, error) {
 	list := []map[string]string{}
-	for _, s := range d.sections {
+	for _, s := range d.sections.all() {
 		list = append(list, map[string]string{"uuid": s.UUID, "name": s.Name})
 	}
 	return results(list)
@@ -210,8 +192,8 @@ func (w *Workspace) addSection(c *Call, d *document, in struct {
 		}
 		name = cmp.Or(name, base, "Section")
 	}
-	s := section{UUID: w.uuid(), Name: Bounded(name, 255), DocumentUUID: d.id, uploadID: w.uuid(), created: stamp(c.now)}
-	d.sections = append(d.sections, s)
+	s := &section{UUID: w.uuid(), Name: Bounded(name, 255), DocumentUUID: d.id, uploadID: w.uuid(), created: stamp(c.now)}
+	d.sections.put(s.UUID, s, c.size())
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
 	w.notify("document_section_added", d.brief(c.now), c.now)
@@ -223,7 +205,7 @@ func (w *Workspace) addSection(c *Call, d *document, in struct {
 }
 
 // upload returns the progress of the upload of a section.
-func (s section) upload(c *Call) map[string]any {
+func (s *section) upload(c *Call) map[string]any {
 	status, made := "document_sections_upload.UPLOADED", []string{}
 	if !c.now.Before(s.created.time().Add(conversion)) {
 		status, made = "document_sections_upload.PROCESSED", []string{s.UUID}
@@ -234,43 +216,30 @@ func (s section) upload(c *Call) map[string]any {
 	}
 }
 
-func (w *Workspace) sectionBy(c *Call, fits func(section) bool) (*document, int, error) {
-	d, err := w.document(c)
-	if err != nil {
-		return nil, 0, err
-	}
-	i := slices.IndexFunc(d.sections, fits)
-	if i < 0 {
-		return nil, 0, NotFound()
-	}
-	return d, i, nil
-}
-
 // sectionUpload answers GET /public/v1/documents/{document_id}/sections/uploads/{upload_id}.
-func (w *Workspace) sectionUpload(c *Call) (Reply, error) {
-	d, i, err := w.sectionBy(c, func(s section) bool { return s.uploadID == c.vars["upload_id"] })
-	if err != nil {
-		return Reply{}, err
+func (w *Workspace) sectionUpload(c *Call, d *document) (Reply, error) {
+	for _, s := range d.sections.all() {
+		if s.uploadID == c.vars["upload_id"] {
+			return ok(s.upload(c))
+		}
 	}
-	return ok(d.sections[i].upload(c))
+	return Reply{}, NotFound()
 }
 
 // sectionDetails answers GET /public/v1/documents/{document_id}/sections/{section_id}.
-func (w *Workspace) sectionDetails(c *Call) (Reply, error) {
-	d, i, err := w.sectionBy(c, func(s section) bool { return s.UUID == c.vars["section_id"] })
+func (w *Workspace) sectionDetails(c *Call, d *document) (Reply, error) {
+	s, err := d.sections.get(c.vars["section_id"])
 	if err != nil {
 		return Reply{}, err
 	}
-	return ok(d.sections[i])
+	return ok(s)
 }
 
 // deleteSection answers DELETE /public/v1/documents/{document_id}/sections/{section_id}.
-func (w *Workspace) deleteSection(c *Call) (Reply, error) {
-	d, i, err := w.sectionBy(c, func(s section) bool { return s.UUID == c.vars["section_id"] })
-	if err != nil {
+func (w *Workspace) deleteSection(c *Call, d *document) (Reply, error) {
+	if _, err := d.sections.remove(c.vars["section_id"]); err != nil {
 		return Reply{}, err
 	}
-	d.sections = slices.Delete(d.sections, i, i+1)
 	d.changed(c.now)
 	return noContent()
 }

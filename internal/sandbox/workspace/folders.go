@@ -69,9 +69,8 @@ func folders(in func(*Workspace) *collection[folder], holds func(*Workspace, str
 			view["has_items"] = holds(w, f.id)
 			return view
 		},
-		filters: func(c *Call) []filter[folder] {
-			parent := c.query.Get("parent_uuid")
-			return []filter[folder]{func(f *folder) bool { return f.parentID == parent }}
+		filter: func(c *Call) filter[folder] {
+			return func(f *folder) bool { return f.parentID == c.query.Get("parent_uuid") }
 		},
 	}
 }

@@ -3,59 +3,80 @@ package workspace
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 	"time"
 )
 
-// libraryItem is a piece of content that can be added to documents.
-type libraryItem struct {
+// content is what templates and documents have in common. An item of the content library is nothing else.
+type content struct {
 	id, name string
 	created  time.Time
+	modified time.Time
+	deleted  bool
 	folderID string
 	tags     []string
 	tokens   json.RawMessage
+	metadata json.RawMessage
+}
+
+func (t *content) brief() map[string]any {
+	return map[string]any{
+		"id": t.id, "name": t.name, "version": "2", "date_created": stamp(t.created), "date_modified": stamp(t.modified),
+	}
+}
+
+func (t *content) status(status string) map[string]any {
+	view := t.brief()
+	view["status"] = status
+	return view
+}
+
+// contentDetails is the complete form of a library item, and most of that of a template.
+func (w *Workspace) contentDetails(t *content) map[string]any {
+	details := t.brief()
+	maps.Copy(details, map[string]any{
+		"content_date_modified": stamp(t.modified), "created_by": w.person(w.me),
+		"metadata": orEmpty(t.metadata, "{}"), "tokens": orEmpty(t.tokens, "[]"), "fields": []any{},
+		"pricing": noPricing(), "tags": nonNil(t.tags), "roles": []any{},
+		"content_placeholders": []any{}, "images": []any{}, "tables": []any{},
+	})
+	return details
+}
+
+// contentFilter reads the filters that the lists of documents, templates and library items have in common.
+func (c *Call) contentFilter() filter[content] {
+	deleted, q, tags := c.flag("deleted"), strings.ToLower(c.query.Get("q")), c.query["tag"]
+	return func(t *content) bool {
+		return t.deleted == deleted && strings.Contains(strings.ToLower(t.name), q) &&
+			c.allows("id", t.id) && c.allows("folder_uuid", t.folderID) &&
+			(len(tags) == 0 || slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(t.tags, tag) }))
+	}
 }
 
 // library serves /public/v1/content-library-items and /public/v1/content-library-items/{id}.
-func library() resource[libraryItem] {
-	brief := func(i *libraryItem) map[string]any {
-		return map[string]any{
-			"id": i.id, "name": i.name, "version": "2", "date_created": stamp(i.created), "date_modified": stamp(i.created),
-		}
-	}
-	return resource[libraryItem]{
-		in:     func(w *Workspace) *collection[libraryItem] { return &w.library },
+func library() resource[content] {
+	return resource[content]{
+		in:     func(w *Workspace) *collection[content] { return &w.library },
 		key:    "id",
 		page:   counted,
 		create: (*Workspace).newLibraryItem,
-		brief:  func(_ *Workspace, i *libraryItem) any { return brief(i) },
-		show: func(_ *Workspace, i *libraryItem) any {
-			status := brief(i)
-			status["status"] = "cli.PROCESSED"
-			return status
-		},
-		filters: func(c *Call) []filter[libraryItem] {
+		brief:  func(_ *Workspace, i *content) any { return i.brief() },
+		show:   func(_ *Workspace, i *content) any { return i.status("cli.PROCESSED") },
+		filter: func(c *Call) filter[content] {
 			for name, values := range c.query {
 				if slices.Contains(values, "") { // here, the service refuses an empty value
 					c.fail(Invalid(name, "This field may not be blank."))
 				}
 			}
-			deleted := c.flag("deleted")
-			q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
-			return []filter[libraryItem]{
-				func(*libraryItem) bool { return !deleted }, // library items cannot be deleted
-				func(i *libraryItem) bool { return strings.Contains(strings.ToLower(i.name), q) },
-				func(i *libraryItem) bool { return id == "" || i.id == id },
-				func(i *libraryItem) bool { return folderID == "" || i.folderID == folderID },
-				func(i *libraryItem) bool { return len(tags) == 0 || sharesAny(i.tags, tags) },
-			}
+			return c.contentFilter()
 		},
 	}
 }
 
-func (w *Workspace) newLibraryItem(c *Call) (string, *libraryItem, error) {
+func (w *Workspace) newLibraryItem(c *Call) (string, *content, error) {
 	name, err := c.nameOrFile()
 	if err != nil {
 		return "", nil, err
@@ -67,7 +88,7 @@ func (w *Workspace) newLibraryItem(c *Call) (string, *libraryItem, error) {
 	if err := c.decode(&in); err != nil {
 		return "", nil, err
 	}
-	item := &libraryItem{id: w.ids.ID(), name: name, created: c.now, tags: in.Tags, tokens: in.Tokens}
+	item := &content{id: w.ids.ID(), name: name, created: c.now, modified: c.now, tags: in.Tags, tokens: in.Tokens}
 	return item.id, item, nil
 }
 
@@ -98,14 +119,8 @@ func (c *Call) nameOrFile() (string, error) {
 }
 
 // libraryDetails answers GET /public/v1/content-library-items/{id}/details.
-func (w *Workspace) libraryDetails(_ *Call, item *libraryItem) (Reply, error) {
-	return ok(map[string]any{
-		"id": item.id, "name": item.name, "version": "2", "date_created": stamp(item.created), "date_modified": stamp(item.created),
-		"content_date_modified": stamp(item.created), "created_by": w.person(w.me),
-		"metadata": map[string]any{}, "tokens": orEmpty(item.tokens, "[]"), "fields": []any{},
-		"pricing": noPricing(), "tags": nonNil(item.tags), "roles": []any{},
-		"content_placeholders": []any{}, "images": []any{}, "tables": []any{},
-	})
+func (w *Workspace) libraryDetails(_ *Call, item *content) (Reply, error) {
+	return ok(w.contentDetails(item))
 }
 
 func noPricing() map[string]any {

@@ -69,11 +69,10 @@ func notarizations() resource[notarization] {
 				"signed_documents": []any{}, "termination_details": nil, "termination_reason": nil,
 			}
 		},
-		filters: func(c *Call) []filter[notarization] {
-			return []filter[notarization]{
-				func(*notarization) bool { return fits(c.query["status"], "SENT") },
-				func(n *notarization) bool { return fits(c.query["document_id"], n.documentID) },
-				func(n *notarization) bool { return fits(c.query["created_by_user_id"], n.author) },
+		filter: func(c *Call) filter[notarization] {
+			return func(n *notarization) bool {
+				return fits(c.query["status"], "SENT") && fits(c.query["document_id"], n.documentID) &&
+					fits(c.query["created_by_user_id"], n.author)
 			}
 		},
 	}

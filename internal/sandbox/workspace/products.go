@@ -91,15 +91,11 @@ func products() resource[product] {
 		},
 		show:  (*Workspace).catalogueItem,
 		brief: (*Workspace).searchItem,
-		filters: func(c *Call) []filter[product] {
-			query, types, excluded, category := strings.ToLower(c.query.Get("query")), c.query["types"], c.query["exclude_uuids"], c.query.Get("category_id")
-			return []filter[product]{
-				func(p *product) bool {
-					return strings.Contains(strings.ToLower(p.title+" "+text(p.variant.SKU)), query)
-				},
-				func(p *product) bool { return len(types) == 0 || slices.Contains(types, p.kind) },
-				func(p *product) bool { return !slices.Contains(excluded, p.id) },
-				func(p *product) bool { return category == "" || text(p.categoryID) == category },
+		filter: func(c *Call) filter[product] {
+			query := strings.ToLower(c.query.Get("query"))
+			return func(p *product) bool {
+				return strings.Contains(strings.ToLower(p.title+" "+text(p.variant.SKU)), query) && fits(c.query["types"], p.kind) &&
+					!slices.Contains(c.query["exclude_uuids"], p.id) && c.allows("category_id", text(p.categoryID))
 			}
 		},
 		page: func(c *Call, all []any) any {

@@ -43,15 +43,17 @@ func (w *Workspace) sampleContents(now time.Time) {
 	w.templateFolders.put(shared.id, shared, 512)
 	for i, name := range []string{"Sales proposal", "Non-disclosure agreement", "Employment contract", "Invoice"} {
 		t := &template{
-			id: w.ids.ID(), name: name, created: now.AddDate(0, -5, i), modified: now.AddDate(0, -1, i), folderID: shared.id,
-			language: "en-US", tags: []string{"sample"},
-			roles:  []templateRole{{ID: w.ids.ID(), Name: "Client"}, {ID: w.ids.ID(), Name: "Sender"}},
-			tokens: json.RawMessage(`[{"name":"Client.Company","value":""}]`),
+			content: content{
+				id: w.ids.ID(), name: name, created: now.AddDate(0, -5, i), modified: now.AddDate(0, -1, i), folderID: shared.id,
+				tags: []string{"sample"}, tokens: json.RawMessage(`[{"name":"Client.Company","value":""}]`),
+			},
+			language: "en-US", roles: []templateRole{{ID: w.ids.ID(), Name: "Client"}, {ID: w.ids.ID(), Name: "Sender"}},
 		}
 		w.templates.put(t.id, t, 1024)
 	}
 	for _, name := range []string{"Terms of delivery", "About us"} {
-		item := &libraryItem{id: w.ids.ID(), name: name, created: now.AddDate(0, -4, 0), tags: []string{"sample"}}
+		made := now.AddDate(0, -4, 0)
+		item := &content{id: w.ids.ID(), name: name, created: made, modified: made, tags: []string{"sample"}}
 		w.library.put(item.id, item, 512)
 	}
 	for _, title := range []string{"Consulting hour", "Annual licence"} {
@@ -77,11 +79,13 @@ func (w *Workspace) sampleDocuments(now time.Time) {
 		made := now.Add(-time.Duration(30-3*i) * 24 * time.Hour)
 		from := templates[i%len(templates)]
 		d := &document{
-			id: w.ids.ID(), name: fmt.Sprintf("[DEV] %s no. %d", from.name, i+1), created: made, expires: now.AddDate(0, 2, 0),
-			templateID: from.id, owner: w.memberships.order[i%2], quote: newQuote(w), tags: []string{"sample"},
-			folderID:  w.documentFolders.order[i%2],
-			metadata:  json.RawMessage(fmt.Sprintf(`{"order":"%d"}`, 1000+i)),
-			tokens:    json.RawMessage(`[{"name":"Client.Company","value":"Customer Ltd"}]`),
+			content: content{
+				id: w.ids.ID(), name: fmt.Sprintf("[DEV] %s no. %d", from.name, i+1), created: made,
+				folderID: w.documentFolders.order[i%2], tags: []string{"sample"},
+				metadata: json.RawMessage(fmt.Sprintf(`{"order":"%d"}`, 1000+i)),
+				tokens:   json.RawMessage(`[{"name":"Client.Company","value":"Customer Ltd"}]`),
+			},
+			expires: now.AddDate(0, 2, 0), templateID: from.id, owner: w.memberships.order[i%2], quote: newQuote(w),
 			fields:    []field{{UUID: w.uuid(), FieldID: "Note", MergeField: "Note", Type: "text", Value: json.RawMessage(`"made up"`)}},
 			reminders: firstReminders(), settings: firstSettings(),
 		}

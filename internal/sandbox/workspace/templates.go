@@ -3,22 +3,12 @@ package workspace
 import (
 	"cmp"
 	"encoding/json"
-	"maps"
-	"strings"
-	"time"
 )
 
 // template is a template for documents.
 type template struct {
-	id, name string
-	created  time.Time
-	modified time.Time
-	deleted  bool
-	folderID string
-	tags     []string
+	content
 	roles    []templateRole
-	tokens   json.RawMessage
-	metadata json.RawMessage
 	language string
 }
 
@@ -29,10 +19,9 @@ type templateRole struct {
 }
 
 func (t *template) brief() map[string]any {
-	return map[string]any{
-		"id": t.id, "name": t.name, "version": "2", "date_created": stamp(t.created),
-		"date_modified": stamp(t.modified), "content_date_modified": stamp(t.modified),
-	}
+	brief := t.content.brief()
+	brief["content_date_modified"] = stamp(t.modified)
+	return brief
 }
 
 func (w *Workspace) template(c *Call) (*template, error) {
@@ -50,16 +39,9 @@ func templates() resource[template] {
 		page:   counted,
 		show:   func(_ *Workspace, t *template) any { return t.brief() },
 		create: (*Workspace).newTemplate,
-		filters: func(c *Call) []filter[template] {
-			deleted := c.flag("deleted")
-			q, id, folderID, tags := strings.ToLower(c.query.Get("q")), c.query.Get("id"), c.query.Get("folder_uuid"), c.query["tag"]
-			return []filter[template]{
-				func(t *template) bool { return t.deleted == deleted },
-				func(t *template) bool { return strings.Contains(strings.ToLower(t.name), q) },
-				func(t *template) bool { return id == "" || t.id == id },
-				func(t *template) bool { return folderID == "" || t.folderID == folderID },
-				func(t *template) bool { return len(tags) == 0 || sharesAny(t.tags, tags) },
-			}
+		filter: func(c *Call) filter[template] {
+			shown := c.contentFilter()
+			return func(t *template) bool { return shown(&t.content) }
 		},
 	}
 }
@@ -82,8 +64,11 @@ func (w *Workspace) newTemplate(c *Call) (string, *template, error) {
 		return "", nil, Invalid("folder_uuid", "Folder does not exist.")
 	}
 	t := &template{
-		id: w.ids.ID(), name: name, created: c.now, modified: c.now, language: "en-US", metadata: in.Metadata,
-		folderID: in.FolderUUID, tags: in.Tags, tokens: in.Tokens, roles: []templateRole{{ID: w.ids.ID(), Name: "Client"}},
+		content: content{
+			id: w.ids.ID(), name: name, created: c.now, modified: c.now,
+			folderID: in.FolderUUID, tags: in.Tags, tokens: in.Tokens, metadata: in.Metadata,
+		},
+		language: "en-US", roles: []templateRole{{ID: w.ids.ID(), Name: "Client"}},
 	}
 	w.notify("template_created", t.brief(), c.now)
 	return t.id, t, nil
@@ -102,10 +87,7 @@ func (w *Workspace) copyTemplate(c *Call, t *template, in struct{ Name string })
 
 // templateStatus answers GET /public/v1/templates/{id}.
 func (w *Workspace) templateStatus(c *Call, t *template) (Reply, error) {
-	status := t.brief()
-	status["status"] = "template.PROCESSED"
-	delete(status, "content_date_modified")
-	return ok(status)
+	return ok(t.status("template.PROCESSED"))
 }
 
 // templateDetails answers GET /public/v1/templates/{id}/details.
@@ -119,12 +101,8 @@ func (w *Workspace) templateDetails(c *Call, t *template) (Reply, error) {
 		}
 		roles = append(roles, map[string]any{"id": role.ID, "name": role.Name, "signing_order": order, "preassigned_person": nil})
 	}
-	details := t.brief()
-	maps.Copy(details, map[string]any{
-		"created_by": w.person(w.me), "metadata": orEmpty(t.metadata, "{}"), "tokens": orEmpty(t.tokens, "[]"),
-		"fields": []any{}, "pricing": noPricing(), "tags": nonNil(t.tags), "roles": roles, "folder_uuid": t.folderID,
-		"content_placeholders": []any{}, "images": []any{}, "tables": []any{},
-	})
+	details := w.contentDetails(&t.content)
+	details["roles"], details["folder_uuid"] = roles, t.folderID
 	return ok(details)
 }
 

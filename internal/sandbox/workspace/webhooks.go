@@ -136,13 +136,11 @@ func events() resource[webhookEvent] {
 			}{webhookEvent: e, URL: e.url, RequestBody: e.body, EventTime: e.DeliveryTime, Signature: e.signature}
 		},
 		brief: func(_ *Workspace, e *webhookEvent) any { return e },
-		filters: func(c *Call) []filter[webhookEvent] {
+		filter: func(c *Call) filter[webhookEvent] {
 			delivered := c.period("since", "to")
-			return []filter[webhookEvent]{
-				func(e *webhookEvent) bool { return fits(c.query["type"], e.Type) },
-				func(e *webhookEvent) bool { return fits(c.query["error"], e.Error) },
-				func(e *webhookEvent) bool { return delivered(e.DeliveryTime.time()) },
-				func(*webhookEvent) bool { return c.query.Get("http_status_code") == "" }, // no delivery was answered
+			return func(e *webhookEvent) bool {
+				return fits(c.query["type"], e.Type) && fits(c.query["error"], e.Error) && delivered(e.DeliveryTime.time()) &&
+					c.allows("http_status_code", "") // no delivery was answered
 			}
 		},
 		page: func(c *Call, all []any) any {

@@ -44,7 +44,7 @@ type Workspace struct {
 	documents       collection[document]
 	templates       collection[template]
 	contacts        collection[contact]
-	library         collection[libraryItem]
+	library         collection[content]
 	documentFolders collection[folder]
 	templateFolders collection[folder]
 	webhooks        collection[webhook]

@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"time"
 )
 
 // documentStatus answers GET /public/v1/documents/{id}.
-func (w *Workspace) documentStatus(c *Call, d *document) (Reply, error) {
-	return ok(d.brief(c.now))
-}
+func (w *Workspace) documentStatus(c *Call, d *document) (Reply, error) { return ok(d.brief(c.now)) }
 
 // documentDetails answers GET /public/v1/documents/{id}/details.
 func (w *Workspace) documentDetails(c *Call, d *document) (Reply, error) {
@@ -50,24 +47,13 @@ func (w *Workspace) updateDocument(c *Call, d *document, in newDocument) (Reply,
 	if err != nil {
 		return Reply{}, err
 	}
-	if changed != nil {
-		d.recipients = changed
-	}
-	d.name = cmp.Or(in.Name, d.name)
 	if in.Fields != nil {
 		d.fields = fields
 	}
-	for _, block := range []struct {
-		to   *[]namedBlock
-		sent []namedBlock
-	}{{&d.blocks.Images, in.Images}, {&d.blocks.Tables, in.Tables}, {&d.blocks.Texts, in.Texts}} {
-		if block.sent != nil {
-			*block.to = block.sent
-		}
-	}
+	d.name, d.recipients, d.tags = cmp.Or(in.Name, d.name), replaced(d.recipients, changed), replaced(d.tags, in.Tags)
 	d.tokens, d.metadata = replaced(d.tokens, in.Tokens), replaced(d.metadata, in.Metadata)
-	if in.Tags != nil {
-		d.tags = in.Tags
+	d.blocks = namedBlocks{
+		Images: replaced(d.blocks.Images, in.Images), Tables: replaced(d.blocks.Tables, in.Tables), Texts: replaced(d.blocks.Texts, in.Texts),
 	}
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
@@ -76,7 +62,8 @@ func (w *Workspace) updateDocument(c *Call, d *document, in newDocument) (Reply,
 	return noContent()
 }
 
-func replaced(old, sent json.RawMessage) json.RawMessage {
+// replaced returns the list or JSON that was sent, or the old one if none was.
+func replaced[S ~[]E, E any](old, sent S) S {
 	if sent == nil {
 		return old
 	}
@@ -220,7 +207,7 @@ func (w *Workspace) shareDocument(c *Call, d *document, in struct {
 	}
 	in.Lifetime = cmp.Or(in.Lifetime, 3600)
 	if in.Lifetime < 0 || in.Lifetime > 31536000 {
-		return Reply{}, Invalid("lifetime", "Use 1 to "+strconv.Itoa(31536000)+" seconds.")
+		return Reply{}, Invalid("lifetime", "Use 1 to 31536000 seconds.")
 	}
 	return created(map[string]any{"id": w.ids.ID(), "expires_at": stamp(c.now.Add(time.Duration(in.Lifetime) * time.Second))})
 }
@@ -232,10 +219,10 @@ func (w *Workspace) editDocument(c *Call, d *document) (Reply, error) {
 
 // editingSession returns a session for an object. Nothing can be edited with it.
 func (w *Workspace) editingSession(c *Call, key, id string) (Reply, error) {
-	var in struct {
-		Lifetime *int   `json:"lifetime"`
+	in := struct {
+		Lifetime int    `json:"lifetime"` // seconds
 		Email    string `json:"email"`
-	}
+	}{Lifetime: 3600}
 	if err := c.decode(&in); err != nil {
 		return Reply{}, err
 	}
@@ -243,16 +230,13 @@ func (w *Workspace) editingSession(c *Call, key, id string) (Reply, error) {
 		return Reply{}, err
 	}
 	switch {
-	case in.Lifetime == nil:
-		in.Lifetime = new(int)
-		*in.Lifetime = 3600
-	case *in.Lifetime < 60:
+	case in.Lifetime < 60:
 		return Reply{}, Invalid("lifetime", "Ensure this value is greater than or equal to 60.")
-	case *in.Lifetime > 86400:
+	case in.Lifetime > 86400:
 		return Reply{}, Invalid("lifetime", "Ensure this value is less than or equal to 86400.")
 	}
 	return created(map[string]any{
 		key: id, "id": w.ids.ID(), "key": w.ids.ID(), "token": w.ids.Hex(40), "email": in.Email,
-		"expires_at": stamp(c.now.Add(time.Duration(*in.Lifetime) * time.Second)),
+		"expires_at": stamp(c.now.Add(time.Duration(in.Lifetime) * time.Second)),
 	})
 }

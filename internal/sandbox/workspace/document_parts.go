@@ -70,9 +70,7 @@ type attachment struct {
 }
 
 // listAttachments answers GET /public/v1/documents/{id}/attachments with a bare list.
-func (w *Workspace) listAttachments(c *Call, d *document) (Reply, error) {
-	return ok(d.files.all())
-}
+func (w *Workspace) listAttachments(c *Call, d *document) (Reply, error) { return ok(d.files.all()) }
 
 // addAttachment answers POST /public/v1/documents/{id}/attachments, with and without ?upload: official
 // clients send files without it.

@@ -42,9 +42,7 @@ func checkLanguage(language string) error {
 }
 
 // documentSettings answers GET /public/v2/documents/{document_id}/settings.
-func (w *Workspace) documentSettings(c *Call, d *document) (Reply, error) {
-	return ok(d.settings)
-}
+func (w *Workspace) documentSettings(c *Call, d *document) (Reply, error) { return ok(d.settings) }
 
 // changeSettings answers PATCH /public/v2/documents/{document_id}/settings.
 func (w *Workspace) changeSettings(c *Call, d *document) (Reply, error) {
@@ -69,9 +67,7 @@ func (w *Workspace) remindable(c *Call) (*document, error) {
 }
 
 // autoReminders answers GET /public/v1/documents/{document_id}/auto-reminders.
-func (w *Workspace) autoReminders(c *Call, d *document) (Reply, error) {
-	return ok(d.reminders)
-}
+func (w *Workspace) autoReminders(c *Call, d *document) (Reply, error) { return ok(d.reminders) }
 
 // changeReminders answers PATCH /public/v1/documents/{document_id}/auto-reminders.
 func (w *Workspace) changeReminders(c *Call, d *document) (Reply, error) {

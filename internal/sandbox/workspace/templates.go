@@ -117,10 +117,7 @@ func (w *Workspace) changeTemplate(c *Call, t *template, in struct {
 		}
 		in.Roles[i].ID = cmp.Or(in.Roles[i].ID, w.ids.ID())
 	}
-	if in.Roles != nil {
-		t.roles = in.Roles
-	}
-	t.tokens, t.modified = replaced(t.tokens, in.Tokens), c.now
+	t.roles, t.tokens, t.modified = replaced(t.roles, in.Roles), replaced(t.tokens, in.Tokens), c.now
 	w.templates.grow(t.id, c.size())
 	w.notify("template_updated", t.brief(), c.now)
 	return noContent()

@@ -1,7 +1,6 @@
 package workspace
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"mime/multipart"
@@ -63,24 +62,19 @@ func (u *upload) take(part *multipart.Part, limit int64) error {
 		return err
 	}
 	u.name, u.kind = Bounded(part.FileName(), 255), Bounded(part.Header.Get("Content-Type"), 100)
-	var head bytes.Buffer
-	n, err := io.Copy(&firstBytes{&head}, io.LimitReader(part, limit+1))
-	if n > limit {
+	head, err := io.ReadAll(io.LimitReader(part, min(maxKept, limit)+1))
+	if err != nil {
+		return err
+	}
+	rest, err := io.Copy(io.Discard, io.LimitReader(part, limit+1-int64(len(head))))
+	u.size = int64(len(head)) + rest
+	if u.size > limit {
 		return errTooBig
 	}
-	u.size = n
-	if n <= maxKept {
-		u.content = append([]byte{}, head.Bytes()...)
+	if u.size <= maxKept {
+		u.content = head
 	}
 	return err
-}
-
-// firstBytes keeps the first maxKept bytes that are written to it.
-type firstBytes struct{ buffer *bytes.Buffer }
-
-func (f *firstBytes) Write(p []byte) (int, error) {
-	f.buffer.Write(p[:min(len(p), max(0, maxKept-f.buffer.Len()))])
-	return len(p), nil
 }
 
 // file returns the upload, or an error that names what is missing if it has no file.

@@ -161,6 +161,7 @@ func options(p *program, exit func(int)) []kong.Option {
 			k.Model.HelpFlag.Help = "Show this help."
 			return nil
 		}),
+		kong.PostBuild(runDefaults),
 	)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -100,6 +101,22 @@ ends, the proxy ends too. Signals go to the program, and its exit status is the 
 settings are those of serve, but with other defaults: --listen 127.0.0.1:0, --admin-listen none, --log-level warning.`
 }
 
+// runDefaults sets the defaults of run that are not those of serve.
+func runDefaults(k *kong.Kong) error {
+	run := k.Model.Children[slices.Index(commandNames(k.Model), "run")]
+	for _, flag := range run.Flags {
+		switch flag.Name {
+		case "listen":
+			flag.Default = "127.0.0.1:0"
+		case "admin-listen":
+			flag.Default = "none"
+		case "log-level":
+			flag.Default = "warning"
+		}
+	}
+	return nil
+}
+
 // Run runs a proxy and one program that uses it.
 func (c *runCommand) Run(ctx context.Context, p *program, k *kong.Context) error {
 	words := c.Command
@@ -118,15 +135,6 @@ func (c *runCommand) Run(ctx context.Context, p *program, k *kong.Context) error
 		return withStatus(problem.WithHint(err, "name a program in PATH, or by its path"), exitNotFound)
 	case err != nil:
 		return withStatus(problem.WithHint(err, "name a file that this user may execute"), exitCannotRun)
-	}
-	if !p.settings.IsSet("listen") {
-		c.Listen = []string{"127.0.0.1:0"}
-	}
-	if !p.settings.IsSet("admin-listen") {
-		c.AdminListen = "none"
-	}
-	if !p.settings.IsSet("log-level") {
-		c.LogLevel = "warning"
 	}
 	a, err := p.serving(ctx, &c.Settings)
 	if err != nil {

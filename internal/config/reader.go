@@ -165,9 +165,6 @@ func (r *Reader) load(ctx *kong.Context) {
 	}
 }
 
-// IsSet reports whether the user gave a value for a setting, in any way.
-func (r *Reader) IsSet(setting string) bool { return r.given[setting] > 0 || r.sources[setting] != "" }
-
 // source returns where the value of a setting was written, for messages about it.
 func (r *Reader) source(setting string) string {
 	if s, ok := r.sources[setting]; ok {

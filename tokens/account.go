@@ -358,7 +358,7 @@ func (a *account) wanted(found Record) (want Record, e Event, changed bool) {
 			e = Event{Kind: EventUpgraded, Detail: "the record of an earlier version is taken to belong to " + full.String()}
 		}
 	}
-	if want.Pending != nil && want.Pending.Owner == a.owner && !claiming {
+	if a.owns(want) && !claiming {
 		want.Pending, changed = nil, true
 	}
 	if want.Hold != nil && want.Hold.Since.Equal(holdEnded) {

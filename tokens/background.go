@@ -186,7 +186,12 @@ func (a *account) drawLocked(now time.Time) time.Time {
 func (m *Manager) survey(read chan<- struct{}) {
 	soon := surveySoon
 	for first := true; ; first = false {
-		m.list()
+		ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
+		stored, _ := m.stored(ctx) // an error appears when accounts are read
+		cancel()
+		for _, name := range stored {
+			m.know(name)
+		}
 		m.readNew()
 		m.readParked()
 		if first {
@@ -208,21 +213,6 @@ func (m *Manager) survey(read chan<- struct{}) {
 		case <-m.watch.turned:
 			soon = surveySoon
 		case <-time.After(pause):
-		}
-	}
-}
-
-// list adds the accounts in the store. An error appears when they are read.
-func (m *Manager) list() {
-	if m.lister == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(m.ctx, storeTimeout)
-	defer cancel()
-	names, _ := m.lister.Accounts(ctx)
-	for _, name := range names {
-		if ValidAccount(name) {
-			m.know(name)
 		}
 	}
 }

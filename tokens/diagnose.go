@@ -158,49 +158,39 @@ func (a *account) accepted() {
 func (a *account) editHold(edit func(*Hold) *Hold) {
 	a.holdMu.Lock()
 	defer a.holdMu.Unlock()
-	rec := a.record()
-	pair := rec
-	for rec.Hold != nil && rec.Compare(pair) == 0 {
-		before, since := *rec.Hold, rec.Hold.Since
-		next := rec.Clone()
+	pair := a.record()
+	for rec := pair; rec.Hold != nil && rec.Compare(pair) == 0; rec = a.record() {
+		next, err := rec.Clone(), error(nil)
 		next.Hold = edit(next.Hold)
-		if next.Hold != nil && *next.Hold == before {
+		if next.Hold != nil && *next.Hold == *rec.Hold {
 			return
 		}
-		saved, err := next, error(nil)
+		saved := next
 		if !a.isUnsaved() {
 			saved, err = a.m.save(a.name, next)
 		}
 		if errors.Is(err, ErrConflict) {
-			if rec, err = a.reload(); err == nil {
+			if _, err = a.reload(); err == nil {
 				continue
 			}
 		}
 		a.change(func() {
 			switch {
 			case a.rec.Compare(pair) != 0:
-			case err != nil || a.unsaved != nil:
-				a.keepHoldLocked(next.Hold, since)
-			default:
+				return
+			case err == nil && a.unsaved == nil:
 				a.takeLocked(saved)
-				if next.Hold == nil { // a reload that began before may still bring the hold back
-					a.holdEnded = since
+			default:
+				a.rec.Hold = next.Hold
+				if a.unsaved != nil {
+					a.unsaved.rec.Hold = next.Hold
 				}
 			}
-			a.unhelpful = a.unhelpful && next.Hold != nil
+			if next.Hold == nil { // a reload that began before may still bring the hold back
+				a.holdEnded, a.unhelpful = rec.Hold.Since, false
+			}
 		})
 		return
-	}
-}
-
-// keepHoldLocked changes the hold in memory only.
-func (a *account) keepHoldLocked(hold *Hold, since time.Time) {
-	a.rec.Hold = hold
-	if hold == nil {
-		a.holdEnded = since
-	}
-	if a.unsaved != nil {
-		a.unsaved.rec.Hold = hold
 	}
 }
 

@@ -38,7 +38,7 @@ func (a *account) claim(rec Record, why reason) (*claim, error) {
 	next.UnconfirmedSince, next.Answered = a.uncertainLocked(rec)
 	a.mu.Unlock()
 	c.doubtful = !next.UnconfirmedSince.IsZero()
-	next.Pending = a.marker(wallClock(), wallClock())
+	next.Pending = a.marker(wallClock())
 	saved, err := a.m.save(a.name, next)
 	if err != nil {
 		return nil, err
@@ -51,8 +51,8 @@ func (a *account) claim(rec Record, why reason) (*claim, error) {
 	return c, nil
 }
 
-func (a *account) marker(started, now time.Time) *Pending {
-	return &Pending{Owner: a.owner, StartedAt: started, Until: now.Add(lease)}
+func (a *account) marker(started time.Time) *Pending {
+	return &Pending{Owner: a.owner, StartedAt: started, Until: wallClock().Add(lease)}
 }
 
 // renew writes the marker again, with what is known now. A conflict does not mean that the marker is gone:
@@ -63,7 +63,7 @@ func (c *claim) renew(started time.Time) error {
 	for !c.lost {
 		began := time.Now()
 		next := c.rec.Clone()
-		next.Pending = c.a.marker(started, wallClock())
+		next.Pending = c.a.marker(started)
 		saved, err := c.a.m.save(c.a.name, next)
 		if err == nil {
 			c.rec, c.fresh = saved, began
@@ -77,7 +77,7 @@ func (c *claim) renew(started time.Time) error {
 		switch {
 		case err != nil:
 			return err
-		case found.Compare(c.from) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
+		case found.Compare(c.from) != 0 || !c.a.owns(found):
 			c.lost = true
 		default:
 			c.rec = c.learnt(found)
@@ -196,45 +196,37 @@ func (c *claim) note(began, started time.Time, err error) {
 }
 
 // fail ends a flight without a new pair: it saves what is known in the record, removes the marker, and returns
-// the error for callers.
+// the error for callers. If the token endpoint refused the refresh token, it marks the generation as rejected.
 func (c *claim) fail(err error, took time.Duration) error {
-	sentinel, atLeast := ErrRefreshUnavailable, time.Duration(0)
-	var answer *EndpointError
-	if errors.As(err, &answer) {
-		switch {
-		case refusesToken(answer):
-			return c.refused(err, answer.Code, took)
-		case refusesClient(answer):
-			sentinel = ErrClientRefused
+	answer, _ := errors.AsType[*EndpointError](err)
+	var rejected *Rejected
+	if answer != nil && refusesToken(answer) {
+		rejected = &Rejected{Generation: c.from.Generation, Cause: CauseRevokedOrSpent, Code: answer.Code}
+		if c.doubtful || !c.rec.UnconfirmedSince.IsZero() {
+			// The owner of the earlier request with the same token may be about to save its new pair.
+			rejected.Cause = CauseLostInTransit
+			if c.watchStore() {
+				return nil
+			}
 		}
-		atLeast = answer.RetryAfter
+		rejected.At = wallClock()
 	}
-	if found, ok := c.release(nil); ok && found.Compare(c.from) > 0 {
+	found, ok := c.release(rejected)
+	if ok && found.Compare(c.from) > 0 {
 		return nil // there is a pair of another process
 	}
 	c.a.m.report(c.a, Event{Kind: EventFailed, Generation: c.from.Generation, Duration: took, Err: err, Detail: err.Error()})
-	return c.a.failed(sentinel, err, min(atLeast, time.Hour))
-}
-
-// refused marks the generation as rejected. If the result of an earlier request with the same token is unknown,
-// its owner may be about to save its new pair, so refused first watches the store for one more lease.
-func (c *claim) refused(err error, code string, took time.Duration) error {
-	cause := CauseRevokedOrSpent
-	if c.doubtful || !c.rec.UnconfirmedSince.IsZero() {
-		cause = CauseLostInTransit
-		if c.watchStore() {
-			return nil
-		}
+	switch {
+	case rejected != nil && ok:
+		return c.a.loginRequired(found, rejected.Cause)
+	case rejected != nil: // the store could not save the mark; without it we would ask again for every request
+		return c.a.failed(ErrLoginRequired, &CauseError{Code: rejected.Cause}, 0)
+	case answer == nil:
+		return c.a.failed(ErrRefreshUnavailable, err, 0)
+	case refusesClient(answer):
+		return c.a.failed(ErrClientRefused, err, min(answer.RetryAfter, time.Hour))
 	}
-	found, ok := c.release(&Rejected{Generation: c.from.Generation, At: wallClock(), Cause: cause, Code: code})
-	if ok && found.Compare(c.from) > 0 {
-		return nil
-	}
-	c.a.m.report(c.a, Event{Kind: EventFailed, Generation: c.from.Generation, Duration: took, Err: err, Detail: err.Error()})
-	if !ok { // the store could not save the mark; without it we would ask again for every request
-		return c.a.failed(ErrLoginRequired, &CauseError{Code: cause}, 0)
-	}
-	return c.a.loginRequired(found, cause)
+	return c.a.failed(ErrRefreshUnavailable, err, min(answer.RetryAfter, time.Hour))
 }
 
 // watchStore watches the store for a lease and reports whether another pair has appeared.

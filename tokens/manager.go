@@ -184,14 +184,11 @@ func (m *Manager) Refresh(ctx context.Context, name string) (Status, error) {
 // LoadAll loads every account of the configuration and of the store, in a Manager that is not started. It returns an
 // error if the store cannot list them. Why a single one cannot be read is in its status.
 func (m *Manager) LoadAll(ctx context.Context) error {
-	names := slices.Collect(maps.Keys(m.config.Accounts))
-	if m.lister != nil {
-		stored, err := m.lister.Accounts(ctx)
-		if err != nil {
-			return err
-		}
-		names = append(names, slices.DeleteFunc(stored, func(name string) bool { return !ValidAccount(name) })...)
+	names, err := m.stored(ctx)
+	if err != nil {
+		return err
 	}
+	names = slices.AppendSeq(names, maps.Keys(m.config.Accounts))
 	for _, name := range names {
 		m.know(name)
 	}
@@ -199,6 +196,14 @@ func (m *Manager) LoadAll(ctx context.Context) error {
 		m.account(name).load(ctx)
 	}
 	return nil
+}
+
+// stored returns the names of the accounts in the store, if it can list them.
+func (m *Manager) stored(ctx context.Context) ([]string, error) {
+	if m.lister == nil {
+		return nil, nil
+	}
+	return m.lister.Accounts(ctx)
 }
 
 // AccountStatus returns the status of one account. It loads the account if necessary.

@@ -132,7 +132,7 @@ func (c *claim) announced() error {
 		return errOvertaken
 	case err != nil:
 		return err
-	case found.Compare(c.rec) != 0 || found.Pending == nil || found.Pending.Owner != c.a.owner:
+	case found.Compare(c.rec) != 0 || !c.a.owns(found):
 		return errOvertaken
 	}
 	c.rec = found
@@ -183,7 +183,7 @@ func (c *claim) answer() {
 	}
 	found, err := c.a.m.load(c.a.name)
 	switch order := found.Compare(c.rec); {
-	case err != nil, order > 0, found.Pending != nil && found.Pending.Owner == c.a.owner:
+	case err != nil, order > 0, c.a.owns(found):
 		return
 	case order < 0:
 		found = c.rec.rebased(found) // the store has lost the pair as well
@@ -354,10 +354,11 @@ func (d *doubt) lapsed(now time.Time) bool {
 	return !d.since.IsZero() && now.Sub(d.since) >= lease
 }
 
+// owns reports whether rec has our marker.
+func (a *account) owns(rec Record) bool { return rec.Pending != nil && rec.Pending.Owner == a.owner }
+
 // foreign reports whether rec has another owner's marker.
-func (a *account) foreign(rec Record) bool {
-	return rec.Pending != nil && rec.Pending.Owner != a.owner
-}
+func (a *account) foreign(rec Record) bool { return rec.Pending != nil && !a.owns(rec) }
 
 // uncertainLocked returns the start of the last request with an unknown result; zero if there is none. over
 // means that it was answered with a server error: it has ended, and may be repeated.

@@ -32,7 +32,7 @@ type Locker interface {
 	TryLock(ctx context.Context, account string) (unlock func(), ok bool, err error)
 }
 
-// Lister is a Store that can name its accounts, in no special order.
+// Lister is a Store that can name its accounts, in no special order. All names are valid.
 type Lister interface {
 	Accounts(ctx context.Context) ([]string, error)
 }

@@ -158,6 +158,27 @@ func TestANewcomerIsAnsweredWithAPairThatWasNeverSaved(t *testing.T) {
 	})
 }
 
+// A failover lost the marker of a call that was under way, and the new master took no writes at first. The process
+// crashed when it renewed its lease, and the pair that the call gave was lost with it.
+func TestAMarkerIsLostAndCannotBeWrittenAgain(t *testing.T) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
+		e, survivor, old := w.connected(patiently)
+		w.server.next(takes(30 * time.Second))
+		go survivor.Refresh(t.Context(), tokens.DefaultAccount)
+		time.Sleep(5 * time.Second) // the refresh is announced and sent
+		e.refuse(errors.New("read only"))
+		e.lose(t, old)
+		e.report(func(w tokens.Watch) { w.Connected() })
+		time.Sleep(20 * time.Second) // the lease is renewed
+		e.refuse(nil)
+		time.Sleep(time.Minute)
+		if got := token(t, survivor); !w.server.accepts(t.Context(), got) || !e.holds(t).AccessToken.Equal(got.Access) {
+			t.Error("the new pair is not in use and in the store")
+		}
+		w.wantCalls(1, 1, 0)
+	})
+}
+
 // The survivor's request was cut, so the token may be used, or the request may still arrive. The failover has lost the
 // record of that. The survivor informs the newcomer, which waits as for every token in doubt.
 func TestANewcomerLearnsOfARequestWithoutAnAnswer(t *testing.T) {

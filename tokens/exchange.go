@@ -86,9 +86,10 @@ func (c *claim) renew(started time.Time) error {
 	return ErrConflict
 }
 
-// learnt returns found with what this flight has learnt.
+// learnt returns found with our marker and with what this flight has learnt.
 func (c *claim) learnt(found Record) Record {
 	next := found.Clone()
+	next.Pending = c.rec.Pending
 	if c.rec.UnconfirmedSince.After(next.UnconfirmedSince) {
 		next.UnconfirmedSince, next.Answered = c.rec.UnconfirmedSince, c.rec.Answered
 	}

@@ -188,9 +188,8 @@ func (c *claim) answer() {
 	case order < 0:
 		found = c.rec.rebased(found) // the store has lost the pair as well
 	}
-	started := c.rec.Pending.StartedAt
 	c.rec, c.lost = c.learnt(found), false
-	_ = c.renew(started) // if it fails, the store has changed, or cannot be reached by the other one either
+	_ = c.renew(c.rec.Pending.StartedAt) // if it fails, the store has changed, or cannot be reached by the other one either
 }
 
 // mayStart reports whether the refresh token in rec may be sent now. If not, it returns how long to wait, or

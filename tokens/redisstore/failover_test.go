@@ -17,7 +17,7 @@ import (
 func replica(t *testing.T, master *redistest.Server) *redistest.Server {
 	t.Helper()
 	r := redistest.Start(t, "--replicaof", strings.Replace(master.Addr(), ":", " ", 1))
-	eventually(t, "follow the master", func() bool { return strings.Contains(r.Info("replication"), "master_link_status:up") })
+	eventually(t, "follow the master", func() bool { return strings.Contains(r.Do("INFO", "replication"), "master_link_status:up") })
 	return r
 }
 
@@ -40,7 +40,7 @@ func TestAFailoverIsFollowedThroughSentinel(t *testing.T) {
 	master := redistest.Start(t)
 	replica(t, master)
 	sentinel := master.Watch()
-	eventually(t, "know the replica", func() bool { return strings.Contains(sentinel.Info("sentinel"), "slaves=1") })
+	eventually(t, "know the replica", func() bool { return strings.Contains(sentinel.Do("INFO", "sentinel"), "slaves=1") })
 	s := openURL(t, "redis://"+sentinel.Addr()+"/0?master_name=tokens&wait=1")
 	reports := watch(t, s)
 	rec := save(t, s, storetest.Sample())
@@ -77,7 +77,7 @@ func TestAFailoverBehindOneNameIsFollowed(t *testing.T) {
 	if got := fresh.Do("HGET", "pandadoc-auth-proxy:acme", "version"); got != saved.Version {
 		t.Errorf("the new master holds version %q, want %q", got, saved.Version)
 	}
-	eventually(t, "follow the new master", func() bool { return strings.Contains(old.Info("replication"), "master_link_status:up") })
+	eventually(t, "follow the new master", func() bool { return strings.Contains(old.Do("INFO", "replication"), "master_link_status:up") })
 	saved = save(t, openURL(t, fresh.URL("")), saved)
 	reports.Changed(t, account, saved.Version)
 }
@@ -130,7 +130,7 @@ func TestStoreInACluster(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--cluster-enabled", "yes")
 	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-	eventually(t, "form a cluster", func() bool { return strings.Contains(server.Text("CLUSTER", "INFO"), "cluster_state:ok") })
+	eventually(t, "form a cluster", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	url := "redis://" + server.Addr() + "?cluster=true"
 	suite(t, server, "", func(string) string { return url + "&" })
 	if err := openURL(t, url).Check(t.Context(), ""); err != nil {

@@ -62,7 +62,7 @@ func suite(t *testing.T, server *redistest.Server, relayed string, url func(via 
 				return open(t, redisstore.Options{URL: url(via) + "prefix=" + prefix, Codec: keys})
 			},
 			Read: func(_ *testing.T, account string) []byte {
-				return []byte(server.Text("HGET", prefix+":"+account, "record"))
+				return []byte(server.Do("HGET", prefix+":"+account, "record"))
 			},
 			Write: func(_ *testing.T, account string, data []byte) {
 				server.Do("HSET", prefix+":"+account, "version", rand.Text(), "record", string(data))

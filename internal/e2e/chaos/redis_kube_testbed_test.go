@@ -77,7 +77,7 @@ func newRedisAt(t *testing.T, server *redistest.Server, o redisstore.Options, ar
 		return s
 	}
 	w.calls = func() int {
-		for _, line := range strings.Fields(server.Info("stats")) {
+		for _, line := range strings.Fields(server.Do("INFO", "stats")) {
 			if n, ok := strings.CutPrefix(line, "total_commands_processed:"); ok {
 				calls, err := strconv.Atoi(n)
 				if err != nil {

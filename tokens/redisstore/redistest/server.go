@@ -143,15 +143,9 @@ func (s *Server) Kill() {
 	<-s.ended
 }
 
-// Do sends one command and returns the first line of the answer; an answer that is an error fails the test.
+// Do sends one command and returns the answer, or the first line of an answer with several parts. An answer that is an
+// error fails the test.
 func (s *Server) Do(words ...string) string {
-	s.t.Helper()
-	line, _, _ := strings.Cut(s.Text(words...), "\r\n")
-	return line
-}
-
-// Text sends one command whose answer is one text, and returns that text.
-func (s *Server) Text(words ...string) string {
 	s.t.Helper()
 	text, err := s.exchange(words...)
 	if err != nil {
@@ -197,9 +191,6 @@ func (s *Server) exchange(words ...string) (string, error) {
 	}
 	return strings.TrimPrefix(line, "+"), nil
 }
-
-// Info returns a section of INFO.
-func (s *Server) Info(section string) string { s.t.Helper(); return s.Text("INFO", section) }
 
 // Dump returns all data of the server, in the form that it writes to disk.
 func (s *Server) Dump() string {

@@ -10,7 +10,7 @@ import (
 var reveals = map[string]string{
 	"internal/admin/key.go":       "the admin key is written to its file",
 	"tokens/tokens.go":            "the Authorization header is what a token is for; secrets compare and hash themselves",
-	"tokens/seal.go":              "the stored form, which only stores ask for, in clear or encrypted",
+	"tokens/codec.go":             "the stored form, which only stores ask for, in clear or encrypted",
 	"tokens/kubestore/api.go":     "the token of the service account, which goes to the API server",
 	"tokens/redisstore/target.go": "the password of Redis, which goes to Redis",
 	"tokens/endpoint.go":          "the form that goes to the token endpoint; a new token must fit into a header",

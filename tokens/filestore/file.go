@@ -129,11 +129,11 @@ func replace(dir, account string, data []byte, lock *fileLock) error {
 		return err
 	}
 	path := filepath.Join(dir, account+recordSuffix)
-	if !lock.inPlace() {
-		os.Remove(temp)
-		return fail("write", path, errReplaced)
+	err = errReplaced
+	if lock.inPlace() {
+		err = rename(temp, path)
 	}
-	if err := rename(temp, path); err != nil {
+	if err != nil {
 		os.Remove(temp)
 		return fail("write", path, err)
 	}
@@ -153,14 +153,8 @@ func writeTemp(dir, account string, data []byte) (path string, err error) {
 		return "", fail("write into", dir, err)
 	}
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	// A delayed write error may be reported only now.
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
+	// A delayed write error may be reported only by Close.
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		os.Remove(f.Name())
 		return "", fail("write", f.Name(), err)
 	}
@@ -239,17 +233,16 @@ func (s *Store) busy(ctx context.Context, path string) error {
 
 // TryLock implements tokens.Locker with a lock that the kernel frees when the process dies.
 func (s *Store) TryLock(ctx context.Context, account string) (unlock func(), ok bool, err error) {
-	none := func() {}
 	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
-		return none, false, err
+		return nil, false, err
 	}
 	dir, err := s.prepare()
 	if err != nil {
-		return none, false, err
+		return nil, false, err
 	}
 	l, err := tryLock(filepath.Join(dir, account+refreshSuffix))
 	if l == nil {
-		return none, false, err
+		return nil, false, err
 	}
 	return sync.OnceFunc(l.unlock), true, nil
 }

@@ -142,7 +142,6 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
 		return tokens.Record{}, err
 	}
-	base := rec.Version
 	data, written, err := s.encode(account, rec)
 	if err != nil {
 		return tokens.Record{}, err
@@ -156,25 +155,17 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 		return tokens.Record{}, err
 	}
 	defer lock.unlock()
-	if err := s.compare(filepath.Join(dir, account+recordSuffix), base); err != nil {
+	current, err := s.read(filepath.Join(dir, account+recordSuffix))
+	switch {
+	case err != nil && !errors.Is(err, tokens.ErrNotFound):
 		return tokens.Record{}, err
+	case current.Version != rec.Version:
+		return tokens.Record{}, tokens.ErrConflict
 	}
 	if err := replace(dir, account, data, lock); err != nil {
 		return tokens.Record{}, err
 	}
 	return written, nil
-}
-
-// compare returns nil if the record in path has version base, or if there is none and base is empty.
-func (s *Store) compare(path, base string) error {
-	current, err := s.read(path)
-	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
-		return err
-	}
-	if current.Version != base {
-		return tokens.ErrConflict
-	}
-	return nil
 }
 
 // Accounts implements tokens.Lister.

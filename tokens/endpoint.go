@@ -35,19 +35,15 @@ func (e *callError) Unwrap() error { return e.err }
 type caller struct {
 	endpoint  Endpoint
 	secret    func() Secret // returns the current client secret
-	transport http.RoundTripper
+	transport *http.Transport
 }
 
 // newCaller makes every call use a new connection. With an idle connection that the server has just closed, an
 // unsent request would look like a lost answer. And only closing the connection ends a request reliably.
 func newCaller(e Endpoint, secret func() Secret) *caller {
-	base := e.Transport
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	t, ok := base.(*http.Transport)
-	if !ok {
-		return &caller{e, secret, base}
+	t := e.Transport
+	if t == nil {
+		t = http.DefaultTransport.(*http.Transport)
 	}
 	t = t.Clone()
 	t.DisableKeepAlives = true
@@ -105,7 +101,7 @@ func (c *caller) send(ctx context.Context, form url.Values, secret Secret) (Pair
 	req.Header.Set("User-Agent", "pandadoc-auth-proxy")
 	resp, err := c.trusting().RoundTrip(req)
 	if err != nil {
-		return Pair{}, &callError{sent: c.maybeSent(&sent), err: fmt.Errorf("call the token endpoint: %w", withoutURL(err))}
+		return Pair{}, &callError{sent: sent.Load(), err: fmt.Errorf("call the token endpoint: %w", withoutURL(err))}
 	}
 	defer resp.Body.Close()
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -133,23 +129,16 @@ func repeats(text string, form url.Values) bool {
 }
 
 // trusting returns the transport for one call, with the roots of now.
-func (c *caller) trusting() http.RoundTripper {
-	t, ok := c.transport.(*http.Transport)
-	if !ok || c.endpoint.Roots == nil {
+func (c *caller) trusting() *http.Transport {
+	if c.endpoint.Roots == nil {
 		return c.transport
 	}
-	t = t.Clone() // keeps no connections; see newCaller
+	t := c.transport.Clone() // keeps no connections; see newCaller
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	t.TLSClientConfig.RootCAs = c.endpoint.Roots()
 	return t
-}
-
-// maybeSent trusts the trace only with net/http's own transport, because others may not call it.
-func (c *caller) maybeSent(sent *atomic.Bool) bool {
-	_, traced := c.transport.(*http.Transport)
-	return sent.Load() || !traced
 }
 
 func readAnswer(resp *http.Response, body []byte, readErr error) (Pair, error) {

@@ -18,7 +18,9 @@ func (a *account) token(ctx context.Context) (Token, error) {
 		if t, ok := a.usable(time.Now()); ok {
 			return t, nil
 		}
-		err := a.noToken(time.Now())
+		a.mu.Lock()
+		err := a.noTokenLocked(time.Now())
+		a.mu.Unlock()
 		if err == nil {
 			var again bool
 			if again, err = a.await(ctx, a.obtain); again {
@@ -66,19 +68,13 @@ func (a *account) load(ctx context.Context) {
 // obtain gets a usable token, from the store if it has one.
 func (a *account) obtain(f *flight) error {
 	rec, err := a.reload()
-	switch {
-	case err != nil && !a.works(time.Now()):
-		return storeError(err)
-	case a.works(time.Now()):
+	if a.works(time.Now()) {
 		return nil
 	}
+	if err != nil {
+		return storeError(err)
+	}
 	return a.refresh(f, rec, forExpiry)
-}
-
-func (a *account) noToken(now time.Time) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.noTokenLocked(now)
 }
 
 const (

@@ -218,9 +218,9 @@ type Endpoint struct {
 	Roots func() *x509.CertPool `json:"-"`
 	// ClientSecret is the initial client secret; see Config.Secrets.
 	ClientSecret Secret
-	// Transport sends the calls. It must neither follow redirects nor repeat requests; connections are not
-	// reused. Nil means a transport with the system's roots and the proxy from the environment.
-	Transport http.RoundTripper
+	// Transport sends the calls, each over a connection of its own. Nil means a transport with the system's roots and
+	// the proxy from the environment.
+	Transport *http.Transport
 }
 
 // AccountConfig is the configuration of one account: either an API key, or tokens.

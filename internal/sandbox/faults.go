@@ -131,7 +131,7 @@ func (x *exchange) readForFault() {
 		return
 	}
 	x.body.discard(*x.fault.ReadBytes)
-	if !x.body.complete() {
+	if _, _, complete := x.body.sum(); !complete {
 		// Otherwise net/http reads a small rest before it sends the answer.
 		x.w.Header().Set("Connection", "close")
 	}

@@ -109,9 +109,10 @@ type rotation struct {
 	ok    bool
 }
 
-// rotate does a refresh: it issues a new pair and invalidates both old tokens, or changes nothing. With keepOld
-// the old pair stays valid, as with a server that allows a grace period.
-func (g *grants) rotate(refresh string, keepOld bool, now time.Time) rotation {
+// rotate does a refresh: it issues a new pair and invalidates both old tokens, or changes nothing. With FaultKeepOld
+// the old pair stays valid, as with a server that allows a grace period. With FaultNoRefreshToken the new pair has the
+// same refresh token, as with a server that does not rotate.
+func (g *grants) rotate(refresh string, fault *Fault, now time.Time) rotation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	old, found := g.byRefresh[refresh]
@@ -121,26 +122,16 @@ func (g *grants) rotate(refresh string, keepOld bool, now time.Time) rotation {
 	if old.spent {
 		return rotation{from: old.generation, spent: true}
 	}
-	if !keepOld {
+	if !fault.is(FaultKeepOld) {
 		old.spent, old.revoked = true, true
 	}
-	return rotation{pair: *g.issueLocked(old.grant, old.scope, now), from: old.generation, ok: true}
-}
-
-// renewAccess issues an access token for the same refresh token, like a server that does not rotate.
-func (g *grants) renewAccess(refresh string, now time.Time) rotation {
-	rot := g.rotate(refresh, false, now)
-	if !rot.ok {
-		return rot
+	p := g.issueLocked(old.grant, old.scope, now)
+	if fault.is(FaultNoRefreshToken) {
+		delete(g.byRefresh, p.refresh)
+		p.refresh = refresh
+		g.byRefresh[refresh] = p
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	p := g.byRefresh[rot.pair.refresh]
-	delete(g.byRefresh, p.refresh)
-	p.refresh = refresh
-	g.byRefresh[refresh] = p
-	rot.pair = *p
-	return rot
+	return rotation{pair: *p, from: old.generation, ok: true}
 }
 
 // find returns the pair of an access token, and reports whether the token is valid now.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,13 +64,13 @@ type Stats struct {
 	Faults        int `json:"faults"`         // requests that got a fault
 }
 
-// history has the newest requests in a ring, and counters of all requests.
+// history has the newest requests, and counters of all requests.
 type history struct {
+	size int // how many requests entries returns
+
 	mu      sync.Mutex // guards the fields below
-	ring    []Entry
-	size    int
-	counted int // requests since the start
-	cleared int // of these, the ones before the last clear
+	kept    []Entry    // oldest first, up to twice size, so that making room is rare
+	counted int        // requests since the start
 	sums    Stats
 }
 
@@ -84,24 +85,20 @@ func (h *history) put(e Entry) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if e.Number > 0 {
-		if e.Number > h.cleared && e.Number > h.counted-h.size {
-			h.ring[h.placeLocked(e.Number)] = e
+		if i := e.Number - 1 - (h.counted - len(h.kept)); i >= 0 { // otherwise it was removed
+			h.kept[i] = e
 		}
 		return e.Number
 	}
 	h.counted++
 	e.Number = h.counted
-	if len(h.ring) < h.size {
-		h.ring = append(h.ring, e)
-	} else {
-		h.ring[h.placeLocked(e.Number)] = e
+	if len(h.kept) == 2*h.size {
+		h.kept = slices.Delete(h.kept, 0, h.size)
 	}
+	h.kept = append(h.kept, e)
 	h.sums.count(e)
 	return e.Number
 }
-
-// placeLocked returns the index of a request in the ring.
-func (h *history) placeLocked(number int) int { return (number - h.cleared - 1) % h.size }
 
 func (s *Stats) count(e Entry) {
 	s.Requests++
@@ -128,11 +125,7 @@ func (s *Stats) count(e Entry) {
 func (h *history) entries() []Entry {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	start := 0
-	if len(h.ring) == h.size {
-		start = h.placeLocked(h.counted + 1)
-	}
-	return append(append(make([]Entry, 0, len(h.ring)), h.ring[start:]...), h.ring[:start]...)
+	return append([]Entry{}, h.kept[max(0, len(h.kept)-h.size):]...)
 }
 
 func (h *history) stats() Stats {
@@ -146,7 +139,7 @@ func (h *history) stats() Stats {
 func (h *history) clear() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ring, h.cleared = nil, h.counted
+	h.kept = nil
 	h.sums = Stats{
 		Statuses: map[int]int{},
 		// These three are always present, so that clients need no check.

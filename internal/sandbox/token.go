@@ -3,6 +3,7 @@ package sandbox
 import (
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -17,65 +18,51 @@ const (
 	outcomeExchanged = "exchanges"
 )
 
-// tokenRequest is the form of a token call.
-type tokenRequest struct {
-	grantType, clientID, clientSecret string
-	code, refreshToken                string
-	scope                             string
-	hasGrantType, hasCredential       bool
-}
-
 // serveToken answers POST /oauth2/access_token. It checks the same things in the same order as django-oauth2-provider,
 // because PandaDoc's published answers are similar: the grant type before the client, and 400 for every error.
 func (e *Emulator) serveToken(x *exchange) {
 	x.w.Header().Set("Cache-Control", "no-store")
 	x.w.Header().Set("Pragma", "no-cache")
-	form, ok := readTokenRequest(x)
+	form := readTokenForm(x)
+	fields := map[string]string{"authorization_code": "code", "refresh_token": "refresh_token"} // by grant type
+	field, supported := fields[form.Get("grant_type")]
 	switch {
-	case !ok || !form.hasGrantType:
+	case !form.Has("grant_type"):
 		x.refuseToken("invalid_request")
-	case form.grantType != "authorization_code" && form.grantType != "refresh_token":
+	case !supported:
 		x.refuseToken("unsupported_grant_type")
-	case form.clientID != e.client.id || form.clientSecret != e.client.secret:
+	case form.Get("client_id") != e.client.id || form.Get("client_secret") != e.client.secret:
 		x.refuseToken("invalid_client")
-	case !form.hasCredential:
+	case form.Get(field) == "":
 		x.refuseToken("invalid_request")
-	case form.grantType == "authorization_code":
-		e.exchangeCode(x, form)
+	case field == "code":
+		e.exchangeCode(x, form.Get(field), form.Get("scope"))
 	default:
-		e.refresh(x, form)
+		e.refresh(x, form.Get(field), form.Get("scope"))
 	}
 }
 
-// readTokenRequest reads the form from the body only: secrets in a query would be written to logs, and the service
-// does not accept them there.
-func readTokenRequest(x *exchange) (tokenRequest, bool) {
+// readTokenForm reads the form from the body only: secrets in a query would be written to logs, and the service does
+// not accept them there. It returns nil if there is no form.
+func readTokenForm(x *exchange) url.Values {
 	kind, _, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	if x.r.Method != http.MethodPost || kind != "application/x-www-form-urlencoded" {
-		return tokenRequest{}, false
+		return nil
 	}
 	x.r.Body = http.MaxBytesReader(nil, x.r.Body, 1<<20)
 	if err := x.r.ParseForm(); err != nil {
-		return tokenRequest{}, false
+		return nil
 	}
-	form := x.r.PostForm
-	req := tokenRequest{
-		grantType: form.Get("grant_type"), clientID: form.Get("client_id"), clientSecret: form.Get("client_secret"),
-		code: form.Get("code"), refreshToken: form.Get("refresh_token"), scope: form.Get("scope"),
-		hasGrantType: form.Has("grant_type"),
-	}
-	req.hasCredential = req.code != "" && req.grantType == "authorization_code" ||
-		req.refreshToken != "" && req.grantType == "refresh_token"
-	x.entry.Grant = workspace.Bounded(req.grantType, 40)
-	return req, true
+	x.entry.Grant = workspace.Bounded(x.r.PostForm.Get("grant_type"), 40)
+	return x.r.PostForm
 }
 
-func (e *Emulator) exchangeCode(x *exchange, form tokenRequest) {
-	if !knownScope(form.scope) {
+func (e *Emulator) exchangeCode(x *exchange, code, scope string) {
+	if !knownScope(scope) {
 		x.refuseToken("invalid_scope")
 		return
 	}
-	p, ok := e.grants.exchange(form.code, time.Now())
+	p, ok := e.grants.exchange(code, time.Now())
 	if !ok {
 		x.refuseToken("invalid_grant")
 		return
@@ -83,18 +70,13 @@ func (e *Emulator) exchangeCode(x *exchange, form tokenRequest) {
 	e.answerPair(x, p, outcomeExchanged)
 }
 
-func (e *Emulator) refresh(x *exchange, form tokenRequest) {
-	x.entry.Token = fingerprint(form.refreshToken)
-	if !knownScope(form.scope) {
+func (e *Emulator) refresh(x *exchange, refreshToken, scope string) {
+	x.entry.Token = fingerprint(refreshToken)
+	if !knownScope(scope) {
 		x.refuseToken("invalid_scope")
 		return
 	}
-	var rot rotation
-	if x.fault.is(FaultNoRefreshToken) {
-		rot = e.grants.renewAccess(form.refreshToken, time.Now())
-	} else {
-		rot = e.grants.rotate(form.refreshToken, x.fault.is(FaultKeepOld), time.Now())
-	}
+	rot := e.grants.rotate(refreshToken, x.fault, time.Now())
 	x.entry.Generation = rot.from
 	if !rot.ok {
 		x.entry.Spent = rot.spent

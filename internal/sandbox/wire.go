@@ -41,12 +41,6 @@ func (b *countedBody) Close() error { return b.body.Close() }
 // discard reads up to most bytes.
 func (b *countedBody) discard(most int64) { io.Copy(io.Discard, io.LimitReader(b, most)) }
 
-func (b *countedBody) complete() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.end
-}
-
 func (b *countedBody) sum() (read int64, sha string, complete bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

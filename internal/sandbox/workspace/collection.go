@@ -16,6 +16,7 @@ type collection[T any] struct {
 	order []string
 	items map[string]held[T]
 	bytes int64
+	kept  int // how many of the first items never make room
 }
 
 type held[T any] struct {
@@ -31,8 +32,8 @@ func (s *collection[T]) put(id string, item *T, cost int64) {
 	s.order = append(s.order, id)
 	s.items[id] = held[T]{item, cost}
 	s.bytes += cost
-	for len(s.items) > maxItems || s.bytes > maxBytes && len(s.items) > 1 {
-		s.remove(s.order[0])
+	for len(s.items) > maxItems || s.bytes > maxBytes && len(s.items) > s.kept+1 {
+		s.remove(s.order[s.kept])
 	}
 }
 

@@ -18,6 +18,7 @@ func New(ids Source, log func() []Request, now time.Time) *Workspace {
 }
 
 func (w *Workspace) sampleMembers(now time.Time) {
+	w.offices.kept, w.users.kept, w.memberships.kept = 1, 1, 1
 	home := &office{id: w.ids.ID(), name: "Sandbox workspace", created: stamp(now.AddDate(-1, 0, 0))}
 	w.offices.put(home.id, home, 512)
 	w.home = home.id

@@ -56,8 +56,8 @@ type Workspace struct {
 	offices         collection[office] // workspaces of the organization
 	forms           []form
 
-	// From the sample data, and never removed: the office that has the documents, the membership of the person who
-	// consented, and a notary.
+	// From the sample data, the first of their collections, and never removed: the office that has the documents, and the
+	// membership of the person who consented. notary is the id of the only notary.
 	home, me, notary string
 }
 

@@ -3,6 +3,7 @@ package workspace
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 func TestTheOldestItemsMakeRoom(t *testing.T) {
@@ -37,4 +38,31 @@ func TestUploadLimitsAreTheServices(t *testing.T) {
 			t.Errorf("operation %d: got %d, want %d", o.Number, got, want)
 		}
 	}
+}
+
+// TestTheOldestItemsMakeRoom's rule had removed the workspace that everything is in, when somebody had made 5,000
+// others: from then on every request crashed.
+func TestTheCurrentMemberIsKept(t *testing.T) {
+	ids := 0
+	w := New(counter{&ids}, nil, time.Now())
+	want := w.current()
+	for i := range 2 * maxItems {
+		id := fmt.Sprint(i)
+		w.offices.put(id, &office{id: id}, 1)
+		w.users.put(id, &user{id: id}, 1)
+		w.memberships.put(id, &membership{id: id}, 1)
+	}
+	if got := w.current(); got != want || got.UserID == "" {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// counter is a Source that counts.
+type counter struct{ n *int }
+
+func (c counter) ID() string { return c.Hex(22) }
+
+func (c counter) Hex(digits int) string {
+	*c.n++
+	return fmt.Sprintf("%0*x", digits, *c.n)
 }

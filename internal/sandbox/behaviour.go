@@ -54,8 +54,8 @@ func (m *behaviour) refuse() (done func()) {
 	}
 }
 
-// bendExpiry sometimes makes expires_in a string, or removes it.
-func (m *behaviour) bendExpiry(answer map[string]any) {
+// varyExpiry sometimes makes expires_in a string, or removes it.
+func (m *behaviour) varyExpiry(answer map[string]any) {
 	switch {
 	case m.opts.Calm:
 	case m.random.chance(0.2):
@@ -65,9 +65,9 @@ func (m *behaviour) bendExpiry(answer map[string]any) {
 	}
 }
 
-// mischief returns the fault that --chaos adds to a request, or nil. The token endpoint is only slow, or fails
+// chaosFault returns the fault that --chaos adds to a request, or nil. The token endpoint is only slow, or fails
 // before it has done anything: chaos must not cost a login.
-func (m *behaviour) mischief(o *operation) *Fault {
+func (m *behaviour) chaosFault(o *operation) *Fault {
 	if !m.opts.Chaos || o.consent {
 		return nil
 	}

@@ -44,7 +44,7 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	x.op, x.vars, x.entry.Operation = op, vars, op.Number
 	if x.fault = e.faults.take(op, r); x.fault == nil {
-		x.fault = e.behaviour.mischief(op)
+		x.fault = e.behaviour.chaosFault(op)
 	}
 	if e.applyFault(x) || !op.open && !e.authenticate(x) {
 		return

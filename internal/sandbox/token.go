@@ -98,7 +98,7 @@ func (e *Emulator) answerPair(x *exchange, p pair, outcome string) {
 	if x.fault.is(FaultExpiresIn) {
 		answer["expires_in"] = x.fault.ExpiresIn
 	} else {
-		e.behaviour.bendExpiry(answer)
+		e.behaviour.varyExpiry(answer)
 	}
 	x.writeJSON(http.StatusOK, answer)
 }

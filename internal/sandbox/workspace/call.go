@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +56,22 @@ func notReady() (Reply, error) {
 // results is the usual form of a collection.
 func results[T any](list []T) (Reply, error) {
 	return ok(map[string]any{"results": nonNil(list)})
+}
+
+// orEmpty returns what the client sent, or the zero value.
+func orEmpty(raw json.RawMessage, empty string) json.RawMessage {
+	if len(raw) == 0 || string(raw) == "null" {
+		return json.RawMessage(empty)
+	}
+	return raw
+}
+
+// nonNil makes JSON show an empty list as [] and not as null.
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 // ReadCall reads the input of an operation from r; vars are the variables of its path. maxBody, in bytes, replaces
@@ -226,4 +244,146 @@ func (c *Call) period(from, to string) func(time.Time) bool {
 	return func(t time.Time) bool {
 		return !t.Before(since) && (until.IsZero() || !t.IsZero() && t.Before(until))
 	}
+}
+
+// trueOrFalse are the values of a boolean.
+func trueOrFalse() []string { return []string{"true", "false", "True", "False", "1", "0"} }
+
+// choices are the parameters of the query, by path, for which the specification lists the values and which the
+// operations do not check themselves. Some have no effect in the emulator, but a wrong value is still an error.
+func choices() map[string]map[string][]string {
+	logs := map[string][]string{
+		"methods":          {"GET", "POST", "PUT", "PATCH", "DELETE"},
+		"environment_type": {"PRODUCTION", "SANDBOX"},
+	}
+	notify := map[string][]string{"notify_user": trueOrFalse(), "notify_ws_admins": trueOrFalse()}
+	scope := map[string][]string{"merge_field_scope": {"document", "upload"}}
+	return map[string]map[string][]string{
+		"/public/v1/templates": {"shared": trueOrFalse(), "fields": {"content_date_modified"}},
+		"/public/v1/forms": {
+			"status": {"draft", "active", "disabled"}, "asc": trueOrFalse(),
+			"order_by": {"name", "responses", "status", "created_date", "modified_date"},
+		},
+		"/public/v1/logs": logs,
+		"/public/v2/logs": logs,
+		"/public/v1/documents/{document_id}/sections/uploads": scope,
+		"/public/v1/webhook-events": {
+			"type":  triggerNames(),
+			"error": {"INTERNAL_ERROR", "NOT_VALID_URL", "CONNECT_ERROR", "TIMEOUT_ERROR"},
+		},
+		"/public/v2/notary/notaries": {
+			"status":   {"INVITED", "UNDER_REVIEW", "ACTIVE", "REJECTED", "INACTIVE"},
+			"order_by": ascending("email", "status", "name"),
+		},
+		"/public/v2/notary/notarization-requests": {
+			"status":   {"DRAFT", "SENT", "WAITING_FOR_NOTARY", "ACCEPTED", "LIVE", "COMPLETED", "INCOMPLETE", "CANCELLED"},
+			"order_by": ascending("status", "date_created", "date_completed"),
+		},
+		"/public/v2/product-catalog/items/search": {
+			"order_by": ascending("sku", "title", "price", "date_modified"), "types": {"regular", "bundle"},
+			"billing_types": {"one_time", "recurring"}, "no_category": trueOrFalse(),
+		},
+		"/public/v1/users": {"show_removed": trueOrFalse(), "notify_user": trueOrFalse(), "notify_ws_admins": trueOrFalse()},
+		"/public/v1/workspaces/{workspace_id}/members": notify,
+	}
+}
+
+// ascending returns the orders, and each of them with a minus for the opposite order.
+func ascending(names ...string) []string {
+	for _, name := range slices.Clone(names) {
+		names = append(names, "-"+name)
+	}
+	return names
+}
+
+// checkQuery refuses a value that the specification does not allow. Empty values count as absent.
+func checkQuery(o *Operation, query url.Values) error {
+	path, _, _ := strings.Cut(o.Path, "?")
+	for name, allowed := range choices()[path] {
+		for _, value := range query[name] {
+			if value != "" && !slices.Contains(allowed, value) {
+				return Invalid(name, "Select a valid choice. "+Bounded(value, 60)+" is not one of the available choices.")
+			}
+		}
+	}
+	return nil
+}
+
+const (
+	// maxKept is the largest file whose content is kept for a later download. Larger files are only counted.
+	maxKept  = 4 << 20
+	maxField = 64 << 10
+)
+
+// upload is a multipart body.
+type upload struct {
+	name    string // of the file
+	kind    string // its media type
+	size    int64
+	content []byte            // nil if the file is larger than maxKept
+	fields  map[string]string // the parts that are not files
+}
+
+var errTooBig = errors.New("larger than the limit")
+
+// readUpload parses a multipart body while it arrives, so that a large file is never in memory as a whole.
+func readUpload(body io.Reader, boundary string, limit int64) (*upload, error) {
+	if boundary == "" {
+		return nil, malformed("Multipart form parse error - no boundary.")
+	}
+	u := &upload{fields: map[string]string{}}
+	parts := multipart.NewReader(body, boundary)
+	for range 20 { // no operation has more parts
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			return u, nil
+		}
+		if err != nil {
+			return nil, malformed("Multipart form parse error.")
+		}
+		if err = u.take(part, limit); errors.Is(err, errTooBig) {
+			return nil, tooBig(limit)
+		}
+		if err != nil {
+			return nil, malformed("Multipart form parse error.")
+		}
+	}
+	return nil, malformed("Multipart form has too many parts.")
+}
+
+func (u *upload) take(part *multipart.Part, limit int64) error {
+	if part.FileName() == "" {
+		most := int64(maxField)
+		if part.FormName() == "data" {
+			most = maxJSON
+		}
+		value, err := io.ReadAll(io.LimitReader(part, most+1))
+		if int64(len(value)) > most {
+			return errTooBig
+		}
+		u.fields[Bounded(part.FormName(), 100)] = string(value)
+		return err
+	}
+	u.name, u.kind = Bounded(part.FileName(), 255), Bounded(part.Header.Get("Content-Type"), 100)
+	head, err := io.ReadAll(io.LimitReader(part, min(maxKept, limit)+1))
+	if err != nil {
+		return err
+	}
+	rest, err := io.Copy(io.Discard, io.LimitReader(part, limit+1-int64(len(head))))
+	u.size = int64(len(head)) + rest
+	if u.size > limit {
+		return errTooBig
+	}
+	if u.size <= maxKept {
+		u.content = head
+	}
+	return err
+}
+
+// file returns the upload, or an error that names what is missing if it has no file.
+func (c *Call) file() (*upload, error) {
+	if c.upload == nil || c.upload.name == "" {
+		return nil, Invalid("file", "No file was submitted.")
+	}
+	return c.upload, nil
 }

@@ -65,7 +65,8 @@ func (d *document) statusAt(now time.Time) string {
 }
 
 func (d *document) setStatus(status string, now time.Time) {
-	d.status, d.modified = status, now
+	d.changed(now)
+	d.status = status
 	d.completed = time.Time{}
 	if status == statusCompleted || status == statusPaid {
 		d.completed = now
@@ -186,4 +187,66 @@ func (w *Workspace) details(d *document, now time.Time) map[string]any {
 		"tags":        nonNil(d.tags), "recipients": recipients, "linked_objects": d.links.all(),
 		"images": nonNil(d.blocks.Images), "tables": nonNil(d.blocks.Tables), "texts": nonNil(d.blocks.Texts),
 	}
+}
+
+// action is the kind of an entry of the audit trail, with the service's number.
+type action int
+
+const (
+	actionCreated            action = 1
+	actionRevised            action = 2
+	actionSent               action = 6
+	actionDeclined           action = 27
+	actionCompleted          action = 18
+	actionExpired            action = 19
+	actionPaid               action = 20
+	actionReassigned         action = 23
+	actionRecipientEdited    action = 24
+	actionRecipientAdded     action = 25
+	actionRecipientDeleted   action = 26
+	actionQuoteQuantityMoved action = 61
+)
+
+// auditEvent is one line of a document's trail.
+type auditEvent struct {
+	ID          string            `json:"id"`
+	Action      action            `json:"action"`
+	DateCreated stamp             `json:"date_created"`
+	IPAddress   string            `json:"ip_address"`
+	Reason      *string           `json:"reason"`
+	User        map[string]string `json:"user"`
+}
+
+// maxTrail limits the trail of one document.
+const maxTrail = 500
+
+// record adds an entry to the trail of d.
+func (w *Workspace) record(d *document, a action, now time.Time) {
+	if len(d.trail) < maxTrail {
+		who := w.person(d.owner)
+		d.trail = append(d.trail, auditEvent{
+			ID: w.ids.ID(), Action: a, DateCreated: stamp(now), IPAddress: "hidden",
+			User: map[string]string{"id": who.ID, "email": who.Email},
+		})
+	}
+}
+
+// sentAt returns when the document was first sent, or zero.
+func (d *document) sentAt() time.Time {
+	for _, e := range d.trail {
+		if e.Action == actionSent {
+			return e.DateCreated.time()
+		}
+	}
+	return time.Time{}
+}
+
+// auditTrail answers GET /public/v2/documents/{document_id}/audit-trail.
+func (w *Workspace) auditTrail(c *Call) (Reply, error) {
+	from, to := c.offsets()
+	d, err := w.document(c)
+	if err != nil {
+		return Reply{}, err
+	}
+	return ok(map[string]any{"count": len(d.trail), "results": nonNil(window(d.trail, from, to))})
 }

@@ -23,9 +23,8 @@ func (w *Workspace) sendDocument(c *Call, d *document, in struct {
 	if len(d.recipients) == 0 {
 		return Reply{}, Invalid("recipients", "Document must have at least one recipient.")
 	}
-	d.changed(c.now)
 	d.setStatus(statusSent, c.now)
-	w.happened(d, actionSent, c.now)
+	w.record(d, actionSent, c.now)
 	w.notify("document_state_changed", d.brief(c.now), c.now)
 	recipients := []any{}
 	for _, r := range d.recipients {
@@ -57,7 +56,7 @@ func (w *Workspace) updateDocument(c *Call, d *document, in newDocument) (Reply,
 	}
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
-	w.happened(d, actionRevised, c.now)
+	w.record(d, actionRevised, c.now)
 	w.notify("document_updated", d.brief(c.now), c.now)
 	return noContent()
 }
@@ -89,12 +88,11 @@ func (w *Workspace) changeStatus(c *Call, in struct {
 	if !slices.Contains(byHand()[from], to) {
 		return Reply{}, d.conflict(c, "Document status cannot be changed from "+from+" to "+to+".")
 	}
-	d.changed(c.now)
 	d.setStatus(to, c.now)
 	if c.upload != nil && c.upload.name != "" {
 		w.attach(d, c, c.upload.name)
 	}
-	w.happened(d, map[string]action{"2": actionCompleted, "10": actionPaid, "11": actionExpired, "12": actionDeclined}[in.Status.String()], c.now)
+	w.record(d, map[string]action{"2": actionCompleted, "10": actionPaid, "11": actionExpired, "12": actionDeclined}[in.Status.String()], c.now)
 	w.notify("document_state_changed", d.brief(c.now), c.now)
 	return noContent()
 }
@@ -115,9 +113,8 @@ func byHand() map[string][]string {
 
 // toDraft answers POST /public/v1/documents/{id}/draft.
 func (w *Workspace) toDraft(c *Call, d *document) (Reply, error) {
-	d.changed(c.now)
 	d.setStatus(statusDraft, c.now)
-	w.happened(d, actionRevised, c.now)
+	w.record(d, actionRevised, c.now)
 	return ok(map[string]any{
 		"id": d.id, "name": d.name, "status": d.status, "version": "2", "date_created": stamp(d.created),
 		"date_modified": stamp(d.modified), "expiration_date": stamp(d.expires),
@@ -126,7 +123,7 @@ func (w *Workspace) toDraft(c *Call, d *document) (Reply, error) {
 
 // deleteDocument answers DELETE /public/v1/documents/{id}. A deleted document stays in lists that ask for deleted ones.
 func (w *Workspace) deleteDocument(c *Call, d *document) (Reply, error) {
-	w.trash(d, c.now)
+	w.markDeleted(d, c.now)
 	return noContent()
 }
 
@@ -141,7 +138,7 @@ func (w *Workspace) deleteDocuments(c *Call) (Reply, error) {
 	gone := []string{}
 	for _, one := range in {
 		if d, err := w.documents.get(one.ID); err == nil && !d.deleted {
-			w.trash(d, c.now)
+			w.markDeleted(d, c.now)
 			gone = append(gone, one.ID)
 		}
 	}
@@ -151,7 +148,7 @@ func (w *Workspace) deleteDocuments(c *Call) (Reply, error) {
 	return ok(map[string]any{"id": gone})
 }
 
-func (w *Workspace) trash(d *document, now time.Time) {
+func (w *Workspace) markDeleted(d *document, now time.Time) {
 	d.deleted, d.modified = true, now
 	w.notify("document_deleted", d.brief(now), now)
 }

@@ -101,7 +101,7 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (
 		d.recipients = append(d.recipients, made)
 	}
 	w.documents.put(d.id, d, c.size())
-	w.happened(d, actionCreated, c.now)
+	w.record(d, actionCreated, c.now)
 	return created(map[string]any{
 		"id": d.id, "uuid": d.id, "name": d.name, "status": d.status,
 		"date_created": stamp(d.created), "date_modified": stamp(d.modified), "expiration_date": stamp(d.expires), "version": "2",

@@ -139,7 +139,7 @@ func (w *Workspace) appendLibraryItem(c *Call, d *document, in struct {
 		return Reply{}, Invalid("cli", "Content library item does not exist.")
 	}
 	d.changed(c.now)
-	w.happened(d, actionRevised, c.now)
+	w.record(d, actionRevised, c.now)
 	return created(map[string]any{
 		"cli":           map[string]any{"id": item.id, "pages": nonNil(in.Item.Pages)},
 		"block_mapping": map[string]any{"images": []any{}, "pricing_tables": []any{}, "tables": []any{}, "texts": []any{}},

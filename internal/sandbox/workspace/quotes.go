@@ -143,7 +143,7 @@ func (w *Workspace) updateQuote(c *Call, d *document, in quoteInput) (Reply, err
 	d.quote = &changed
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
-	w.happened(d, actionQuoteQuantityMoved, c.now)
+	w.record(d, actionQuoteQuantityMoved, c.now)
 	w.notify("quote_updated", json.RawMessage(`{"id":"`+d.quote.ID+`"}`), c.now)
 	return ok(d.quote.view())
 }

@@ -216,7 +216,7 @@ func (w *Workspace) addRecipient(c *Call, person *contact) (Reply, error) {
 	d.recipients = append(d.recipients, r)
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
-	w.happened(d, actionRecipientAdded, c.now)
+	w.record(d, actionRecipientAdded, c.now)
 	return ok(map[string]string{"recipient_id": r.ID})
 }
 
@@ -228,7 +228,7 @@ func (w *Workspace) deleteRecipient(c *Call) (Reply, error) {
 	}
 	d.recipients = slices.DeleteFunc(d.recipients, func(other *recipient) bool { return other == r })
 	d.changed(c.now)
-	w.happened(d, actionRecipientDeleted, c.now)
+	w.record(d, actionRecipientDeleted, c.now)
 	return noContent()
 }
 
@@ -245,7 +245,7 @@ func (w *Workspace) editRecipient(c *Call, in recipientInput) (Reply, error) {
 	}
 	*r = changed
 	w.documents.grow(d.id, c.size())
-	w.happened(d, actionRecipientEdited, c.now)
+	w.record(d, actionRecipientEdited, c.now)
 	return noContent()
 }
 
@@ -261,7 +261,7 @@ func (w *Workspace) reassignRecipient(c *Call, person *contact) (Reply, error) {
 	}
 	r.Email, r.FirstName, r.LastName, r.contactID, r.group, r.members = person.Email, person.FirstName, person.LastName, person.ID, "", nil
 	d.changed(c.now)
-	w.happened(d, actionReassigned, c.now)
+	w.record(d, actionReassigned, c.now)
 	return ok(map[string]string{"recipient_id": r.ID})
 }
 

@@ -97,9 +97,9 @@ func (w *Workspace) sampleDocuments(now time.Time) {
 		}
 		d.recipients = []*recipient{r}
 		w.documents.put(d.id, d, 2048)
-		w.happened(d, actionCreated, made)
+		w.record(d, actionCreated, made)
 		if status != statusDraft {
-			w.happened(d, actionSent, made.Add(30*time.Minute))
+			w.record(d, actionSent, made.Add(30*time.Minute))
 		}
 	}
 }

@@ -76,11 +76,11 @@ func (w *Workspace) newTemplate(c *Call) (string, *template, error) {
 
 // copyTemplate answers POST /public/v1/templates/{id}/duplicate.
 func (w *Workspace) copyTemplate(c *Call, t *template, in struct{ Name string }) (Reply, error) {
-	twin := *t
-	twin.id, twin.name, twin.created, twin.modified = w.ids.ID(), cmp.Or(in.Name, "Copy of "+t.name), c.now, c.now
-	w.templates.put(twin.id, &twin, c.size()+int64(len(t.tokens)))
+	copied := *t
+	copied.id, copied.name, copied.created, copied.modified = w.ids.ID(), cmp.Or(in.Name, "Copy of "+t.name), c.now, c.now
+	w.templates.put(copied.id, &copied, c.size()+int64(len(t.tokens)))
 	return created(map[string]any{
-		"id": twin.id, "name": twin.name, "date_created": stamp(twin.created), "date_modified": stamp(twin.modified),
+		"id": copied.id, "name": copied.name, "date_created": stamp(copied.created), "date_modified": stamp(copied.modified),
 		"meta": map[string]string{"source_template_id": t.id},
 	})
 }

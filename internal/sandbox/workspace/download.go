@@ -3,6 +3,7 @@ package workspace
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -59,16 +60,11 @@ func zipOf(name string, content []byte) ([]byte, error) {
 	var packed bytes.Buffer
 	z := zip.NewWriter(&packed)
 	f, err := z.Create(name)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		_, err = f.Write(content)
 	}
-	if _, err := f.Write(content); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return packed.Bytes(), nil
+	err = errors.Join(err, z.Close())
+	return packed.Bytes(), err
 }
 
 // downloadProtected answers GET /public/v1/documents/{id}/download-protected. For every

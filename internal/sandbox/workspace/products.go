@@ -94,8 +94,8 @@ func products() resource[product] {
 		filter: func(c *Call) filter[product] {
 			query := strings.ToLower(c.query.Get("query"))
 			return func(p *product) bool {
-				return strings.Contains(strings.ToLower(p.title+" "+text(p.variant.SKU)), query) && fits(c.query["types"], p.kind) &&
-					!slices.Contains(c.query["exclude_uuids"], p.id) && c.allows("category_id", text(p.categoryID))
+				return strings.Contains(strings.ToLower(p.title+" "+value(p.variant.SKU)), query) && fits(c.query["types"], p.kind) &&
+					!slices.Contains(c.query["exclude_uuids"], p.id) && c.allows("category_id", value(p.categoryID))
 			}
 		},
 		page: func(c *Call, all []any) any {
@@ -161,7 +161,7 @@ func (w *Workspace) catalogueItem(p *product) any {
 func (w *Workspace) searchItem(p *product) any {
 	price := p.variant.Configuration
 	return map[string]any{
-		"uuid": p.id, "title": p.title, "type": p.kind, "sku": text(p.variant.SKU), "description": p.variant.Description,
+		"uuid": p.id, "title": p.title, "type": p.kind, "sku": value(p.variant.SKU), "description": p.variant.Description,
 		"category_id": p.categoryID, "category_name": nil, "custom_fields": p.variant.CustomFields, "images": p.variant.Images,
 		"image_src": nil, "highlights": map[string]any{}, "bundle_items_count": len(p.bundle), "workspace_id": w.home,
 		"billing_type": price.BillingType, "billing_cycle": nil, "currency": price.Currency, "price": price.Price, "cost": price.Cost,
@@ -170,9 +170,10 @@ func (w *Workspace) searchItem(p *product) any {
 	}
 }
 
-func text(s *string) string {
-	if s == nil {
-		return ""
+// value returns what p points to, or the zero value.
+func value[T any](p *T) T {
+	if p == nil {
+		p = new(T)
 	}
-	return *s
+	return *p
 }

@@ -7,43 +7,56 @@ import (
 	"slices"
 )
 
-// quote is a table of prices in a document. In the API, its numbers are text.
+// quote is a table of prices in a document, as requests have it: with pointers for what a request can leave out. In
+// answers, its numbers are text.
 type quote struct {
-	ID        string
-	Currency  string
-	Selection string
-	Sections  []quoteSection
+	ID       string
+	Currency string
+	Settings struct {
+		SelectionType string `json:"selection_type"`
+	}
+	Sections []quoteSection
 }
 
 type quoteSection struct {
-	ID, Name           string
-	Selection          string
-	Optional, Selected bool
-	Items              []quoteItem
+	ID       string
+	Name     *string
+	Settings sectionSettings
+	Items    []quoteItem
+}
+
+type sectionSettings struct {
+	Optional      bool
+	Selected      *bool
+	SelectionType string `json:"selection_type"`
 }
 
 type quoteItem struct {
-	ID, Name, Description, SKU string
-	Price, Cost                float64
-	Quantity                   int
-	Selected                   bool
-	Billing                    *string
+	ID, Description, SKU string
+	Name                 *string
+	Price, Cost          *float64
+	Qty                  *int
+	BillingFrequency     *string `json:"billing_frequency"`
 }
 
 // newQuote returns the quote that a document from a template starts with.
 func newQuote(w *Workspace) *quote {
-	return &quote{ID: w.uuid(), Currency: "USD", Selection: "custom", Sections: []quoteSection{{
-		ID: w.uuid(), Name: "Services", Selection: "custom", Selected: true,
-		Items: []quoteItem{{ID: w.uuid(), Name: "Consulting hour", SKU: "S-Con", Price: 100, Quantity: 2, Selected: true}},
+	q := &quote{ID: w.uuid(), Currency: "USD", Sections: []quoteSection{{
+		ID: w.uuid(), Name: new("Services"), Settings: sectionSettings{Selected: new(true), SelectionType: "custom"},
+		Items: []quoteItem{{ID: w.uuid(), Name: new("Consulting hour"), SKU: "S-Con", Price: new(100.0), Qty: new(2)}},
 	}}}
+	q.Settings.SelectionType = "custom"
+	return q
 }
 
 func money(amount float64) string { return fmt.Sprintf("%.2f", amount) }
 
+func (i quoteItem) total() float64 { return value(i.Price) * float64(value(i.Qty)) }
+
 func (s quoteSection) total() float64 {
 	sum := 0.0
 	for _, i := range s.Items {
-		sum += i.Price * float64(i.Quantity)
+		sum += i.total()
 	}
 	return sum
 }
@@ -71,11 +84,11 @@ func (q *quote) view() map[string]any {
 	for _, s := range q.Sections {
 		items := []any{}
 		for _, i := range s.Items {
-			sum := money(i.Price * float64(i.Quantity))
+			sum := money(i.total())
 			items = append(items, map[string]any{
-				"id": i.ID, "name": i.Name, "description": i.Description, "sku": i.SKU, "price": money(i.Price), "cost": money(i.Cost),
-				"qty": fmt.Sprint(i.Quantity), "total": sum, "overall_total": sum, "billing_frequency": i.Billing, "contract_term": nil,
-				"options": map[string]bool{"qty_editable": false, "selected": i.Selected}, "custom_columns": map[string]any{},
+				"id": i.ID, "name": value(i.Name), "description": i.Description, "sku": i.SKU, "price": money(value(i.Price)), "cost": money(value(i.Cost)),
+				"qty": fmt.Sprint(value(i.Qty)), "total": sum, "overall_total": sum, "billing_frequency": i.BillingFrequency, "contract_term": nil,
+				"options": map[string]bool{"qty_editable": false, "selected": true}, "custom_columns": map[string]any{},
 				"external_columns": map[string]any{}, "discounts": map[string]any{}, "fees": map[string]any{}, "taxes": map[string]any{},
 				"multipliers": map[string]any{}, "pricing_method": "flat", "reference_type": nil, "type": "product",
 			})
@@ -83,8 +96,8 @@ func (q *quote) view() map[string]any {
 		summary := quoteSums(s.total())
 		summary["total_section_value"], summary["total_qty"] = money(s.total()), fmt.Sprint(len(s.Items))
 		sections = append(sections, map[string]any{
-			"id": s.ID, "name": s.Name, "columns": []any{}, "items": items, "total": money(s.total()), "summary": summary,
-			"settings": map[string]any{"optional": s.Optional, "selected": s.Selected, "selection_type": s.Selection},
+			"id": s.ID, "name": value(s.Name), "columns": []any{}, "items": items, "total": money(s.total()), "summary": summary,
+			"settings": map[string]any{"optional": s.Settings.Optional, "selected": s.Settings.Selected, "selection_type": s.Settings.SelectionType},
 		})
 	}
 	summary := quoteSums(q.total())
@@ -92,113 +105,70 @@ func (q *quote) view() map[string]any {
 	summary["total_tax"], summary["total_savings"], summary["total_qty"] = money(0), money(0), fmt.Sprint(len(q.Sections))
 	return map[string]any{
 		"id": q.ID, "currency": q.Currency, "merge_rules": []any{}, "sections": sections, "total": money(q.total()),
-		"settings": map[string]string{"selection_type": q.Selection}, "summary": summary,
+		"settings": q.Settings, "summary": summary,
 	}
-}
-
-// quoteInput is a change of a quote. A section or item with an id changes that one; without an id, it is new.
-type quoteInput struct {
-	Currency string
-	Settings struct {
-		SelectionType string `json:"selection_type"`
-	}
-	Sections []quoteSectionInput
-}
-
-type quoteSectionInput struct {
-	ID       string
-	Name     *string
-	Settings struct {
-		Optional      bool
-		Selected      *bool
-		SelectionType string `json:"selection_type"`
-	}
-	Items []quoteItemInput
-}
-
-type quoteItemInput struct {
-	ID, Description, SKU string
-	Name                 *string
-	Price, Cost          *float64
-	Qty                  *int
-	BillingFrequency     *string `json:"billing_frequency"`
 }
 
 // updateQuote answers PUT /public/v1/documents/{document_id}/quotes/{quote_id}: the sections of the
 // request replace the old ones. Discounts, fees and taxes are not computed.
-func (w *Workspace) updateQuote(c *Call, d *document, in quoteInput) (Reply, error) {
-	if d.quote == nil || d.quote.ID != c.vars["quote_id"] {
+func (w *Workspace) updateQuote(c *Call, d *document, in quote) (Reply, error) {
+	old := d.quote
+	if old == nil || old.ID != c.vars["quote_id"] {
 		return Reply{}, NotFound()
 	}
-	changed := *d.quote
-	changed.Currency = cmp.Or(in.Currency, changed.Currency)
-	changed.Selection = cmp.Or(in.Settings.SelectionType, changed.Selection)
-	if in.Sections != nil {
-		sections, err := w.quoteSections(d.quote, in)
-		if err != nil {
-			return Reply{}, err
-		}
-		changed.Sections = sections
+	in.ID, in.Currency = old.ID, cmp.Or(in.Currency, old.Currency)
+	in.Settings.SelectionType = cmp.Or(in.Settings.SelectionType, old.Settings.SelectionType)
+	if err := w.completeSections(in.Sections, old.Sections); err != nil {
+		return Reply{}, err
 	}
-	d.quote = &changed
+	in.Sections = replaced(old.Sections, in.Sections)
+	d.quote = &in
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
 	w.record(d, actionQuoteQuantityMoved, c.now)
-	w.notify("quote_updated", json.RawMessage(`{"id":"`+d.quote.ID+`"}`), c.now)
-	return ok(d.quote.view())
+	w.notify("quote_updated", json.RawMessage(`{"id":"`+in.ID+`"}`), c.now)
+	return ok(in.view())
 }
 
-func (w *Workspace) quoteSections(old *quote, in quoteInput) ([]quoteSection, error) {
-	sections := []quoteSection{}
-	for _, given := range in.Sections {
-		s := quoteSection{ID: w.uuid(), Selection: "custom", Selected: true}
-		if given.ID != "" {
-			i := slices.IndexFunc(old.Sections, func(s quoteSection) bool { return s.ID == given.ID })
-			if i < 0 {
-				return nil, Invalid("sections", "Section "+Bounded(given.ID, 40)+" is not in the quote.")
+// completeSections adds to the sections of a request what it left out. A section with an id is an old one, a section
+// without an id is new. The same applies to its items.
+func (w *Workspace) completeSections(sent, old []quoteSection) error {
+	for i := range sent {
+		s := &sent[i]
+		before := quoteSection{ID: w.uuid(), Settings: sectionSettings{Selected: new(true), SelectionType: "custom"}}
+		if s.ID != "" {
+			at := slices.IndexFunc(old, func(o quoteSection) bool { return o.ID == s.ID })
+			if at < 0 {
+				return Invalid("sections", "Section "+Bounded(s.ID, 40)+" is not in the quote.")
 			}
-			s = old.Sections[i]
+			before = old[at]
 		}
-		set(&s.Name, given.Name)
-		set(&s.Selected, given.Settings.Selected)
-		s.Optional, s.Selection = given.Settings.Optional, cmp.Or(given.Settings.SelectionType, s.Selection)
-		if given.Items != nil {
-			items, err := w.quoteItems(s.Items, given.Items)
-			if err != nil {
-				return nil, err
-			}
-			s.Items = items
+		s.ID, s.Name = before.ID, cmp.Or(s.Name, before.Name)
+		s.Settings.Selected = cmp.Or(s.Settings.Selected, before.Settings.Selected)
+		s.Settings.SelectionType = cmp.Or(s.Settings.SelectionType, before.Settings.SelectionType)
+		if err := w.completeItems(s.Items, before.Items); err != nil {
+			return err
 		}
-		sections = append(sections, s)
+		s.Items = replaced(before.Items, s.Items)
 	}
-	return sections, nil
+	return nil
 }
 
-func (w *Workspace) quoteItems(old []quoteItem, in []quoteItemInput) ([]quoteItem, error) {
-	items := []quoteItem{}
-	for _, given := range in {
-		item := quoteItem{ID: w.uuid(), Quantity: 1, Selected: true}
-		if given.ID != "" {
-			i := slices.IndexFunc(old, func(i quoteItem) bool { return i.ID == given.ID })
-			if i < 0 {
-				return nil, Invalid("items", "Item "+Bounded(given.ID, 40)+" is not in the section.")
+func (w *Workspace) completeItems(sent, old []quoteItem) error {
+	for i := range sent {
+		item := &sent[i]
+		before := quoteItem{ID: w.uuid(), Qty: new(1)}
+		if item.ID != "" {
+			at := slices.IndexFunc(old, func(o quoteItem) bool { return o.ID == item.ID })
+			if at < 0 {
+				return Invalid("items", "Item "+Bounded(item.ID, 40)+" is not in the section.")
 			}
-			item = old[i]
+			before = old[at]
 		}
-		set(&item.Name, given.Name)
-		set(&item.Price, given.Price)
-		set(&item.Cost, given.Cost)
-		set(&item.Quantity, given.Qty)
-		item.Description, item.SKU = cmp.Or(given.Description, item.Description), cmp.Or(given.SKU, item.SKU)
-		item.Billing = cmp.Or(given.BillingFrequency, item.Billing)
-		items = append(items, item)
+		item.ID, item.Name, item.Qty = before.ID, cmp.Or(item.Name, before.Name), cmp.Or(item.Qty, before.Qty)
+		item.Price, item.Cost = cmp.Or(item.Price, before.Price), cmp.Or(item.Cost, before.Cost)
+		item.Description, item.SKU = cmp.Or(item.Description, before.Description), cmp.Or(item.SKU, before.SKU)
+		item.BillingFrequency = cmp.Or(item.BillingFrequency, before.BillingFrequency)
 	}
-	return items, nil
-}
-
-// set replaces a value if the request has another one.
-func set[T any](to *T, sent *T) {
-	if sent != nil {
-		*to = *sent
-	}
+	return nil
 }

@@ -98,9 +98,7 @@ func etag(text string) string {
 }
 
 // uuid returns a UUID of version 4, which newer parts of the API use as ids.
-func (w *Workspace) uuid() string { return uuidOf(w.ids.Hex(32)) }
-
-// uuidOf writes 32 hexadecimal digits as a UUID of version 4.
-func uuidOf(digits string) string {
+func (w *Workspace) uuid() string {
+	digits := w.ids.Hex(32)
 	return digits[:8] + "-" + digits[8:12] + "-4" + digits[13:16] + "-a" + digits[17:20] + "-" + digits[20:32]
 }

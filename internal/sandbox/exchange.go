@@ -111,8 +111,7 @@ func (e *Emulator) authenticate(x *exchange) bool {
 	if p == nil {
 		return true
 	}
-	done := e.behaviour.refuse()
-	defer done()
+	defer e.behaviour.refuse()()
 	x.readRest()
 	x.writeProblem(p)
 	return false
@@ -153,11 +152,10 @@ func (e *Emulator) credential(x *exchange) *workspace.Problem {
 func (e *Emulator) work(x *exchange) {
 	c, err := workspace.ReadCall(x.r, &x.op.Operation, x.vars, x.entry.Time, e.opts.MaxBody)
 	x.readRest()
-	if err != nil {
-		e.writeError(x, err)
-		return
+	var rep workspace.Reply
+	if err == nil {
+		rep, err = e.workspace.Do(&x.op.Operation, c)
 	}
-	rep, err := e.workspace.Do(&x.op.Operation, c)
 	if err != nil {
 		e.writeError(x, err)
 		return
@@ -189,8 +187,7 @@ func (e *Emulator) writeError(x *exchange, err error) {
 	}
 	if p.Status == http.StatusUnauthorized {
 		// While a client finds out the reason for this 401, it must not get an early refusal.
-		done := e.behaviour.refuse()
-		defer done()
+		defer e.behaviour.refuse()()
 	}
 	x.writeProblem(p)
 }

@@ -268,8 +268,7 @@ func (x *exchange) afterWork() {
 
 // refuseForFault revokes the access token of the request, like a server that has lost it.
 func (e *Emulator) refuseForFault(x *exchange) {
-	done := e.behaviour.refuse()
-	defer done()
+	defer e.behaviour.refuse()()
 	e.credential(x)
 	if _, token, ok := strings.Cut(x.r.Header.Get("Authorization"), " "); ok {
 		e.grants.revokeAccess(token)

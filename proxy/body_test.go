@@ -170,10 +170,10 @@ const kilobyte = 1 << 10
 // A slow client that makes progress is served: the time-out is only for clients that stop.
 func TestProgressExtendsTheTimeout(t *testing.T) {
 	t.Parallel()
-	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = time.Second }})
-	conn, r := g.upload(20*kilobyte, nil)
-	for range 20 {
-		dawdle(60 * time.Millisecond) // 1.2 s in all
+	g := newRig(t, rigOptions{configure: func(c *Config) { c.BodyTimeout = 3 * time.Second }})
+	conn, r := g.upload(36*kilobyte, nil)
+	for range 36 {
+		dawdle(100 * time.Millisecond) // 3.6 s in all
 		conn.Write(payload(kilobyte))
 	}
 	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 200 {

@@ -205,14 +205,20 @@ func (s *Server) Dump() string {
 }
 
 // freePort returns a port below the range from which the system chooses ports, so that no other program gets the port
-// while the server is down. The nodes of a cluster also use the port 10,000 above, which nothing else here does.
+// while the server is down. Until the test ends, it listens on the port above it, so that no other test gets the same
+// one. The nodes of a cluster also use the port 10,000 above, which nothing else here does.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		port := strconv.Itoa(20_000 + rand.IntN(2_000))
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+		port := 20_000 + 2*rand.IntN(1_000)
+		claim, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { claim.Close() })
+		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
 			l.Close()
-			return port
+			return strconv.Itoa(port)
 		}
 	}
 	t.Fatal("no free port")

@@ -60,7 +60,7 @@ var (
 		"name the file with the key: --store-key-file FILE")
 	// ErrNoKey is returned by Codec.Decode for a record whose tokens are encrypted with none of the keys.
 	ErrNoKey = problem.Mistake("the tokens of the record are encrypted with a key that is not configured",
-		"add the key as another line to the file of --store-key-file; the first line stays the key that writes")
+		"add the key to the file of --store-key-file, below the first line: the key in the first line encrypts")
 	// ErrSealBroken is returned by Codec.Decode for encrypted tokens that were damaged or changed, or that
 	// belong to another account.
 	ErrSealBroken = problem.Mistake("the encrypted tokens of the record are damaged, or belong to another account",

@@ -20,8 +20,9 @@
 // # Which record counts
 //
 // The store is authoritative and memory is a cache. [Record.Compare] defines which record is newer: every
-// login, logout and seed begins a lineage; the record with the younger lineage is newer, and within a lineage
-// the one with the higher generation. A newer record in the store is adopted; an older one is replaced by ours.
+// login, logout, import and seed (the first use of a token in the configuration) begins a lineage; the record
+// with the younger lineage is newer, and within a lineage the one with the higher generation. A newer record in
+// the store is adopted; an older one is replaced by ours.
 //
 // # Where tokens may go
 //

@@ -1,6 +1,5 @@
-// Package cli is the command line. A file has one command, or a few that belong together. The package also
-// connects the packages that a command runs. Package config reads the settings; nothing here reads the
-// environment of the process.
+// Package cli is the command line. Related commands share a file. The package also connects the packages that a
+// command runs. Package config reads the settings; nothing here reads the environment of the process.
 package cli
 
 import (

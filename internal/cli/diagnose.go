@@ -112,7 +112,7 @@ func doctorStatus(r doctor.Report) int {
 // explainCommand asks a running proxy what happened to a request. Only the running proxy knows that.
 type explainCommand struct {
 	RequestID string `arg:"" optional:"" placeholder:"REQUEST_ID" help:"The id from the answer's X-Request-Id header or from the log. Default: the newest request."`
-	JSON      bool   `name:"json" default:"false" help:"Print JSON, the same as /api/v1/requests."`
+	JSON      bool   `name:"json" default:"false" help:"Print JSON, the same as /api/v1/requests/ID."`
 
 	config.ProxySettings `embed:""`
 }

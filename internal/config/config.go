@@ -10,7 +10,8 @@
 // A field in settings.go gives a setting its flag, its name in the environment, its key in the file, its
 // default and its help. A flag overrides the environment, the environment overrides the file, and the file
 // overrides the default. Each value is converted from text only once. All mistakes are reported
-// together, each with its fix. What is accepted takes effect: a name in another spelling is refused.
+// together, each with its fix. An unknown name in the file is a mistake too; an unknown variable that begins
+// with PANDADOC_ is only a warning.
 //
 // # Secrets
 //

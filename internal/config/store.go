@@ -49,7 +49,7 @@ func (c *checker) storePassword(path string, used []stores.Spec) {
 	if path == "" {
 		if slices.ContainsFunc(used, stores.Spec.LacksPassword) { // the user would not be used
 			c.mistake("the URL of the store has a user name but no password, or the password is in the place of the user name",
-				"set "+envName("store")+" to redis://USER:PASSWORD@HOST, with only a password to redis://:PASSWORD@HOST, or use --store-password-file")
+				"set "+envName("store")+" to redis://USER:PASSWORD@HOST or, without a user, to redis://:PASSWORD@HOST; or use --store-password-file")
 		}
 		return
 	}

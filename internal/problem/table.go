@@ -335,7 +335,7 @@ var table = []Problem{
 		Hint:   "wait: the proxy tries again by itself; if that fails, run: {login}"},
 	{Code: UnsavedRotation, Title: "New tokens not saved",
 		Detail: "The newest tokens are not in the store yet.",
-		Hint:   "make the store writable; if that takes long, set --temp-dir to another directory"},
+		Hint:   "make the store writable before you stop the proxy; --temp-dir names a directory for tokens that the store cannot save"},
 	{Code: APIKeyRefused, Title: "API key refused",
 		Detail: "The API refuses the API key of account {account}.",
 		Hint:   "replace the API key: PANDADOC_API_KEY or --api-key-file"},

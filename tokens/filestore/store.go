@@ -304,6 +304,6 @@ func refuseForeign(path string, fi fs.FileInfo) error {
 // of one account is newer.
 func refuseTwoPlaces(dir, below string) error {
 	return withFix("use", dir, fmt.Errorf("there are records in it and in %s", below),
-		fmt.Sprintf("stop all proxies and move the .json files from one of them into the other, of each account the one with the later obtained_at; "+
-			"or use only those in %s: --store file:%s", below, below))
+		fmt.Sprintf("stop all proxies and move the .json files of one directory into the other; if both have a file for an account, keep the one with the later obtained_at; "+
+			"or use only the records in %s: --store file:%s", below, below))
 }

@@ -69,9 +69,9 @@ func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	case errors.Is(err, listen.ErrRefused), errors.Is(err, os.ErrNotExist):
 		return nil, ErrNoProxy
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s does not answer", a), "restart it if it is the proxy; otherwise give the proxy's admin address with --admin-listen, or none")
+		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s does not answer", a), "restart it if it is the proxy; otherwise give the proxy's admin address with --admin-listen, or add --admin-listen none")
 	}
-	return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or none")
+	return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or add --admin-listen none")
 }
 
 // Local returns a client of a handler in this process.

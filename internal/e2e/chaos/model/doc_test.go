@@ -15,8 +15,8 @@
 // "load, decide, compare-and-swap, and repeat after a conflict", the model has one step. That is enough: if a swap
 // succeeds, the record has not changed since it was loaded; if it fails, or the process crashes before it, nothing
 // has changed. The exception is a swap whose base was loaded in an earlier step (to renew a marker, or the first
-// swap at the end of a flight). For these, the model remembers whether the record still has that version
-// (claim.current).
+// swap at the end of a flight, which is one task for an account). For these, the model remembers whether the
+// record still has that version (claim.current).
 //
 // # Steps
 //
@@ -43,16 +43,17 @@
 //	restart elsewhere     a start with another region, token endpoint or client id
 //	tick                  half a lease passes
 //
-// The model needs neither flights that find a usable token nor cool-downs: both only make an owner start
-// later or never, and in the model an owner may start at any time. For the same reason an access token may expire
-// at any time, and its owner may or may not know. The hold after a refresh that did not help is searched with an
-// API that refuses everything.
+// Flights that find a usable token, and cool-downs, are not in the model. They only make an owner start later or
+// never, and in the model an owner may start at any time or never. An access token may also expire at any time,
+// and its owner may or may not know. The hold after a refresh that did not help is searched with an API that
+// refuses everything.
 //
 // # Time
 //
-// The lease and the quiet time are both 30 s. A tick is half of that. Ages are counted up to three ticks: after
-// these 45 s every process has read the store. An owner that is not paused and not cut off completes its next step
-// within one tick, and reads the store within two. With leases, the store reports changes to it.
+// A marker protects its owner for a lease, and longer if the owner renews it. After the quiet time, a request whose
+// sender has gone counts as over. Both times are 30 s. A tick is half of that. Ages are counted up to three ticks:
+// after these 45 s every process has read the store. An owner that is not paused and not cut off completes its next
+// step within one tick, and reads the store within two. With leases, the store reports changes to it.
 //
 // # Assumptions
 //

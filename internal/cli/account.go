@@ -90,7 +90,7 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 
 // ownAccounts is used when no proxy runs: it has the same handlers, with a Manager in this process.
 func (p *program) ownAccounts(ctx context.Context, c *config.Config, store stores.Store) (*accounts, error) {
-	m := managerConfig(c, store, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(c.Secrets)))
+	m := managerConfig(c, store, newLogger(p.log, logrus.WarnLevel, "text", redactor{c.Secrets}))
 	m.Observe = onlyLosses(m.Observe)
 	m.SaveTimeout = saveLimit
 	manager, err := tokens.New(m)

@@ -281,7 +281,7 @@ func TestTheProbeProvesOnlyWith200(t *testing.T) {
 }
 
 func TestRedaction(t *testing.T) {
-	r := newRedactor([]tokens.Secret{tokens.NewSecret("s3cr3t-value"), tokens.NewSecret("the"), {}})
+	r := redactor{[]tokens.Secret{tokens.NewSecret("s3cr3t-value"), tokens.NewSecret("the"), {}}}
 	for in, want := range map[string]string{
 		"a s3cr3t-value b":                             "a [redacted] b",
 		"the end":                                      "the end",

@@ -47,7 +47,7 @@ const lastLines = time.Second
 func Run(ctx context.Context, env Env) int {
 	log := logqueue.New(env.Stderr)
 	defer log.Close(lastLines)
-	defer captureStandardLog(newLogger(log, logrus.WarnLevel, "text", newRedactor(nil)))()
+	defer captureStandardLog(newLogger(log, logrus.WarnLevel, "text", redactor{}))()
 	end, stop := newEnding(ctx, env.Signals)
 	p := newProgram(env, log, end)
 	status := make(chan int, 1)

@@ -68,7 +68,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	case !target.Persistent:
 		return withStatus(problem.Mistake("the store "+target.Name+" is lost when this program ends", "name another store with --to or --store"), exitUsage)
 	}
-	m := managerConfig(settings, target, newLogger(p.log, logrus.WarnLevel, "text", newRedactor(settings.Secrets)))
+	m := managerConfig(settings, target, newLogger(p.log, logrus.WarnLevel, "text", redactor{settings.Secrets}))
 	m.SaveTimeout = saveLimit
 	manager, err := tokens.New(m)
 	if err != nil {

@@ -37,11 +37,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	ask := alive
-	if c.Ready {
-		ask = ready
-	}
-	answer, err := ask(ctx, p, settings)
+	answer, err := p.health(ctx, settings, c.Ready)
 	if err != nil {
 		return err
 	}
@@ -64,17 +60,13 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	ask := alive
-	if c.Ready {
-		ask = ready
-	}
 	limited, cancel := context.WithTimeout(ctx, max(c.Timeout, waitPause)) // the first question may always be answered
 	defer cancel()
 	tick := time.NewTicker(waitPause)
 	defer tick.Stop()
 	var last error
 	for {
-		answer, failed := ask(limited, p, settings)
+		answer, failed := p.health(limited, settings, c.Ready)
 		if failed == nil {
 			_, err := fmt.Fprintln(p.Stdout, answer)
 			return err
@@ -92,22 +84,20 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 	}
 }
 
-// alive reports whether a proxy answers.
-func alive(ctx context.Context, p *program, c *config.Config) (string, error) {
+// health returns one line about a proxy that is alive or, with ready, about one that has a usable account. Its
+// error carries the exit status.
+func (p *program) health(ctx context.Context, c *config.Config, ready bool) (string, error) {
 	running, err := p.probed(ctx, c)
-	if err != nil {
+	switch {
+	case err != nil && ready:
+		return "", fmt.Errorf("not ready: %w", err)
+	case err != nil:
 		return "", err
 	}
-	return "alive", running.Close()
-}
-
-// ready reports whether an account can be used. Its error carries the exit status.
-func ready(ctx context.Context, p *program, c *config.Config) (string, error) {
-	running, err := p.probed(ctx, c)
-	if err != nil {
-		return "", fmt.Errorf("not ready: %w", err)
-	}
 	defer running.Close()
+	if !ready {
+		return "alive", nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)
 	defer cancel()
 	var r admin.Readiness

@@ -14,7 +14,7 @@ import (
 )
 
 // newLogger returns the logger of the program. Its output goes through r to queue, whose dropped lines it reports.
-func newLogger(queue *logqueue.Queue, level logrus.Level, format string, r *redactor) *logrus.Logger {
+func newLogger(queue *logqueue.Queue, level logrus.Level, format string, r redactor) *logrus.Logger {
 	logger := logrus.New()
 	logger.SetOutput(queue)
 	logger.SetLevel(level)
@@ -31,7 +31,7 @@ func newLogger(queue *logqueue.Queue, level logrus.Level, format string, r *reda
 }
 
 // newAccessLog returns the access log that belongs to newLogger's log. It is nil if level excludes it.
-func newAccessLog(w io.Writer, level logrus.Level, format string, r *redactor) *proxy.AccessLog {
+func newAccessLog(w io.Writer, level logrus.Level, format string, r redactor) *proxy.AccessLog {
 	if level < logrus.InfoLevel {
 		return nil
 	}

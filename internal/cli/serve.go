@@ -54,7 +54,7 @@ func (p *program) serving(ctx context.Context, s *config.Settings) (*app, error)
 
 // app returns an app with a log, but without a store. It logs the warnings of the configuration.
 func (p *program) app(c *config.Config) *app {
-	secrets := newRedactor(c.Secrets)
+	secrets := redactor{c.Secrets}
 	a := &app{
 		program: p, Config: c,
 		logger: newLogger(p.log, c.LogLevel, c.LogFormat, secrets), accessLog: newAccessLog(p.log, c.LogLevel, c.LogFormat, secrets),

@@ -271,6 +271,16 @@ func (c *checker) warnReadable(what, path string) {
 	}
 }
 
+// HideSecrets removes secrets from text. It ignores short ones, which may be ordinary words and are no real secrets.
+func HideSecrets(text string, secrets []tokens.Secret) string {
+	for _, s := range secrets {
+		if value := s.Reveal(); len(value) >= 8 {
+			text = strings.ReplaceAll(text, value, s.String())
+		}
+	}
+	return text
+}
+
 // openUnwritable opens a file with settings, secrets or certificates. It refuses a file that other users can change,
 // because they could decide where the tokens go. Only the mode of a regular file shows this.
 func openUnwritable(path string) (*os.File, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
@@ -61,7 +62,7 @@ type Report struct {
 func newReport(all []Finding, secrets []tokens.Secret) Report {
 	r := Report{Result: OK, Checks: all}
 	for i, f := range all {
-		all[i].Seen, all[i].Fix = problem.Line(hide(f.Seen, secrets)), problem.Line(hide(f.Fix, secrets))
+		all[i].Seen, all[i].Fix = problem.Line(config.HideSecrets(f.Seen, secrets)), problem.Line(config.HideSecrets(f.Fix, secrets))
 		r.Login = r.Login || f.Login
 	}
 	r.Failed, r.Warnings = r.count(Failure), r.count(Warning)
@@ -72,16 +73,6 @@ func newReport(all []Finding, secrets []tokens.Secret) Report {
 		r.Result = Warning
 	}
 	return r
-}
-
-// hide removes secrets from text. It ignores short ones, which may be ordinary words and are no real secrets.
-func hide(text string, secrets []tokens.Secret) string {
-	for _, s := range secrets {
-		if value := s.Reveal(); len(value) >= 8 {
-			text = strings.ReplaceAll(text, value, s.String())
-		}
-	}
-	return text
 }
 
 func (r Report) count(result Result) (n int) {

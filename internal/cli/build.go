@@ -76,20 +76,16 @@ func (r *running) adminKey() (tokens.Secret, error) {
 	if err == nil && r.AdminKeyFile == "" {
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
-	if err != nil {
-		return r.temporaryKey(err)
+	var key tokens.Secret
+	if err == nil {
+		key, err = admin.KeyFile(path)
 	}
-	key, err := admin.KeyFile(path)
-	switch {
+	switch hint := problem.HintOf(err); {
 	case err == nil:
 		return key, nil
-	case r.AdminKeyFile != "" || problem.HintOf(err) != "":
-		return key, problem.WithHint(fmt.Errorf("admin key: %w", err), cmp.Or(problem.HintOf(err), "name another file with --admin-key-file"))
+	case r.AdminKeyFile != "" || hint != "":
+		return key, problem.WithHint(fmt.Errorf("admin key: %w", err), cmp.Or(hint, "name another file with --admin-key-file"))
 	}
-	return r.temporaryKey(err)
-}
-
-func (r *running) temporaryKey(err error) (tokens.Secret, error) {
 	r.logger.WithError(err).Warn("the admin key cannot be saved in the state directory: it is valid for this run only")
 	return admin.NewKey(), nil
 }

@@ -118,6 +118,11 @@ func zshCompletion(app *kong.Application) string {
 	quote := func(text string) string {
 		return strings.NewReplacer("'", `'\''`, "[", `\[`, "]", `\]`, ":", `\:`).Replace(text)
 	}
+	arguments := map[string]string{ // of a command, besides flags
+		"completion": "1:shell:(bash zsh fish)",
+		"help":       "1:command:(" + strings.Join(commandNames(app), " ") + ")",
+		"run":        "*:::program:_normal",
+	}
 	var commands, cases strings.Builder
 	for _, command := range app.Children {
 		fmt.Fprintf(&commands, "\t\t'%s:%s'\n", command.Name, quote(oneSentence(command.Help)))
@@ -136,7 +141,7 @@ func zshCompletion(app *kong.Application) string {
 			}
 			fmt.Fprintf(&cases, " \\\n\t\t\t\t'--%s%s[%s]%s'", flag.Name, equals, quote(oneSentence(flag.Help)), value)
 		}
-		if words := zshArguments(command.Name, commandNames(app)); words != "" {
+		if words := arguments[command.Name]; words != "" {
 			fmt.Fprintf(&cases, " \\\n\t\t\t\t'%s'", words)
 		}
 		cases.WriteString("\n\t\t\t;;\n")
@@ -162,19 +167,6 @@ _pandadoc_auth_proxy() {
 }
 _pandadoc_auth_proxy "$@"
 `, programName, commands.String(), cases.String())
-}
-
-// zshArguments describes what a command takes besides flags.
-func zshArguments(command string, commands []string) string {
-	switch command {
-	case "completion":
-		return "1:shell:(bash zsh fish)"
-	case "help":
-		return "1:command:(" + strings.Join(commands, " ") + ")"
-	case "run":
-		return "*:::program:_normal"
-	}
-	return ""
 }
 
 func fishCompletion(app *kong.Application) string {

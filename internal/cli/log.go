@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"io"
 	"log"
 	"time"
@@ -70,40 +69,36 @@ func logEvents(logger *logrus.Logger) func(tokens.Event) {
 		if e.Err != nil {
 			entry = entry.WithField("error", e.Err)
 		}
-		entry.Log(eventLevel(e), eventText(e))
+		level, text := eventLine(e)
+		entry.Log(level, text)
 	}
 }
 
-// eventLevel returns the level of an event: warning if a person should look at it and it does not resolve
-// itself.
-func eventLevel(e tokens.Event) logrus.Level {
-	switch e.Kind {
-	case tokens.EventFailed, tokens.EventUnsaved, tokens.EventEmergency, tokens.EventRestored, tokens.EventTakeover:
-		return logrus.WarnLevel
-	case tokens.EventProbe:
-		return logrus.DebugLevel
-	case tokens.EventState:
-		if e.Status.State != tokens.Ready && e.Status.State != tokens.Unknown {
-			return logrus.WarnLevel
+// eventLine returns the level and the text of an event. The level is warning if a person should look at it and it
+// does not resolve itself.
+func eventLine(e tokens.Event) (logrus.Level, string) {
+	line, ok := map[tokens.EventKind]struct {
+		level logrus.Level
+		text  string
+	}{
+		tokens.EventRefreshed: {logrus.InfoLevel, "new tokens"},
+		tokens.EventFailed:    {logrus.WarnLevel, "refresh failed"},
+		tokens.EventAdopted:   {logrus.InfoLevel, "another process has newer tokens: using them"},
+		tokens.EventTakeover:  {logrus.WarnLevel, "took over the refresh of a process that is gone"},
+		tokens.EventUnsaved:   {logrus.WarnLevel, "the new tokens could not be saved: trying again"},
+		tokens.EventSaved:     {logrus.InfoLevel, "the new tokens are saved now"},
+		tokens.EventEmergency: {logrus.WarnLevel, "took the newest tokens from an emergency file"},
+		tokens.EventRestored:  {logrus.WarnLevel, "put the tokens back into the store"},
+		tokens.EventUpgraded:  {logrus.InfoLevel, "took over the record of an earlier version"},
+		tokens.EventLogin:     {logrus.InfoLevel, "signed in"},
+		tokens.EventLogout:    {logrus.InfoLevel, "logged out"},
+		tokens.EventProbe:     {logrus.DebugLevel, "asked the API about a refused token"},
+	}[e.Kind]
+	if !ok { // a new state
+		line.level, line.text = logrus.WarnLevel, "account is "+string(e.Status.State)
+		if e.Status.State == tokens.Ready || e.Status.State == tokens.Unknown {
+			line.level = logrus.InfoLevel
 		}
 	}
-	return logrus.InfoLevel
-}
-
-func eventText(e tokens.Event) string {
-	text := map[tokens.EventKind]string{
-		tokens.EventRefreshed: "new tokens",
-		tokens.EventFailed:    "refresh failed",
-		tokens.EventAdopted:   "another process has newer tokens: using them",
-		tokens.EventTakeover:  "took over the refresh of a process that is gone",
-		tokens.EventUnsaved:   "the new tokens could not be saved: trying again",
-		tokens.EventSaved:     "the new tokens are saved now",
-		tokens.EventEmergency: "took the newest tokens from an emergency file",
-		tokens.EventRestored:  "put the tokens back into the store",
-		tokens.EventUpgraded:  "took over the record of an earlier version",
-		tokens.EventLogin:     "signed in",
-		tokens.EventLogout:    "logged out",
-		tokens.EventProbe:     "asked the API about a refused token",
-	}[e.Kind]
-	return cmp.Or(text, "account is "+string(e.Status.State))
+	return line.level, line.text
 }

@@ -241,15 +241,11 @@ func (c *checker) checkClient() {
 
 // checkFile warns if the configuration file holds secrets and other users can read it.
 func (c *checker) checkFile() {
-	holds := c.file.where("require-header") != ""
-	for _, name := range secretNames {
-		holds = holds || c.file.where(name) != ""
-	}
+	inFile := func(name string) bool { return c.file.where(name) != "" }
+	holds := inFile("require-header") || slices.ContainsFunc(secretNames[:], inFile)
 	for _, name := range []string{"store", "from", "to"} {
-		if e, ok := c.file.entries[name]; ok {
-			spec, _ := c.stores.Parse(strings.Join(e.values, " "))
-			holds = holds || spec.HasPassword()
-		}
+		spec, _ := c.stores.Parse(strings.Join(c.file.entries[name].values, " ")) // zero if it is not in the file
+		holds = holds || spec.HasPassword()
 	}
 	for _, entries := range c.file.named {
 		for _, e := range entries {

@@ -169,7 +169,7 @@ func forPeople(err error) error {
 	if !errors.As(err, &p) {
 		return err
 	}
-	if p.Code == "login-required" {
+	if p.Code == string(problem.LoginRequired) {
 		return withStatus(problem.WithHint(err, p.Hint), exitLoginRequired)
 	}
 	return problem.WithHint(err, p.Hint)

@@ -82,11 +82,10 @@ func helpWithDefault(value *kong.Value) string {
 func usageError(err error, app *kong.Application, args []string) error {
 	hint := listsCommands
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		name, known := nearestCommand(app, args[0])
-		if !known {
-			return noCommand(args[0], name, slices.Concat([]string{name}, args[1:])...)
+		if err := checkCommand(app, args[0], func(name string) []string { return slices.Concat([]string{name}, args[1:]) }); err != nil {
+			return err
 		}
-		hint = "run: " + programName + " help " + name
+		hint = "run: " + programName + " help " + args[0]
 	}
 	text := err.Error()
 	if m := unknownLetter.FindStringSubmatch(text); m != nil {
@@ -156,13 +155,6 @@ func commandFirst(command string, args []string) []string {
 	return slices.Concat([]string{command}, args[:i], args[i+1:])
 }
 
-// nearestCommand returns the command that word probably means, or "" if there is none. known reports whether word
-// is exactly that command.
-func nearestCommand(app *kong.Application, word string) (name string, known bool) {
-	name, _ = config.Nearest(word, commandNames(app))
-	return name, name == word && word != ""
-}
-
 func commandNames(app *kong.Application) (all []string) {
 	for _, command := range app.Children {
 		all = append(all, command.Name)
@@ -170,13 +162,17 @@ func commandNames(app *kong.Application) (all []string) {
 	return all
 }
 
-// noCommand returns the error for a word that is no command. nearest is the command that was probably meant, or
-// "". args are the command line with nearest in the place of word.
-func noCommand(word, nearest string, args ...string) error {
+// checkCommand returns an error if word is no command. correct returns the command line with another name in its
+// place.
+func checkCommand(app *kong.Application, word string, correct func(name string) []string) error {
+	names := commandNames(app)
+	if slices.Contains(names, word) {
+		return nil
+	}
 	what, hint := "there is no command "+problem.Quote(word), listsCommands
-	if nearest != "" {
-		what += fmt.Sprintf(", did you mean %q?", nearest)
-		hint = "run: " + programName + " " + problem.Quote(args...)
+	if name, ok := config.Nearest(word, names); ok {
+		what += fmt.Sprintf(", did you mean %q?", name)
+		hint = "run: " + programName + " " + problem.Quote(correct(name)...)
 	}
 	return withStatus(problem.Mistake(what, hint), exitUsage)
 }
@@ -252,8 +248,8 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 	}
 	args := []string{"--help"}
 	if c.Command != "" {
-		if name, known := nearestCommand(k.Model, c.Command); !known {
-			return noCommand(c.Command, name, "help", name)
+		if err := checkCommand(k.Model, c.Command, func(name string) []string { return []string{"help", name} }); err != nil {
+			return err
 		}
 		args = []string{c.Command, "--help"}
 	}

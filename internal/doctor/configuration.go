@@ -85,7 +85,7 @@ func (x *examination) region(context.Context) (found []Finding) {
 		case known && r.serves != u.needs:
 			found = append(found, failing(fmt.Sprintf("%s is %s, where PandaDoc has its %s", u.flag, u.Host, r.serves),
 				"remove "+u.flag+": --region sets it"))
-		case !known && isPandaDocs(u.Hostname()):
+		case !known && (strings.HasSuffix(u.Hostname(), ".pandadoc.com") || strings.HasSuffix(u.Hostname(), ".pandadoc.eu")):
 			found = append(found, failing(fmt.Sprintf("%s is %s, which is not a known host of PandaDoc", u.flag, u.Host),
 				"use --region global or --region eu instead of "+u.flag))
 		}
@@ -99,10 +99,6 @@ func (x *examination) region(context.Context) (found []Finding) {
 			"set --region to that of the account, and remove --api-url, --authorize-url and --token-url; or set all three")}
 	}
 	return []Finding{fine(x.placesText(hosts))}
-}
-
-func isPandaDocs(host string) bool {
-	return strings.HasSuffix(host, ".pandadoc.com") || strings.HasSuffix(host, ".pandadoc.eu")
 }
 
 // endpoint is one of PandaDoc's URLs.

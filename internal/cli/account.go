@@ -255,21 +255,15 @@ func (c *statusCommand) Run(ctx context.Context, p *program) (err error) {
 			all.Accounts[i].Since = time.Time{} // when this command has read the store
 		}
 	}
-	if err := c.print(p, acc, all); err != nil {
-		return err
+	switch {
+	case c.JSON && c.Account != "":
+		err = printJSON(p.Stdout, all.Accounts[0])
+	case c.JSON:
+		err = printJSON(p.Stdout, all)
+	default:
+		_, err = io.WriteString(p.Stdout, p.withTyped(statusText(acc, all)))
 	}
-	return withStatus(nil, statusOf(all.Accounts))
-}
-
-func (c *statusCommand) print(p *program, acc *accounts, all admin.Overview) error {
-	if !c.JSON {
-		_, err := io.WriteString(p.Stdout, p.withTyped(statusText(acc, all)))
-		return err
-	}
-	if c.Account != "" {
-		return printJSON(p.Stdout, all.Accounts[0])
-	}
-	return printJSON(p.Stdout, all)
+	return cmp.Or(err, withStatus(nil, statusOf(all.Accounts)))
 }
 
 func printJSON(w io.Writer, value any) error {
@@ -324,26 +318,22 @@ func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 	if a.Cause == string(problem.LoggedOut) {
 		obtained = "logged out" // the record of a logout has its time here
 	}
+	// Tokens live a year, so people should know early that a refresh works.
+	proven := problem.When(a.ProvenAt, now)
+	if a.ProvenAt.IsZero() && a.Scheme == tokens.Bearer {
+		proven = "never; \"" + programName + " refresh\" tries it"
+	}
 	for _, line := range []struct{ name, value string }{
 		{"since", problem.When(a.Since, now)},
 		{"detail", a.Detail},
 		{"signed in with", a.Scheme},
 		{"token expires", problem.When(a.ExpiresAt, now)},
 		{obtained, problem.When(a.ObtainedAt, now)},
-		{"last refresh", proven(a, now)},
+		{"last refresh", proven},
 		{"next", a.Hint},
 	} {
 		if line.value != "" {
 			fmt.Fprintf(w, "  %-15s %s\n", line.name+":", line.value)
 		}
 	}
-}
-
-// proven returns when a refresh last succeeded. Tokens live a year, so people should know early that a refresh
-// works.
-func proven(a admin.Account, now time.Time) string {
-	if a.ProvenAt.IsZero() && a.Scheme == tokens.Bearer {
-		return "never; \"" + programName + " refresh\" tries it"
-	}
-	return problem.When(a.ProvenAt, now)
 }

@@ -80,7 +80,7 @@ func (a *app) run(ctx context.Context) error {
 	r := &running{app: a, failed: make(chan error, 1), memory: memory}
 	release() // the memory that reading the settings needed
 	r.budget = r.newBudget()
-	defer r.closeListeners()
+	defer func() { listen.CloseAll(slices.Concat(r.listeners, r.adminListeners, r.socket)) }()
 	if err := r.openListeners(ctx); err != nil {
 		return err
 	}
@@ -191,10 +191,6 @@ func (r *running) openProxied(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (r *running) closeListeners() {
-	listen.CloseAll(slices.Concat(r.listeners, r.adminListeners, r.socket))
 }
 
 // managerConfig returns the configuration that all Managers share: that of a proxy, and that of a command that

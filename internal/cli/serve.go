@@ -119,22 +119,9 @@ func runDefaults(k *kong.Kong) error {
 
 // Run runs a proxy and one program that uses it.
 func (c *runCommand) Run(ctx context.Context, p *program, k *kong.Context) error {
-	words := c.Command
-	switch {
-	case len(words) > 0 && words[0] == "--":
-		words = words[1:]
-	case len(words) > 0 && strings.HasPrefix(words[0], "-"): // kong takes what it does not know for the program
-		return withStatus(unknownFlag(k.Selected(), words[0]), exitUsage)
-	}
-	if len(words) == 0 {
-		return withStatus(problem.Mistake("there is no program to run", "run: "+programName+" run -- COMMAND"), exitUsage)
-	}
-	path, err := exec.LookPath(words[0])
-	switch {
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return withStatus(problem.WithHint(err, "name a program in PATH, or by its path"), exitNotFound)
-	case err != nil:
-		return withStatus(problem.WithHint(err, "name a file that this user may execute"), exitCannotRun)
+	words, path, err := c.find(k)
+	if err != nil {
+		return err
 	}
 	a, err := p.serving(ctx, &c.Settings)
 	if err != nil {
@@ -148,7 +135,9 @@ func (c *runCommand) Run(ctx context.Context, p *program, k *kong.Context) error
 	go func() { served <- a.run(ctx) }()
 	select {
 	case url := <-base:
-		status := errNoURL()
+		// The program could not find a proxy that listens on Unix sockets only.
+		status := withStatus(problem.Mistake("the proxy listens on a unix socket only, and PANDADOC_BASE_URL cannot name one",
+			"add --listen 127.0.0.1:0, or start the proxy with serve and tell the program the path of the socket"), exitUsage)
 		if url != "" {
 			status = p.child(path, words, url, served)
 		}
@@ -162,6 +151,28 @@ func (c *runCommand) Run(ctx context.Context, p *program, k *kong.Context) error
 	}
 }
 
+// find returns the words of the command, and the path of the program.
+func (c *runCommand) find(k *kong.Context) (words []string, path string, err error) {
+	words = c.Command
+	switch {
+	case len(words) > 0 && words[0] == "--":
+		words = words[1:]
+	case len(words) > 0 && strings.HasPrefix(words[0], "-"): // kong takes what it does not know for the program
+		return nil, "", withStatus(unknownFlag(k.Selected(), words[0]), exitUsage)
+	}
+	if len(words) == 0 {
+		return nil, "", withStatus(problem.Mistake("there is no program to run", "run: "+programName+" run -- COMMAND"), exitUsage)
+	}
+	path, err = exec.LookPath(words[0])
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		err = withStatus(problem.WithHint(err, "name a program in PATH, or by its path"), exitNotFound)
+	case err != nil:
+		err = withStatus(problem.WithHint(err, "name a file that this user may execute"), exitCannotRun)
+	}
+	return words, path, err
+}
+
 // firstURL returns the first address that is an http or https URL, or "".
 func firstURL(bases []string) string {
 	for _, base := range bases {
@@ -170,12 +181,6 @@ func firstURL(bases []string) string {
 		}
 	}
 	return ""
-}
-
-// errNoURL is for a proxy that listens on Unix sockets only: the program could not find it.
-func errNoURL() error {
-	return withStatus(problem.Mistake("the proxy listens on a unix socket only, and PANDADOC_BASE_URL cannot name one",
-		"add --listen 127.0.0.1:0, or start the proxy with serve and tell the program the path of the socket"), exitUsage)
 }
 
 // await waits until the program ends, and passes signals to it.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -100,11 +101,11 @@ func (c *checker) requireHeader(text string) {
 	}
 	name, value, _ := strings.Cut(text, ":")
 	h := proxy.RequiredHeader{Name: strings.TrimSpace(name), Value: tokens.NewSecret(strings.TrimSpace(value))}
+	err := h.Check()
 	if h.Name == "" && h.Value.IsZero() {
-		c.fail("require-header", "it has neither name nor value", "write it like X-From-App: a value that only the application knows")
-		return
+		err = errors.New("it has neither name nor value")
 	}
-	if err := h.Check(); err != nil {
+	if err != nil {
 		c.fail("require-header", err.Error(), "write it like X-From-App: a value that only the application knows")
 	}
 	c.Proxy.RequireHeader = h

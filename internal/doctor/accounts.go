@@ -80,24 +80,6 @@ func (x *examination) accountNames(ctx context.Context) []string {
 // manyAccounts is how many accounts without a problem are listed, and how many are checked at the API.
 const manyAccounts = 20
 
-// each makes a finding about every account. If there are many, the accounts without a problem are only counted.
-func (x *examination) each(ctx context.Context, find func(account) Finding) (found []Finding) {
-	all := x.accounts(ctx)
-	counted := 0
-	for _, a := range all {
-		f := find(a)
-		if f.Result == OK && len(all) > manyAccounts {
-			counted++
-			continue
-		}
-		found = append(found, f)
-	}
-	if counted > 0 {
-		found = append(found, fine(fmt.Sprintf("%d of %d accounts are in order", counted, len(all))))
-	}
-	return found
-}
-
 // records reports whether each record can be read.
 func (x *examination) records(ctx context.Context) (found []Finding) {
 	if x.store.Records == nil {
@@ -165,10 +147,22 @@ func (x *examination) refreshed(ctx context.Context, name string) Finding {
 	return f
 }
 
-// tokens checks the stored and configured tokens, without any request.
-func (x *examination) tokens(ctx context.Context) []Finding {
-	here := x.issuer()
-	return x.each(ctx, func(a account) Finding { return a.state(here, time.Now()) })
+// tokens checks the stored and configured tokens, without any request. If there are many accounts, those without a
+// problem are only counted.
+func (x *examination) tokens(ctx context.Context) (found []Finding) {
+	all, here, counted := x.accounts(ctx), x.issuer(), 0
+	for _, a := range all {
+		f := a.state(here, time.Now())
+		if f.Result == OK && len(all) > manyAccounts {
+			counted++
+			continue
+		}
+		found = append(found, f)
+	}
+	if counted > 0 {
+		found = append(found, fine(fmt.Sprintf("%d of %d accounts are in order", counted, len(all))))
+	}
+	return found
 }
 
 // issuer returns the issuer of the configuration.

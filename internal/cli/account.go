@@ -26,11 +26,11 @@ import (
 )
 
 const (
-	// exchangeLimit is how long a command waits at its end for a token call that was sent, and for the save of
+	// exchangeTimeout is how long a command waits at its end for a token call that was sent, and for the save of
 	// its pair. It is a little longer than the Manager waits for the answer.
-	exchangeLimit = 130 * time.Second
-	// saveLimit is how long it waits for the save alone, of a pair that is in an emergency file too.
-	saveLimit = 5 * time.Second
+	exchangeTimeout = 130 * time.Second
+	// saveTimeout is how long it waits for the save alone, of a pair that is in an emergency file too.
+	saveTimeout = 5 * time.Second
 	// noticeDelay is how long a command waits before it tells the user why.
 	noticeDelay = 300 * time.Millisecond
 )
@@ -56,7 +56,7 @@ const serviceDir = "/run/" + programName
 
 // search returns where a running proxy with these settings can be found.
 func (p *program) search(c *config.Config) client.Search {
-	place, isDefault := c.StorePlace()
+	place, isDefault := c.StoreLocation()
 	s := client.Search{Socket: c.AdminSocket, Dirs: p.Environ.SocketDirs(), Admin: c.Admin, Store: place, StoreGiven: !isDefault}
 	if os.Geteuid() == 0 {
 		s.Service = serviceDir
@@ -92,7 +92,7 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 func (p *program) ownAccounts(ctx context.Context, c *config.Config, store stores.Store) (*accounts, error) {
 	m := managerConfig(c, store, newLogger(p.log, logrus.WarnLevel, "text", redactor{c.Secrets}))
 	m.Observe = onlyLosses(m.Observe)
-	m.SaveTimeout = saveLimit
+	m.SaveTimeout = saveTimeout
 	manager, err := tokens.New(m)
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 
 // finishExchange waits for a token exchange in progress and its save. To stop it could cost a login.
 func (p *program) finishExchange(m *tokens.Manager) error {
-	ctx, cancel := p.ending.exchange(exchangeLimit)
+	ctx, cancel := p.ending.exchange(exchangeTimeout)
 	defer cancel()
 	told := time.AfterFunc(noticeDelay, func() {
 		fmt.Fprintln(p.Stderr, "waiting until a token exchange is finished: stopping it now could lose the login (after another interrupt, the wait is at most 10 s)")

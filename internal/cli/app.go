@@ -28,8 +28,8 @@ import (
 // drain time.
 const closeReserve = 2 * time.Second
 
-// lastAnswers is how long requests that are given up may take to send their last answers.
-const lastAnswers = time.Second
+// answerTimeout is how long requests that are given up may take to send their last answers.
+const answerTimeout = time.Second
 
 // app is a proxy that is ready to run, built from checked settings.
 type app struct {
@@ -130,7 +130,7 @@ func (r *running) openListeners(ctx context.Context) (err error) {
 
 // openSocket opens the admin socket. A proxy that finds no directory for it runs without one.
 func (r *running) openSocket(ctx context.Context) error {
-	place, _ := r.StorePlace()
+	place, _ := r.StoreLocation()
 	l, err := client.Socket{
 		Path: r.AdminSocket, Dirs: r.Environ.SocketDirs(),
 		Admin: addresses(r.adminListeners), Proxied: addresses(r.listeners), Store: place,
@@ -230,18 +230,18 @@ func (r *running) tend() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stopTending = cancel
 	r.tending.Go(func() { r.transport.Tend(ctx, r.Upstream.API) })
-	r.tending.Go(func() { giveBack(ctx) })
+	r.tending.Go(func() { releaseUnused(ctx) })
 	r.tending.Go(func() { r.Files.Tend(ctx) })
 }
 
-// connectPatience limits the wait for the first connection to the API: a proxy starts without one too.
-const connectPatience = time.Second
+// connectTimeout limits the wait for the first connection to the API: a proxy starts without one too.
+const connectTimeout = time.Second
 
 // awaitConnection waits until the first request will be as fast as the second. Then the proxy may announce itself.
 func (r *running) awaitConnection(ctx context.Context) {
 	select {
 	case <-r.transport.Warmed():
-	case <-time.After(connectPatience):
+	case <-time.After(connectTimeout):
 	case <-ctx.Done():
 	}
 }
@@ -357,7 +357,7 @@ func (r *running) stop() error {
 	if err := r.server.Shutdown(ctx); err != nil {
 		r.logger.Warn("some requests did not finish in time and were given up")
 		r.proxy.GiveUp()
-		last, cancel := context.WithTimeout(context.Background(), lastAnswers)
+		last, cancel := context.WithTimeout(context.Background(), answerTimeout)
 		defer cancel()
 		if r.server.Shutdown(last) != nil {
 			r.server.Close()

@@ -38,15 +38,15 @@ type Env struct {
 	Stores stores.Table
 }
 
-// lastLines is how long the program waits at its end for the log to be written. A slower reader loses lines.
-const lastLines = time.Second
+// logTimeout is how long the program waits at its end for the log to be written. A slower reader loses lines.
+const logTimeout = time.Second
 
 // Run runs one command until it is done, or asked to end by ctx or a signal, and returns the exit status: 0
 // done, 1 failed, 2 wrong use or configuration, 3 login required. After a third signal it returns although the
 // command still runs.
 func Run(ctx context.Context, env Env) int {
 	log := logqueue.New(env.Stderr)
-	defer log.Close(lastLines)
+	defer log.Close(logTimeout)
 	defer captureStandardLog(newLogger(log, logrus.WarnLevel, "text", redactor{}))()
 	end, stop := newEnding(ctx, env.Signals)
 	p := newProgram(env, log, end)

@@ -69,7 +69,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 		return withStatus(problem.Mistake("the store "+target.Name+" is lost when this program ends", "name another store with --to or --store"), exitUsage)
 	}
 	m := managerConfig(settings, target, newLogger(p.log, logrus.WarnLevel, "text", redactor{settings.Secrets}))
-	m.SaveTimeout = saveLimit
+	m.SaveTimeout = saveTimeout
 	manager, err := tokens.New(m)
 	if err != nil {
 		return err

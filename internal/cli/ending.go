@@ -55,8 +55,8 @@ func (e *ending) receiver() func(os.Signal) {
 	return e.another
 }
 
-// parentPause is the time between two checks for the parent of a program that go run has started.
-const parentPause = 500 * time.Millisecond
+// parentInterval is the time between two checks for the parent of a program that go run has started.
+const parentInterval = 500 * time.Millisecond
 
 // startedByGoRun reports whether go run has built and started this program. When go run is killed, nobody else
 // ends the program.
@@ -66,9 +66,9 @@ func startedByGoRun() bool {
 	return err == nil && strings.Contains(path, "/go-build") && strings.Contains(path, "/exe/")
 }
 
-// followParent calls end when the parent of this process is gone. It returns when stopped is closed.
-func followParent(stopped <-chan struct{}, end func()) {
-	tick := time.NewTicker(parentPause)
+// watchParent calls end when the parent of this process is gone. It returns when stopped is closed.
+func watchParent(stopped <-chan struct{}, end func()) {
+	tick := time.NewTicker(parentInterval)
 	defer tick.Stop()
 	for parent := os.Getppid(); ; {
 		select {
@@ -92,7 +92,7 @@ func newEnding(ctx context.Context, signals <-chan os.Signal) (e *ending, stop f
 	var following sync.WaitGroup
 	following.Go(func() { e.follow(signals, stopped, endDrain, endHurry) })
 	if startedByGoRun() {
-		following.Go(func() { followParent(stopped, endDrain) })
+		following.Go(func() { watchParent(stopped, endDrain) })
 	}
 	return e, func() {
 		close(stopped)

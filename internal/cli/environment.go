@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	emulatorPatience = 500 * time.Millisecond
-	askEmulatorAgain = 10 * time.Second
+	emulatorTimeout  = 500 * time.Millisecond
+	emulatorInterval = 10 * time.Second
 )
 
 // environment finds out which API is behind the proxy, so that nobody confuses real data with the emulator's.
@@ -46,7 +46,7 @@ func newEnvironment(api *url.URL, emulated bool) *environment {
 func (e *environment) name() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.known == "" && time.Since(e.asked) >= askEmulatorAgain {
+	if e.known == "" && time.Since(e.asked) >= emulatorInterval {
 		e.asked = time.Now()
 		e.known = ask(e.api)
 	}
@@ -60,7 +60,7 @@ func (e *environment) name() string {
 func ask(api *url.URL) string {
 	transport := &http.Transport{DisableKeepAlives: true}
 	client := &http.Client{
-		Transport: transport, Timeout: emulatorPatience,
+		Transport: transport, Timeout: emulatorTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	answer, err := client.Head(api.JoinPath("/").String())

@@ -15,8 +15,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// waitPause is the time between two requests of wait.
-const waitPause = 200 * time.Millisecond
+// waitInterval is the time between two requests of wait.
+const waitInterval = 200 * time.Millisecond
 
 // healthcheckCommand checks that a proxy is alive, for containers without a shell and curl.
 type healthcheckCommand struct {
@@ -60,9 +60,9 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return withStatus(err, exitUsage)
 	}
-	limited, cancel := context.WithTimeout(ctx, max(c.Timeout, waitPause)) // the first question may always be answered
+	limited, cancel := context.WithTimeout(ctx, max(c.Timeout, waitInterval)) // the first question may always be answered
 	defer cancel()
-	tick := time.NewTicker(waitPause)
+	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
 	var last error
 	for {
@@ -87,7 +87,7 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 // health returns one line about a proxy that is alive or, with ready, about one that has a usable account. Its
 // error carries the exit status.
 func (p *program) health(ctx context.Context, c *config.Config, ready bool) (string, error) {
-	running, err := p.probed(ctx, c)
+	running, err := p.findOrDial(ctx, c)
 	switch {
 	case err != nil && ready:
 		return "", fmt.Errorf("not ready: %w", err)
@@ -113,19 +113,19 @@ func (p *program) health(ctx context.Context, c *config.Config, ready bool) (str
 	return "", notReady(r)
 }
 
-// probed returns the proxy to ask: through its socket, at which nobody else can answer, or at its address, because a
-// probe may run as another user or in another container.
-func (p *program) probed(ctx context.Context, c *config.Config) (*client.Client, error) {
+// findOrDial returns the proxy to ask: through its socket, at which nobody else can answer, or at its address,
+// because a probe may run as another user or in another container.
+func (p *program) findOrDial(ctx context.Context, c *config.Config) (*client.Client, error) {
 	running, err := client.Find(ctx, p.search(c))
 	if err == nil || c.Admin == nil {
-		return running, named(err, c.Admin)
+		return running, withAddress(err, c.Admin)
 	}
 	running, err = client.Dial(ctx, c.Admin)
-	return running, named(err, c.Admin)
+	return running, withAddress(err, c.Admin)
 }
 
-// named replaces ErrNoProxy by an error that names the address.
-func named(err error, at *listen.Address) error {
+// withAddress replaces ErrNoProxy by an error that names the address.
+func withAddress(err error, at *listen.Address) error {
 	if errors.Is(err, client.ErrNoProxy) && at != nil {
 		return fmt.Errorf("nothing listens on %s", at)
 	}

@@ -26,10 +26,10 @@ import (
 )
 
 const (
-	loginLimit = 5 * time.Minute
-	loginPause = 200 * time.Millisecond // between two checks that the login has ended
-	lastPage   = time.Second            // for the last page to reach the browser
-	maxPasted  = 16 << 10
+	loginTimeout  = 5 * time.Minute
+	loginInterval = 200 * time.Millisecond // between two checks that the login has ended
+	pageTimeout   = time.Second            // for the last page to reach the browser
+	maxPasted     = 16 << 10
 )
 
 type loginCommand struct {
@@ -50,14 +50,14 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, acc.Close()) }()
-	limited, cancel := context.WithTimeoutCause(ctx, loginLimit, errLoginLimit)
+	limited, cancel := context.WithTimeoutCause(ctx, loginTimeout, errLoginTimeout)
 	defer cancel()
 	way := c.byBrowser
 	if c.Paste {
 		way = c.byHand
 	}
 	if err := way(limited, p, acc); err != nil {
-		return p.again(err, c.Account)
+		return p.withRetryHint(err, c.Account)
 	}
 	s, err := acc.act(ctx, http.MethodGet, c.Account, "", nil)
 	if err != nil {
@@ -75,16 +75,16 @@ func (c *loginCommand) Run(ctx context.Context, p *program) (err error) {
 	return err
 }
 
-var errLoginLimit = problem.Mistake("nobody signed in within 5 minutes", retryLogin)
+var errLoginTimeout = problem.Mistake("nobody signed in within 5 minutes", retryLogin)
 
-// Placeholders for the command that the user typed; see again.
+// Placeholders for the command that the user typed; see withRetryHint.
 const (
 	retryLogin = "run the command again"
 	pasteLogin = "use login --paste"
 )
 
-// again replaces the hint of a failed login by the command that the user typed, with all its flags.
-func (p *program) again(err error, account string) error {
+// withRetryHint replaces the hint of a failed login by the command that the user typed, with all its flags.
+func (p *program) withRetryHint(err error, account string) error {
 	hint := problem.HintOf(err)
 	typed := "run: " + programName + " " + problem.Quote(p.Args...)
 	switch hint {
@@ -119,7 +119,7 @@ func (c *loginCommand) byHand(ctx context.Context, p *program, acc *accounts) er
 		return forPeople(err)
 	}
 	fmt.Fprintf(p.Stderr, "Open this address in a browser and allow the access:\n\n  %s\n\n", begun.AuthorizeURL)
-	fmt.Fprintf(p.Stderr, "The browser then goes to a page that may not load. Paste the address of that page here within %.0f minutes, or the code in it:\n", loginLimit.Minutes())
+	fmt.Fprintf(p.Stderr, "The browser then goes to a page that may not load. Paste the address of that page here within %.0f minutes, or the code in it:\n", loginTimeout.Minutes())
 	text, err := readLine(ctx, p.Stdin)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts)
 	if !c.NoBrowser {
 		openBrowser(start.URL, p.Environ)
 	}
-	fmt.Fprintf(p.Stderr, "Waiting for the login in the browser, at most %.0f minutes. Press Ctrl-C to cancel.\n", loginLimit.Minutes())
+	fmt.Fprintf(p.Stderr, "Waiting for the login in the browser, at most %.0f minutes. Press Ctrl-C to cancel.\n", loginTimeout.Minutes())
 	return acc.await(ctx, c.Account, before)
 }
 
@@ -223,7 +223,7 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 	return func() {
 		// The last page may still be on its way to the browser. Shutdown would also wait 5 s for connections on
 		// which a browser has sent nothing yet; do not wait that long.
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPage)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageTimeout)
 		defer cancel()
 		if server.Shutdown(last) != nil {
 			server.Close()
@@ -241,7 +241,7 @@ func (c *accounts) lastLogin(ctx context.Context, account string) (*admin.LoginR
 
 // await waits until a login has ended that is not the one in before.
 func (c *accounts) await(ctx context.Context, account string, before *admin.LoginResult) error {
-	tick := time.NewTicker(loginPause)
+	tick := time.NewTicker(loginInterval)
 	defer tick.Stop()
 	for {
 		select {

@@ -130,14 +130,14 @@ func measure(names ...string) []int64 {
 	return values
 }
 
-// quietCheck is how often giveBack checks that the process is quiet.
-const quietCheck = 10 * time.Second
+// quietInterval is how often releaseUnused checks that the process is quiet.
+const quietInterval = 10 * time.Second
 
-// giveBack returns unused memory to the system until ctx ends: first what only the start needed, later what a busy time
-// left. By itself, the runtime collects an idle heap after two minutes, and then returns its memory slowly. Idle
-// connections free memory when they end, without any allocation, so a large process collects at each check.
-func giveBack(ctx context.Context) {
-	tick := time.NewTicker(quietCheck)
+// releaseUnused returns unused memory to the system until ctx ends: first what only the start needed, later what a
+// busy time left. By itself, the runtime collects an idle heap after two minutes, and then returns its memory slowly.
+// Idle connections free memory when they end, without any allocation, so a large process collects at each check.
+func releaseUnused(ctx context.Context) {
+	tick := time.NewTicker(quietInterval)
 	defer tick.Stop()
 	enough := int64(0)
 	for allocated := int64(0); ; {

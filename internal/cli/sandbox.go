@@ -77,7 +77,7 @@ func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, emulator
 		a.Tokens.Accounts[name] = tokens.AccountConfig{RefreshToken: tokens.NewSecret(emulator.Grant())}
 	}
 	a.ready = func(bases []string) {
-		p.log.Flush(lastLines) // if both go to one terminal, the addresses come first
+		p.log.Flush(logTimeout) // if both go to one terminal, the addresses come first
 		if err := json.NewEncoder(p.Stdout).Encode(info); err != nil {
 			a.logger.WithError(err).Warn("the JSON line for other programs could not be written")
 		}

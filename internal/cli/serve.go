@@ -197,7 +197,7 @@ func (p *program) await(command *exec.Cmd, signals chan os.Signal, served chan e
 			}
 		case broken := <-served:
 			served <- broken
-			askToEnd(command.Process)
+			stopProcess(command.Process)
 			served = nil // once is enough
 		}
 	}

@@ -45,8 +45,8 @@ func signalOf(s *os.ProcessState) int {
 	return 0
 }
 
-// askToEnd asks a program to end.
-func askToEnd(p *os.Process) { p.Signal(syscall.SIGTERM) }
+// stopProcess asks a program to end.
+func stopProcess(p *os.Process) { p.Signal(syscall.SIGTERM) }
 
 // harden keeps the memory of this process, which contains tokens, out of core files and unreadable for other
 // processes.

@@ -13,8 +13,8 @@ func terminalSends(os.Signal) bool { return true }
 // signalOf returns 0: Windows has exit codes only.
 func signalOf(*os.ProcessState) int { return 0 }
 
-// askToEnd ends a program: Windows has no way to ask it.
-func askToEnd(p *os.Process) { p.Kill() }
+// stopProcess ends a program: Windows has no way to ask it.
+func stopProcess(p *os.Process) { p.Kill() }
 
 // harden does nothing: Windows writes no core files by itself.
 func harden() error { return nil }

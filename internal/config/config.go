@@ -55,7 +55,7 @@ import (
 // Config is the configuration of one run of the program. Each command fills in the parts that it uses.
 type Config struct {
 	Environ Environ
-	Listen  []Place
+	Listen  []ListenAddress
 	// AllowUnauthenticated allows listeners beyond loopback without client keys.
 	AllowUnauthenticated bool
 	Admin                *listen.Address // nil for none
@@ -140,7 +140,7 @@ func (c *Config) CallerHeaders() (names []string) {
 // AsksForAuthentication reports whether every way to the proxied port requires authentication: a client key, a
 // required header, or the right to open a Unix socket. The admin listener must then require authentication too.
 func (c *Config) AsksForAuthentication() bool {
-	onlySockets := !slices.ContainsFunc(c.Listen, func(p Place) bool { return p.Path == "" })
+	onlySockets := !slices.ContainsFunc(c.Listen, func(p ListenAddress) bool { return p.Path == "" })
 	return len(c.Listen) > 0 && onlySockets || len(c.CallerHeaders()) > 0 || !c.Proxy.RequireHeader.Value.IsZero() || c.AdminKeyFile != ""
 }
 

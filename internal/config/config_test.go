@@ -255,7 +255,7 @@ func TestPlaces(t *testing.T) {
 		{"Acme=127.0.0.1:1", "", "", false},
 		{"acme=", "", "", false},
 	} {
-		p, err := parsePlace(row.text)
+		p, err := parseListenAddress(row.text)
 		if !row.ok {
 			check(t, row.text, err != nil, true)
 			continue

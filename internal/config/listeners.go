@@ -18,24 +18,24 @@ import (
 // noListener turns the admin listener off.
 const noListener = "none"
 
-// Place is an address of the proxied port, perhaps for one account only.
-type Place struct {
+// ListenAddress is an address of the proxied port, perhaps for one account only.
+type ListenAddress struct {
 	listen.Address
 	Account string // empty: the request chooses
 }
 
-// parsePlace reads an address, or NAME= and an address.
-func parsePlace(text string) (Place, error) {
+// parseListenAddress reads an address, or NAME= and an address.
+func parseListenAddress(text string) (ListenAddress, error) {
 	account, at, named := strings.Cut(text, "=")
 	if !named || strings.ContainsAny(account, ":/") { // a path may hold a "="
 		a, err := listen.Parse(text)
-		return Place{Address: a}, err
+		return ListenAddress{Address: a}, err
 	}
 	if err := tokens.CheckAccount(account); err != nil {
-		return Place{}, err
+		return ListenAddress{}, err
 	}
 	a, err := listen.Parse(at)
-	return Place{a, account}, err
+	return ListenAddress{a, account}, err
 }
 
 // Addresses returns the addresses of the proxied port.
@@ -49,7 +49,7 @@ func (c *Config) Addresses() (all []listen.Address) {
 // listen reads the addresses. It must run after the client keys were read.
 func (c *checker) listen(s *ListenSettings) {
 	for _, text := range s.Listen {
-		p, err := parsePlace(text)
+		p, err := parseListenAddress(text)
 		switch {
 		case err != nil:
 			c.fail("listen", fmt.Sprintf("%q: %v", text, err), "write localhost:8080, 127.0.0.1:0, unix:/path, or one of them after ACCOUNT=")

@@ -14,8 +14,8 @@ import (
 	"pandadoc-auth-proxy/tokens"
 )
 
-// filesCheck is the time between two checks of the files.
-const filesCheck = 5 * time.Second
+// filesInterval is the time between two checks of the files.
+const filesInterval = 5 * time.Second
 
 // SecretFiles are the settings that have files of their own. They are read again when their files change, also
 // if a symbolic link in the path changes, as in Kubernetes.
@@ -40,7 +40,7 @@ func (s *SecretFiles) APIKey(account string) tokens.Secret { return s.apiKeys[ac
 
 // Tend checks all files every few seconds, until ctx ends.
 func (s *SecretFiles) Tend(ctx context.Context) {
-	tick := time.NewTicker(filesCheck)
+	tick := time.NewTicker(filesInterval)
 	defer tick.Stop()
 	for {
 		select {

@@ -188,7 +188,7 @@ func (a account) state(here tokens.Issuer, now time.Time) Finding {
 	case !a.record.HasTokens():
 		return a.needsLogin(problem.LoggedOut, problem.When(a.record.ObtainedAt, now))
 	case !a.record.Issuer.Matches(here):
-		return a.foreign(here)
+		return a.otherIssuer(here)
 	case a.record.IsRejected():
 		return a.rejected(now)
 	case a.expired(now) && a.record.RefreshToken.IsZero():
@@ -230,9 +230,9 @@ func (a account) describe(p problem.Problem) string {
 	return "account " + a.name + ": " + text
 }
 
-// foreign is about tokens of another issuer: the access token is bound to the API, the refresh token to the
+// otherIssuer is about tokens of another issuer: the access token is bound to the API, the refresh token to the
 // token endpoint and the client.
-func (a account) foreign(here tokens.Issuer) Finding {
+func (a account) otherIssuer(here tokens.Issuer) Finding {
 	is := a.record.Issuer
 	if !is.MatchesAPI(here) {
 		p := a.problem(problem.OtherIssuer, "stored", is.API, "configured", here.API)

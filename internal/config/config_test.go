@@ -228,6 +228,16 @@ func TestBinaryAndHugeSecretFilesAreRefused(t *testing.T) {
 	}
 }
 
+// A device that never ends filled the memory.
+func TestFilesHaveABound(t *testing.T) {
+	for _, setting := range []string{"config", "ca-file", "store-key-file"} {
+		_, err := serve(t, nil, "--"+setting+"=/dev/zero")
+		if text := strings.Join(errorTexts(err), ""); !strings.Contains(text, "/dev/zero is too large for") || problem.HintOf(err) == "" {
+			t.Errorf("--%s: got %q and the hint %q", setting, text, problem.HintOf(err))
+		}
+	}
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -2,9 +2,9 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,17 +62,12 @@ var namedKeys = map[string]struct {
 	},
 }
 
-// readFile reads the configuration file that source, a flag or a variable, names. If it cannot be read, the result is
-// empty.
-func readFile(source, path string) (*file, error) {
-	f, err := openUnwritable(path)
+// readSettings reads the configuration file that source, a flag or a variable, names. If it cannot be read, the result
+// is empty.
+func readSettings(source, path string) (*file, error) {
+	data, err := readFile(path, "settings", maxFile)
 	if err != nil {
-		return &file{}, fmt.Errorf("%s: %w", source, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
-	if err != nil {
-		return &file{}, problem.WithHint(fmt.Errorf("%s: %w", source, err), "name a file with settings")
+		return &file{}, problem.WithHint(fmt.Errorf("%s: %w", source, err), cmp.Or(problem.HintOf(err), "name a file with settings"))
 	}
 	r := &file{path: path, entries: map[string]entry{}, named: map[string][]namedEntry{}}
 	tree, err := parser.ParseBytes(plainYAML(data), 0)

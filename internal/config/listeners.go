@@ -123,7 +123,7 @@ func (c *checker) certificate(s *ListenSettings) {
 		c.fail("tls-key", "there is no certificate for the key", "name its file with --tls-cert")
 		return
 	}
-	c.Certificate = &listen.Certificate{CertFile: s.TLSCert, KeyFile: s.TLSKey, Read: readUnwritable}
+	c.Certificate = &listen.Certificate{CertFile: s.TLSCert, KeyFile: s.TLSKey, Read: readCertificates}
 	if err := c.Certificate.Load(); err != nil {
 		c.fail("tls-cert", err.Error(), cmp.Or(problem.HintOf(err), "name two PEM files that belong together and that this user can read"))
 		return

@@ -159,7 +159,7 @@ func (r *Reader) load(ctx *kong.Context) {
 			r.errs = append(r.errs, problem.Mistake(fmt.Sprintf("--config is given %d times, and only one file is read", n), "put the settings into one file, and name it once"))
 		}
 		var err error
-		if r.file, err = readFile(source, path); err != nil {
+		if r.file, err = readSettings(source, path); err != nil {
 			r.errs = append(r.errs, err)
 		}
 	}

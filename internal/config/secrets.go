@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -23,6 +24,8 @@ const (
 	// maxSecretFile is the largest file with a secret, in bytes. Real ones have less than a hundred; a larger
 	// one is a wrong file, or a device that never ends.
 	maxSecretFile = 64 << 10
+	// maxFile is the largest file with settings or certificates, in bytes.
+	maxFile = 64 << 20
 	// minClientKey is the minimum length of a client key: a shorter one can be guessed by trying.
 	minClientKey = 16
 )
@@ -108,7 +111,7 @@ func (e entry) secret() (tokens.Secret, error) {
 
 // readSecret reads a file that holds one secret and nothing else.
 func readSecret(source, path string) (tokens.Secret, error) {
-	data, err := readPrivate(source, path)
+	data, err := readSecrets(source, path)
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {
 	case err != nil:
@@ -119,20 +122,11 @@ func readSecret(source, path string) (tokens.Secret, error) {
 	return cleanSecret(source+": "+path, text)
 }
 
-// readPrivate reads a file of secrets.
-func readPrivate(source, path string) ([]byte, error) {
-	const fix = "name a file that contains only the secret"
-	f, err := openUnwritable(path)
+// readSecrets reads a file of secrets.
+func readSecrets(source, path string) ([]byte, error) {
+	data, err := readFile(path, "a secret", maxSecretFile)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", source, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
-	switch {
-	case err != nil:
-		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), fix)
-	case len(data) > maxSecretFile:
-		return nil, problem.Mistake(fmt.Sprintf("%s: %s is too large for a secret", source, path), fix)
+		return nil, problem.WithHint(fmt.Errorf("%s: %w", source, err), cmp.Or(problem.HintOf(err), "name a file that contains only the secret"))
 	}
 	return data, nil
 }
@@ -277,29 +271,23 @@ func HideSecrets(text string, secrets []tokens.Secret) string {
 	return text
 }
 
-// openUnwritable opens a file with settings, secrets or certificates. It refuses a file that other users can change,
-// because they could decide where the tokens go. Only the mode of a regular file shows this.
-func openUnwritable(path string) (*os.File, error) {
+// readFile reads a file of at most that many bytes. It refuses a file that other users can change, because they could
+// decide where the tokens go, or whom we and our clients trust. Only the mode of a regular file shows this.
+func readFile(path, what string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, problem.WithHint(err, "mount or create the file, readable for this user, or correct its name")
 	}
+	defer f.Close()
 	info, err := f.Stat()
 	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o022 != 0 && runtime.GOOS != "windows" {
-		f.Close()
 		return nil, problem.Mistake(fmt.Sprintf("other users can write to %s (mode %04o)", path, info.Mode().Perm()), "run: chmod go-w "+problem.Quote(path))
 	}
-	return f, nil
-}
-
-// readUnwritable reads a PEM file. Whoever could change it could decide whom we, or our clients, trust.
-func readUnwritable(path string) ([]byte, error) {
-	f, err := openUnwritable(path)
-	if err != nil {
-		return nil, err
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%s is too large for %s", path, what)
 	}
-	defer f.Close()
-	return io.ReadAll(f)
+	return data, err
 }
 
 // SpentSeed returns a warning if a refresh token of the configuration would be used up for a pair that the

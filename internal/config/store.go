@@ -78,7 +78,7 @@ func (c *checker) storeKeys(path string) {
 	}
 	source := c.source("store-key-file")
 	c.warnReadable(source, path)
-	text, err := readPrivate(source, path)
+	text, err := readSecrets(source, path)
 	if err != nil {
 		c.errs = append(c.errs, err)
 		return

@@ -134,15 +134,17 @@ func (c *checker) roots(path string) func() *x509.CertPool {
 	}
 	pool, err := readRoots(path)
 	if err != nil {
-		c.fail("ca-file", err.Error(), problem.HintOf(err))
+		c.fail("ca-file", err.Error(), cmp.Or(problem.HintOf(err), "name a file with -----BEGIN CERTIFICATE----- in it"))
 		return nil
 	}
 	return c.Files.authorities(path, pool)
 }
 
+func readCertificates(path string) ([]byte, error) { return readFile(path, "certificates", maxFile) }
+
 // readRoots returns the authorities of the file beside those of the system.
 func readRoots(path string) (*x509.CertPool, error) {
-	pem, err := readUnwritable(path)
+	pem, err := readCertificates(path)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ type bodyCopy struct {
 	tail   []byte     // what was read while pinned, or by addLate; it comes after memory and file
 
 	dropped bool   // a limit was exceeded, and nothing is kept; otherwise everything is
-	pinned  bool   // must not be dropped, see add
+	pinned  bool   // what is kept must not be dropped, see add
 	peak    int64  // the most bytes that were kept
 	where   string // InMemory, OnDisk or empty
 }
@@ -167,15 +167,6 @@ func (c *bodyCopy) readAt(p []byte, offset int64) (int, error) {
 		return c.file.readAt(p, offset)
 	}
 	return copy(p, c.tail[offset-c.file.size():]), nil
-}
-
-// pin prevents that a complete copy is dropped, until unpin.
-func (c *bodyCopy) pin() { c.pinned = !c.dropped }
-
-// unpin ends a pin without a second attempt. Nobody needs the copy any more.
-func (c *bodyCopy) unpin() {
-	c.pinned = false
-	c.drop()
 }
 
 func (c *bodyCopy) drop() {

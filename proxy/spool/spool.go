@@ -366,19 +366,23 @@ func (c *Cursor) Hold() {
 	c.spool.mu.Lock()
 	defer c.spool.mu.Unlock()
 	c.holds++
-	c.spool.copy.pin()
+	c.spool.copy.pinned = true
 }
 
-// Resume lets a held attempt continue.
+// Resume lets a held attempt continue, without another attempt after it.
 func (c *Cursor) Resume() {
 	if c == nil {
 		return
 	}
-	c.spool.mu.Lock()
-	defer c.spool.mu.Unlock()
+	s := c.spool
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	c.holds--
-	c.spool.copy.unpin()
-	c.spool.wake.Broadcast()
+	s.copy.pinned = false
+	if len(s.cursors) == 1 { // a later attempt may still read the copy
+		s.copy.drop()
+	}
+	s.wake.Broadcast()
 }
 
 // HoldUnwanted holds the attempt for good if res refuses a body that the client has not begun to send

@@ -242,3 +242,26 @@ func TestTwoAttemptsAtOnce(t *testing.T) {
 		s.Release()
 	}
 }
+
+// The API did not process a request, and refused its repetition before the body was read. The proxy passed the refusal
+// on, dropped the copy that the repetition was reading, and sent a body with a hole.
+func TestRepetitionThatGoesOnReadsItsCopyToTheEnd(t *testing.T) {
+	s := testSpool(t, strings.NewReader("head and end"), 12, 100, 0, 1<<20)
+	defer s.Release()
+	one := s.Cursor()
+	io.ReadFull(one, make([]byte, 8))
+	one.Hold()
+	if !s.Kept() {
+		t.Fatal("the copy is gone")
+	}
+	one.Close()
+	two := s.Cursor()
+	part := make([]byte, 4)
+	io.ReadFull(two, part)
+	two.Hold()
+	two.Resume()
+	rest, err := io.ReadAll(two)
+	if got := string(part) + string(rest); err != nil || got != "head and end" {
+		t.Errorf("the repetition sent %q, %v", got, err)
+	}
+}

@@ -41,7 +41,11 @@ func explainToken(r proxy.Exchange) string {
 	case r.Generation == 0:
 		return "The proxy sent it with the API key of account " + r.Account + "."
 	}
-	return fmt.Sprintf("The proxy sent it with the token of account %s, generation %d, and PandaDoc accepted the token.", r.Account, r.Generation)
+	sent := fmt.Sprintf("The proxy sent it with the token of account %s, generation %d", r.Account, r.Generation)
+	if r.Code != "" || r.Status == proxy.StatusClientGone { // PandaDoc gave no answer, or perhaps none
+		return sent + "."
+	}
+	return sent + ", and PandaDoc accepted the token."
 }
 
 func explainReplay(r proxy.Exchange) string {
@@ -55,7 +59,7 @@ func explainReplay(r proxy.Exchange) string {
 	case proxy.ReplayRefused:
 		return fmt.Sprintf("%s The proxy repeated the request with generation %d, and PandaDoc refused that too: the reason for this 401 is not an expired token.", first, r.Generation)
 	case proxy.ReplayFailed:
-		if r.Attempts > 1 {
+		if r.Attempts > 1 && r.Generation != r.RefusedGeneration {
 			return first + " The proxy repeated the request, but got no answer."
 		}
 		return first + " The proxy could not get a newer token, so the request was not repeated."

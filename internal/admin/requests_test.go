@@ -107,3 +107,28 @@ func TestExplanationsSayWhatHappened(t *testing.T) {
 		})
 	}
 }
+
+// A request that PandaDoc never answered was said to have had its token accepted; a request that was sent twice because
+// PandaDoc had not processed it, to have been repeated after a 401.
+func TestExplanationsClaimNothingThatDidNotHappen(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		r    proxy.Exchange
+		not  []string
+	}{
+		{"no answer", proxy.Exchange{Status: 504, Code: "upstream-timeout", Account: "acme", Attempts: 1, Generation: 3}, []string{"accepted"}},
+		{"nothing was sent", proxy.Exchange{Status: 502, Code: "upstream-unreachable", Account: "acme", Attempts: 1, Generation: 3}, []string{"accepted"}},
+		{"the client went away first", proxy.Exchange{Status: proxy.StatusClientGone, Account: "acme", Attempts: 1, Generation: 3}, []string{"accepted"}},
+		{"sent twice before the 401", proxy.Exchange{Status: 502, Code: "login-required", Attempts: 2, Replay: proxy.ReplayFailed, RefusedGeneration: 3, Generation: 3}, []string{"repeated the request, but"}},
+		{"sent twice, with no 401", proxy.Exchange{Status: 200, Attempts: 2, Generation: 3}, []string{"401"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			text := strings.Join(report(row.r).Explanation, "\n")
+			for _, not := range row.not {
+				if strings.Contains(text, not) {
+					t.Errorf("got %q, want no %q in it", text, not)
+				}
+			}
+		})
+	}
+}

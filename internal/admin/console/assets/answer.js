@@ -42,7 +42,7 @@ function happened({ request }) {
   let line = 'The request was sent once, and the token was accepted.';
   if (request.code) line = 'The proxy itself answered this request.';
   else if (request.replayed && request.refreshed) line = `The proxy refreshed the token (generation ${request.refused_generation} → ${request.generation}) and repeated the request. A client sees only this answer.`;
-  else if (request.replayed) line = 'The request was repeated after a 401.';
+  else if (request.replayed) line = request.replay ? 'The request was repeated after a 401.' : 'The request was sent again, because PandaDoc had not processed it.';
   else if (request.reason) line = `The 401 was not retried: ${request.reason}.`;
   return h('details', { class: request.replayed ? 'happened replayed' : 'happened', open: Boolean(request.code || request.reason) },
     h('summary', line), request.explanation.map((text) => h('p', text)), h('p.fine', `Request id ${request.id}`));

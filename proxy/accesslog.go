@@ -64,7 +64,7 @@ type Exchange struct {
 	SpooledOn string `json:"spooled_on,omitempty"` // spool.InMemory or spool.OnDisk; empty if nothing was kept
 
 	Duration time.Duration `json:"-"` // from the request's header to the end of the answer
-	Upstream time.Duration `json:"-"` // from the first attempt to the header of the final answer; zero if nothing was sent
+	Upstream time.Duration `json:"-"` // from the first attempt to the header of the final answer; zero if there was no attempt
 }
 
 // report reports what happened to c: with a line in the log, and to Config.Observe.
@@ -80,8 +80,8 @@ func (p *Proxy) report(c *call) {
 	}
 }
 
-// logAccess writes the access line. The rate of lines about requests that were refused before they had an
-// account is limited: such requests cost their sender nothing, and must not fill the disk.
+// logAccess writes the access line. The rate of lines about requests that were refused and not sent to the API is
+// limited: such requests cost their sender nothing, and must not fill the disk.
 func (p *Proxy) logAccess(x *Exchange) {
 	if p.cfg.AccessLog == nil {
 		return
@@ -89,7 +89,7 @@ func (p *Proxy) logAccess(x *Exchange) {
 	skipped := 0
 	if x.Code != "" && x.Attempts == 0 {
 		ok := false
-		if ok, skipped = p.refusals.next(x.Start); !ok {
+		if ok, skipped = p.refusals.next(x.Start.Add(x.Duration)); !ok {
 			return
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 func TestAccessLine(t *testing.T) {
@@ -163,6 +165,22 @@ func TestLineLimit(t *testing.T) {
 		time.Sleep(time.Second)
 		if ok, skipped := limit.next(time.Now()); !ok || skipped != 200-refusalBurst {
 			t.Errorf("after a second: %v, %d skipped; want true, %d", ok, skipped, 200-refusalBurst)
+		}
+	})
+}
+
+// While the token endpoint was slow, no request that waited for it was logged: the rate was counted from the time when a
+// request began, and quick refusals had begun later.
+func TestRefusalsThatTookLongAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := &Proxy{cfg: Config{AccessLog: &AccessLog{Out: &out}}}
+		start := time.Now()
+		time.Sleep(20 * time.Second)
+		p.logAccess(&Exchange{Start: time.Now(), Code: problem.HostNotAllowed})
+		p.logAccess(&Exchange{Start: start, Duration: 20 * time.Second, Code: problem.RefreshUnavailable})
+		if got := strings.Count(out.String(), "\n"); got != 2 {
+			t.Errorf("%d lines for two requests that were refused: %s", got, out.String())
 		}
 	})
 }

@@ -18,15 +18,8 @@ import (
 	"pandadoc-auth-proxy/proxy/spool"
 )
 
-const (
-	// maxRequestID is how much of the API's request id is logged.
-	maxRequestID = 64
-	// slowReadAfter is how much of an answer is written without a deadline. That much fits into socket buffers
-	// anyway, so short answers avoid the cost of a deadline.
-	slowReadAfter = 64 << 10
-	// slowReadLimit is how long a client may stop reading its answer.
-	slowReadLimit = 5 * time.Minute
-)
+// maxRequestID is how much of the API's request id is logged.
+const maxRequestID = 64
 
 // call is one request in progress. It is the http.ResponseWriter of everything below ServeHTTP, so that
 // common response headers are set in one place, and the exchange can be reported at the end. Its fields
@@ -50,13 +43,12 @@ type call struct {
 
 	keyAccount string // the only account that the client's key is for, or empty
 
-	closeAfter    bool // the connection must not be used for another request
-	wroteHeader   bool
-	writeFailed   bool
-	clientLeft    bool // the client ended its connection in the middle of its body
-	writeDeadline time.Time
-	flusher       *flusher // nil while no part of the answer waits
-	lengthKnown   bool     // of the API's answer, so that ReverseProxy leaves flushing to us
+	closeAfter  bool // the connection must not be used for another request
+	wroteHeader bool
+	writeFailed bool
+	clientLeft  bool     // the client ended its connection in the middle of its body
+	flusher     *flusher // nil while no part of the answer waits
+	lengthKnown bool     // of the API's answer, so that ReverseProxy leaves flushing to us
 }
 
 type connKey struct{}
@@ -211,9 +203,6 @@ func (c *call) Write(b []byte) (int, error) {
 	if !c.wroteHeader {
 		c.WriteHeader(http.StatusOK)
 	}
-	if c.BytesOut > slowReadAfter {
-		c.extendWriteDeadline()
-	}
 	var to io.Writer = c.ResponseWriter
 	if c.flusher != nil {
 		to = c.flusher
@@ -224,15 +213,6 @@ func (c *call) Write(b []byte) (int, error) {
 		c.writeFailed = true
 	}
 	return n, err
-}
-
-func (c *call) extendWriteDeadline() {
-	now := time.Now()
-	if c.writeDeadline.Sub(now) > slowReadLimit*9/10 {
-		return
-	}
-	c.writeDeadline = now.Add(slowReadLimit)
-	_ = http.NewResponseController(c.ResponseWriter).SetWriteDeadline(c.writeDeadline)
 }
 
 // refuse answers with p.

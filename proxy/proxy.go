@@ -208,7 +208,8 @@ const (
 )
 
 // Server returns a server for p, ready for Serve on any number of listeners. It has no time-out for a whole request:
-// uploads and downloads take as long as they make progress. It speaks HTTP/1 only, on TLS listeners too.
+// uploads and downloads take as long as they make progress. The listener must limit how long a write may wait for the
+// client, as listen.Budget does. The server speaks HTTP/1 only, on TLS listeners too.
 func (p *Proxy) Server() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// writeLimit is how long a client may stop reading its answers. Then its connection is closed.
+const writeLimit = 5 * time.Minute
+
 // conn is a connection that counts against a budget.
 type conn struct {
 	net.Conn
@@ -18,6 +21,9 @@ type conn struct {
 	counting atomic.Bool // the bytes that are read belong to a header
 
 	bytesBelow bool // the bytes are counted below TLS, by wire
+
+	accepted time.Time
+	renewAt  atomic.Int64 // when a write must set a new deadline, in nanoseconds since accepted
 
 	// Guarded by budget.mu:
 	in         *queue // nil while it is busy
@@ -41,6 +47,19 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Write fails if the client reads nothing for writeLimit. A deadline serves many writes, because setting one costs more
+// than looking at the clock.
+func (c *conn) Write(p []byte) (int, error) {
+	if age := int64(time.Since(c.accepted)); age >= c.renewAt.Load() {
+		c.renewAt.Store(age + int64(writeLimit/10))
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(writeLimit)) // Write returns the error
+	}
+	return c.Conn.Write(p)
+}
+
+// SetWriteDeadline does nothing. net/http would remove the deadline of Write with it after each answer.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 func (c *conn) count(part []byte) {
 	size := len(part)

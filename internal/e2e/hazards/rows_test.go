@@ -180,7 +180,7 @@ func exhaustionRows() []row {
 	return []row{
 		{"H1", "slow headers", by("TestSlowClientsAreCutOff", "TestNoRequestAtAll"), ""},
 		{"H2", "slow bodies", by("TestSlowClientsAreCutOff", "proxy.TestStallingBodyTimesOut"), ""},
-		{"H3", "slow reading of answers", by("proxy.TestSlowReaderIsCutOff"), ""},
+		{"H3", "slow reading of answers", by("internal/listen.TestAClientThatReadsNothingIsCutOff", "internal/listen.TestASlowReaderIsNotCutOff"), ""},
 		{"H4", "many connections", by("TestManyConnections", "internal/listen.TestTheConnectionThatIsIdleLongestMakesRoom", "internal/listen.TestAcceptWaitsWhileAllConnectionsAreBusy"), ""},
 		{"H5", "bodies kept for a replay", by("TestUploadsUnderAMemoryLimit", "proxy.TestReplayBudgets", "proxy.TestLargeUploadsDoNotNeedMemory"), ""},
 		{"H6", "a body without an end (it streams on until the API refuses it)", by("TestEndlessBody"), ""},

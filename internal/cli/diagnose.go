@@ -17,6 +17,7 @@ import (
 	"pandadoc-auth-proxy/internal/doctor"
 	"pandadoc-auth-proxy/internal/listen"
 	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -83,18 +84,22 @@ func atAdminPort(ctx context.Context, at *listen.Address) error {
 
 // refreshForDoctor gets new tokens through the running proxy, or in this process if none runs.
 func (p *program) refreshForDoctor(ctx context.Context, running *client.Client, c *config.Config, account string) (admin.Account, error) {
-	acc := &accounts{Client: running}
-	if running == nil {
-		store, err := c.Store.Open(ctx, c.StoreOptions(func(string) {}))
-		if err != nil {
-			return admin.Account{}, err
-		}
-		if acc, err = p.ownAccounts(ctx, c, store); err != nil {
-			return admin.Account{}, err
-		}
-		defer acc.Close()
+	if running != nil {
+		return (&accounts{Client: running}).act(ctx, http.MethodPost, account, "refresh", nil)
 	}
-	return acc.act(ctx, http.MethodPost, account, "refresh", nil)
+	store, err := c.Store.Open(ctx, c.StoreOptions(func(string) {}))
+	if err != nil {
+		return admin.Account{}, err
+	}
+	acc, err := p.ownAccounts(ctx, c, store)
+	if err != nil {
+		return admin.Account{}, err
+	}
+	s, err := acc.act(ctx, http.MethodPost, account, "refresh", nil)
+	if unsaved := acc.Close(); unsaved != nil {
+		err = errors.Join(err, problem.WithHint(unsaved, stores.Fix))
+	}
+	return s, err
 }
 
 // doctorStatus returns the exit status, with the same rule as the command status: an account that needs a login

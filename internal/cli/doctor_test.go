@@ -1,9 +1,19 @@
 package cli
 
 import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"pandadoc-auth-proxy/internal/doctor"
+	"pandadoc-auth-proxy/internal/stores"
+	"pandadoc-auth-proxy/tokens"
 )
 
 func TestDoctorEndsAsStatusDoes(t *testing.T) {
@@ -18,5 +28,51 @@ func TestDoctorEndsAsStatusDoes(t *testing.T) {
 		{"an account without a login", doctor.Report{Failed: 1, Login: true}, exitLoginRequired},
 	} {
 		check(t, row.name, doctorStatus(row.in), row.want)
+	}
+}
+
+// fillingStore is full from a moment on.
+type fillingStore struct {
+	*tokens.Memory
+	full *atomic.Bool
+}
+
+func (s fillingStore) Save(ctx context.Context, account string, rec tokens.Record) (tokens.Record, error) {
+	if s.full.Load() {
+		return tokens.Record{}, errors.New("the disk is full")
+	}
+	return s.Memory.Save(ctx, account, rec)
+}
+
+// doctor --refresh said that an account has new tokens, although the store could not save them.
+func TestDoctorReportsTokensThatWereNotSaved(t *testing.T) {
+	t.Parallel() // it waits for the store
+	store := fillingStore{tokens.NewMemory(), new(atomic.Bool)}
+	if _, err := store.Save(t.Context(), tokens.DefaultAccount, tokens.Record{
+		Generation: 1, AccessToken: tokens.NewSecret("access"), RefreshToken: tokens.NewSecret("refresh"), ObtainedAt: time.Now(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			store.full.Store(true)
+			io.WriteString(w, `{"access_token":"access2","refresh_token":"refresh2","expires_in":3600}`)
+		}
+	}))
+	defer server.Close()
+	kind := stores.Kind{
+		Scheme: "filling", Forms: []string{"filling:"}, Check: func(string) error { return nil },
+		Open: func(context.Context, string, stores.Options) (stores.Store, error) {
+			return stores.Store{Records: store, Name: "filling:", Abilities: stores.Abilities{Persistent: true}}, nil
+		},
+	}
+	var out strings.Builder
+	Run(t.Context(), Env{
+		Args:    strings.Fields("doctor --refresh --store filling: --admin-socket none --admin-listen none --temp-dir " + t.TempDir() + " --api-url " + server.URL + " --token-url " + server.URL),
+		Environ: []string{"HOME=" + t.TempDir(), "PANDADOC_CLIENT_ID=id", "PANDADOC_CLIENT_SECRET=secret"}, Stdout: &out, Stderr: io.Discard,
+		Stores: stores.Table{kind},
+	})
+	if !strings.Contains(out.String(), "because the store could not save them") || !strings.Contains(out.String(), "fix: "+stores.Fix) {
+		t.Errorf("got\n%s", out.String())
 	}
 }

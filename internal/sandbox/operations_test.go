@@ -68,6 +68,8 @@ func TestBadInputIsAnsweredAsTheServiceWould(t *testing.T) {
 		{"empty library filter", "GET", "/public/v1/content-library-items?q=", nil, 400, `"q"`},
 		{"not JSON", "POST", "/public/v1/documents", `{"name":`, 400, "JSON parse error"},
 		{"wrong type", "POST", "/public/v1/documents", `{"name":7}`, 400, `"name"`},
+		{"wrong type of a block", "POST", "/public/v1/documents", `{"images":7}`, 400, `{"images":`},
+		{"wrong type in a product", "POST", "/public/v2/product-catalog/items", `{"sku":7}`, 400, `"pointer":"/sku"`},
 		{"no template", "POST", "/public/v1/documents", `{"recipients":[]}`, 400, `"template_uuid"`},
 		{"unknown template", "POST", "/public/v1/documents", `{"template_uuid":"x","recipients":[]}`, 400, "does not exist"},
 		{"no recipients", "POST", "/public/v1/documents", `{"template_uuid":"x"}`, 400, `"recipients"`},

@@ -50,7 +50,9 @@ type document struct {
 	sections   collection[section]
 	trail      []auditEvent
 	quote      *quote // nil for none
-	blocks     namedBlocks
+	images     []namedBlock
+	tables     []namedBlock
+	texts      []namedBlock
 	reminders  reminders
 	settings   settings
 	asked      map[string]time.Time // when each rendering was first requested
@@ -122,13 +124,7 @@ func mustBeDraft(d *document, c *Call) string {
 	return "Document status must be document.draft, it is " + d.statusAt(c.now) + "."
 }
 
-// namedBlocks are parts of a document that requests and details name.
-type namedBlocks struct {
-	Images []namedBlock `json:"images"`
-	Tables []namedBlock `json:"tables"`
-	Texts  []namedBlock `json:"texts"`
-}
-
+// namedBlock is a part of a document that requests and details name.
 type namedBlock struct {
 	Name string `json:"name"`
 }
@@ -185,7 +181,7 @@ func (w *Workspace) details(d *document, now time.Time) map[string]any {
 		"metadata": orEmpty(d.metadata, "{}"), "tokens": orEmpty(d.tokens, "[]"), "fields": d.fieldViews(), "pricing": pricing,
 		"grand_total": map[string]string{"amount": money(d.quote.total()), "currency": "USD"},
 		"tags":        nonNil(d.tags), "recipients": recipients, "linked_objects": d.links.all(),
-		"images": nonNil(d.blocks.Images), "tables": nonNil(d.blocks.Tables), "texts": nonNil(d.blocks.Texts),
+		"images": nonNil(d.images), "tables": nonNil(d.tables), "texts": nonNil(d.texts),
 	}
 }
 

@@ -51,9 +51,7 @@ func (w *Workspace) updateDocument(c *Call, d *document, in newDocument) (Reply,
 	}
 	d.name, d.recipients, d.tags = cmp.Or(in.Name, d.name), replaced(d.recipients, changed), replaced(d.tags, in.Tags)
 	d.tokens, d.metadata = replaced(d.tokens, in.Tokens), replaced(d.metadata, in.Metadata)
-	d.blocks = namedBlocks{
-		Images: replaced(d.blocks.Images, in.Images), Tables: replaced(d.blocks.Tables, in.Tables), Texts: replaced(d.blocks.Texts, in.Texts),
-	}
+	d.images, d.tables, d.texts = replaced(d.images, in.Images), replaced(d.tables, in.Tables), replaced(d.texts, in.Texts)
 	d.changed(c.now)
 	w.documents.grow(d.id, c.size())
 	w.record(d, actionRevised, c.now)
@@ -69,7 +67,7 @@ func replaced[S ~[]E, E any](old, sent S) S {
 	return sent
 }
 
-// changeStatus answers PATCH /public/v1/documents/{id}/status, and 15 with a file.
+// changeStatus answers PATCH /public/v1/documents/{id}/status, with and without ?upload.
 func (w *Workspace) changeStatus(c *Call, in struct {
 	Status json.Number `json:"status"`
 	Note   string      `json:"note"`

@@ -19,8 +19,10 @@ type newDocument struct {
 	Tokens       json.RawMessage  `json:"tokens"`
 	Fields       json.RawMessage  `json:"fields"`
 	Metadata     json.RawMessage  `json:"metadata"`
-	namedBlocks
-	Tags []string `json:"tags"`
+	Tags         []string         `json:"tags"`
+	Images       []namedBlock     `json:"images"`
+	Tables       []namedBlock     `json:"tables"`
+	Texts        []namedBlock     `json:"texts"`
 }
 
 // createDocument answers POST /public/v1/documents.
@@ -88,7 +90,7 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (
 			folderID: in.FolderUUID, tags: in.Tags, metadata: in.Metadata, tokens: in.Tokens,
 		},
 		status: statusUploaded, expires: c.now.Add(60 * 24 * time.Hour), templateID: in.TemplateUUID, owner: w.me,
-		fields: fields, blocks: in.namedBlocks, reminders: firstReminders(), settings: firstSettings(),
+		fields: fields, images: in.Images, tables: in.Tables, texts: in.Texts, reminders: firstReminders(), settings: firstSettings(),
 	}
 	if in.TemplateUUID != "" {
 		d.quote = newQuote(w)

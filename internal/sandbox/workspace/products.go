@@ -54,17 +54,15 @@ func products() resource[product] {
 		create: func(w *Workspace, c *Call) (string, *product, error) {
 			p := &product{id: w.uuid(), variantID: w.uuid(), kind: "regular", created: stamp(c.now), author: w.current().UserID}
 			var in struct {
-				variant
 				Title       string
 				Type        string
 				CategoryID  *string      `json:"category_id"`
 				BundleItems []bundleItem `json:"bundle_items"`
 			}
-			if err := c.decode(&in); err != nil {
+			if err := cmp.Or(c.decode(&p.variant), c.decode(&in)); err != nil {
 				return "", nil, err
 			}
 			p.title, p.kind, p.categoryID, p.bundle = in.Title, cmp.Or(in.Type, p.kind), in.CategoryID, in.BundleItems
-			p.variant = in.variant
 			p.variant.Configuration.UUID = w.uuid()
 			return p.id, p, p.check(c)
 		},

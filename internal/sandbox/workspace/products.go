@@ -31,13 +31,19 @@ type variant struct {
 // product is an item in the catalogue.
 type product struct {
 	id, variantID string
-	title, kind   string
-	categoryID    *string
-	variant       variant
-	bundle        []bundleItem
-	author        string
-	created       stamp
-	modified      stamp
+	productInfo
+	variant  variant
+	author   string
+	created  stamp
+	modified stamp
+}
+
+// productInfo is the part of a product that requests have at the top.
+type productInfo struct {
+	Title       string
+	Type        string
+	CategoryID  *string      `json:"category_id"`
+	BundleItems []bundleItem `json:"bundle_items"`
 }
 
 type bundleItem struct {
@@ -52,38 +58,24 @@ func products() resource[product] {
 		key:       "item_uuid",
 		always200: true,
 		create: func(w *Workspace, c *Call) (string, *product, error) {
-			p := &product{id: w.uuid(), variantID: w.uuid(), kind: "regular", created: stamp(c.now), author: w.current().UserID}
-			var in struct {
-				Title       string
-				Type        string
-				CategoryID  *string      `json:"category_id"`
-				BundleItems []bundleItem `json:"bundle_items"`
-			}
-			if err := cmp.Or(c.decode(&p.variant), c.decode(&in)); err != nil {
+			p := &product{id: w.uuid(), variantID: w.uuid(), created: stamp(c.now), author: w.current().UserID}
+			if err := cmp.Or(c.decode(&p.variant), c.decode(&p.productInfo)); err != nil {
 				return "", nil, err
 			}
-			p.title, p.kind, p.categoryID, p.bundle = in.Title, cmp.Or(in.Type, p.kind), in.CategoryID, in.BundleItems
+			p.Type = cmp.Or(p.Type, "regular")
 			p.variant.Configuration.UUID = w.uuid()
 			return p.id, p, p.check(c)
 		},
 		change: func(_ *Workspace, c *Call, p *product) error {
 			in := struct {
-				Title       string
-				Type        string
-				CategoryID  *string      `json:"category_id"`
-				BundleItems []bundleItem `json:"bundle_items"`
-				Variant     *variant     `json:"product_variant"`
-			}{Title: p.title, Type: p.kind, CategoryID: p.categoryID, BundleItems: p.bundle}
-			changed := p.variant
-			in.Variant = &changed
-			if err := amend(c, &in); err != nil {
+				Variant *variant `json:"product_variant"`
+			}{&p.variant}
+			if err := cmp.Or(amend(c, &p.productInfo), amend(c, &in)); err != nil {
 				return err
 			}
-			p.title, p.kind, p.categoryID, p.bundle = in.Title, in.Type, in.CategoryID, in.BundleItems
 			if in.Variant != nil {
-				id := p.variant.Configuration.UUID
+				in.Variant.Configuration.UUID = p.variant.Configuration.UUID
 				p.variant = *in.Variant
-				p.variant.Configuration.UUID = id
 			}
 			return p.check(c)
 		},
@@ -92,8 +84,8 @@ func products() resource[product] {
 		filter: func(c *Call) filter[product] {
 			query := strings.ToLower(c.query.Get("query"))
 			return func(p *product) bool {
-				return strings.Contains(strings.ToLower(p.title+" "+value(p.variant.SKU)), query) && fits(c.query["types"], p.kind) &&
-					!slices.Contains(c.query["exclude_uuids"], p.id) && c.allows("category_id", value(p.categoryID))
+				return strings.Contains(strings.ToLower(p.Title+" "+value(p.variant.SKU)), query) && fits(c.query["types"], p.Type) &&
+					!slices.Contains(c.query["exclude_uuids"], p.id) && c.allows("category_id", value(p.CategoryID))
 			}
 		},
 		page: func(c *Call, all []any) any {
@@ -108,9 +100,9 @@ func products() resource[product] {
 func (p *product) check(c *Call) error {
 	price := &p.variant.Configuration
 	switch {
-	case p.title == "":
+	case p.Title == "":
 		return Invalid("title", "This field is required.")
-	case p.kind != "regular" && p.kind != "bundle":
+	case p.Type != "regular" && p.Type != "bundle":
 		return Invalid("type", "Select a valid choice: regular or bundle.")
 	case price.Currency == "" || price.PricingMethod == nil:
 		return Invalid("price_configuration", "currency and pricing_method are required.")
@@ -127,7 +119,7 @@ func (p *product) check(c *Call) error {
 // catalogueItem is the form of a single product, with its one variant.
 func (w *Workspace) catalogueItem(p *product) any {
 	bundle := []any{}
-	for _, b := range p.bundle {
+	for _, b := range p.BundleItems {
 		item := json.RawMessage(b.Item)
 		var id string
 		if json.Unmarshal(b.Item, &id) == nil {
@@ -137,14 +129,14 @@ func (w *Workspace) catalogueItem(p *product) any {
 			}
 			price := found.variant.Configuration
 			item, _ = json.Marshal(map[string]any{
-				"uuid": found.id, "title": found.title, "sku": found.variant.SKU, "description": found.variant.Description,
+				"uuid": found.id, "title": found.Title, "sku": found.variant.SKU, "description": found.variant.Description,
 				"image_url": nil, "images": found.variant.Images, "currency": price.Currency, "price": price.Price,
 			})
 		}
 		bundle = append(bundle, map[string]any{"item": item, "quantity": b.Quantity})
 	}
 	return map[string]any{
-		"uuid": p.id, "title": p.title, "type": p.kind, "category_id": p.categoryID, "category_name": nil, "bundle_items": bundle,
+		"uuid": p.id, "title": p.Title, "type": p.Type, "category_id": p.CategoryID, "category_name": nil, "bundle_items": bundle,
 		"created_by": p.author, "modified_by": p.author, "date_created": p.created, "date_modified": p.modified,
 		"default_price_configuration": p.variant.Configuration,
 		"variants": []any{map[string]any{
@@ -159,9 +151,9 @@ func (w *Workspace) catalogueItem(p *product) any {
 func (w *Workspace) searchItem(p *product) any {
 	price := p.variant.Configuration
 	return map[string]any{
-		"uuid": p.id, "title": p.title, "type": p.kind, "sku": value(p.variant.SKU), "description": p.variant.Description,
-		"category_id": p.categoryID, "category_name": nil, "custom_fields": p.variant.CustomFields, "images": p.variant.Images,
-		"image_src": nil, "highlights": map[string]any{}, "bundle_items_count": len(p.bundle), "workspace_id": w.home,
+		"uuid": p.id, "title": p.Title, "type": p.Type, "sku": value(p.variant.SKU), "description": p.variant.Description,
+		"category_id": p.CategoryID, "category_name": nil, "custom_fields": p.variant.CustomFields, "images": p.variant.Images,
+		"image_src": nil, "highlights": map[string]any{}, "bundle_items_count": len(p.BundleItems), "workspace_id": w.home,
 		"billing_type": price.BillingType, "billing_cycle": nil, "currency": price.Currency, "price": price.Price, "cost": price.Cost,
 		"pricing_method": price.PricingMethod, "tiers": price.Tiers, "min_tier_value": nil, "max_tier_value": nil,
 		"created_by": p.author, "modified_by": p.author, "date_created": p.created, "date_modified": p.modified,

@@ -60,7 +60,7 @@ func (w *Workspace) sampleContents(now time.Time) {
 	for _, title := range []string{"Consulting hour", "Annual licence"} {
 		flat, price, sku := 0, 100.0, "S-"+title[:3]
 		p := &product{
-			id: w.uuid(), variantID: w.uuid(), title: title, kind: "regular", author: w.current().UserID, created: stamp(now), modified: stamp(now),
+			id: w.uuid(), variantID: w.uuid(), productInfo: productInfo{Title: title, Type: "regular"}, author: w.current().UserID, created: stamp(now), modified: stamp(now),
 			variant: variant{SKU: &sku, CustomFields: json.RawMessage("[]"), Images: json.RawMessage("[]"), Configuration: priceConfiguration{
 				UUID: w.uuid(), Currency: "USD", PricingMethod: &flat, Price: &price, BillingType: "one_time", Tiers: json.RawMessage("null"),
 			}},

@@ -10,7 +10,6 @@ import (
 type user struct {
 	id, email, firstName, lastName, phone, license string
 	owner                                          bool
-	created                                        stamp
 }
 
 // membership is a user's place in a workspace.
@@ -230,7 +229,7 @@ func (w *Workspace) newUser(c *Call) (string, *user, error) {
 	}
 	u := &user{
 		id: w.ids.ID(), email: in.User.Email, firstName: in.User.FirstName, lastName: in.User.LastName,
-		phone: in.User.Phone, license: in.License, created: stamp(c.now),
+		phone: in.User.Phone, license: in.License,
 	}
 	for _, place := range in.Workspaces {
 		m := &membership{id: w.ids.ID(), userID: u.id, workspaceID: place.WorkspaceID, role: place.Role, created: stamp(c.now)}

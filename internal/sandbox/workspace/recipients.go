@@ -39,7 +39,6 @@ type recipient struct {
 	kind             string // signer or CC
 	role             string
 	order            *int
-	completed        bool
 	group            string // name; empty for a person
 	members          []groupMember
 	delivery         json.RawMessage
@@ -68,7 +67,7 @@ func (r *recipient) view() map[string]any {
 		roles = append(roles, r.role)
 	}
 	view := map[string]any{
-		"id": r.ID, "recipient_type": r.kind, "role": r.role, "roles": roles, "signing_order": r.order, "has_completed": r.completed,
+		"id": r.ID, "recipient_type": r.kind, "role": r.role, "roles": roles, "signing_order": r.order, "has_completed": false,
 	}
 	if r.isGroup() {
 		view["type"], view["name"], view["members"], view["email"] = "recipient_group", r.group, r.members, nil
@@ -256,9 +255,6 @@ func (w *Workspace) reassignRecipient(c *Call, person *contact) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	if r.completed {
-		return Reply{}, Invalid("recipient", "Recipient has already signed.")
-	}
 	r.Email, r.FirstName, r.LastName, r.contactID, r.group, r.members = person.Email, person.FirstName, person.LastName, person.ID, "", nil
 	d.changed(c.now)
 	w.record(d, actionReassigned, c.now)
@@ -301,26 +297,28 @@ func (w *Workspace) remind(c *Call, d *document, in struct{ Reminders []reminder
 		if asked.Customization != nil {
 			outcome["email_customization"] = orEmpty(asked.Customization, "{}")
 		}
-		r, err := d.recipient(asked.RecipientID)
-		missing := "Can't send reminder. The document does not contain a recipient with the specified recipient ID"
+		emailProblem, smsProblem := "", ""
+		if r, err := d.recipient(asked.RecipientID); err != nil {
+			emailProblem = "Can't send reminder. The document does not contain a recipient with the specified recipient ID"
+			smsProblem = emailProblem
+		} else if r.Phone == "" {
+			smsProblem = "Can't send SMS reminder to the Recipient with no phone number"
+		}
 		if asked.Delivery.Email == nil || *asked.Delivery.Email {
-			outcome["email"] = reminded(c, err != nil, missing)
+			outcome["email"] = reminded(c, emailProblem)
 		}
 		if asked.Delivery.SMS {
-			noPhone := "Can't send SMS reminder to the Recipient with no phone number"
-			if err != nil {
-				noPhone = missing
-			}
-			outcome["sms"] = reminded(c, err != nil || r.Phone == "", noPhone)
+			outcome["sms"] = reminded(c, smsProblem)
 		}
 		list = append(list, outcome)
 	}
 	return ok(map[string]any{"result": list})
 }
 
-func reminded(c *Call, failed bool, why string) map[string]any {
-	if failed {
-		return map[string]any{"status": "error", "detail": why, "sent_at": nil}
+// reminded is the outcome of a reminder, or of one that was not sent because of a problem.
+func reminded(c *Call, problem string) map[string]any {
+	if problem != "" {
+		return map[string]any{"status": "error", "detail": problem, "sent_at": nil}
 	}
 	return map[string]any{"status": "sent", "detail": nil, "sent_at": stamp(c.now)}
 }

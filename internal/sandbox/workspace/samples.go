@@ -25,7 +25,7 @@ func (w *Workspace) sampleMembers(now time.Time) {
 	for i, name := range []string{"Ada", "Grace"} {
 		role := []string{"Admin", "Member"}[i]
 		since := stamp(now.AddDate(-1, 0, i))
-		u := &user{id: w.ids.ID(), email: strings.ToLower(name) + "@sandbox.example", firstName: name, lastName: "Sandbox", license: "Full", owner: i == 0, created: since}
+		u := &user{id: w.ids.ID(), email: strings.ToLower(name) + "@sandbox.example", firstName: name, lastName: "Sandbox", license: "Full", owner: i == 0}
 		m := &membership{id: w.ids.ID(), userID: u.id, workspaceID: home.id, role: role, created: since}
 		w.users.put(u.id, u, 512)
 		w.memberships.put(m.id, m, 512)

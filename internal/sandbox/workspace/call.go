@@ -134,11 +134,11 @@ func (c *Call) decode(v any) error {
 		return malformed("No data provided.")
 	}
 	err := json.Unmarshal(raw, v)
-	var kind *json.UnmarshalTypeError
+	wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
-	case errors.As(err, &kind) && kind.Field != "":
-		return Invalid(strings.ToLower(kind.Field), "Not a valid "+kind.Type.Kind().String()+".")
-	case errors.As(err, &kind):
+	case ok && wrongType.Field != "":
+		return Invalid(strings.ToLower(wrongType.Field), "Not a valid "+wrongType.Type.Kind().String()+".")
+	case ok:
 		return malformed("Invalid data: the body has the wrong type.")
 	case err != nil:
 		return malformed("JSON parse error.")
@@ -257,7 +257,6 @@ func choices() map[string]map[string][]string {
 		"environment_type": {"PRODUCTION", "SANDBOX"},
 	}
 	notify := map[string][]string{"notify_user": trueOrFalse(), "notify_ws_admins": trueOrFalse()}
-	scope := map[string][]string{"merge_field_scope": {"document", "upload"}}
 	return map[string]map[string][]string{
 		"/public/v1/templates": {"shared": trueOrFalse(), "fields": {"content_date_modified"}},
 		"/public/v1/forms": {
@@ -266,7 +265,7 @@ func choices() map[string]map[string][]string {
 		},
 		"/public/v1/logs": logs,
 		"/public/v2/logs": logs,
-		"/public/v1/documents/{document_id}/sections/uploads": scope,
+		"/public/v1/documents/{document_id}/sections/uploads": {"merge_field_scope": {"document", "upload"}},
 		"/public/v1/webhook-events": {
 			"type":  triggerNames(),
 			"error": {"INTERNAL_ERROR", "NOT_VALID_URL", "CONNECT_ERROR", "TIMEOUT_ERROR"},

@@ -79,33 +79,36 @@ func (w *Workspace) changeStatus(c *Call, in struct {
 	if err != nil {
 		return Reply{}, err
 	}
-	if !slices.Contains([]string{"2", "10", "11", "12"}, in.Status.String()) {
+	change, known := changesByHand()[in.Status.String()]
+	if !known {
 		return Reply{}, Invalid("status", "Select a valid choice: 2, 10, 11 or 12.")
 	}
 	from, to := d.statusAt(c.now), statusNumbers()[in.Status.String()]
-	if !slices.Contains(byHand()[from], to) {
+	if !slices.Contains(change.from, from) {
 		return Reply{}, d.conflict(c, "Document status cannot be changed from "+from+" to "+to+".")
 	}
 	d.setStatus(to, c.now)
 	if c.upload != nil && c.upload.name != "" {
 		w.attach(d, c, c.upload.name)
 	}
-	w.record(d, map[string]action{"2": actionCompleted, "10": actionPaid, "11": actionExpired, "12": actionDeclined}[in.Status.String()], c.now)
+	w.record(d, change.action, c.now)
 	w.notify("document_state_changed", d.brief(c.now), c.now)
 	return noContent()
 }
 
-// byHand lists, for each state of a document, the states that a client can set. The table is from PandaDoc's page on
-// the operation. A client cannot change a state that is not in the table.
-func byHand() map[string][]string {
-	return map[string][]string{
-		statusDraft:            {statusCompleted, statusPaid, statusDeclined},
-		statusSent:             {statusCompleted, statusVoided, statusDeclined},
-		statusViewed:           {statusCompleted, statusVoided, statusDeclined},
-		statusCompleted:        {statusDeclined},
-		"document.waiting_pay": {statusPaid, statusDeclined},
-		statusVoided:           {statusCompleted, statusPaid, statusDeclined},
-		statusDeclined:         {statusCompleted, statusPaid},
+// statusChange is a change of the status that a client can make.
+type statusChange struct {
+	action action
+	from   []string // the states in which it is allowed
+}
+
+// changesByHand are the changes by the number of the new status. The table is from PandaDoc's page on the operation.
+func changesByHand() map[string]statusChange {
+	return map[string]statusChange{
+		"2":  {actionCompleted, []string{statusDraft, statusSent, statusViewed, statusVoided, statusDeclined}},
+		"10": {actionPaid, []string{statusDraft, "document.waiting_pay", statusVoided, statusDeclined}},
+		"11": {actionExpired, []string{statusSent, statusViewed}},
+		"12": {actionDeclined, []string{statusDraft, statusSent, statusViewed, statusCompleted, "document.waiting_pay", statusVoided}},
 	}
 }
 

@@ -132,11 +132,8 @@ func (e *Emulator) credential(x *exchange) *workspace.Problem {
 	case !strings.EqualFold(scheme, "Bearer"):
 		return workspace.Unauthenticated("Authentication credentials were not provided.")
 	}
-	p, known, good := e.grants.find(value, x.entry.Time)
-	x.entry.Scheme, x.entry.Token = "Bearer", fingerprint(value)
-	if known {
-		x.entry.Generation = p.generation
-	}
+	p, good := e.grants.find(value, x.entry.Time)
+	x.entry.Scheme, x.entry.Token, x.entry.Generation = "Bearer", fingerprint(value), p.generation
 	if good && e.behaviour.refusesEarly(p, x.r.ContentLength, x.entry.Time) {
 		e.grants.revokeAccess(value)
 		x.entry.Fault = earlyRefusal

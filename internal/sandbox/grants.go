@@ -134,15 +134,16 @@ func (g *grants) rotate(refresh string, fault *Fault, now time.Time) rotation {
 	return rotation{pair: *p, from: old.generation, ok: true}
 }
 
-// find returns the pair of an access token, and reports whether the token is valid now.
-func (g *grants) find(access string, now time.Time) (p pair, known, good bool) {
+// find returns the pair of an access token, and reports whether the token is valid now. The pair of a token that was
+// never issued is zero.
+func (g *grants) find(access string, now time.Time) (p pair, good bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	found, known := g.byAccess[access]
 	if !known {
-		return pair{}, false, false
+		return pair{}, false
 	}
-	return *found, true, !found.revoked && now.Before(found.expires)
+	return *found, !found.revoked && now.Before(found.expires)
 }
 
 // revokeAccess revokes an access token. Its refresh token stays valid.

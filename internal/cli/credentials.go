@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -75,14 +76,14 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	imported := false
-	for _, r := range records {
-		status, e := manager.Import(ctx, r.account, r.record)
+	for _, account := range slices.Sorted(maps.Keys(records)) {
+		status, e := manager.Import(ctx, account, records[account])
 		if e != nil {
-			err = errors.Join(err, fmt.Errorf("import %q: %w", r.account, e))
+			err = errors.Join(err, fmt.Errorf("import %q: %w", account, e))
 			continue
 		}
 		imported = true
-		fmt.Fprintf(p.Stdout, "%s: imported into %s (%s)\n", r.account, target.Name, status.State)
+		fmt.Fprintf(p.Stdout, "%s: imported into %s (%s)\n", account, target.Name, status.State)
 	}
 	if imported {
 		warn("each refresh invalidates the older tokens: stop every other program that uses these tokens, and remove its copy of them")
@@ -90,16 +91,11 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	return errors.Join(err, p.finishExchange(manager))
 }
 
-type importRecord struct {
-	account string
-	record  tokens.Record
-}
-
-// records returns the records to import.
-func (c *importCommand) records(ctx context.Context, p *program, source stores.Spec, options stores.Options) ([]importRecord, error) {
+// records returns the records to import, by account.
+func (c *importCommand) records(ctx context.Context, p *program, source stores.Spec, options stores.Options) (map[string]tokens.Record, error) {
 	if source.IsZero() {
 		rec, err := c.pasted(p)
-		return []importRecord{{cmp.Or(c.Account, tokens.DefaultAccount), rec}}, err
+		return map[string]tokens.Record{cmp.Or(c.Account, tokens.DefaultAccount): rec}, err
 	}
 	open, err := source.Open(ctx, options)
 	if err != nil {
@@ -112,10 +108,9 @@ func (c *importCommand) records(ctx context.Context, p *program, source stores.S
 			if names, err = lister.Accounts(ctx); err != nil {
 				return nil, err
 			}
-			slices.Sort(names)
 		}
 	}
-	var all []importRecord
+	all := map[string]tokens.Record{}
 	for _, name := range names {
 		rec, err := open.Records.Load(ctx, name)
 		switch {
@@ -124,7 +119,7 @@ func (c *importCommand) records(ctx context.Context, p *program, source stores.S
 		case err != nil:
 			return nil, err
 		}
-		all = append(all, importRecord{name, rec})
+		all[name] = rec
 	}
 	if len(all) == 0 {
 		return nil, problem.Mistake("the store "+open.Name+" has no account with tokens to import", "check --from and --account")

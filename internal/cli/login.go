@@ -89,10 +89,10 @@ func (p *program) withRetryHint(err error, account string) error {
 	typed := "run: " + programName + " " + problem.Quote(p.Args...)
 	switch hint {
 	case retryLogin, "run: " + problem.LoginCommand(account):
-		return withStatus(problem.WithHint(err, typed), exitStatus(err))
+		return problem.WithHint(err, typed)
 	}
 	if before, found := strings.CutSuffix(hint, pasteLogin); found {
-		return withStatus(problem.WithHint(err, before+typed+" --paste"), exitStatus(err))
+		return problem.WithHint(err, before+typed+" --paste")
 	}
 	return err
 }

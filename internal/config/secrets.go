@@ -35,18 +35,12 @@ const (
 func (c *checker) secrets(s *SecretSettings) {
 	before := len(c.errs)
 	c.Tokens.Secrets = c.Files
-	files := map[string]string{
-		"client-id": s.ClientIDFile, "client-secret": s.ClientSecretFile, "refresh-token": s.RefreshTokenFile,
-		"access-token": s.AccessTokenFile, "api-key": s.APIKeyFile,
-	}
-	values := map[string]tokens.Secret{}
-	for _, name := range secretNames {
-		values[name] = c.secret(name, files[name])
-	}
-	c.Tokens.Endpoint.ClientID = values["client-id"].Reveal()
-	c.Tokens.Endpoint.ClientSecret = values["client-secret"]
+	c.Tokens.Endpoint.ClientID = c.secret("client-id", s.ClientIDFile).Reveal()
+	c.Tokens.Endpoint.ClientSecret = c.secret("client-secret", s.ClientSecretFile)
 	c.readAccounts(tokens.AccountConfig{
-		RefreshToken: values["refresh-token"], AccessToken: values["access-token"], APIKey: values["api-key"],
+		RefreshToken: c.secret("refresh-token", s.RefreshTokenFile),
+		AccessToken:  c.secret("access-token", s.AccessTokenFile),
+		APIKey:       c.secret("api-key", s.APIKeyFile),
 	})
 	c.readClientKeys()
 	if len(c.errs) == before { // otherwise one of the two may be missing only because it could not be read

@@ -100,10 +100,7 @@ func (p *program) ownAccounts(ctx context.Context, c *config.Config, store store
 	if err := manager.LoadAll(ctx); err != nil {
 		return nil, problem.WithHint(err, cmp.Or(problem.HintOf(err), stores.Fix))
 	}
-	login := admin.LoginConfig{
-		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),
-		RedirectURL: c.Login.Redirect(c.AdminPort()), Scope: c.Login.Scope,
-	}
+	login := loginConfig(c, c.AdminPort())
 	handler, err := admin.New(admin.Config{
 		Manager: manager, Login: login,
 		// A browser on the login page may do nothing else.

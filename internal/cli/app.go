@@ -207,14 +207,19 @@ func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) 
 	return t
 }
 
+// loginConfig returns the logins of an admin handler for browsers that come back to a port of this machine.
+func loginConfig(c *config.Config, port int) admin.LoginConfig {
+	return admin.LoginConfig{
+		ClientID: c.Tokens.Endpoint.ClientID, AuthorizeURL: c.Upstream.Authorize.String(),
+		RedirectURL: c.Login.Redirect(port), Scope: c.Login.Scope,
+	}
+}
+
 func (r *running) adminConfig(key tokens.Secret) admin.Config {
 	return admin.Config{
 		Manager: r.manager, Proxy: insideProxy{r.proxy, r.proxy.Inside()},
 		Pprof: r.Pprof, Key: key, Address: browserAddress(r.adminListeners),
-		Login: admin.LoginConfig{
-			ClientID: r.Tokens.Endpoint.ClientID, AuthorizeURL: r.Upstream.Authorize.String(),
-			RedirectURL: r.Login.Redirect(portOfListeners(r.adminListeners)), Scope: r.Login.Scope,
-		},
+		Login:           loginConfig(r.Config, portOfListeners(r.adminListeners)),
 		DroppedLogLines: r.log.Dropped,
 		Environment:     newEnvironment(r.Upstream.API, r.emulated).name,
 		Info: admin.Info{

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,25 +103,29 @@ func (p *program) health(ctx context.Context, c *config.Config, ready bool) (str
 	defer cancel()
 	var r admin.Readiness
 	status, err := running.Do(ctx, http.MethodGet, "/readyz", nil, &r)
+	trouble, hint := firstTrouble(r)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("not ready: %w", err)
+	case status == http.StatusOK && trouble != "":
+		return string(r.State) + ": " + trouble, nil
 	case status == http.StatusOK:
-		return summary(r), nil
-	case r.State == tokens.LoginRequired:
-		return "", withStatus(notReady(r), exitLoginRequired)
+		return string(r.State), nil
 	}
-	return "", notReady(r)
+	err = problem.Mistake("not ready: "+cmp.Or(trouble, string(r.State)), hint)
+	if r.State == tokens.LoginRequired {
+		err = withStatus(err, exitLoginRequired)
+	}
+	return "", err
 }
 
 // findOrDial returns the proxy to ask: through its socket, at which nobody else can answer, or at its address,
 // because a probe may run as another user or in another container.
 func (p *program) findOrDial(ctx context.Context, c *config.Config) (*client.Client, error) {
 	running, err := client.Find(ctx, p.search(c))
-	if err == nil || c.Admin == nil {
-		return running, withAddress(err, c.Admin)
+	if err != nil && c.Admin != nil {
+		running, err = client.Dial(ctx, c.Admin)
 	}
-	running, err = client.Dial(ctx, c.Admin)
 	return running, withAddress(err, c.Admin)
 }
 
@@ -132,22 +137,12 @@ func withAddress(err error, at *listen.Address) error {
 	return err
 }
 
-// summary returns one line, with the first account that has a problem.
-func summary(r admin.Readiness) string {
+// firstTrouble returns the state of the first account that has a problem, and the hint for it.
+func firstTrouble(r admin.Readiness) (state, hint string) {
 	for _, a := range r.Accounts {
 		if a.Hint != "" {
-			return fmt.Sprintf("%s: account %s is %s", r.State, a.Account, a.State)
+			return fmt.Sprintf("account %s is %s", a.Account, a.State), a.Hint
 		}
 	}
-	return string(r.State)
-}
-
-// notReady returns an error about the first account that has a problem, with its hint.
-func notReady(r admin.Readiness) error {
-	for _, a := range r.Accounts {
-		if a.Hint != "" {
-			return problem.Mistake(fmt.Sprintf("not ready: account %s is %s", a.Account, a.State), a.Hint)
-		}
-	}
-	return fmt.Errorf("not ready: %s", r.State)
+	return "", ""
 }

@@ -79,6 +79,7 @@ func knownHosts() map[string]role {
 // region finds URLs that do not belong together: a token of one does not work with the others.
 func (x *examination) region(context.Context) (found []Finding) {
 	hosts, seen := knownHosts(), map[string]bool{}
+	var places []string
 	for _, u := range x.endpoints() {
 		r, known := hosts[u.Hostname()]
 		switch {
@@ -90,15 +91,21 @@ func (x *examination) region(context.Context) (found []Finding) {
 				"use --region global or --region eu instead of "+u.flag))
 		}
 		seen[r.region] = true // "" for a host that is not PandaDoc's
+		place := strings.TrimSuffix(strings.TrimPrefix(u.flag, "--"), "-url") + " " + u.Host
+		if known {
+			place += " (" + r.region + ")"
+		}
+		places = append(places, place)
 	}
+	text := strings.Join(places, ", ")
 	switch {
 	case len(found) > 0:
 		return found
 	case len(seen) > 1:
-		return []Finding{failing("the URLs do not belong together: "+x.placesText(hosts)+": a token of one does not work with the others",
+		return []Finding{failing("the URLs do not belong together: "+text+": a token of one does not work with the others",
 			"set --region to that of the account, and remove --api-url, --authorize-url and --token-url; or set all three")}
 	}
-	return []Finding{fine(x.placesText(hosts))}
+	return []Finding{fine(text)}
 }
 
 // endpoint is one of PandaDoc's URLs.
@@ -121,18 +128,6 @@ func (x *examination) endpoints() []endpoint {
 		}
 	}
 	return all
-}
-
-func (x *examination) placesText(hosts map[string]role) string {
-	var parts []string
-	for _, e := range x.endpoints() {
-		place := e.Host
-		if r, ok := hosts[e.Hostname()]; ok {
-			place += " (" + r.region + ")"
-		}
-		parts = append(parts, strings.TrimSuffix(strings.TrimPrefix(e.flag, "--"), "-url")+" "+place)
-	}
-	return strings.Join(parts, ", ")
 }
 
 // redirect returns the URL to which PandaDoc sends browsers.
@@ -213,10 +208,9 @@ func (x *examination) adminKey(context.Context) []Finding {
 		return []Finding{fine("not required: the proxied port requires no authentication either")}
 	}
 	path, err := x.Config.AdminKeyPath()
-	if err != nil {
-		return []Finding{temporaryKey(err)}
+	if err == nil {
+		_, err = admin.ReadKey(path)
 	}
-	_, err = admin.ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = x.keyCreatable(path); err == nil {
 			return []Finding{fine(path + " will be created at the first start")}
@@ -225,16 +219,11 @@ func (x *examination) adminKey(context.Context) []Finding {
 	switch {
 	case err == nil:
 		return []Finding{fine(path + " has a key")}
-	case x.Config.AdminKeyFile == "" && problem.HintOf(err) == "":
-		return []Finding{temporaryKey(err)}
+	case x.Config.AdminKeyFile == "" && problem.HintOf(err) == "": // the proxy can start
+		return []Finding{warning("the admin key cannot be saved: "+err.Error()+"; each start of the proxy creates a new one",
+			"name a file that this user can write with --admin-key-file, if programs need the key")}
 	}
 	return []Finding{failingAs(fmt.Errorf("the proxy cannot start with this admin key: %w", err), "name another file with --admin-key-file")}
-}
-
-// temporaryKey returns the finding for a proxy that can start, but with a key that is valid for one run only.
-func temporaryKey(err error) Finding {
-	return warning("the admin key cannot be saved: "+err.Error()+"; each start of the proxy creates a new one",
-		"name a file that this user can write with --admin-key-file, if programs need the key")
 }
 
 // keyCreatable returns an error if no admin key can be created at path. The proxy creates the state directory, but no

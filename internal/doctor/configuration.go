@@ -157,14 +157,17 @@ func (x *examination) redirectURL(context.Context) []Finding {
 
 // runningProxy compares a running proxy with these settings.
 func (x *examination) runningProxy(context.Context) []Finding {
-	at := x.Config.Admin
+	at := "an admin socket"
+	if x.Config.Admin != nil {
+		at = x.Config.Admin.String()
+	}
 	switch {
-	case at == nil:
+	case x.Proxy == nil && x.Config.Admin == nil:
 		return []Finding{skipped("there is no admin listener to ask")}
 	case x.Proxy == nil && x.ProxyErr == nil:
-		return []Finding{fine("none is running on " + at.String())}
+		return []Finding{fine("none is running on " + at)}
 	case x.ProxyErr != nil:
-		return []Finding{failingAs(x.ProxyErr, "stop what listens on "+at.String()+", or choose another address with --admin-listen")}
+		return []Finding{failingAs(x.ProxyErr, "stop what listens on "+at+", or choose another address with --admin-listen")}
 	}
 	found := []Finding{fine(fmt.Sprintf("version %s runs on %s since %s", x.overview.Version, at, x.overview.StartedAt.Local().Format("2006-01-02 15:04:05")))}
 	for _, d := range []struct{ what, runs, here string }{

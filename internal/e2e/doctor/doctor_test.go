@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,19 @@ func TestDoctorOfAHealthyInstallation(t *testing.T) {
 	wantHealthy(w.doctor("--refresh")) // by the running proxy
 	if after, _ := w.emulator.TokenCalls(); after != before+1 {
 		t.Errorf("got %d refreshes, want 1", after-before)
+	}
+}
+
+// With --admin-listen none, doctor asked the proxy through its socket, and then said that there was nothing to ask.
+func TestDoctorReportsAProxyWithoutAnAdminPort(t *testing.T) {
+	t.Parallel()
+	w := newInstallation(t)
+	w.signIn()
+	w.env["ADMIN_LISTEN"], w.env["ADMIN_SOCKET"] = "none", filepath.Join(t.TempDir(), "socket")
+	w.serve()
+	w.env["STORE"] = "file:" + filepath.Join(filepath.Dir(w.dir), "another")
+	if d, want := w.doctor(), "the running proxy uses the store file:"; !strings.Contains(d.output, want) {
+		t.Errorf("%q is not in\n%s", want, d)
 	}
 }
 

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -97,8 +98,8 @@ type current struct {
 	news  bool // an accepted request changes the state
 }
 
-func newAccount(m *Manager, name, owner string) *account {
-	a := &account{m: m, name: name, config: m.config.Accounts[name], owner: owner, heard: make(chan struct{}, 1)}
+func newAccount(m *Manager, name string) *account {
+	a := &account{m: m, name: name, config: m.config.Accounts[name], owner: m.process + "-" + rand.Text()[:8], heard: make(chan struct{}, 1)}
 	a.key = a.config.APIKey
 	a.keyed = !a.key.IsZero()
 	a.told = Status{Account: name, State: Unknown}

@@ -272,8 +272,8 @@ func (m *Manager) readParked() {
 func (m *Manager) readOneParked(name string) {
 	m.mu.Lock()
 	p, ok := m.parked[name]
-	a := m.makeLocked(name)
 	m.mu.Unlock()
+	a := newAccount(m, name)
 	if !ok || a.keyed { // a request was quicker, or there is nothing to read
 		return
 	}

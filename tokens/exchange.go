@@ -96,11 +96,6 @@ func (c *claim) learnt(found Record) Record {
 	return next
 }
 
-// isFresh reports whether the marker is recent enough that its time is the start of our request. If this
-// process was suspended since the marker was written, the lease may have ended; and if this process then dies,
-// another process would count the quiet time from a start that is too early.
-func (c *claim) isFresh() bool { return !c.lost && time.Since(c.fresh) < time.Second }
-
 // run makes the token call, and always ends the flight with a save.
 func (c *claim) run() error {
 	defer c.lock.Unlock()
@@ -117,7 +112,10 @@ func (c *claim) run() error {
 func (c *claim) call() (Pair, error) {
 	pauses := []time.Duration{500 * time.Millisecond, 2 * time.Second}
 	for {
-		if !c.isFresh() {
+		// The time in the marker must be the start of our request. If this process was suspended since the marker was
+		// written, the lease may have ended; and if this process then dies, another process would count the quiet time
+		// from a start that is too early.
+		if c.lost || time.Since(c.fresh) >= time.Second {
 			if err := c.renew(wallClock()); err != nil {
 				return Pair{}, &callError{err: err}
 			}

@@ -12,7 +12,7 @@ import (
 // as Login does. redirectURL must be that of the authorization request. The code can be used once, so it is
 // never sent again, and SignIn waits two minutes for the answer even if ctx ends before. If the Manager is
 // closed in the meantime, the pair is still saved.
-func (m *Manager) SignIn(ctx context.Context, name, code, redirectURL string) (Status, error) {
+func (m *Manager) SignIn(_ context.Context, name, code, redirectURL string) (Status, error) {
 	return m.within(name, func(a *account) error {
 		p, err := m.exchange(code, redirectURL)
 		if err != nil {
@@ -35,7 +35,7 @@ func (m *Manager) exchange(code, redirectURL string) (Pair, error) {
 // Login makes p the account's pair, as a new lineage: everything known about earlier pairs is dropped. A
 // running Manager uses it at once. If the store cannot save it, it is kept as an unsaved rotation, and Login
 // returns the store's error.
-func (m *Manager) Login(ctx context.Context, name string, p Pair) (Status, error) {
+func (m *Manager) Login(_ context.Context, name string, p Pair) (Status, error) {
 	return m.replace(name, EventLogin, m.loggedIn(p))
 }
 
@@ -58,12 +58,12 @@ func (m *Manager) Savable(name string) error {
 
 // Logout deletes the tokens of the account. A tombstone remains, which no running refresh, old seed or
 // emergency file can undo. The access token stays valid at PandaDoc, which has no way to revoke it.
-func (m *Manager) Logout(ctx context.Context, name string) (Status, error) {
+func (m *Manager) Logout(_ context.Context, name string) (Status, error) {
 	return m.replace(name, EventLogout, func(rec Record, now time.Time) Record { return rec.replaced(Pair{}, m.issuer, now) })
 }
 
 // Forget is Logout for an account that is no longer needed: it is not listed any more.
-func (m *Manager) Forget(ctx context.Context, name string) (Status, error) {
+func (m *Manager) Forget(_ context.Context, name string) (Status, error) {
 	return m.replace(name, EventLogout, func(rec Record, now time.Time) Record {
 		rec = rec.replaced(Pair{}, m.issuer, now)
 		rec.Forgotten = true
@@ -177,7 +177,7 @@ func ReadAnswer(body []byte) (Pair, error) {
 // refresh token. A record without an issuer gets the configured one. If the account has these tokens already, they
 // are only encrypted with the current key. If it had them before, they are refused, because their refresh token is
 // spent. An access token without a refresh token keeps the stored refresh token.
-func (m *Manager) Import(ctx context.Context, name string, from Record) (Status, error) {
+func (m *Manager) Import(_ context.Context, name string, from Record) (Status, error) {
 	switch {
 	case !from.HasTokens():
 		return Status{}, errNoImport

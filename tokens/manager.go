@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,7 +28,7 @@ const (
 type Manager struct {
 	config    Config
 	issuer    Issuer // of the configuration
-	owner     string // identifies this process in markers; new at every start
+	process   string // host and process id, for markers
 	endpoint  tokenEndpoint
 	emergency emergencyFiles
 	slots     *slots
@@ -48,7 +47,6 @@ type Manager struct {
 	mu     sync.Mutex                   // guards the fields below; taken before an account's
 	lru    *lru.Cache[string, *account] // decides which accounts are evicted
 	parked map[string]parked            // accounts that exist but are not in memory
-	made   uint64                       // number of accounts created so far
 
 	life     sync.Mutex     // guards the fields below; taken after an account's
 	closed   bool           // nothing new starts
@@ -104,7 +102,7 @@ func New(c Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{
-		config: c, issuer: NewIssuer(c.API, c.Endpoint.URL, c.Endpoint.ClientID), owner: newOwner(),
+		config: c, issuer: NewIssuer(c.API, c.Endpoint.URL, c.Endpoint.ClientID), process: processName(),
 		endpoint:  newCaller(c.Endpoint, c.clientSecret),
 		emergency: &emergencyDirs{dirs: c.EmergencyDirs, store: c.StoreName, codec: c.Codec},
 		slots:     &slots{free: maxCalls}, report: (*account).report, lru: cache, parked: map[string]parked{},
@@ -118,13 +116,13 @@ func New(c Config) (*Manager, error) {
 	return m, nil
 }
 
-// newOwner returns a unique name that a person can recognise in a record.
-func newOwner() string {
+// processName returns a name by which a person can recognise this process in a record.
+func processName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
 // Start reads the accounts of the configuration and of the store in the background, and keeps them fresh from
@@ -244,7 +242,7 @@ func (m *Manager) account(name string) *account {
 	if a := m.loaded(name); a != nil {
 		return a
 	}
-	a := m.makeLocked(name)
+	a := newAccount(m, name)
 	if p, ok := m.parked[name]; ok {
 		a.resume(p)
 		delete(m.parked, name)
@@ -253,11 +251,6 @@ func (m *Manager) account(name string) *account {
 	m.lru.Add(name, a)
 	m.evictLocked()
 	return a
-}
-
-func (m *Manager) makeLocked(name string) *account {
-	m.made++
-	return newAccount(m, name, fmt.Sprintf("%s-%d", m.owner, m.made))
 }
 
 // know records that an account exists, and loads it into memory if there is room.

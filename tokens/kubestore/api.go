@@ -2,6 +2,7 @@ package kubestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,10 +45,7 @@ type api struct {
 }
 
 func newAPI(o Options) (*api, error) {
-	dir := o.AccountDir
-	if dir == "" {
-		dir = usualDir
-	}
+	dir := cmp.Or(o.AccountDir, usualDir)
 	a := &api{base: o.URL, namespace: o.Namespace, token: o.Token, roots: o.RootCAs, proxy: http.ProxyFromEnvironment}
 	if a.base == nil {
 		if err := a.inCluster(o.Getenv, dir); err != nil {
@@ -74,10 +72,7 @@ func (a *api) inCluster(getenv func(string) string, dir string) error {
 		return problem.Mistake("this is not a pod in a cluster: KUBERNETES_SERVICE_HOST is not set",
 			"run: kubectl proxy, and add --kubernetes-url http://127.0.0.1:8001")
 	}
-	if port == "" {
-		port = "443"
-	}
-	a.base = &url.URL{Scheme: "https", Host: net.JoinHostPort(host, port)}
+	a.base = &url.URL{Scheme: "https", Host: net.JoinHostPort(host, cmp.Or(port, "443"))}
 	a.proxy = nil // inside the cluster, no forward proxy is used
 	a.caFile = filepath.Join(dir, "ca.crt")
 	if a.token == nil {

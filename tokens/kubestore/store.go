@@ -27,6 +27,7 @@ package kubestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -97,15 +98,12 @@ var (
 
 // Open returns the store that o names. It does not connect.
 func Open(o Options) (*Store, error) {
-	if o.Prefix == "" {
-		o.Prefix = problem.Program
-	}
 	a, err := newAPI(o)
 	if err != nil {
 		return nil, err
 	}
 	return &Store{
-		api: a, prefix: o.Prefix, codec: o.Codec,
+		api: a, prefix: cmp.Or(o.Prefix, problem.Program), codec: o.Codec,
 		seen: map[string]string{}, single: map[string]bool{}, follow: make(chan struct{}, 1),
 	}, nil
 }

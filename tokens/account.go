@@ -378,8 +378,8 @@ func (a *account) takeLocked(rec Record) {
 	case order < 0 && a.rec.Generation > 0 && !a.rec.IsRejected():
 		// Ours goes back to the store, even if the store cannot save it now. This also prevents that a logout
 		// whose record is lost is undone by a process that does not know it.
-		if rec.Generation == 0 {
-			a.rec.Version = "" // it is not stored any more
+		if rec.Generation == 0 && !a.rec.HasTokens() {
+			a.rec.Version = "" // the tombstone is not stored any more
 		}
 		return
 	}

@@ -182,6 +182,29 @@ func TestHoldThatTheStoreCouldNotEndStaysEnded(t *testing.T) {
 	})
 }
 
+// The store has lost the record, and could not take it back. The end of a hold must not put it back without the doubt
+// in which other processes wait.
+func TestTheEndOfAHoldDoesNotPutALostRecordBack(t *testing.T) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
+		m := w.signedIn()
+		old := token(t, m)
+		w.server.kill(old)
+		tok, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.remove()
+		w.store.fail(nil, errDisk)
+		time.Sleep(time.Minute) // the record is read
+		w.store.fail(nil, nil)
+		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		time.Sleep(time.Minute)
+		if rec := w.record(); rec.RestoredAt.IsZero() || rec.Hold != nil {
+			t.Errorf("the record was put back at %v, with hold %v; want it in doubt, without a hold", rec.RestoredAt, rec.Hold)
+		}
+	})
+}
+
 func TestWhatEndsAHold(t *testing.T) {
 	for _, row := range []struct {
 		name string

@@ -154,8 +154,9 @@ func (a *account) accepted() {
 func (a *account) editHold(edit func(*Hold) *Hold) {
 	a.holdMu.Lock()
 	defer a.holdMu.Unlock()
-	pair := a.record()
-	for rec := pair; rec.Hold != nil && rec.Compare(pair) == 0; rec = a.record() {
+	rec := a.record()
+	pair := rec
+	for rec.Hold != nil && rec.Compare(pair) == 0 {
 		next, err := rec.Clone(), error(nil)
 		next.Hold = edit(next.Hold)
 		if next.Hold != nil && *next.Hold == *rec.Hold {
@@ -166,7 +167,9 @@ func (a *account) editHold(edit func(*Hold) *Hold) {
 			saved, err = a.m.save(a.name, next)
 		}
 		if errors.Is(err, ErrConflict) {
-			if _, err = a.reload(); err == nil {
+			if found, err := a.m.load(a.name); err == nil && found.Generation > 0 {
+				a.change(func() { a.takeLocked(found) })
+				rec = found
 				continue
 			}
 		}

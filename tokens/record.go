@@ -95,9 +95,6 @@ func (l Lineage) successor(now time.Time) Lineage {
 	return Lineage{BornAt: now, Random: rand.Text()}
 }
 
-// Equal reports whether both are the same lineage.
-func (l Lineage) Equal(o Lineage) bool { return l.compare(o) == 0 }
-
 func (l Lineage) compare(o Lineage) int {
 	return cmp.Or(l.BornAt.Compare(o.BornAt), cmp.Compare(l.Random, o.Random))
 }
@@ -222,7 +219,7 @@ func (r Record) hasSpent(o Record, i Issuer) bool {
 	switch {
 	case o.RefreshToken.IsZero():
 		return false
-	case o.Lineage != (Lineage{}) && o.Lineage.Equal(r.Lineage):
+	case o.Lineage != (Lineage{}) && o.Lineage.compare(r.Lineage) == 0:
 		return o.Generation < r.Generation
 	}
 	return r.knows(s, i) || r.knows(s, r.Issuer) ||

@@ -158,12 +158,6 @@ func (s Secret) String() string {
 // MarshalText serves JSON, YAML, slog and everything else that writes text.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads the value, so that configuration can be decoded into a Secret.
-func (s *Secret) UnmarshalText(text []byte) error {
-	*s = NewSecret(string(text))
-	return nil
-}
-
 // Config is the configuration of a Manager. DefaultConfig returns the defaults that the command line documents.
 type Config struct {
 	// Store keeps the records. Required.

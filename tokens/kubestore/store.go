@@ -184,22 +184,21 @@ func (s *Store) read(ctx context.Context, account string) (*secret, tokens.Recor
 }
 
 func (s *Store) get(ctx context.Context, account string) (*secret, error) {
-	var found secret
-	var answer error
+	var err error
 	for range 2 { // it is safe to repeat a read
-		answer = s.api.call(ctx, http.MethodGet, s.secretName(account), nil, nil, &found)
-		if answer == nil || answered(answer) || ctx.Err() != nil {
+		var found secret
+		if err = s.api.call(ctx, http.MethodGet, s.secretName(account), nil, nil, &found); err == nil {
+			return &found, nil
+		}
+		if answered(err) || ctx.Err() != nil {
 			break
 		}
 	}
-	switch {
-	case status(answer) == http.StatusNotFound:
+	if status(err) == http.StatusNotFound {
 		s.note(account, "", true)
 		return nil, tokens.ErrNotFound
-	case answer != nil:
-		return nil, s.fail("get", s.secretName(account), answer)
 	}
-	return &found, nil
+	return nil, s.fail("get", s.secretName(account), err)
 }
 
 // owned returns an error if the Secret is not for this store.

@@ -24,8 +24,9 @@ type consent struct {
 }
 
 type consentRequest struct {
-	redirectURL, state, scope string
-	expires                   time.Time
+	redirect     *url.URL
+	state, scope string
+	expires      time.Time
 }
 
 func newConsent(random *random) *consent {
@@ -62,22 +63,25 @@ func (e *Emulator) serveAuthorize(x *exchange) {
 	if redirectURL == "" && len(e.opts.RedirectURLs) == 1 {
 		redirectURL = e.opts.RedirectURLs[0]
 	}
+	redirect, registered := e.opts.redirect(redirectURL)
 	switch {
 	case q.Get("client_id") != e.client.id:
 		x.consentError("There is no application with this client_id.")
-	case !e.opts.acceptsRedirect(redirectURL):
+	case !registered:
 		x.consentError("The redirect_uri is not the one that the application registered.")
 	case q.Get("response_type") != "code":
-		x.sendBack(redirectURL, q.Get("state"), "error", "unsupported_response_type")
+		x.sendBack(redirect, q.Get("state"), "error", "unsupported_response_type")
 	case !knownScope(q.Get("scope")):
-		x.sendBack(redirectURL, q.Get("state"), "error", "invalid_scope")
+		x.sendBack(redirect, q.Get("state"), "error", "invalid_scope")
 	default:
 		scope := cmp.Or(q.Get("scope"), defaultScope)
 		if scope == "read write" { // "read+write", if the client did not escape the plus
 			scope = defaultScope
 		}
-		ask := consentRequest{redirectURL: redirectURL, state: q.Get("state"), scope: scope}
-		x.showPage(http.StatusOK, formAction(redirectURL), page{Scope: scope, To: redirectURL, Ticket: e.consent.put(ask, time.Now())})
+		ask := consentRequest{redirect: redirect, state: q.Get("state"), scope: scope}
+		// Chromium also applies form-action to the redirect after the form.
+		action := "'self' " + redirect.Scheme + "://" + redirect.Host
+		x.showPage(http.StatusOK, action, page{Scope: scope, To: redirectURL, Ticket: e.consent.put(ask, time.Now())})
 	}
 }
 
@@ -93,19 +97,14 @@ func (e *Emulator) serveConsent(x *exchange) {
 	case !ok:
 		x.consentError("This page was answered before, or is too old. Start the login again.")
 	case x.r.PostFormValue("answer") == "allow":
-		x.sendBack(ask.redirectURL, ask.state, "code", e.grants.newCode(ask.scope, time.Now()))
+		x.sendBack(ask.redirect, ask.state, "code", e.grants.newCode(ask.scope, time.Now()))
 	default:
-		x.sendBack(ask.redirectURL, ask.state, "error", "access_denied")
+		x.sendBack(ask.redirect, ask.state, "error", "access_denied")
 	}
 }
 
 // sendBack redirects to the client. As at PandaDoc, the state is empty if none was sent.
-func (x *exchange) sendBack(redirectURL, state, key, value string) {
-	u, err := url.Parse(redirectURL)
-	if err != nil {
-		x.consentError("The redirect_uri cannot be read.")
-		return
-	}
+func (x *exchange) sendBack(u *url.URL, state, key, value string) {
 	q := u.Query()
 	q.Set("state", state)
 	q.Set(key, value)
@@ -119,20 +118,12 @@ func (x *exchange) consentError(message string) {
 	x.showPage(http.StatusBadRequest, "'none'", page{Problem: message})
 }
 
-// formAction lists where the form may be sent. Chromium also applies it to the redirect after the form.
-func formAction(redirectURL string) string {
-	u, err := url.Parse(redirectURL)
-	if err != nil {
-		return "'self'"
-	}
-	return "'self' " + u.Scheme + "://" + u.Host
-}
-
 type page struct {
 	Problem           string
 	Scope, To, Ticket string
 }
 
+// showPage writes a consent page. formAction lists where its form may be sent.
 func (x *exchange) showPage(status int, formAction string, p page) {
 	h := x.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")

@@ -80,13 +80,16 @@ func isLoopback(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// acceptsRedirect reports whether redirectURL is registered. PandaDoc probably compares whole strings, so
+// redirect parses a redirect URL, and reports whether it is registered. PandaDoc probably compares whole strings, so
 // configured URLs cannot be prefixes or patterns.
-func (o Options) acceptsRedirect(redirectURL string) bool {
-	if len(o.RedirectURLs) > 0 {
-		return slices.Contains(o.RedirectURLs, redirectURL)
-	}
+func (o Options) redirect(redirectURL string) (u *url.URL, registered bool) {
 	u, err := url.Parse(redirectURL)
-	return err == nil && u.Scheme == "http" && u.User == nil && isLoopback(u.Hostname()) &&
+	if err != nil {
+		return nil, false
+	}
+	if len(o.RedirectURLs) > 0 {
+		return u, slices.Contains(o.RedirectURLs, redirectURL)
+	}
+	return u, u.Scheme == "http" && u.User == nil && isLoopback(u.Hostname()) &&
 		u.EscapedPath() == "/oauth2/callback" && u.RawQuery == "" && u.Fragment == ""
 }

@@ -237,3 +237,15 @@ func TestADraftCanBeChanged(t *testing.T) {
 	s.do("POST", path+"/send", `{}`).want(t, 200)
 	assign(fields.Fields[0].UUID, nil).want(t, 400)
 }
+
+// TestADeletedTemplateIsGone: a section could still be made from it.
+func TestADeletedTemplateIsGone(t *testing.T) {
+	s := startSignedIn(t, Options{Calm: true})
+	draft := "/public/v1/documents/" + first(t, s.get("/public/v1/documents?status=0"))["id"].(string)
+	template := first(t, s.get("/public/v1/templates"))["id"].(string)
+	from := map[string]any{"template_uuid": template, "recipients": []any{}}
+	s.do("POST", draft+"/sections/uploads", from).want(t, 201)
+	s.do("DELETE", "/public/v1/templates/"+template, nil).want(t, 204)
+	s.do("POST", draft+"/sections/uploads", from).want(t, 400)
+	s.do("POST", "/public/v1/documents", from).want(t, 400)
+}

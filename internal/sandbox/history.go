@@ -109,9 +109,6 @@ func (s *Stats) count(e Entry) {
 	if e.Spent {
 		s.SpentTokens++
 	}
-	if e.Status == 401 {
-		s.Unauthorized++
-	}
 	switch e.Fault {
 	case "":
 	case earlyRefusal:
@@ -132,6 +129,7 @@ func (h *history) stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.sums
+	s.Unauthorized = s.Statuses[401]
 	s.Statuses, s.TokenCalls = maps.Clone(s.Statuses), maps.Clone(s.TokenCalls)
 	return s
 }

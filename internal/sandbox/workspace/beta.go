@@ -118,9 +118,9 @@ func (w *Workspace) manyMetadata(c *Call, in struct {
 	}
 	list := []any{}
 	for _, id := range in.IDs {
-		d, err := w.documents.get(id)
+		d, err := w.documentWith(id)
 		switch {
-		case err != nil || d.deleted:
+		case err != nil:
 			list = append(list, map[string]any{"document_id": id, "status": "not_found", "description": "Document not found."})
 		case !d.readyAt("metadata", c.now):
 			list = append(list, map[string]any{

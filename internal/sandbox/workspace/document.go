@@ -93,9 +93,14 @@ func (d *document) changed(now time.Time) {
 	d.modified, d.asked = now, nil
 }
 
-// document finds the document that a path names, unless it was deleted.
+// document finds the document that a path names.
 func (w *Workspace) document(c *Call) (*document, error) {
-	d, err := w.documents.get(cmp.Or(c.vars["id"], c.vars["document_id"]))
+	return w.documentWith(cmp.Or(c.vars["id"], c.vars["document_id"]))
+}
+
+// documentWith finds a document, unless it was deleted.
+func (w *Workspace) documentWith(id string) (*document, error) {
+	d, err := w.documents.get(id)
 	if err == nil && d.deleted {
 		err = NotFound()
 	}

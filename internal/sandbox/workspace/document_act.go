@@ -138,7 +138,7 @@ func (w *Workspace) deleteDocuments(c *Call) (Reply, error) {
 	}
 	gone := []string{}
 	for _, one := range in {
-		if d, err := w.documents.get(one.ID); err == nil && !d.deleted {
+		if d, err := w.documentWith(one.ID); err == nil {
 			w.markDeleted(d, c.now)
 			gone = append(gone, one.ID)
 		}

@@ -49,8 +49,8 @@ func (w *Workspace) createDocument(c *Call) (Reply, error) {
 		}
 		return w.makeDocument(c, in, name)
 	}
-	t, err := w.templates.get(in.TemplateUUID)
-	if err != nil || t.deleted {
+	t, err := w.templateWith(in.TemplateUUID)
+	if err != nil {
 		return Reply{}, Invalid("template_uuid", "Template does not exist.")
 	}
 	return w.makeDocument(c, in, t.name)

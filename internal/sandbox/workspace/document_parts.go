@@ -178,7 +178,7 @@ func (w *Workspace) addSection(c *Call, d *document, in struct {
 		}
 		name = cmp.Or(name, file.name)
 	case in.TemplateUUID != "":
-		t, err := w.templates.get(in.TemplateUUID)
+		t, err := w.templateWith(in.TemplateUUID)
 		if err != nil {
 			return Reply{}, Invalid("template_uuid", "Template does not exist.")
 		}

@@ -100,9 +100,9 @@ func (w *Workspace) newNotarization(c *Call) (string, *notarization, error) {
 	if err := c.decode(&in); err != nil {
 		return "", nil, err
 	}
-	d, err := w.documents.get(in.DocumentID)
+	d, err := w.documentWith(in.DocumentID)
 	switch {
-	case err != nil || d.deleted:
+	case err != nil:
 		return "", nil, Invalid("document_id", "Document does not exist.")
 	case in.Invitation == nil:
 		return "", nil, Invalid("invitation", "This field is required.")

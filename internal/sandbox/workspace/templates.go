@@ -76,8 +76,14 @@ func (t *template) brief() map[string]any {
 	return brief
 }
 
+// template finds the template that a path names.
 func (w *Workspace) template(c *Call) (*template, error) {
-	t, err := w.templates.get(cmp.Or(c.vars["id"], c.vars["template_id"]))
+	return w.templateWith(cmp.Or(c.vars["id"], c.vars["template_id"]))
+}
+
+// templateWith finds a template, unless it was deleted.
+func (w *Workspace) templateWith(id string) (*template, error) {
+	t, err := w.templates.get(id)
 	if err == nil && t.deleted {
 		err = NotFound()
 	}

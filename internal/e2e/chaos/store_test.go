@@ -102,7 +102,9 @@ func lockIsFree(t *testing.T, dir string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock()
+	if ok {
+		unlock()
+	}
 	return ok
 }
 

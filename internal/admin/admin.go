@@ -187,8 +187,8 @@ func (h *Handler) routes() http.Handler {
 	route(r, http.MethodGet, "/api/v1/accounts/{account}/login-result", h.loginResult)
 	route(r, http.MethodPost, "/api/v1/links", h.makeLink)
 	route(r, http.MethodPost, "/api/v1/session", h.openLink)
-	route(r, http.MethodGet, "/connect/{account}", h.connect)
-	route(r, http.MethodGet, h.config.Login.RedirectURL.Path, h.callback)
+	route(r, http.MethodGet, "/connect/{account}", getOnly(h.connect))
+	route(r, http.MethodGet, h.config.Login.RedirectURL.Path, getOnly(h.callback))
 	if h.config.Proxy != nil {
 		route(r, http.MethodPost, "/api/v1/test", h.testCall)
 		route(r, http.MethodGet, "/api/v1/accounts/{account}/person", h.person)
@@ -218,6 +218,15 @@ func route(r *mux.Router, method, path string, serve http.HandlerFunc) {
 		w.Header().Set("Allow", allow)
 		problem.Of(problem.WrongMethod, "method", bounded(r.Method, 20), "allow", allow).Write(w)
 	})
+}
+
+// getOnly answers a HEAD without serve, which uses up a link or a code. Some programs send one to preview a link.
+func getOnly(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			serve(w, r)
+		}
+	}
 }
 
 // profiles serves what `go tool pprof` reads. Importing net/http/pprof also registers these handlers with

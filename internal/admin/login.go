@@ -170,10 +170,6 @@ func (h *Handler) moveToRedirectHost(w http.ResponseWriter, r *http.Request, acc
 
 // callback serves the redirect URL, to which PandaDoc sends the browser.
 func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		w.WriteHeader(http.StatusOK) // a HEAD must not use the code up
-		return
-	}
 	query := r.URL.Query()
 	state, cookie := query.Get("state"), ""
 	if c, err := r.Cookie(cookieOf(state)); err == nil {

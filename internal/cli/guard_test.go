@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -93,6 +94,31 @@ func TestWaitKeepsItsTimeoutWithASilentListener(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "error: after 300ms: the program that listens on "+silent.Addr().String()+" does not answer") {
 		t.Errorf("got %q", out.String())
+	}
+}
+
+// After Ctrl-C, a listener that had said nothing yet was said to be another program, after a minute that had not passed.
+func TestACommandThatIsInterruptedSaysSo(t *testing.T) {
+	for _, command := range []string{"wait", "healthcheck"} {
+		silent, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		var out bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			if conn, err := silent.Accept(); err == nil {
+				cancel()
+				io.Copy(io.Discard, conn)
+			}
+		}()
+		status := Run(ctx, Env{
+			Args:    []string{command, "--admin-socket", "none", "--admin-listen", silent.Addr().String()},
+			Environ: []string{"HOME=" + t.TempDir()}, Stdout: io.Discard, Stderr: &out,
+		})
+		check(t, "status", status, exitFailed)
+		check(t, command, out.String(), "error: interrupted\n")
 	}
 }
 

@@ -76,10 +76,8 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 			last = failed
 		}
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
 		case <-limited.Done():
-			return fmt.Errorf("after %v: %w", c.Timeout, last)
+			return cmp.Or(ctx.Err(), fmt.Errorf("after %v: %w", c.Timeout, last))
 		case <-tick.C:
 		}
 	}

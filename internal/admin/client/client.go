@@ -68,6 +68,8 @@ func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	switch {
 	case errors.Is(err, listen.ErrRefused), errors.Is(err, os.ErrNotExist):
 		return nil, ErrNoProxy
+	case errors.Is(err, context.Canceled):
+		return nil, err
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s does not answer", a), "restart it if it is the proxy; otherwise give the proxy's admin address with --admin-listen, or add --admin-listen none")
 	}

@@ -216,7 +216,12 @@ func (c *Call) flag(name string) bool {
 	return false
 }
 
-// allows reports whether value passes a filter of the query. An absent or empty filter accepts every value.
+// fits reports whether value is one of the values of a filter. An absent filter accepts every value.
+func fits(wanted []string, value string) bool {
+	return len(wanted) == 0 || slices.Contains(wanted, value)
+}
+
+// allows is fits for a filter of the query with one value. An empty value counts as absent.
 func (c *Call) allows(name, value string) bool {
 	want := c.query.Get(name)
 	return want == "" || want == value

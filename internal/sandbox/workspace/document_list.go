@@ -31,11 +31,11 @@ func documentFilter(c *Call) filter[document] {
 	completed := c.period("completed_from", "completed_to")
 	return func(d *document) bool {
 		hasContact := func(r *recipient) bool { return r.contactID == contactID }
-		hasNot := func(pair string) bool { return !hasMetadata(d.metadata, pair) }
+		lacks := func(pair string) bool { return !hasMetadata(d.metadata, pair) }
 		return content(&d.content) && c.allows("template_id", d.templateID) && c.allows("membership_id", d.owner) &&
 			c.allows("form_id", "") && // no document of the emulator comes from a form
 			(contactID == "" || slices.ContainsFunc(d.recipients, hasContact)) &&
-			!slices.ContainsFunc(c.query["metadata"], hasNot) &&
+			!slices.ContainsFunc(c.query["metadata"], lacks) &&
 			(status == "" || d.statusAt(c.now) == status) && (notStatus == "" || d.statusAt(c.now) != notStatus) &&
 			created(d.created) && modified(d.modified) && completed(d.completed)
 	}

@@ -1,9 +1,6 @@
 package workspace
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // notarization is a request for a session with a notary. There are no sessions.
 type notarization struct {
@@ -29,11 +26,6 @@ func (w *Workspace) listNotaries(c *Call) (Reply, error) {
 		all = append(all, one)
 	}
 	return ok(offset(c, all))
-}
-
-// fits reports whether value passes a filter of the query. An absent filter accepts every value.
-func fits(wanted []string, value string) bool {
-	return len(wanted) == 0 || slices.Contains(wanted, value)
 }
 
 // notarizations serves /public/v2/notary/notarization-requests and

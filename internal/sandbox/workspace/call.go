@@ -66,6 +66,15 @@ func orEmpty(raw json.RawMessage, empty string) json.RawMessage {
 	return raw
 }
 
+// views returns every item of a list in a form for an answer. It is never nil.
+func views[T, V any](list []T, view func(T) V) []V {
+	shown := []V{}
+	for _, item := range list {
+		shown = append(shown, view(item))
+	}
+	return shown
+}
+
 // nonNil makes JSON show an empty list as [] and not as null.
 func nonNil[T any](list []T) []T {
 	if list == nil {

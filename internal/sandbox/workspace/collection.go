@@ -123,10 +123,7 @@ func (r resource[T]) list(w *Workspace, c *Call) (Reply, error) {
 	if r.filter != nil {
 		items = keep(items, r.filter(c))
 	}
-	all := []any{}
-	for _, item := range items {
-		all = append(all, r.view(w, item, r.brief, r.show))
-	}
+	all := views(items, func(item *T) any { return r.view(w, item, r.brief, r.show) })
 	if r.page == nil {
 		return results(all)
 	}

@@ -174,10 +174,6 @@ func (w *Workspace) details(d *document, now time.Time) map[string]any {
 	if d.quote != nil {
 		pricing["quotes"], pricing["total"] = []any{d.quote.view()}, money(d.quote.total())
 	}
-	recipients := []any{}
-	for _, r := range d.recipients {
-		recipients = append(recipients, r.view())
-	}
 	return map[string]any{
 		"id": d.id, "name": d.name, "status": d.statusAt(now), "version": "2", "ref_number": "", "autonumbering_sequence_name_prefix": nil,
 		"date_created": stamp(d.created), "date_modified": stamp(d.modified), "date_completed": stamp(d.completed),
@@ -185,7 +181,7 @@ func (w *Workspace) details(d *document, now time.Time) map[string]any {
 		"created_by": author, "sent_by": sender, "template": from, "folder_uuid": nullable(d.folderID), "lock": nil, "approval_execution": nil,
 		"metadata": orEmpty(d.metadata, "{}"), "tokens": orEmpty(d.tokens, "[]"), "fields": d.fieldViews(), "pricing": pricing,
 		"grand_total": map[string]string{"amount": money(d.quote.total()), "currency": "USD"},
-		"tags":        nonNil(d.tags), "recipients": recipients, "linked_objects": d.links.all(),
+		"tags":        nonNil(d.tags), "recipients": views(d.recipients, (*recipient).view), "linked_objects": d.links.all(),
 		"images": nonNil(d.images), "tables": nonNil(d.tables), "texts": nonNil(d.texts),
 	}
 }

@@ -26,14 +26,10 @@ func (w *Workspace) sendDocument(c *Call, d *document, in struct {
 	d.setStatus(statusSent, c.now)
 	w.record(d, actionSent, c.now)
 	w.notify("document_state_changed", d.brief(c.now), c.now)
-	recipients := []any{}
-	for _, r := range d.recipients {
-		recipients = append(recipients, r.sent())
-	}
 	return ok(struct {
 		brief
-		Recipients []any `json:"recipients"`
-	}{d.brief(c.now), recipients})
+		Recipients []map[string]any `json:"recipients"`
+	}{d.brief(c.now), views(d.recipients, (*recipient).sent)})
 }
 
 // updateDocument answers PATCH /public/v1/documents/{id}.

@@ -14,13 +14,11 @@ func (w *Workspace) listDocuments(c *Call) (Reply, error) {
 	found := keep(w.documents.all(), documentFilter(c))
 	slices.Reverse(found) // among equals, the newest first
 	slices.SortStableFunc(found, documentOrder(c))
-	var list []brief
-	for _, d := range window(found, from, to) {
+	return results(views(window(found, from, to), func(d *document) brief {
 		b := d.brief(c.now)
 		b.UUID = ""
-		list = append(list, b)
-	}
-	return results(list)
+		return b
+	}))
 }
 
 // documentFilter reads the filters of the list of documents.

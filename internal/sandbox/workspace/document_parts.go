@@ -155,11 +155,8 @@ type section struct {
 
 // listSections answers GET /public/v1/documents/{document_id}/sections.
 func (w *Workspace) listSections(c *Call, d *document) (Reply, error) {
-	list := []map[string]string{}
-	for _, s := range d.sections.all() {
-		list = append(list, map[string]string{"uuid": s.UUID, "name": s.Name})
-	}
-	return results(list)
+	brief := func(s *section) any { return map[string]string{"uuid": s.UUID, "name": s.Name} }
+	return results(views(d.sections.all(), brief))
 }
 
 // addSection answers POST /public/v1/documents/{document_id}/sections/uploads, with and without ?upload.

@@ -87,11 +87,8 @@ func (w *Workspace) reminderStatus(c *Call, d *document) (Reply, error) {
 	if s := d.statusAt(c.now); !*d.reminders.Enabled || s != statusSent && s != statusViewed {
 		return Reply{}, refusal("Can't get reminder status. Auto reminders aren't configured for this document or the document is not in SENT or VIEWED statuses")
 	}
-	list := []map[string]any{}
-	for _, r := range d.recipients {
-		list = append(list, map[string]any{"recipient_id": r.ID, "status": "scheduled"})
-	}
-	return ok(map[string]any{"reminders": list})
+	scheduled := func(r *recipient) any { return map[string]any{"recipient_id": r.ID, "status": "scheduled"} }
+	return ok(map[string]any{"reminders": views(d.recipients, scheduled)})
 }
 
 // disclosure answers GET /public/v1/documents/{document_id}/esign-disclosure.

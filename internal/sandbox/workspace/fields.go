@@ -27,11 +27,7 @@ func fieldTypes() []string {
 
 // fieldViews returns the fields for details and for the list of fields.
 func (d *document) fieldViews() []map[string]any {
-	list := []map[string]any{}
-	for _, f := range d.fields {
-		list = append(list, f.view(d))
-	}
-	return list
+	return views(d.fields, func(f field) map[string]any { return f.view(d) })
 }
 
 func (f field) view(d *document) map[string]any {

@@ -21,11 +21,7 @@ func (w *Workspace) listLogs(c *Call) (Reply, error) {
 			len(statuses) > 0 && !slices.ContainsFunc(statuses, func(s string) bool { return statusFits(s, e.Status) })
 	})
 	slices.Reverse(found)
-	list := []map[string]any{}
-	for _, e := range window(found, from, to) {
-		list = append(list, logView(e))
-	}
-	return results(list)
+	return results(views(window(found, from, to), logView))
 }
 
 // statusFits compares a status, or only its first digit: the service filters by hundreds.

@@ -37,15 +37,14 @@ func notarizations() resource[notarization] {
 		page:   offset,
 		create: (*Workspace).newNotarization,
 		made: func(w *Workspace, n *notarization) any {
-			invited := []map[string]string{} // with the links that the details do not have
-			for _, i := range n.invitees {
-				invited = append(invited, map[string]string{
+			invited := func(i invitee) any { // with the link, which the details do not have
+				return map[string]string{
 					"id": i.ID, "email": i.Email, "first_name": i.FirstName, "last_name": i.LastName, "notarization_link": link(i.ID),
-				})
+				}
 			}
 			return map[string]any{
 				"id": n.id, "name": n.name, "status": "SENT", "created_by": w.author(n.author), "date_created": stamp(n.created),
-				"date_accepted": nil, "invitees": invited,
+				"date_accepted": nil, "invitees": views(n.invitees, invited),
 			}
 		},
 		brief: func(_ *Workspace, n *notarization) any {

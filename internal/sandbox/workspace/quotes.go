@@ -79,32 +79,33 @@ func quoteSums(total float64) map[string]any {
 	}
 }
 
-func (q *quote) view() map[string]any {
-	sections := []any{}
-	for _, s := range q.Sections {
-		items := []any{}
-		for _, i := range s.Items {
-			sum := money(i.total())
-			items = append(items, map[string]any{
-				"id": i.ID, "name": value(i.Name), "description": i.Description, "sku": i.SKU, "price": money(value(i.Price)), "cost": money(value(i.Cost)),
-				"qty": fmt.Sprint(value(i.Qty)), "total": sum, "overall_total": sum, "billing_frequency": i.BillingFrequency, "contract_term": nil,
-				"options": map[string]bool{"qty_editable": false, "selected": true}, "custom_columns": map[string]any{},
-				"external_columns": map[string]any{}, "discounts": map[string]any{}, "fees": map[string]any{}, "taxes": map[string]any{},
-				"multipliers": map[string]any{}, "pricing_method": "flat", "reference_type": nil, "type": "product",
-			})
-		}
-		summary := quoteSums(s.total())
-		summary["total_section_value"], summary["total_qty"] = money(s.total()), fmt.Sprint(len(s.Items))
-		sections = append(sections, map[string]any{
-			"id": s.ID, "name": value(s.Name), "columns": []any{}, "items": items, "total": money(s.total()), "summary": summary,
-			"settings": map[string]any{"optional": s.Settings.Optional, "selected": s.Settings.Selected, "selection_type": s.Settings.SelectionType},
-		})
+func (i quoteItem) view() any {
+	sum := money(i.total())
+	return map[string]any{
+		"id": i.ID, "name": value(i.Name), "description": i.Description, "sku": i.SKU, "price": money(value(i.Price)), "cost": money(value(i.Cost)),
+		"qty": fmt.Sprint(value(i.Qty)), "total": sum, "overall_total": sum, "billing_frequency": i.BillingFrequency, "contract_term": nil,
+		"options": map[string]bool{"qty_editable": false, "selected": true}, "custom_columns": map[string]any{},
+		"external_columns": map[string]any{}, "discounts": map[string]any{}, "fees": map[string]any{}, "taxes": map[string]any{},
+		"multipliers": map[string]any{}, "pricing_method": "flat", "reference_type": nil, "type": "product",
 	}
+}
+
+func (s quoteSection) view() any {
+	sum := money(s.total())
+	summary := quoteSums(s.total())
+	summary["total_section_value"], summary["total_qty"] = sum, fmt.Sprint(len(s.Items))
+	return map[string]any{
+		"id": s.ID, "name": value(s.Name), "columns": []any{}, "items": views(s.Items, quoteItem.view), "total": sum, "summary": summary,
+		"settings": map[string]any{"optional": s.Settings.Optional, "selected": s.Settings.Selected, "selection_type": s.Settings.SelectionType},
+	}
+}
+
+func (q *quote) view() map[string]any {
 	summary := quoteSums(q.total())
 	summary["total_contract_value"], summary["total_discount"], summary["total_fee"] = money(q.total()), money(0), money(0)
 	summary["total_tax"], summary["total_savings"], summary["total_qty"] = money(0), money(0), fmt.Sprint(len(q.Sections))
 	return map[string]any{
-		"id": q.ID, "currency": q.Currency, "merge_rules": []any{}, "sections": sections, "total": money(q.total()),
+		"id": q.ID, "currency": q.Currency, "merge_rules": []any{}, "sections": views(q.Sections, quoteSection.view), "total": money(q.total()),
 		"settings": q.Settings, "summary": summary,
 	}
 }

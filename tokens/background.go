@@ -375,9 +375,6 @@ func (m *Manager) changed(name, version string) {
 		m.wake()
 		return
 	}
-	if !ValidAccount(name) {
-		return
-	}
 	m.know(name)
 	if a := m.loaded(name); a != nil {
 		a.start(a.reread)

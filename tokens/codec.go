@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/aes"
@@ -100,10 +99,10 @@ type sealed struct {
 // key encrypts and all keys decrypt. Empty lines and lines that begin with # are skipped. Errors name the line,
 // but never show its content.
 func ParseKeys(text []byte) (*Codec, error) {
-	c := &Codec{}
-	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
+	c, n := &Codec{}, 0
+	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) {
+		n++
+		line := strings.TrimSpace(string(line))
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -120,9 +119,6 @@ func ParseKeys(text []byte) (*Codec, error) {
 		}
 		c.keys = append(c.keys, key)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("not a list of keys: %w", err)
-	}
 	if len(c.keys) == 0 {
 		return nil, errors.New("it contains no key")
 	}
@@ -132,12 +128,9 @@ func ParseKeys(text []byte) (*Codec, error) {
 func newStoreKey(secret []byte) (storeKey, error) {
 	// Both are derived from the secret with different labels, so that the id reveals nothing about the key.
 	encrypt, err := hkdf.Key(sha256.New, secret, nil, "pandadoc-auth-proxy store key", 32)
-	if err != nil {
+	id, idErr := hkdf.Key(sha256.New, secret, nil, "pandadoc-auth-proxy store key id", 6)
+	if err := errors.Join(err, idErr); err != nil {
 		return storeKey{}, fmt.Errorf("derive the store key: %w", err)
-	}
-	id, err := hkdf.Key(sha256.New, secret, nil, "pandadoc-auth-proxy store key id", 6)
-	if err != nil {
-		return storeKey{}, fmt.Errorf("derive the id of the store key: %w", err)
 	}
 	block, err := aes.NewCipher(encrypt)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,25 +32,23 @@ func (e *callError) Unwrap() error { return e.err }
 
 // caller calls one token endpoint. It is the tokenEndpoint of a Manager.
 type caller struct {
-	endpoint  Endpoint
-	secret    func() Secret // returns the current client secret
-	transport *http.Transport
+	endpoint Endpoint
+	secret   func() Secret // returns the current client secret
 }
 
-// newCaller makes every call use a new connection. With an idle connection that the server has just closed, an
-// unsent request would look like a lost answer. And only closing the connection ends a request reliably.
-func newCaller(e Endpoint, secret func() Secret) *caller {
-	t := e.Transport
-	if t == nil {
-		t = http.DefaultTransport.(*http.Transport)
+// transport returns a transport for one call, with a new connection. With an idle connection that the server has just
+// closed, an unsent request would look like a lost answer. And only closing the connection ends a request reliably.
+func (c *caller) transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	if c.endpoint.Transport != nil {
+		t = c.endpoint.Transport()
 	}
-	t = t.Clone()
 	t.DisableKeepAlives = true
 	t.DisableCompression = true
 	t.ResponseHeaderTimeout = 0 // a late answer is a good answer; the manager decides how long to listen
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
-	return &caller{e, secret, t}
+	return t
 }
 
 func (c *caller) refresh(ctx context.Context, refreshToken Secret) (Pair, error) {
@@ -99,7 +96,7 @@ func (c *caller) send(ctx context.Context, form url.Values, secret Secret) (Pair
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "pandadoc-auth-proxy")
-	resp, err := c.trusting().RoundTrip(req)
+	resp, err := c.transport().RoundTrip(req)
 	if err != nil {
 		return Pair{}, &callError{sent: sent.Load(), err: fmt.Errorf("call the token endpoint: %w", withoutURL(err))}
 	}
@@ -126,19 +123,6 @@ func repeats(text string, form url.Values) bool {
 		}
 	}
 	return false
-}
-
-// trusting returns the transport for one call, with the roots of now.
-func (c *caller) trusting() *http.Transport {
-	if c.endpoint.Roots == nil {
-		return c.transport
-	}
-	t := c.transport.Clone() // keeps no connections; see newCaller
-	if t.TLSClientConfig == nil {
-		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	t.TLSClientConfig.RootCAs = c.endpoint.Roots()
-	return t
 }
 
 func readAnswer(resp *http.Response, body []byte, readErr error) (Pair, error) {

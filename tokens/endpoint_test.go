@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"log"
@@ -42,7 +43,8 @@ func TestTokenCallsTrustTheCurrentRoots(t *testing.T) {
 	c := tokens.DefaultConfig()
 	c.Store, c.API = tokens.NewMemory(), apiURL
 	c.Endpoint = tokens.Endpoint{
-		URL: endpoint.URL, ClientID: "id", ClientSecret: tokens.NewSecret("secret"), Transport: &http.Transport{}, Roots: roots.Load,
+		URL: endpoint.URL, ClientID: "id", ClientSecret: tokens.NewSecret("secret"),
+		Transport: func() *http.Transport { return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots.Load()}} },
 	}
 	m, err := tokens.New(c)
 	if err != nil {
@@ -82,10 +84,12 @@ func TestTokenRequest(t *testing.T) {
 	inTestbed(t, func(t *testing.T, w *testbed) {
 		var seen *http.Request
 		m := w.signedIn(func(c *tokens.Config) {
-			c.Endpoint.Transport.Proxy = func(r *http.Request) (*url.URL, error) {
+			transport := c.Endpoint.Transport()
+			transport.Proxy = func(r *http.Request) (*url.URL, error) {
 				seen = r
 				return nil, nil
 			}
+			c.Endpoint.Transport = func() *http.Transport { return transport }
 		})
 		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
 			t.Fatal(err)

@@ -103,7 +103,7 @@ func New(c Config) (*Manager, error) {
 	}
 	m := &Manager{
 		config: c, issuer: NewIssuer(c.API, c.Endpoint.URL, c.Endpoint.ClientID), process: processName(),
-		endpoint:  newCaller(c.Endpoint, c.clientSecret),
+		endpoint:  &caller{c.Endpoint, c.clientSecret},
 		emergency: &emergencyDirs{dirs: c.EmergencyDirs, store: c.StoreName, codec: c.Codec},
 		slots:     &slots{free: maxCalls}, report: (*account).report, lru: cache, parked: map[string]parked{},
 		watch:   newWatching(c.Store),

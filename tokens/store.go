@@ -57,7 +57,7 @@ type Watch struct {
 	// Broken means that from now on changes may be missed, because of err.
 	Broken func(err error)
 	// Changed means that the record of account may have changed, and has version now. An empty version means
-	// that it is not known.
+	// that it is not known. The name is valid.
 	Changed func(account, version string)
 }
 

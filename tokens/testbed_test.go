@@ -256,7 +256,7 @@ func (w *testbed) config() tokens.Config {
 	c.API = apiURL
 	c.Endpoint = tokens.Endpoint{
 		URL: tokenURL, ClientID: "id", ClientSecret: tokens.NewSecret("secret"),
-		Transport: &http.Transport{DialContext: w.dial},
+		Transport: func() *http.Transport { return &http.Transport{DialContext: w.dial} },
 	}
 	c.Probe = w.server.accepts
 	c.Observe = func(e tokens.Event) {

@@ -46,7 +46,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -209,13 +208,11 @@ type Config struct {
 type Endpoint struct {
 	URL      string
 	ClientID string
-	// Roots returns the authorities that Transport trusts now. If it is nil, Transport has its own.
-	Roots func() *x509.CertPool `json:"-"`
 	// ClientSecret is the initial client secret; see Config.Secrets.
 	ClientSecret Secret
-	// Transport sends the calls, each over a connection of its own. Nil means a transport with the system's roots and
-	// the proxy from the environment.
-	Transport *http.Transport
+	// Transport returns a new transport for one call. Nil means a transport with the system's roots and the proxy from
+	// the environment.
+	Transport func() *http.Transport `json:"-"`
 }
 
 // AccountConfig is the configuration of one account: either an API key, or tokens.

@@ -198,7 +198,7 @@ func (r *running) openProxied(ctx context.Context) error {
 func managerConfig(c *config.Config, store stores.Store, logger *logrus.Logger) tokens.Config {
 	t := c.Tokens
 	t.Store = store.Records
-	t.Endpoint.Transport, t.Endpoint.Roots = c.Upstream.Transport(0), c.Upstream.Roots
+	t.Endpoint.Transport = func() *http.Transport { return c.Upstream.Transport(0) }
 	t.Observe = logEvents(logger)
 	t.Codec, t.StoreName = store.Keys, store.Name
 	if !store.Persistent { // the records end with the process anyway

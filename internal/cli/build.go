@@ -117,7 +117,7 @@ func (r *running) transportOptions(headerTimeout time.Duration) proxy.TransportO
 
 func (r *running) managerConfig() tokens.Config {
 	c := managerConfig(r.Config, r.store, r.logger)
-	c.Endpoint.Transport = proxy.NewTransport(r.transportOptions(0))
+	c.Endpoint.Transport = func() *http.Transport { return proxy.NewTransport(r.transportOptions(0)) }
 	log := c.Observe
 	c.Observe = func(e tokens.Event) {
 		log(e)

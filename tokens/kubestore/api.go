@@ -279,10 +279,7 @@ func (e *callError) Unwrap() error { return e.err }
 
 // fail adds to err the operation that failed, and a hint.
 func (s *Store) fail(op, what string, err error) error {
-	hint := problem.HintOf(err)
-	if hint == "" {
-		hint = s.hint(op, what, err)
-	}
+	hint := cmp.Or(problem.HintOf(err), s.hint(op, what, err))
 	return problem.WithHint(fmt.Errorf("token store: %s %s in namespace %s: %w", op, what, s.api.namespace, err), hint)
 }
 

@@ -93,11 +93,6 @@ func testDamaged(t *testing.T, p *place) {
 		})
 	}
 	save(t, store, "other", Sample()) // a damaged account does not stop the others
-	wantAccountsBesideDamage(t, store)
-}
-
-func wantAccountsBesideDamage(t *testing.T, store tokens.Store) {
-	t.Helper()
 	if lister, ok := store.(tokens.Lister); ok {
 		wantAccounts(t, lister, account, "other")
 	}

@@ -378,44 +378,29 @@ func (r Record) knows(s seed, i Issuer) bool {
 	return slices.Contains(r.Seeds, now) || slices.Contains(r.Seeds, old)
 }
 
-func (c AccountConfig) seeds() []seed {
-	var seeds []seed
-	for _, s := range []seed{{seedRefresh, c.RefreshToken}, {seedAccess, c.AccessToken}} {
-		if !s.value.IsZero() {
-			seeds = append(seeds, s)
-		}
-	}
-	return seeds
-}
-
 // Fresh returns the seeds of c that rec has not seen under issuer i, and that would begin a new lineage. Seeds
 // that were used with the record's own issuer belong to that issuer: a start with another region must not send
 // them to the other.
 func (c AccountConfig) Fresh(rec Record, i Issuer) AccountConfig {
-	untried := rec.HasTokens() && rec.RefreshToken.Equal(c.RefreshToken) && (rec.IsRejected() || rec.AccessToken.IsZero())
-	fresh := AccountConfig{}
-	for _, s := range c.seeds() {
-		if rec.knows(s, i) || rec.knows(s, rec.Issuer) && (rec.Issuer.Matches(i) || !untried) {
-			continue
-		}
-		switch s.kind {
-		case seedRefresh:
-			fresh.RefreshToken = s.value
-		case seedAccess:
-			fresh.AccessToken = s.value
-		}
-	}
 	if rec.HasTokens() && len(rec.Seeds) == 0 && rec.Issuer.Matches(i) {
 		return AccountConfig{} // the record comes from a login, which is newer
 	}
-	return fresh
+	untried := rec.HasTokens() && rec.RefreshToken.Equal(c.RefreshToken) && (rec.IsRejected() || rec.AccessToken.IsZero())
+	fresh := func(kind string, value Secret) Secret {
+		s := seed{kind, value}
+		if rec.knows(s, i) || rec.knows(s, rec.Issuer) && (rec.Issuer.Matches(i) || !untried) {
+			return Secret{}
+		}
+		return value
+	}
+	return AccountConfig{RefreshToken: fresh(seedRefresh, c.RefreshToken), AccessToken: fresh(seedAccess, c.AccessToken)}
 }
 
 // noting returns r with the fingerprints of all seeds of c.
 func (r Record) noting(c AccountConfig, i Issuer) Record {
 	r = r.Clone()
-	for _, s := range c.seeds() {
-		if print, _ := s.fingerprints(i); !r.knows(s, i) {
+	for _, s := range []seed{{seedRefresh, c.RefreshToken}, {seedAccess, c.AccessToken}} {
+		if print, _ := s.fingerprints(i); print != "" && !r.knows(s, i) {
 			r.Seeds = append(r.Seeds, print)
 		}
 	}
@@ -425,7 +410,7 @@ func (r Record) noting(c AccountConfig, i Issuer) Record {
 // seeded returns r with the changes by the seeds of c, and reports whether there are any.
 func (r Record) seeded(c AccountConfig, i Issuer, now time.Time) (Record, bool) {
 	fresh := c.Fresh(r, i)
-	if len(fresh.seeds()) > 0 {
+	if fresh != (AccountConfig{}) {
 		if fresh.RefreshToken.IsZero() && r.isBusy(now) {
 			return r, false // the refresh token that is to stay is being replaced
 		}

@@ -43,6 +43,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -81,11 +82,7 @@ type Token struct {
 
 // Authorization returns the value of the Authorization header.
 func (t Token) Authorization() string {
-	scheme := t.Scheme
-	if scheme == "" {
-		scheme = Bearer
-	}
-	return scheme + " " + t.Access.Reveal()
+	return cmp.Or(t.Scheme, Bearer) + " " + t.Access.Reveal()
 }
 
 // Same reports whether t and other carry the same credential.

@@ -85,18 +85,16 @@ func (s *Store) Watch(ctx context.Context, w tokens.Watch) {
 	r := &reporter{watch: w, broken: map[string]error{}}
 	var streams sync.WaitGroup
 	defer streams.Wait()
-	r.expect("")
-	streams.Go(func() { s.stream(ctx, r, "") })
 	started := map[string]bool{}
 	for {
 		s.mu.Lock()
-		names := slices.Collect(maps.Keys(s.single))
+		accounts := slices.AppendSeq([]string{""}, maps.Keys(s.single)) // "" is all labelled ones
 		s.mu.Unlock()
-		for _, name := range names {
-			if !started[name] {
-				started[name] = true
-				r.expect(name)
-				streams.Go(func() { s.stream(ctx, r, name) })
+		for _, account := range accounts {
+			if !started[account] {
+				started[account] = true
+				r.expect(account)
+				streams.Go(func() { s.stream(ctx, r, account) })
 			}
 		}
 		select {
@@ -164,7 +162,7 @@ func (s *Store) followFrom(ctx context.Context, r *reporter, account string, ver
 			}
 			*version = now
 			for _, item := range items {
-				s.changed(r, item)
+				s.report(r, s.accountOf(item), item.ResourceVersion)
 			}
 		}
 	} else {
@@ -228,26 +226,20 @@ func (s *Store) event(r *reporter, account, kind string, object json.RawMessage,
 		return nil
 	}
 	if account == "" {
-		s.changed(r, o.Metadata)
-	} else if o.Metadata.Name == s.secretName(account) {
+		account = s.accountOf(o.Metadata)
+	}
+	if o.Metadata.Name == s.secretName(account) {
 		s.report(r, account, o.Metadata.ResourceVersion)
 	}
 	return nil
 }
 
-// changed reports a Secret from the list or from the watch of all labelled Secrets.
-func (s *Store) changed(r *reporter, m metadata) {
-	if account := s.accountOf(m); account != "" {
-		s.report(r, account, m.ResourceVersion)
-	}
-}
-
-// report reports a version, unless this process has read or written it.
+// report reports a version, unless this process has read or written it. An empty account is none of ours.
 func (s *Store) report(r *reporter, account, version string) {
 	s.mu.Lock()
 	known := s.seen[account] == version
 	s.mu.Unlock()
-	if !known {
+	if account != "" && !known {
 		r.changed(account)
 	}
 }

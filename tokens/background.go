@@ -235,20 +235,16 @@ func (m *Manager) readNew() {
 
 // several does work for all, some at a time, until the Manager is closed.
 func several[T any](m *Manager, all []T, work func(T)) {
-	queue := make(chan T)
+	busy := make(chan struct{}, loaders)
 	var workers sync.WaitGroup
-	for range min(loaders, len(all)) {
-		workers.Go(func() {
-			for one := range queue {
-				work(one)
-			}
-		})
-	}
 	defer workers.Wait()
-	defer close(queue)
 	for _, one := range all {
 		select {
-		case queue <- one:
+		case busy <- struct{}{}:
+			workers.Go(func() {
+				work(one)
+				<-busy
+			})
 		case <-m.closing:
 			return
 		}

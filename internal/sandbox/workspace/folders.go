@@ -22,7 +22,7 @@ func documentFolders() resource[folder] {
 	return folders(
 		func(w *Workspace) *collection[folder] { return &w.documentFolders },
 		func(w *Workspace, id string) bool {
-			return len(keep(w.documents.all(), func(d *document) bool { return d.folderID == id && !d.deleted })) > 0
+			return slices.ContainsFunc(w.documents.all(), func(d *document) bool { return d.folderID == id && !d.deleted })
 		},
 	)
 }
@@ -32,7 +32,7 @@ func templateFolders() resource[folder] {
 	return folders(
 		func(w *Workspace) *collection[folder] { return &w.templateFolders },
 		func(w *Workspace, id string) bool {
-			return len(keep(w.templates.all(), func(t *template) bool { return t.folderID == id && !t.deleted })) > 0
+			return slices.ContainsFunc(w.templates.all(), func(t *template) bool { return t.folderID == id && !t.deleted })
 		},
 	)
 }
@@ -65,7 +65,7 @@ func folders(in func(*Workspace) *collection[folder], holds func(*Workspace, str
 		show: func(_ *Workspace, f *folder) any { return f.view() },
 		brief: func(w *Workspace, f *folder) any {
 			view := f.view()
-			view["has_folders"] = len(keep(in(w).all(), func(child *folder) bool { return child.parentID == f.id })) > 0
+			view["has_folders"] = slices.ContainsFunc(in(w).all(), func(child *folder) bool { return child.parentID == f.id })
 			view["has_items"] = holds(w, f.id)
 			return view
 		},

@@ -28,10 +28,8 @@ type ListenAddress struct {
 func parseListenAddress(text string) (ListenAddress, error) {
 	account, at, named := strings.Cut(text, "=")
 	if !named || strings.ContainsAny(account, ":/") { // a path may hold a "="
-		a, err := listen.Parse(text)
-		return ListenAddress{Address: a}, err
-	}
-	if err := tokens.CheckAccount(account); err != nil {
+		account, at = "", text
+	} else if err := tokens.CheckAccount(account); err != nil {
 		return ListenAddress{}, err
 	}
 	a, err := listen.Parse(at)

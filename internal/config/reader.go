@@ -46,7 +46,7 @@ func NewReader(environ Environ, table stores.Table) *Reader {
 
 // Options makes a kong parser read settings.
 func (r *Reader) Options() []kong.Option {
-	return append(r.mappers(), kong.Resolvers(r), kong.Vars{"stores": r.stores.Help()})
+	return append(r.mappers(), kong.Resolvers(kong.ResolverFunc(r.resolve)), kong.Vars{"stores": r.stores.Help()})
 }
 
 // Parsed must be called with kong's result before the settings are checked. It collects the mistakes in single
@@ -60,11 +60,8 @@ func (r *Reader) Parsed(command *kong.Context) {
 	r.checkNames(command)
 }
 
-// Validate implements kong.Resolver.
-func (r *Reader) Validate(*kong.Application) error { return nil }
-
-// Resolve implements kong.Resolver.
-func (r *Reader) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+// resolve returns the value of a flag that is not on the command line, or nil to leave it at its default.
+func (r *Reader) resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if flag.Name == "help" || flag.Name == "version" {
 		return nil, nil
 	}
@@ -139,7 +136,7 @@ func (r *Reader) load(ctx *kong.Context) {
 		return
 	}
 	r.given = map[string]int{}
-	for _, p := range ctx.Path { // in which Resolve has put nothing yet
+	for _, p := range ctx.Path { // in which resolve has put nothing yet
 		if p.Flag != nil {
 			r.given[p.Flag.Name]++
 		}

@@ -51,16 +51,17 @@ func (x *examination) load(ctx context.Context, name string) account {
 		a.unseen = "its tokens are in the memory of the running proxy"
 		return a
 	}
-	if a.record, a.err = x.store.Records.Load(ctx, name); errors.Is(a.err, tokens.ErrNotFound) {
+	a.record, a.err = x.store.Records.Load(ctx, name)
+	switch {
+	case errors.Is(a.err, tokens.ErrNotFound):
 		a.err = nil
-	}
-	if a.err != nil {
+	case a.err != nil:
 		a.unseen = "its record cannot be read"
 	}
 	return a
 }
 
-// accountNames returns the names of the accounts, without "default" if it is not used and others are.
+// accountNames returns the names of the accounts that are configured or stored.
 func (x *examination) accountNames(ctx context.Context) []string {
 	if x.Account != "" {
 		return []string{x.Account}
@@ -69,9 +70,6 @@ func (x *examination) accountNames(ctx context.Context) []string {
 	if l, ok := x.store.Records.(tokens.Lister); ok {
 		stored, _ := l.Accounts(ctx) // an error shows in the check of the store
 		names = append(names, stored...)
-	}
-	if len(names) == 0 {
-		names = []string{tokens.DefaultAccount}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -113,19 +113,15 @@ func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Toke
 		return failing("account "+a.name+": the value given as an API key is an access token",
 			"set it as PANDADOC_ACCESS_TOKEN (or --access-token-file) instead of PANDADOC_API_KEY")
 	}
-	credential := "access token"
-	if t.Scheme == tokens.APIKey {
-		credential = "API key"
-	}
-	where := fmt.Sprintf("account %s: %s refuses its %s (HTTP 401)", a.name, x.Config.Upstream.API.Host, credential)
+	refuses := fmt.Sprintf("account %s: %s refuses its ", a.name, x.Config.Upstream.API.Host)
 	region := "check that the account is in this region (--region is " + x.Config.Upstream.Region + ")"
 	switch {
 	case t.Scheme == tokens.APIKey:
-		return failing(where, "create a new key in the developer dashboard (the old key then stops working); "+region)
+		return failing(refuses+"API key (HTTP 401)", "create a new key in the developer dashboard (the old key then stops working); "+region)
 	case a.record.IsRejected() || a.record.RefreshToken.IsZero() && a.config.RefreshToken.IsZero():
-		return needsLogin(where, region+"; then "+loginFix(a.name))
+		return needsLogin(refuses+"access token (HTTP 401)", region+"; then "+loginFix(a.name))
 	}
-	return failing(where, region+"; if it is, the token was revoked: \""+problem.Program+" doctor --refresh\" tries to replace it, else "+loginFix(a.name))
+	return failing(refuses+"access token (HTTP 401)", region+"; if it is, the token was revoked: \""+problem.Program+" doctor --refresh\" tries to replace it, else "+loginFix(a.name))
 }
 
 // token returns the account's current token or API key, or an error if there is none. A token of another API is

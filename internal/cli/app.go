@@ -60,7 +60,7 @@ type running struct {
 	adminServer    *http.Server
 	socketServer   *http.Server
 	transport      *proxy.Upstream // to the API
-	tending        sync.WaitGroup  // the transport
+	tending        sync.WaitGroup  // what tend has started
 	stopTending    context.CancelFunc
 	memory         int64 // that this process may use; zero for no limit
 	budget         *listen.Budget

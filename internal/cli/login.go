@@ -199,10 +199,10 @@ func (c *loginCommand) byBrowser(ctx context.Context, p *program, acc *accounts)
 }
 
 // serveLogin serves the pages of a login, as a proxy would, until stop is called.
-func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
-	at, err := listen.Parse(net.JoinHostPort(c.redirect.Hostname(), listen.PortOf(c.redirect)))
-	if err != nil || !at.Loopback() || c.redirect.Scheme != "http" {
-		return nil, problem.Mistake("PandaDoc sends the browser to "+c.redirect.String()+", which is not on this machine", pasteLogin)
+func (a *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
+	at, err := listen.Parse(net.JoinHostPort(a.redirect.Hostname(), listen.PortOf(a.redirect)))
+	if err != nil || !at.Loopback() || a.redirect.Scheme != "http" {
+		return nil, problem.Mistake("PandaDoc sends the browser to "+a.redirect.String()+", which is not on this machine", pasteLogin)
 	}
 	open, err := at.Open(ctx)
 	if err != nil {
@@ -212,7 +212,7 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 		}
 		return nil, problem.WithHint(fmt.Errorf("listen on %s, the address of the redirect URL: %w", at, err), pasteLogin)
 	}
-	server := newAdminServer(c.handler, nil)
+	server := newAdminServer(a.handler, nil)
 	memory, _ := boundMemory()
 	budget := listen.NewBudget(listen.FitLimits(0, openFiles(), memory)) // any user of the machine can connect
 	budget.Watch(server)
@@ -233,14 +233,14 @@ func (c *accounts) serveLogin(ctx context.Context) (stop func(), err error) {
 }
 
 // lastLogin returns the result of an account's last login, or nil if there was none.
-func (c *accounts) lastLogin(ctx context.Context, account string) (*admin.LoginResult, error) {
+func (a *accounts) lastLogin(ctx context.Context, account string) (*admin.LoginResult, error) {
 	var out admin.LastLogin
-	_, err := c.Do(ctx, http.MethodGet, "/api/v1/accounts/"+account+"/login-result", nil, &out)
+	_, err := a.Do(ctx, http.MethodGet, "/api/v1/accounts/"+account+"/login-result", nil, &out)
 	return out.LastLogin, forPeople(err)
 }
 
 // await waits until a login has ended that is not the one in before.
-func (c *accounts) await(ctx context.Context, account string, before *admin.LoginResult) error {
+func (a *accounts) await(ctx context.Context, account string, before *admin.LoginResult) error {
 	tick := time.NewTicker(loginInterval)
 	defer tick.Stop()
 	for {
@@ -249,7 +249,7 @@ func (c *accounts) await(ctx context.Context, account string, before *admin.Logi
 			return context.Cause(ctx)
 		case <-tick.C:
 		}
-		now, err := c.lastLogin(ctx, account)
+		now, err := a.lastLogin(ctx, account)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			return err

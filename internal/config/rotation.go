@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -140,9 +139,4 @@ func checkClientKey(where string, key tokens.Secret) error {
 		return problem.Mistake(fmt.Sprintf("%s: the key is shorter than %d characters", where, minClientKey), "make one with: openssl rand -hex 32")
 	}
 	return nil
-}
-
-// authorities adds the file of --ca-file, and returns a function that returns the authorities trusted now.
-func (s *SecretFiles) authorities(path string, pool *x509.CertPool) func() *x509.CertPool {
-	return newWatchedFile(s, path, pool, func() (*x509.CertPool, error) { return readRoots(path) }).current
 }

@@ -128,6 +128,7 @@ func UsableProxy(u *url.URL) bool {
 
 func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" }
 
+// roots returns a function that returns the authorities trusted now: those of --ca-file too. Nil means the system's.
 func (c *checker) roots(path string) func() *x509.CertPool {
 	if path == "" {
 		return nil
@@ -137,7 +138,7 @@ func (c *checker) roots(path string) func() *x509.CertPool {
 		c.fail("ca-file", err.Error(), cmp.Or(problem.HintOf(err), "name a file with -----BEGIN CERTIFICATE----- in it"))
 		return nil
 	}
-	return c.Files.authorities(path, pool)
+	return newWatchedFile(c.Files, path, pool, func() (*x509.CertPool, error) { return readRoots(path) }).current
 }
 
 func readCertificates(path string) ([]byte, error) { return readFile(path, "certificates", maxFile) }

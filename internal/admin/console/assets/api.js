@@ -23,12 +23,14 @@ export const isLocked = (error) => error instanceof ApiError && error.code === '
 export const hasSession = () => Boolean(sessionStorage.getItem(sessionKey));
 const authorization = () => (hasSession() ? { Authorization: `Bearer ${sessionStorage.getItem(sessionKey)}` } : {});
 
+const patience = 15_000; // milliseconds to wait for an answer that changes nothing
+
 async function ask(path, { headers = {}, ...options }) {
   let answer;
   try {
     answer = await fetch(path, { ...options, headers: { ...headers, ...authorization() } });
   } catch (error) {
-    if (options.signal?.aborted) throw error;
+    if (error.name === 'AbortError') throw error; // the user did not wait
     throw new Error(`The proxy does not answer.${options.method ? ' Check whether the request took effect before you send it again.' : ''}`);
   }
   const body = await answer.json();
@@ -36,7 +38,7 @@ async function ask(path, { headers = {}, ...options }) {
   return body;
 }
 
-export const get = (path) => ask(path, { cache: 'no-store' });
+export const get = (path) => ask(path, { cache: 'no-store', signal: AbortSignal.timeout(patience) });
 export const post = (path, body, signal) => ask(path, { method: 'POST', headers: own, signal, body: body === undefined ? undefined : JSON.stringify(body) });
 
 const account = (name, verb) => `/api/v1/accounts/${encodeURIComponent(name)}/${verb}`;

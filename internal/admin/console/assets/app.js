@@ -109,7 +109,8 @@ async function update() {
     last = await api.status();
     offline.hidden = true;
     showHealth(last);
-    if (page?.name === 'locked') {
+    if (!page || page.name === 'locked') {
+      if (settle()) return;
       page = null;
       await show();
     }
@@ -144,12 +145,8 @@ function settle() {
 }
 
 addEventListener('hashchange', show);
-document.addEventListener('visibilitychange', () => { if (!document.hidden) update(); });
+document.addEventListener('visibilitychange', () => { if (!document.hidden) loop(); });
 document.addEventListener('console:update', update);
 setInterval(tick, 1000);
 if (location.hash.startsWith('#/enter/')) await enter();
-await update();
-if (!last || !settle()) {
-  await show();
-  timer = setTimeout(loop, last ? 2000 : 15000);
-}
+await loop();

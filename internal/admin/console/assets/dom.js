@@ -109,9 +109,12 @@ function copyBySelection(text) {
   const area = h('textarea.unseen', { readonly: true, value: text });
   document.body.append(area);
   area.select();
-  const done = document.execCommand('copy');
+  if (!document.execCommand('copy')) {
+    area.addEventListener('blur', () => area.remove()); // until then the user can copy it
+    return false;
+  }
   area.remove();
-  return done;
+  return true;
 }
 
 const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
@@ -119,11 +122,11 @@ const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 
 // when shows a moment as a date, with the time from or until now, which tick keeps up to date.
-export function when(text, suffix = '') {
+export function when(text) {
   if (!text) return null;
   const at = new Date(text);
   return h('time', { datetime: text, title: at.toString() }, dates.format(at), ' ',
-    h('span.distance', { 'data-at': at.getTime(), 'data-suffix': suffix }, distance(at)));
+    h('span.distance', { 'data-at': at.getTime() }, distance(at)));
 }
 
 // until shows only the time until a moment, with its date for those who point at it.

@@ -25,6 +25,7 @@ export function feed() {
     if (!still() || shown.length === 0) shown = fits.slice(0, shownRows);
     else shown = shown.filter(matches);
     const known = new Set(shown.map(key));
+    for (const k of open) if (!known.has(k)) open.delete(k);
     const fresh = fits.slice(0, shownRows).filter((r) => !known.has(key(r))).length;
     more.hidden = fresh === 0;
     more.textContent = fresh === 1 ? '1 new request: show it' : `${fresh} new requests: show them`;

@@ -112,7 +112,8 @@ function accountTable() {
   const rest = h('button', { type: 'button', hidden: true, onclick: () => { most = Infinity; render(); } });
   const table = h('table.accounts',
     h('thead', h('tr', ['Account', 'State', 'Token expires', 'Base URL', 'Actions'].map((text) => h('th', { scope: 'col' }, text)))), body);
-  const people = new Map(); // account to the signed-in user, or null until that is known
+  const people = new Map(); // account to the signed-in user, if that is known
+  const asked = new Map(); // account to the token for which the API was asked
   const opened = new Set(remembered.read('open-accounts', []));
   let status = null;
   let left = false;
@@ -134,13 +135,12 @@ function accountTable() {
     render();
   });
   const askWho = async () => {
-    const unknown = status.accounts.filter((a) => usable(a) && !people.has(a.account)).slice(0, askedAtOnce);
-    unknown.forEach((a) => people.set(a.account, null));
+    const token = (a) => `${a.generation} ${a.obtained_at}`;
+    const unknown = status.accounts.filter((a) => usable(a) && asked.get(a.account) !== token(a)).slice(0, askedAtOnce);
+    unknown.forEach((a) => asked.set(a.account, token(a)));
     for (const a of unknown) {
       if (left) return;
-      try {
-        people.set(a.account, await api.person(a.account));
-      } catch { /* the table has a problem to show, or nothing */ }
+      people.set(a.account, await api.person(a.account).catch(() => null)); // the table has a problem to show, or nothing
       render();
     }
   };
@@ -148,10 +148,6 @@ function accountTable() {
     element: h('div', bar, h('div.table-box', table), rest, none),
     leave: () => { left = true; },
     show(now) {
-      for (const a of now.accounts) {
-        const before = status?.accounts.find((b) => b.account === a.account);
-        if (before && !usable(before) && usable(a)) people.delete(a.account); // somebody signed in
-      }
       status = now;
       render();
       askWho();

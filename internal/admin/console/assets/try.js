@@ -18,10 +18,11 @@ export function tryPage(root, rest, status) {
   const layout = h('div.try', list, h('div', detail, history));
   root.append(h('h1.unseen', 'Try the API'), layout);
   const page = { status, history, operations: [], catalogue: null, release: () => {}, again: () => {}, fromSearch: false };
-  const open = (rest, moved) => {
+  let wanted = rest;
+  const open = (moved) => {
     if (!page.catalogue) return;
-    const op = page.operations.find((o) => o.number === Number(rest[0])) ?? page.operations.find((o) => o.number === first);
-    layout.classList.toggle('chosen', rest.length > 0);
+    const op = page.operations.find((o) => o.number === Number(wanted[0])) ?? page.operations.find((o) => o.number === first);
+    layout.classList.toggle('chosen', wanted.length > 0);
     for (const a of list.querySelectorAll('a')) {
       if (a.getAttribute('href') === `#/try/${op.number}`) {
         a.setAttribute('aria-current', 'true');
@@ -41,10 +42,13 @@ export function tryPage(root, rest, status) {
     page.catalogue = catalogue;
     page.operations = catalogue.operations;
     list.append(...searchField(catalogue.operations, () => { page.fromSearch = true; }));
-    open(rest, false);
+    open(false);
   }, (error) => fill(detail, h('p.field-problem', { role: 'alert' }, `The list of operations could not be loaded. ${error.message}`)));
   return {
-    go: (rest) => open(rest, true),
+    go(rest) {
+      wanted = rest;
+      open(true);
+    },
     leave: () => page.release(),
     update(status) {
       page.status = status;
@@ -99,6 +103,7 @@ function reference(op) {
 // showOperation shows one operation and returns a function that removes it.
 function showOperation(root, op, page) {
   let free = () => {};
+  let removed = false;
   const flags = [op.deprecated && 'deprecated', op.hidden && 'not in PandaDoc’s documentation', op.secret && 'the answer contains a secret'].filter(Boolean);
   const head = [
     h('p.back', h('a', { href: '#/try' }, '← All operations')),
@@ -126,6 +131,7 @@ function showOperation(root, op, page) {
   const element = h('form.try-form', { novalidate: true }, form.element, problem,
     h('div.send-row', send, stop, op.method !== 'GET' && h('span.fine', 'You must confirm before it is sent.')));
   const run = async () => {
+    if (send.disabled) return; // Ask again, pressed twice
     const missing = form.problem();
     problem.textContent = missing?.text ?? '';
     if (missing) {
@@ -133,6 +139,7 @@ function showOperation(root, op, page) {
       return;
     }
     const { request } = form.read();
+    const state = form.state();
     if (op.method !== 'GET' && !(await confirmSending(op, request, page.status))) return;
     send.disabled = true;
     send.textContent = 'Waiting…';
@@ -140,9 +147,10 @@ function showOperation(root, op, page) {
     waiting = new AbortController();
     try {
       const answer = await api.test(await callOf(request), waiting.signal);
-      const entry = { number: op.number, method: op.method, target: request.target, account: request.account, at: new Date().toISOString(), status: answer.status, state: form.state() };
+      const entry = { number: op.number, method: op.method, target: request.target, account: request.account, at: new Date().toISOString(), status: answer.status, state };
       keepInHistory(entry);
       showHistory(page);
+      if (removed) return;
       free();
       free = showAnswer(place, answer, op, run);
       place.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
@@ -168,7 +176,10 @@ function showOperation(root, op, page) {
   fill(root, head, element, place, copy.element);
   refreshCopy();
   say(`${op.method} ${op.title}`);
-  return () => free();
+  return () => {
+    removed = true;
+    free();
+  };
 }
 
 const stopped = (op) => (op.method === 'GET' ? 'You stopped waiting for the answer.' : 'You stopped waiting for the answer. Check whether the request took effect before you send it again.');

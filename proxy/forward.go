@@ -25,7 +25,7 @@ import (
 func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:        rewrite,
-		Transport:      &authTransport{tokens: p.cfg.Tokens, api: p.cfg.API, next: p.transport, renewals: p.renewals},
+		Transport:      &authTransport{tokens: p.cfg.Tokens, api: p.cfg.API, next: p.cfg.Transport, renewals: p.renewals},
 		ModifyResponse: modifyResponse,
 		ErrorHandler:   answerError,
 		BufferPool:     newBufferPool(),

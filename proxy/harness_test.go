@@ -208,7 +208,8 @@ type rigOptions struct {
 	valid     string
 	tokens    *fakeTokens
 	configure func(*Config)
-	api       string // another API than the upstream
+	transport func(*TransportOptions) // of the transport, if configure sets none
+	api       string                  // another API than the upstream
 }
 
 func newRig(t *testing.T, o rigOptions) *rig {
@@ -246,11 +247,20 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		g.mu.Unlock()
 		g.told <- struct{}{}
 	}
-	if o.http2 {
-		cfg.Upstream.Roots = trusting(g.upstream.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs)
-	}
 	if o.configure != nil {
 		o.configure(&cfg)
+	}
+	if cfg.Transport == nil {
+		options := TransportOptions{HeaderTimeout: 120 * time.Second}
+		if o.http2 {
+			options.Roots = trusting(g.upstream.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs)
+		}
+		if o.transport != nil {
+			o.transport(&options)
+		}
+		own := NewUpstream(options)
+		t.Cleanup(own.CloseIdleConnections) // after the server has ended
+		cfg.Transport = own
 	}
 	proxy, err := New(cfg)
 	if err != nil {

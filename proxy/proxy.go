@@ -63,7 +63,6 @@ type Proxy struct {
 	base        string // prefix of paths at the API
 	log         *logrus.Logger
 	forward     *httputil.ReverseProxy
-	transport   http.RoundTripper
 	budget      *spool.Budget
 	renewals    *renewals
 	refusals    lineLimit
@@ -72,7 +71,6 @@ type Proxy struct {
 	headersLeft atomic.Int64            // bytes that the headers of requests in flight may still cost
 	baseContext context.Context         // parent of the contexts of all connections of Server
 	giveUp      context.CancelCauseFunc // ends it
-	closeIdle   func()                  // closes idle connections of a transport that New made; nil otherwise
 }
 
 var _ http.Handler = (*Proxy)(nil)
@@ -105,11 +103,6 @@ func New(cfg Config) (*Proxy, error) {
 	p.budget = spool.NewBudget(cfg.ReplayTotal, share, func(err error) {
 		p.log.WithError(err).Warn("no temporary file for request bodies: large requests are forwarded, but cannot be repeated after a 401; see --temp-dir")
 	})
-	p.transport = cfg.Transport
-	if p.transport == nil {
-		own := NewUpstream(cfg.Upstream)
-		p.transport, p.closeIdle = own, own.CloseIdleConnections
-	}
 	p.renewals = newRenewals()
 	p.baseContext, p.giveUp = context.WithCancelCause(context.Background())
 	p.forward = p.newForwarder()
@@ -189,16 +182,9 @@ func (p *Proxy) GiveUp() { p.giveUp(errShutdown) }
 // InFlight returns how many requests are being forwarded now.
 func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
 
-// Close waits for background renewals until ctx ends, then cancels them and waits for their end, and closes
-// idle connections to the API. The server must have been shut down before. It returns ctx's error if something
-// was cancelled. It may be called twice.
-func (p *Proxy) Close(ctx context.Context) error {
-	err := p.renewals.stop(ctx)
-	if p.closeIdle != nil {
-		p.closeIdle()
-	}
-	return err
-}
+// Close waits for background renewals until ctx ends, then cancels them and waits for their end. The server must have
+// been shut down before. It returns ctx's error if something was cancelled. It may be called twice.
+func (p *Proxy) Close(ctx context.Context) error { return p.renewals.stop(ctx) }
 
 const (
 	idleTimeout = 3 * time.Minute // longer than clients keep connections, so that they close first
@@ -276,11 +262,9 @@ type Config struct {
 	// BodyTimeout is how long to wait for progress in a client's body. It must be more than zero.
 	BodyTimeout time.Duration
 
-	// Transport carries requests to the API. It must neither follow redirects nor decompress bodies. Nil means
-	// NewUpstream(Upstream).
+	// Transport carries requests to the API, as an Upstream does. It must neither follow redirects nor decompress
+	// bodies. Required.
 	Transport http.RoundTripper
-	// Upstream configures the transport that New makes. It is ignored if Transport is set.
-	Upstream TransportOptions
 
 	// AccessLog gets a line for each request. Nil means none.
 	AccessLog *AccessLog
@@ -291,7 +275,7 @@ type Config struct {
 	Observe func(Exchange)
 }
 
-// DefaultConfig returns the documented defaults; API and Tokens must still be set.
+// DefaultConfig returns the documented defaults; API, Tokens and Transport must still be set.
 func DefaultConfig() Config {
 	return Config{
 		ReplayMemory:  64 << 10,
@@ -300,7 +284,6 @@ func DefaultConfig() Config {
 		MaxInFlight:   1024,
 		HeaderTimeout: 10 * time.Second,
 		BodyTimeout:   60 * time.Second,
-		Upstream:      TransportOptions{HeaderTimeout: 120 * time.Second},
 	}
 }
 
@@ -310,6 +293,9 @@ func (c Config) check() error {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("proxy: "+format, args...)) }
 	if c.Tokens == nil {
 		bad("no token source")
+	}
+	if c.Transport == nil {
+		bad("no transport")
 	}
 	if err := checkAPI(c.API); err != nil {
 		bad("%w", err)
@@ -325,9 +311,6 @@ func (c Config) check() error {
 	}
 	if c.BodyTimeout <= 0 {
 		bad("the time a body may stand still must be more than zero")
-	}
-	if c.Upstream.HeaderTimeout < 0 {
-		bad("the upstream header time-out must not be negative")
 	}
 	return errors.Join(errs...)
 }

@@ -128,12 +128,15 @@ func (s *frames) finish(f *http2.Framer, bodies map[uint32]string, stream uint32
 }
 
 func (s *frames) rig(configure ...func(*Config)) *rig {
-	return newRig(s.t, rigOptions{api: s.url, configure: func(c *Config) {
-		c.Upstream.Roots = trusting(s.roots)
-		for _, f := range configure {
-			f(c)
-		}
-	}})
+	return newRig(s.t, rigOptions{
+		api:       s.url,
+		transport: func(o *TransportOptions) { o.Roots = trusting(s.roots) },
+		configure: func(c *Config) {
+			for _, f := range configure {
+				f(c)
+			}
+		},
+	})
 }
 
 // reset ends the first streams with code.
@@ -269,7 +272,7 @@ func TestARequestThatWasNotWrittenIsSentAgain(t *testing.T) {
 		}
 	})
 	g := newRig(t, rigOptions{handler: handler.ServeHTTP, configure: func(c *Config) {
-		up := NewUpstream(c.Upstream)
+		up := NewUpstream(TransportOptions{})
 		t.Cleanup(up.CloseIdleConnections)
 		next := up.current.Load().DialContext
 		dials := 0

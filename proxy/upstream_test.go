@@ -82,9 +82,9 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			g := newRig(t, rigOptions{api: tt.api, configure: func(c *Config) {
+			g := newRig(t, rigOptions{api: tt.api, transport: func(o *TransportOptions) {
 				if tt.code == "upstream-timeout" { // the others must not meet it on a slow machine
-					c.Upstream.HeaderTimeout = 300 * time.Millisecond
+					o.HeaderTimeout = 300 * time.Millisecond
 				}
 			}})
 			res, body := g.do("POST", "/public/v1/x", strings.NewReader("body"))
@@ -115,8 +115,8 @@ func TestAForwardProxyThatRefusesIsNamed(t *testing.T) {
 		"its name is not known": {"http://no-such-proxy.invalid:3128", "Forward proxy unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newRig(t, rigOptions{api: "https://api.invalid", configure: func(c *Config) {
-				c.Upstream.Proxy = func(*http.Request) (*url.URL, error) { return mustURL(tt.forward), nil }
+			g := newRig(t, rigOptions{api: "https://api.invalid", transport: func(o *TransportOptions) {
+				o.Proxy = func(*http.Request) (*url.URL, error) { return mustURL(tt.forward), nil }
 			}})
 			for method, content := range map[string]io.Reader{"POST": strings.NewReader("body"), "GET": nil} {
 				res, body := g.do(method, "/public/v1/x", content)
@@ -143,7 +143,7 @@ func TestBadCertificates(t *testing.T) {
 			api.StartTLS()
 			defer api.Close()
 			target := strings.Replace(api.URL, "127.0.0.1", "localhost", 1) // the test certificate names 127.0.0.1 and example.com
-			g := newRig(t, rigOptions{api: target, configure: func(c *Config) { c.Upstream.Roots = trusting(roots) }})
+			g := newRig(t, rigOptions{api: target, transport: func(o *TransportOptions) { o.Roots = trusting(roots) }})
 			res, body := g.do("GET", "/a", nil)
 			if got := problemIn(t, res, body); got != "upstream-unreachable" || !strings.Contains(res.Header.Get("Proxy-Status"), "tls_certificate_error") || reached != 0 {
 				t.Errorf("code %s, Proxy-Status %q, %d requests", got, res.Header.Get("Proxy-Status"), reached)

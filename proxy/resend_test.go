@@ -202,6 +202,10 @@ func TestWhatTheAPIDidNotProcessIsSentAgain(t *testing.T) {
 				if took := time.Since(begun); took > 10*time.Second {
 					t.Errorf("took %v, want 10 s at most", took)
 				}
+				// Fixed: the answer to a change that the API may have made did not say so.
+				if row.streams == 1 && !strings.Contains(answer, "took effect") {
+					t.Errorf("got %s, want the hint to check whether the request took effect", answer)
+				}
 				api.mu.Lock()
 				defer api.mu.Unlock()
 				if api.streams != row.streams {
@@ -256,6 +260,10 @@ func TestABodyThatIsNotKeptIsNotSentAgain(t *testing.T) {
 	}
 	if api.streams != 1 {
 		t.Errorf("the API saw %d requests, want 1", api.streams)
+	}
+	// Fixed: the answer said that the request was sent more than once.
+	if !strings.Contains(answer, "did not process") || strings.Contains(answer, "more than once") {
+		t.Errorf("got %s, want only that the API did not process the request", answer)
 	}
 }
 

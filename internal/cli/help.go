@@ -101,9 +101,18 @@ func usageError(err error, app *kong.Application, args []string) error {
 		return withStatus(problem.Mistake("the argument "+strings.ToUpper(m[1])+" is missing", hint), exitUsage)
 	}
 	if m := flagBeforeCommand.FindStringSubmatch(text); m != nil {
+		if !hasFlag(app, m[2], m[1]) {
+			return withStatus(problem.Mistake(m[2]+" has no flag "+m[1], "run: "+programName+" help "+m[2]), exitUsage)
+		}
 		return withStatus(problem.Mistake(m[1]+" is before the command "+m[2], "run: "+programName+" "+problem.Quote(commandFirst(m[2], args)...)), exitUsage)
 	}
 	return withStatus(problem.WithHint(err, hint), exitUsage)
+}
+
+func hasFlag(app *kong.Application, command, flag string) bool {
+	return slices.ContainsFunc(app.Children, func(c *kong.Node) bool {
+		return c.Name == command && slices.ContainsFunc(c.Flags, func(f *kong.Flag) bool { return "--"+f.Name == flag })
+	})
 }
 
 const listsCommands = "\"" + programName + " --help\" lists the commands, and \"" + programName + " help COMMAND\" their flags"

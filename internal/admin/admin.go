@@ -54,8 +54,8 @@ type Config struct {
 	// AllowHosts are the host names that requests may have in addition to the loopback names, the address on
 	// which they arrive, and the host of the redirect URL. Nil adds none.
 	AllowHosts []string
-	// Key is required for everything that changes something or shows traffic. Zero means no key, which is
-	// correct only if the proxied port requires no authentication either.
+	// Key is required for everything except the probes, the console's files and the pages of a login. Zero means no
+	// key, which is correct only if the proxied port requires no authentication either.
 	Key tokens.Secret
 	// Address is the URL of the handler for a browser on this machine. Nil if a browser cannot reach it.
 	Address *url.URL

@@ -181,8 +181,8 @@ func (h *Handler) hasKey(r *http.Request) bool {
 	return h.config.Key.Equal(tokens.NewSecret(given)) || h.sessions.valid(given, forConsole)
 }
 
-// needsKey reports whether r changes something or shows traffic. Other requests are probes, the files of the
-// console (which show no data), and requests with a protection of their own: a link, and the callback.
+// needsKey reports whether r needs the admin key. Requests that do not are probes, the files of the console (which
+// show no data), and requests with a protection of their own: a link, and the callback.
 func (h *Handler) needsKey(r *http.Request) bool {
 	path := r.URL.Path
 	switch {

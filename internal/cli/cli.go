@@ -1,5 +1,5 @@
 // Package cli is the command line. Related commands share a file. The package also connects the packages that a
-// command runs. Package config reads the settings; nothing here reads the environment of the process.
+// command runs. Package config reads the settings; nothing here calls os.Getenv.
 package cli
 
 import (

@@ -89,10 +89,10 @@ func (f *fakeTokens) Renew(ctx context.Context, account string, refusal tokens.R
 	return f.token(account), nil
 }
 
-func (f *fakeTokens) Accepted(context.Context, string, tokens.Token) {}
+func (f *fakeTokens) Accepted(string, tokens.Token) {}
 
 // RefusedAgain answers with the next of renewErr.
-func (f *fakeTokens) RefusedAgain(context.Context, string, tokens.Refusal) error {
+func (f *fakeTokens) RefusedAgain(string, tokens.Refusal) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.renewErr) == 0 {

@@ -340,8 +340,8 @@ type TokenSource interface {
 	Renew(ctx context.Context, account string, refusal tokens.Refusal) (tokens.Token, error)
 	// Accepted reports that the API answered a request with token, and not with a 401. It must be called before
 	// that answer is passed on. It is cheap unless the token was renewed after a 401.
-	Accepted(ctx context.Context, account string, token tokens.Token)
+	Accepted(account string, token tokens.Token)
 	// RefusedAgain reports that the request which was repeated with a token from Renew was refused too. It
 	// returns tokens.ErrRefreshDidNotHelp if that token came from a refresh, else nil.
-	RefusedAgain(ctx context.Context, account string, refusal tokens.Refusal) error
+	RefusedAgain(account string, refusal tokens.Refusal) error
 }

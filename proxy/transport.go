@@ -63,7 +63,7 @@ func (t *authTransport) attempt(req *http.Request, c *call, token tokens.Token) 
 		if err == nil {
 			body.HoldUnwanted(res)
 			if res.StatusCode != http.StatusUnauthorized {
-				t.tokens.Accepted(req.Context(), c.Account, token)
+				t.tokens.Accepted(c.Account, token)
 			}
 			return res, body, nil
 		}
@@ -172,7 +172,7 @@ func (t *authTransport) repeat(req *http.Request, c *call, fresh tokens.Token) (
 	if res.StatusCode == http.StatusUnauthorized {
 		c.Replay = ReplayRefused
 		refusal := tokens.Refusal{Token: fresh, Method: req.Method, Path: req.URL.EscapedPath()}
-		c.Reason = reasonFor(t.tokens.RefusedAgain(req.Context(), c.Account, refusal))
+		c.Reason = reasonFor(t.tokens.RefusedAgain(c.Account, refusal))
 	}
 	return res, nil
 }

@@ -25,7 +25,7 @@ func refusedRequest(t *testing.T, m *tokens.Manager, account string) {
 	if err != nil {
 		return
 	}
-	_ = m.RefusedAgain(t.Context(), account, refused(second))
+	_ = m.RefusedAgain(account, refused(second))
 }
 
 // The endpoint returns the access token that the API has just refused. One request caused 222 token calls in 20 s.
@@ -147,11 +147,11 @@ func TestAcceptedRequestEndsTheHoldInTheStore(t *testing.T) {
 		if err != nil || w.record().Hold == nil {
 			t.Fatalf("Renew = %v, hold %v", err, w.record().Hold)
 		}
-		m.Accepted(t.Context(), tokens.DefaultAccount, old) // a late answer with the earlier token proves nothing
+		m.Accepted(tokens.DefaultAccount, old) // a late answer with the earlier token proves nothing
 		if w.record().Hold == nil {
 			t.Error("an answer to the former token has ended the hold")
 		}
-		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		m.Accepted(tokens.DefaultAccount, tok)
 		if w.record().Hold != nil {
 			t.Error("the hold still stands in the store")
 		}
@@ -173,7 +173,7 @@ func TestHoldThatTheStoreCouldNotEndStaysEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.store.fail(nil, errDisk)
-		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		m.Accepted(tokens.DefaultAccount, tok)
 		w.store.fail(nil, nil)
 		time.Sleep(time.Minute)
 		if w.record().Hold != nil {
@@ -197,7 +197,7 @@ func TestTheEndOfAHoldDoesNotPutALostRecordBack(t *testing.T) {
 		w.store.fail(nil, errDisk)
 		time.Sleep(time.Minute) // the record is read
 		w.store.fail(nil, nil)
-		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		m.Accepted(tokens.DefaultAccount, tok)
 		time.Sleep(time.Minute)
 		if rec := w.record(); rec.RestoredAt.IsZero() || rec.Hold != nil {
 			t.Errorf("the record was put back at %v, with hold %v; want it in doubt, without a hold", rec.RestoredAt, rec.Hold)
@@ -289,12 +289,12 @@ func TestRefusedAPIKeyDegradesTheAccount(t *testing.T) {
 		}
 		refuse(2)
 		wantState(t, m, "ready")
-		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		m.Accepted(tokens.DefaultAccount, tok)
 		refuse(2)
 		wantState(t, m, "ready")
 		refuse(1)
 		wantState(t, m, "degraded: api-key-refused")
-		m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+		m.Accepted(tokens.DefaultAccount, tok)
 		wantState(t, m, "ready")
 		refuse(3)
 		keys.set(tokens.NewSecret("new-key"), tokens.Secret{})
@@ -371,7 +371,7 @@ func TestAHoldThatHasEndedDoesNotComeBack(t *testing.T) {
 		s.late.Store(int64(100 * time.Millisecond))
 		e.report(func(w tokens.Watch) { w.Changed(tokens.DefaultAccount, "another") })
 		time.Sleep(50 * time.Millisecond)
-		m.Accepted(t.Context(), tokens.DefaultAccount, fresh)
+		m.Accepted(tokens.DefaultAccount, fresh)
 		time.Sleep(100 * time.Millisecond)
 		w.server.kill(fresh)
 		if again, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(fresh)); err != nil || again.Same(fresh) {

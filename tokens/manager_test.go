@@ -213,7 +213,7 @@ func TestManyProcessesRotateInTurn(t *testing.T) {
 					if err != nil || tok.Same(old) {
 						t.Errorf("Renew = %v, %v", tok, err)
 					}
-					m.Accepted(t.Context(), tokens.DefaultAccount, tok)
+					m.Accepted(tokens.DefaultAccount, tok)
 				})
 			}
 			wg.Wait()

@@ -132,7 +132,7 @@ func TestHeldGenerationStillAdoptsWhatAnotherProcessStored(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.server.kill(renewed) // refused right after the refresh
-		if err := m.RefusedAgain(t.Context(), tokens.DefaultAccount, refused(renewed)); !errors.Is(err, tokens.ErrRefreshDidNotHelp) {
+		if err := m.RefusedAgain(tokens.DefaultAccount, refused(renewed)); !errors.Is(err, tokens.ErrRefreshDidNotHelp) {
 			t.Fatalf("RefusedAgain = %v, want the hold", err)
 		}
 		other := w.manager()

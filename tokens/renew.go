@@ -109,7 +109,7 @@ func (m *Manager) Renew(ctx context.Context, name string, refusal Refusal) (Toke
 
 // Accepted reports that the API answered a request with t, and not with a 401. It must be called before that
 // answer is passed on. So a refusal that comes later is known to be a new one.
-func (m *Manager) Accepted(_ context.Context, name string, t Token) {
+func (m *Manager) Accepted(name string, t Token) {
 	a := m.loaded(name)
 	if a == nil {
 		return
@@ -121,7 +121,7 @@ func (m *Manager) Accepted(_ context.Context, name string, t Token) {
 
 // RefusedAgain reports that a request which was repeated with a token from Renew was refused too. It returns
 // ErrRefreshDidNotHelp if that token came from a refresh because of a 401.
-func (m *Manager) RefusedAgain(_ context.Context, name string, refusal Refusal) error {
+func (m *Manager) RefusedAgain(name string, refusal Refusal) error {
 	a := m.loaded(name)
 	if a == nil {
 		return nil

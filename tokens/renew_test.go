@@ -91,7 +91,7 @@ func always401(t *testing.T, m *tokens.Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.RefusedAgain(t.Context(), tokens.DefaultAccount, refused(second))
+	return m.RefusedAgain(tokens.DefaultAccount, refused(second))
 }
 
 func TestRefreshThatDidNotHelpIsHeldBack(t *testing.T) {
@@ -130,7 +130,7 @@ func TestSuccessElsewhereDoesNotEndAHold(t *testing.T) {
 		m := w.signedIn(func(c *tokens.Config) { c.Probe = nil })
 		_ = always401(t, m)
 		for range 10 {
-			m.Accepted(t.Context(), tokens.DefaultAccount, token(t, m)) // used with success on other routes
+			m.Accepted(tokens.DefaultAccount, token(t, m)) // used with success on other routes
 			_ = always401(t, m)
 		}
 		w.wantCalls(1, 1, 0)

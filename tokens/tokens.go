@@ -5,7 +5,7 @@
 //	m, err := tokens.New(config)      // a Store, an Endpoint, the accounts of the configuration
 //	err = m.Start(ctx)
 //	t, err := m.Token(ctx, "default") // no network while a usable token is known
-//	m.Accepted(ctx, "default", t)     // the API answered a request with t
+//	m.Accepted("default", t)          // the API answered a request with t
 //	t, err = m.Renew(ctx, "default", tokens.Refusal{Token: t, Method: "GET", Path: "/x"}) // the API refused it
 //
 // # The life of a pair

@@ -74,6 +74,18 @@ func TestTrafficOfTheLastHour(t *testing.T) {
 	})
 }
 
+// The chart said that half of the answers took at most 60 s, although each took ten minutes.
+func TestNoBoundIsBelowWhatAnswersTook(t *testing.T) {
+	var l requestLog
+	for range 3 {
+		l.add(proxy.Exchange{Start: time.Now().Add(-10 * time.Minute), Status: 200, Duration: 10 * time.Minute})
+	}
+	hour := l.hour(time.Now())
+	if got := hour[maxMinutes-1].Median + hour[maxMinutes-2].Median; got < Milliseconds(10*time.Minute) {
+		t.Errorf("the median is at most %v, want 10 minutes", time.Duration(got))
+	}
+}
+
 func TestExplanationsSayWhatHappened(t *testing.T) {
 	for _, row := range []struct {
 		name string

@@ -107,6 +107,7 @@ type minute struct {
 	requests int
 	errors   int
 	latency  [len(latencyBounds) + 1]int
+	longest  time.Duration
 }
 
 // latencyBounds are the upper bounds of the histogram in which latencies are counted. Its quantiles are precise
@@ -152,6 +153,7 @@ func (l *requestLog) countLocked(r proxy.Exchange) {
 	}
 	class, _ := slices.BinarySearch(latencyBounds[:], r.Duration)
 	m.latency[class]++
+	m.longest = max(m.longest, r.Duration)
 }
 
 // slotLocked returns the counter of a unix minute. The number of the minute is negative if the clock is before
@@ -202,7 +204,10 @@ func (m minute) quantile(q float64) Milliseconds {
 	for class, n := range m.latency {
 		seen += n
 		if n > 0 && float64(seen) >= q*float64(m.requests) {
-			return Milliseconds(latencyBounds[min(class, len(latencyBounds)-1)])
+			if class == len(latencyBounds) {
+				return Milliseconds(m.longest)
+			}
+			return Milliseconds(latencyBounds[class])
 		}
 	}
 	return 0

@@ -98,7 +98,7 @@ func NewBudget(l Limits) *Budget {
 
 // Listen returns a listener whose connections count against b. If there is TLS, it must be in l, because b counts the
 // lines of headers. The bytes are then counted below TLS (see Certificate.Secure), because an unfinished handshake
-// takes memory too.
+// takes memory too. A write fails if the client reads nothing for writeLimit; http.Server.WriteTimeout has no effect.
 func (b *Budget) Listen(l net.Listener, class Class) net.Listener {
 	return &budgeted{Listener: l, budget: b, class: class}
 }

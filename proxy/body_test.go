@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pandadoc-auth-proxy/tokens"
 )
 
 // upload sends the header of a POST that announces size bytes, and the first part of them.
@@ -375,7 +377,7 @@ func TestA401ThatIsNotRetriedInTheMiddleOfAnUpload(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
 			source := newFakeTokens()
-			source.renewErr = []error{errTokenGood}
+			source.renewErr = []error{tokens.ErrTokenGood}
 			g := newRig(t, rigOptions{http2: h2, tokens: source, handler: func(w http.ResponseWriter, r *http.Request) {
 				http.NewResponseController(w).EnableFullDuplex()
 				io.CopyN(io.Discard, r.Body, 1000)

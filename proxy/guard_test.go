@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -94,7 +95,7 @@ func TestHostRule(t *testing.T) {
 
 // The address at which a connection arrived is always a name of ours.
 func TestHostRuleKnowsTheLocalAddress(t *testing.T) {
-	local := func(s string) net.Addr { return net.TCPAddrFromAddrPort(mustAddrPort(s)) }
+	local := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
 	tests := []struct {
 		name, host string
 		local      net.Addr

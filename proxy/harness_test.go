@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -439,10 +438,6 @@ func mustURL(s string) *url.URL {
 	}
 	return u
 }
-
-var errTokenGood = tokens.ErrTokenGood
-
-func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
 // readAll reads until the other side closes.
 func readAll(t *testing.T, conn net.Conn) string {

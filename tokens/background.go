@@ -128,7 +128,7 @@ func (a *account) scheduleLocked(now time.Time) {
 	switch {
 	case a.stale:
 		a.rereadAt = now
-	case a.loadErr != nil && a.m.watch.connected.Load():
+	case a.loadErr != nil && a.m.watch.connected():
 		// The store reports changes, but the last read failed, as when it has just come back. It will not
 		// report that it answers again.
 		pause := refusedMin + rand.N(refusedMin)
@@ -201,7 +201,7 @@ func (m *Manager) survey(read chan<- struct{}) {
 			m.checked(err)
 		}
 		pause := surveyTime
-		switch connected := m.watch.connected.Load(); {
+		switch connected := m.watch.connected(); {
 		case connected && m.writeError() == nil:
 			pause = rereadWatched
 		case connected:
@@ -258,7 +258,7 @@ func (m *Manager) readParked() {
 	names := slices.Collect(maps.Keys(m.parked))
 	slices.SortFunc(names, func(x, y string) int { return m.parked[x].readAt.Compare(m.parked[y].readAt) })
 	m.mu.Unlock()
-	if !m.watch.connected.Load() { // otherwise there is no other round for a long time
+	if !m.watch.connected() { // otherwise there is no other round for a long time
 		names = names[:min(len(names), maxParked)]
 	}
 	several(m, names, m.readOneParked)
@@ -297,9 +297,8 @@ func (m *Manager) writable(account string) error {
 type watching struct {
 	watcher Watcher       // nil if the store reports none
 	settle  time.Duration // zero if the store loses no saves
-	// connected means that every change is reported now, since is when that began.
-	connected atomic.Bool
-	since     atomic.Pointer[time.Time]
+	// since is from when on every change is reported. Nil means that changes may be missed now.
+	since atomic.Pointer[time.Time]
 	// broken is why changes may be missed now. It is nil also before the first connection.
 	broken atomic.Pointer[string]
 	turned chan struct{} // receives a value when the connection was made or broken; its capacity is one
@@ -314,6 +313,8 @@ func newWatching(s Store) *watching {
 	return w
 }
 
+func (w *watching) connected() bool { return w.since.Load() != nil }
+
 // trouble reports why changes may be missed; empty if they are not.
 func (w *watching) trouble() string {
 	if text := w.broken.Load(); text != nil {
@@ -324,7 +325,7 @@ func (w *watching) trouble() string {
 
 // reread returns when a record is read again if nothing is reported before.
 func (w *watching) reread() time.Duration {
-	if w.connected.Load() {
+	if w.connected() {
 		return rereadWatched
 	}
 	return rereadMin + rand.N(rereadMax-rereadMin)
@@ -337,14 +338,13 @@ func (m *Manager) runWatch() {
 		Connected: func() {
 			now := time.Now()
 			m.watch.since.Store(&now)
-			m.watch.connected.Store(true)
 			m.watch.broken.Store(nil)
 			m.rereadAll()
 			tell(m.watch.turned)
 		},
 		Broken: func(err error) {
 			text := err.Error()
-			m.watch.connected.Store(false)
+			m.watch.since.Store(nil)
 			if m.watch.broken.Swap(&text) == nil {
 				m.each((*account).unwatched)
 				m.wake()

@@ -156,7 +156,7 @@ func (c *claim) announcement() time.Duration {
 		return 0
 	case w.settle == 0:
 		return seedTime
-	case since != nil && w.connected.Load():
+	case since != nil:
 		return max(w.settle, connectTime-time.Since(*since))
 	}
 	return connectTime

@@ -27,14 +27,16 @@ func (s *Server) Meet(faults ...Fault) {
 	s.faults = faults
 }
 
-// GoAway makes the server cut every connection, until it comes back.
-func (s *Server) GoAway(away bool) {
-	s.mu.Lock()
-	s.away = away
-	s.mu.Unlock()
-	if away {
-		s.CutWatches()
+// GoAway makes the server cut every connection until comeBack is called.
+func (s *Server) GoAway() (comeBack func()) {
+	set := func(away bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.away = away
 	}
+	set(true)
+	s.CutWatches()
+	return func() { set(false) }
 }
 
 // Hang makes the server answer nothing until resume is called, like a server whose etcd has stopped.

@@ -205,10 +205,16 @@ func (a *account) troubleLocked(now time.Time) (cause, detail string) {
 	case a.loadErr != nil:
 		return CauseStore, a.loadErr.Error()
 	}
-	if cause := a.loginCause(a.rec); cause != "" && !(cause == CauseNoRefreshToken && a.works(now)) {
-		return cause, cmp.Or(a.m.loginObstacle(), rejectedDetail(a.rec))
-	}
 	storeErr := a.m.writeError()
+	if cause := a.loginCause(a.rec); cause != "" && !(cause == CauseNoRefreshToken && a.works(now)) {
+		switch r := a.rec.Rejected; {
+		case storeErr != nil:
+			detail = "a login cannot be saved now: " + storeErr.Error()
+		case a.rec.IsRejected():
+			detail = fmt.Sprintf("the token endpoint refused the refresh token (%s) at %s", r.Code, r.At.Format(time.RFC3339))
+		}
+		return cause, detail
+	}
 	switch {
 	case a.works(now) && a.holdsLocked(now) && a.unhelpful:
 		return CauseRefreshDidNotHelp, ""
@@ -234,21 +240,6 @@ func coolCause(sentinel error) string {
 		return CauseStore
 	}
 	return CauseRefreshFailing
-}
-
-func rejectedDetail(rec Record) string {
-	if !rec.IsRejected() {
-		return ""
-	}
-	return fmt.Sprintf("the token endpoint refused the refresh token (%s) at %s", rec.Rejected.Code, rec.Rejected.At.Format(time.RFC3339))
-}
-
-// loginObstacle returns why a login could not be saved now; empty if no reason is known.
-func (m *Manager) loginObstacle() string {
-	if err := m.writeError(); err != nil {
-		return "a login cannot be saved now: " + err.Error()
-	}
-	return ""
 }
 
 // writeError returns why the store cannot be written to, as far as was tried.

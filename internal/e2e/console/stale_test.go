@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"pandadoc-auth-proxy/internal/e2e/program"
 )
 
 // hold makes requests of the page for part of an address wait until release.
@@ -168,4 +170,18 @@ func TestTextIsSelectedWhereItCannotBeCopied(t *testing.T) {
 	if n := eval[int](b, `document.querySelectorAll("textarea").length`); n != 0 {
 		t.Errorf("%d fields for copying are left", n)
 	}
+}
+
+// Ids of the account that was chosen before were offered for the account that is chosen now.
+func TestIDsOfAnotherAccountAreNotOffered(t *testing.T) {
+	t.Parallel()
+	b := browse(t, program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm", "--accounts", "2"))
+	b.open("#/try/3")
+	b.see("Choose a template")
+	b.hold("/api/v1/test")
+	b.press("Choose a template")
+	b.until(`window.release`)
+	b.change("#try-account", "account-2")
+	b.release()
+	want(t, "offered", await[string](b, `document.querySelector(".choice :is(select, p)")?.tagName`), "P")
 }

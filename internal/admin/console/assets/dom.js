@@ -1,6 +1,6 @@
 // Small helpers to make elements. Text is always text here: nothing is ever parsed as HTML.
 
-const svgNames = new Set(['svg', 'path', 'rect', 'line', 'polyline', 'g', 'title', 'text']);
+const svgNames = new Set(['svg', 'path', 'rect', 'line', 'title']);
 
 // h makes an element: h('a.button', {href: '#/try'}, 'Try it'). Attributes that are null or false are
 // left out; names that begin with "on" are listeners.
@@ -23,7 +23,7 @@ export function h(name, attributes, ...children) {
 }
 
 // put adds children. It flattens lists and skips empty values.
-export function put(element, ...children) {
+function put(element, ...children) {
   for (const child of children.flat(Infinity)) {
     if (child !== null && child !== undefined && child !== false) element.append(child);
   }
@@ -144,7 +144,7 @@ export function timeOfDay(text) {
 }
 
 // distance returns the time from or until now: "in 364 days", "5 minutes ago".
-export function distance(at, now = Date.now()) {
+function distance(at, now = Date.now()) {
   const seconds = Math.round((at - now) / 1000);
   const units = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
   const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= 2 * size) ?? units[3];

@@ -64,12 +64,14 @@ export async function offer(button, place, lookup, take) {
 // list needs other values, resolve takes them from the form.
 export function lookupFor(list, resolve, account) {
   return async () => {
+    const as = account();
     const path = list.path.replace(/\{(\w+)\}/g, (_, kind) => {
       const value = resolve(kind);
       if (!value) throw new Error(`Choose the ${kind.replaceAll('_', ' ')} first.`);
       return encodeURIComponent(value);
     });
-    const answer = await api.test({ account: account(), method: 'GET', target: path, headers: { Accept: 'application/json' } });
+    const answer = await api.test({ account: as, method: 'GET', target: path, headers: { Accept: 'application/json' } });
+    if (account() !== as) throw new Error('Another account was chosen meanwhile: choose again.');
     if (answer.status !== 200) throw new Error(`The list could not be read: ${answer.status}.`);
     const all = list.items.split('.').filter(Boolean).reduce((v, key) => v?.[key], parsed(answer.body));
     return (Array.isArray(all) ? all : []).filter((item) => isText(item?.[list.value]))

@@ -78,7 +78,7 @@ function queryValues(field) {
 
 // targetOf builds path and query as they go on the wire. A path of the catalogue can have a bare query
 // key, like ?upload, which must stay bare.
-export function targetOf(op, values) {
+function targetOf(op, values) {
   const target = op.path.replace(/\{(\w+)\}/g, (whole, name) => (values.path[name] ? encodeURIComponent(values.path[name]) : whole));
   const pairs = Object.entries(values.query).flatMap(([name, list]) => list.map((v) => `${encodeURIComponent(name)}=${encodeURIComponent(v)}`));
   if (!pairs.length) return target;

@@ -291,7 +291,7 @@ var table = []Problem{
 		Hint:   "run: pandadoc-auth-proxy status --account {account}"},
 	{Code: LoginImpossible, Status: 409, Title: "No client id",
 		Detail: "There is no client id, which PandaDoc needs to identify your application.",
-		Hint:   "register an application at PandaDoc with the redirect URL {redirect}, and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET"},
+		Hint:   "register an application at PandaDoc with the redirect URL {redirect}, and set PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET; if the proxy is running, restart it with them"},
 	{Code: LoginElsewhere, Status: 400, Title: "Cannot sign in here",
 		Detail: "This page was opened under {host}, but PandaDoc will send the browser to {redirect}.",
 		Hint:   "open it under {redirect}, or set --redirect-url to the redirect URL registered at PandaDoc"},

@@ -92,7 +92,7 @@ func TestWaitKeepsItsTimeoutWithASilentListener(t *testing.T) {
 	if took := time.Since(begin); took > client.AskTimeout/2 {
 		t.Errorf("it took %v", took)
 	}
-	if !strings.Contains(out.String(), "error: after 300ms: the program that listens on "+silent.Addr().String()+" does not answer") {
+	if !strings.Contains(out.String(), "error: after 300ms: "+silent.Addr().String()+" does not answer") {
 		t.Errorf("got %q", out.String())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -45,7 +46,7 @@ func connect(ctx context.Context, socket, where string) (*Client, error) {
 }
 
 // Dial returns a client of the proxy whose admin listener is at a. It returns ErrNoProxy if nothing listens
-// there, and another error if something else does. On a TCP address, any user may have a program that answers
+// there, and another error if something else does or if a cannot be reached. On a TCP address, any user may have a program that answers
 // instead of the proxy. Use Find to send secrets.
 func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	if a == nil {
@@ -71,7 +72,10 @@ func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	case errors.Is(err, context.Canceled):
 		return nil, err
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, problem.WithHint(fmt.Errorf("the program that listens on %s does not answer", a), "restart it if it is the proxy; otherwise give the proxy's admin address with --admin-listen, or add --admin-listen none")
+		return nil, problem.WithHint(fmt.Errorf("%s does not answer", a), "if the proxy listens there, restart it; otherwise give the proxy's admin address with --admin-listen, or add --admin-listen none")
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return nil, problem.WithHint(fmt.Errorf("cannot connect to %s: %w", a, listen.WithoutAddress(err)), "give the proxy's admin address with --admin-listen, or add --admin-listen none")
 	}
 	return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or add --admin-listen none")
 }

@@ -89,7 +89,8 @@ func testBrokenSaves(t *testing.T, p *place) {
 				for range 2 { // the first save creates the record, the second replaces it
 					between.cut(n, stays)
 					saved, err := saveWithin(t, store, name, rec, stays && n < pieces)
-					if lost := between.wasCut(); n == pieces && lost || n == 1 && !lost {
+					// A save with little time may end before its first piece.
+					if lost := between.wasCut(); n == pieces && lost || n == 1 && !lost && !stays {
 						t.Errorf("the connection was broken: %v", lost)
 					}
 					if err != nil {

@@ -27,8 +27,8 @@ type Store interface {
 // that it is alive by renewing the lease of its marker.
 type Locker interface {
 	// TryLock takes the refresh lock of account without waiting; ok is false while another holds it,
-	// in this process or in another, and unlock is nil then. The lock is freed by unlock (which is safe to call twice) or by
-	// the death of the process.
+	// in this process or in another, and unlock is nil then. The lock is freed by unlock (which is safe to call
+	// twice) or by the death of the process.
 	TryLock(ctx context.Context, account string) (unlock func(), ok bool, err error)
 }
 

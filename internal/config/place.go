@@ -63,7 +63,8 @@ func (e Environ) StateDir() (string, error) {
 	return filepath.Join(base, problem.Program), err
 }
 
-// StoreLocation names the store in the same words for every process of this machine, and reports whether it is the default.
+// StoreLocation names the store in the same words for every process of this machine, and reports whether it is the
+// default.
 func (c *Config) StoreLocation() (place string, isDefault bool) {
 	if c.Store.IsZero() {
 		return "", true

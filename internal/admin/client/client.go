@@ -46,8 +46,8 @@ func connect(ctx context.Context, socket, where string) (*Client, error) {
 }
 
 // Dial returns a client of the proxy whose admin listener is at a. It returns ErrNoProxy if nothing listens
-// there, and another error if something else does or if a cannot be reached. On a TCP address, any user may have a program that answers
-// instead of the proxy. Use Find to send secrets.
+// there, and another error if something else does, or if a cannot be reached. On a TCP address, any user may have
+// a program that answers instead of the proxy. Use Find to send secrets.
 func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	if a == nil {
 		return nil, ErrNoProxy

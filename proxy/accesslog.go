@@ -67,6 +67,10 @@ type Exchange struct {
 	Upstream time.Duration `json:"-"` // from the first attempt to the header of the final answer; zero if there was no attempt
 }
 
+// maxSharedTarget is how long the target of a request may be, in bytes, so that a report of the request may keep it in
+// memory: its route can be a part of it.
+const maxSharedTarget = 256
+
 // report reports what happened to c: with a line in the log, and to Config.Observe.
 func (p *Proxy) report(c *call) {
 	if c.clientLeft {
@@ -74,6 +78,9 @@ func (p *Proxy) report(c *call) {
 	}
 	c.Duration = time.Since(c.Start)
 	c.Route = routeOf(c.path)
+	if len(c.req.RequestURI) > maxSharedTarget {
+		c.Route = strings.Clone(c.Route)
+	}
 	p.logAccess(&c.Exchange)
 	if p.cfg.Observe != nil {
 		p.cfg.Observe(c.Exchange)
@@ -304,7 +311,7 @@ func withoutPayload(line string) string {
 // a terminal's cursor.
 func boundedText(s string, n int) string {
 	if len(s) > n {
-		s = s[:n]
+		s = strings.Clone(s[:n]) // without the memory of the rest
 	}
 	return strings.Map(func(r rune) rune {
 		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {

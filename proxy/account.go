@@ -63,8 +63,9 @@ func cutAccount(path string) (account, rest string) {
 	if end := strings.IndexByte(account, '/'); end >= 0 {
 		account, rest = account[:end], account[end:]
 	}
-	// An empty name must differ from no name, so that "/@/x" is refused and not served as the default account.
-	return cmp.Or(account, "@"), rest
+	// An empty name must differ from no name, so that "/@/x" is refused and not served as the default account. A copy does
+	// not keep the request line in memory.
+	return cmp.Or(strings.Clone(account), "@"), rest
 }
 
 // hostAccount returns "acme" for "acme.localhost:8080", and "" for hosts that name no account.
@@ -74,7 +75,7 @@ func hostAccount(host string) string {
 	if !ok || !below {
 		return ""
 	}
-	return label
+	return strings.Clone(label) // without the memory of the header
 }
 
 // KeyHeader is the header field for a client key. It is not Authorization, because PandaDoc's client libraries

@@ -89,10 +89,7 @@ func (p *Proxy) newCall(w http.ResponseWriter, r *http.Request) *call {
 	c.req, c.conn = withConnection(r)
 	c.conn.call = c
 	c.Start = time.Now()
-	c.Method = r.Method
-	if !methodAllowed(r.Method) {
-		c.Method = "other"
-	}
+	c.Method = methodOf(r.Method)
 	if r.ContentLength != 0 {
 		// Without full duplex the server reads up to 256 KiB of the body before it sends an answer,
 		// and waits for ever for a stalled client.

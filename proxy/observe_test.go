@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -39,5 +41,37 @@ func TestReplayBytesCountsWhatIsKeptNow(t *testing.T) {
 		if inMemory, onDisk := g.proxy.ReplayBytes(); inMemory != 0 || onDisk != 0 {
 			t.Errorf("afterwards %d in memory and %d on disk are kept; want none", inMemory, onDisk)
 		}
+	}
+}
+
+// 600 requests that were refused for their length left 87 MiB in the list of recent requests: the method was a part of the
+// whole request line.
+func TestWhatIsReportedKeepsNoRequestLine(t *testing.T) {
+	for _, row := range []struct {
+		name, target string
+		n            int
+	}{
+		{"a target that is refused", "/" + strings.Repeat("a", 150_000), 100},
+		{"a long query", "/public/v1/documents?q=" + strings.Repeat("a", 15_000), 1000},
+		{"a long query after an account", "/@acme/public/v1/documents?q=" + strings.Repeat("a", 15_000), 1000},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g := newRig(t, rigOptions{handler: func(http.ResponseWriter, *http.Request) {}, configure: func(c *Config) { c.AccessLog = nil }})
+			held := func() int64 {
+				var m runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				return int64(m.HeapAlloc)
+			}
+			g.do("GET", "/public/v1/documents", nil)
+			before := held()
+			for range row.n {
+				g.do("GET", row.target, nil)
+			}
+			g.exchange(row.n)
+			if more := held() - before; more > 5<<20 {
+				t.Errorf("%d reports hold %d KiB", row.n, more>>10)
+			}
+		})
 	}
 }

@@ -35,13 +35,21 @@ func (g *Guard) checkForm(r *http.Request) *problem.Problem {
 	return g.checkTargetForm(r)
 }
 
-func methodAllowed(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodOptions:
-		return true
+func methodAllowed(method string) bool { return methodOf(method) != otherMethod }
+
+// otherMethod stands for every method that is not one of the API's.
+const otherMethod = "other"
+
+// methodOf returns method as a constant: that of a request shares its memory with the whole request line.
+func methodOf(method string) string {
+	for _, known := range [...]string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	} {
+		if method == known {
+			return known
+		}
 	}
-	return false
+	return otherMethod
 }
 
 func headerSize(r *http.Request) (size, lines int) {

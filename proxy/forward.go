@@ -392,13 +392,14 @@ func dialCase(err error) (code problem.Code, name string) {
 }
 
 func tlsCase(err error) string {
+	var op *net.OpError
 	switch {
 	case is[*tls.CertificateVerificationError](err), is[x509.UnknownAuthorityError](err), is[x509.HostnameError](err),
 		is[x509.CertificateInvalidError](err):
 		return "tls_certificate_error"
 	case is[tls.RecordHeaderError](err):
 		return "tls_protocol_error"
-	case is[tls.AlertError](err):
+	case errors.As(err, &op) && op.Op == "remote error": // crypto/tls uses tls.AlertError for QUIC only
 		return "tls_alert_received"
 	}
 	return ""

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -62,6 +63,11 @@ func closedPort(t *testing.T) string {
 func TestUpstreamFaults(t *testing.T) {
 	silent := func(conn net.Conn) { io.Copy(io.Discard, conn) }
 	huge := "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 2<<20) + "\r\n\r\n"
+	oldTLS := httptest.NewUnstartedServer(nil)
+	oldTLS.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	oldTLS.Config.ErrorLog = nullLog()
+	oldTLS.StartTLS()
+	defer oldTLS.Close()
 	tests := []struct {
 		name, api        string
 		status           int
@@ -78,6 +84,7 @@ func TestUpstreamFaults(t *testing.T) {
 		{"G7 101 that nobody asked for", rawUpstream(t, answering("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")), 502, "upstream-protocol", "http_protocol_error"},
 		{"G7 101 without Upgrade", rawUpstream(t, answering("HTTP/1.1 101 Switching Protocols\r\n\r\n")), 502, "upstream-protocol", "http_protocol_error"},
 		{"H8 huge header", rawUpstream(t, answering(huge)), 502, "upstream-protocol", "http_protocol_error"},
+		{"only old versions of TLS", oldTLS.URL, 502, "upstream-unreachable", "tls_alert_received"},
 		{"no TLS where TLS is expected", strings.Replace(rawUpstream(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad\r\n\r\n") }), "http", "https", 1), 502, "upstream-unreachable", "tls_protocol_error"},
 	}
 	for _, tt := range tests {

@@ -173,7 +173,7 @@ func (r *running) inherit() ([]net.Listener, error) {
 		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && len(r.Proxy.ClientKeys) == 0 && !r.AllowUnauthenticated {
 			listen.CloseAll(open)
 			return nil, problem.WithHint(fmt.Errorf("systemd listens on %s, which other machines can reach, and everybody who can connect to it can use the accounts", l.Addr()),
-				"write ListenStream=127.0.0.1:8080 in the .socket unit, or configure client-keys:")
+				"write ListenStream=127.0.0.1:8080 in the .socket unit, or make a client key (run: "+programName+" client-key NAME)")
 		}
 		open[i] = r.proxied(l, "")
 	}

@@ -53,7 +53,7 @@ func (c *checker) listen(s *ListenSettings) {
 			c.fail("listen", fmt.Sprintf("%q: %v", text, err), "write localhost:8080, 127.0.0.1:0, unix:/path, or one of them after ACCOUNT=")
 		case !p.Loopback() && len(c.Proxy.ClientKeys) == 0 && !s.AllowUnauthenticated:
 			c.fail("listen", fmt.Sprintf("%q is reachable from other machines, and everybody who can connect to it can use the accounts", text),
-				"listen on localhost:8080, or configure client-keys:, or set --allow-unauthenticated if something else limits who can connect")
+				"listen on localhost:8080, or make a client key (run: "+problem.Program+" client-key NAME), or set --allow-unauthenticated if something else limits who can connect")
 		case slices.Contains(c.Addresses(), p.Address) && (p.Port != 0 || p.Path != ""):
 			c.fail("listen", fmt.Sprintf("%q is given twice", text), "keep one of them")
 		default:

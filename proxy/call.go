@@ -221,6 +221,12 @@ func (c *call) refuse(p *problem.Problem) {
 	case problem.HostNotAllowed:
 		c.RefusedHost = boundedText(c.req.Host, maxShown)
 	}
+	if size, _ := headerSize(c.req); size+len(c.req.RequestURI) > maxHeader+maxTarget {
+		// Free what is too large: the header now, because it may take seconds to read the body, and the request line with the
+		// connection, because net/http keeps it until the next request.
+		defer clear(c.req.Header)
+		c.closeAfter = true
+	}
 	p.Write(c)
 }
 

@@ -26,8 +26,9 @@
 //
 // # Where tokens may go
 //
-// A record contains its [Issuer]. The access token is sent only to that API. The refresh token is sent only to
-// that token endpoint, with that client id. The current configuration does not change this.
+// A record contains its [Issuer]: the API, the token endpoint and the client id that the tokens belong to. The access
+// token is sent only to this API. The refresh token is sent only to this token endpoint, with this client id. The
+// current configuration does not change this.
 //
 // # Failures
 //

@@ -188,9 +188,10 @@ func (p *Proxy) Close(ctx context.Context) error { return p.renewals.stop(ctx) }
 
 const (
 	idleTimeout = 3 * time.Minute // longer than clients keep connections, so that they close first
-	// maxHeaderBytes is the size at which net/http answers a plain 431. It is above maxTarget and maxHeader, so
-	// that nearly every request that is too large gets an answer of ours.
-	maxHeaderBytes = 192 << 10
+	// maxHeaderBytes is the size at which net/http answers a plain 431. It is above maxTarget and maxHeader together, so
+	// that a request which is only a little too large gets an answer of ours. It is not far above, because net/http keeps
+	// the request line of every connection, before any key is asked for.
+	maxHeaderBytes = 64 << 10
 )
 
 // Server returns a server for p, ready for Serve on any number of listeners. It has no time-out for a whole request:

@@ -39,6 +39,8 @@ const (
 	discardTotal = 5 * time.Second
 	discardIdle  = time.Second
 	discardBytes = 64 << 20
+	// discardBuffer is small, because any client can have a body thrown away, without a key.
+	discardBuffer = 4 << 10
 	// The rest of a body that is probably here already is waited for within these bounds.
 	settleTime  = 20 * time.Millisecond
 	settleBytes = 64 << 10
@@ -237,7 +239,7 @@ func (s *Spool) Discard() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopLocked()
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, discardBuffer)
 	end := time.Now().Add(discardTotal)
 	for limit := s.size + discardBytes; s.ended == nil && s.size < limit; {
 		s.conn.SetReadDeadline(time.Now().Add(min(discardIdle, time.Until(end))))

@@ -125,9 +125,9 @@ func TestTargets(t *testing.T) {
 		{"F8 path parameters do not lead to local routes", get("/public/..;/-/metrics"), "bad-request"},
 		{"F8 nothing of ours lies below the API's paths", get("/metrics"), ""},
 		{"H7 long target", get("/" + strings.Repeat("a", 64<<10)), "target-too-long"},
-		{"H7 large header", get("/a", "X-A: "+strings.Repeat("a", 70<<10)), "headers-too-large"},
+		{"H7 large header", get("/a", "X-A: "+strings.Repeat("a", 60<<10)), "headers-too-large"},
 		{"H7 header of a megabyte", get("/a", "X-A: "+strings.Repeat("a", 1<<20)), byNetHTTP},
-		{"H9 header in five thousand lines", get("/a", strings.Repeat("X-A: 0123456789\r\n", 5000)+"X-B: b"), "headers-too-large"},
+		{"H9 header in five thousand lines", get("/a", strings.Repeat("X-A: 01\r\n", 5000)+"X-B: b"), "headers-too-large"},
 		{"H9 many parameters", get("/a?" + strings.Repeat("p&", 7000)), ""},
 	}
 	for target, code := range map[string]string{

@@ -116,7 +116,7 @@ func (l *budgeted) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: raw, budget: l.budget, class: l.class, accepted: time.Now()}
+	c := &conn{Conn: raw, budget: l.budget, class: l.class, pace: pace{begun: time.Now()}}
 	if below, ok := underTLS(raw); ok {
 		c.bytesBelow, below.above = true, c
 	}

@@ -6,12 +6,17 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
 
-// writeLimit is how long a client may stop reading its answers. Then its connection is closed.
-const writeLimit = 5 * time.Minute
+const (
+	// writeLimit is how long a client may stop reading its answers. Then its connection is closed.
+	writeLimit = 5 * time.Minute
+	// writeProbe is how long a write may take that finds out whether the client has read anything.
+	writeProbe = 100 * time.Millisecond
+)
 
 // conn is a connection that counts against a budget.
 type conn struct {
@@ -22,8 +27,7 @@ type conn struct {
 
 	bytesBelow bool // the bytes are counted below TLS, by wire
 
-	accepted time.Time
-	renewAt  atomic.Int64 // when a write must set a new deadline, in nanoseconds since accepted
+	pace pace
 
 	// Guarded by budget.mu:
 	in         *queue // nil while it is busy
@@ -48,14 +52,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write fails if the client reads nothing for writeLimit. A deadline serves many writes, because setting one costs more
-// than looking at the clock.
+// Write fails if the client reads nothing for writeLimit.
 func (c *conn) Write(p []byte) (int, error) {
-	if age := int64(time.Since(c.accepted)); age >= c.renewAt.Load() {
-		c.renewAt.Store(age + int64(writeLimit/10))
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(writeLimit)) // Write returns the error
+	if c.bytesBelow { // wire does the same; a TLS connection cannot be used after a write that failed
+		return c.Conn.Write(p)
 	}
-	return c.Conn.Write(p)
+	return c.pace.write(c.Conn, p)
 }
 
 // SetWriteDeadline does nothing. net/http would remove the deadline of Write with it after each answer.
@@ -69,6 +71,35 @@ func (c *conn) count(part []byte) {
 	c.budget.arrived(c, size, bytes.Count(part, []byte{'\n'}))
 }
 
+// pace gives the writes of one connection a deadline.
+type pace struct {
+	begun   time.Time
+	renewAt atomic.Int64 // when a write must set a new deadline, in nanoseconds since begun
+}
+
+// write fails if the client reads nothing for writeLimit. A deadline serves many writes, because setting one costs more
+// than looking at the clock.
+func (w *pace) write(to net.Conn, p []byte) (n int, err error) {
+	if now := int64(time.Since(w.begun)); now >= w.renewAt.Load() {
+		w.renewAt.Store(now + int64(writeLimit/10))
+		_ = to.SetWriteDeadline(time.Now().Add(writeLimit)) // Write returns the error
+	}
+	n, err = to.Write(p)
+	for limit := writeProbe; errors.Is(err, os.ErrDeadlineExceeded); limit = writeProbe + writeLimit - limit {
+		// A write that waits continues only when the client has read a third of the megabytes that the system keeps for it. A
+		// new write takes the place of whatever it has read.
+		w.renewAt.Store(0)
+		_ = to.SetWriteDeadline(time.Now().Add(limit))
+		var more int
+		more, err = to.Write(p[n:])
+		n += more
+		if more == 0 && limit == writeProbe {
+			break
+		}
+	}
+	return n, err
+}
+
 // wireListener is below TLS, so that a Budget counts bytes that TLS keeps until a message is complete.
 type wireListener struct{ net.Listener }
 
@@ -77,12 +108,27 @@ func (l wireListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire{Conn: raw}, nil
+	return &wire{Conn: raw, pace: pace{begun: time.Now()}}, nil
 }
 
 type wire struct {
 	net.Conn
 	above *conn // nil without a budget
+	pace  pace
+	ends  atomic.Bool
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	if w.ends.Load() {
+		return w.Conn.Write(p)
+	}
+	return w.pace.write(w.Conn, p)
+}
+
+// SetWriteDeadline is called by TLS for its last message.
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	w.ends.Store(true)
+	return w.Conn.SetWriteDeadline(t)
 }
 
 // NetConn returns the wrapped connection, as tls.Conn does.

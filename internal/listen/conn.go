@@ -77,7 +77,8 @@ type pace struct {
 	renewAt atomic.Int64 // when a write must set a new deadline, in nanoseconds since begun
 }
 
-// write fails if the client reads nothing for writeLimit. A deadline serves many writes, because setting one costs more
+// write fails if the client reads nothing for writeLimit, or for twice as long if the system still has a little room at the
+// first deadline. A deadline serves many writes, because setting one costs more
 // than looking at the clock.
 func (w *pace) write(to net.Conn, p []byte) (n int, err error) {
 	if now := int64(time.Since(w.begun)); now >= w.renewAt.Load() {

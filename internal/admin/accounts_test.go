@@ -36,7 +36,7 @@ func TestTokensOfAnotherIssuerNameBoth(t *testing.T) {
 	var ready Readiness
 	x.send(http.MethodGet, "/readyz", "").decode(t, &ready)
 	check(t, "why", all.Accounts[0].Why, "The stored tokens belong to https://api.pandadoc.com, client one, but the configuration names https://api.pandadoc.eu, client two.")
-	want := "change the configuration back from https://api.pandadoc.eu, client two to https://api.pandadoc.com, client one, or sign in with the new one: pandadoc-auth-proxy login --account acme"
+	want := "change the configuration back from https://api.pandadoc.eu, client two to https://api.pandadoc.com, client one, or sign in with the new configuration: pandadoc-auth-proxy login --account acme"
 	check(t, "hint of status", all.Accounts[0].Hint, want)
 	check(t, "hint of readyz", ready.Accounts[0].Hint, want)
 }

@@ -108,10 +108,10 @@ func (x *examination) unauthorized(ctx context.Context, a account, t tokens.Toke
 	if status, err := ask(ctx, x.Config.Upstream, other, MemberPath, &member{}); err == nil && status == http.StatusOK {
 		if other.Scheme == tokens.APIKey {
 			return failing("account "+a.name+": the value given as an access token is an API key",
-				"set it as PANDADOC_API_KEY (or --api-key-file) instead of PANDADOC_ACCESS_TOKEN")
+				"set it as PANDADOC_API_KEY or --api-key-file (in the configuration file: api-key or api-key-file), and not as an access token")
 		}
 		return failing("account "+a.name+": the value given as an API key is an access token",
-			"set it as PANDADOC_ACCESS_TOKEN (or --access-token-file) instead of PANDADOC_API_KEY")
+			"set it as PANDADOC_ACCESS_TOKEN or --access-token-file (in the configuration file: access-token or access-token-file), and not as an API key")
 	}
 	refuses := fmt.Sprintf("account %s: %s refuses its ", a.name, x.Config.Upstream.API.Host)
 	region := "check that the account is in this region (--region is " + x.Config.Upstream.Region + ")"

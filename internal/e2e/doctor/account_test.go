@@ -78,7 +78,7 @@ func accountFaults() []fault {
 		{
 			name:  "tokens of another API",
 			plant: func(w *installation) { w.signIn(); w.use(fakeAPI{}) },
-			check: "token", seen: "the stored tokens belong to http://127.0.0.1:", fix: "or sign in with the new one: pandadoc-auth-proxy login", exit: 3,
+			check: "token", seen: "the stored tokens belong to http://127.0.0.1:", fix: "or sign in with the new configuration: pandadoc-auth-proxy login", exit: 3,
 		},
 		{
 			name: "tokens of another client",

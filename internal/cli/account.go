@@ -82,8 +82,8 @@ func (p *program) accounts(ctx context.Context, s *config.AccountSettings) (*acc
 	case err != nil:
 		return nil, err
 	case !store.Persistent:
-		return nil, problem.Mistake(fmt.Sprintf("no proxy is running on %s, and the store %s is lost when its proxy ends", s.AdminListen, store.Name),
-			"start the proxy first, or name its address with --admin-listen")
+		return nil, problem.Mistake(fmt.Sprintf("found no running proxy with --admin-listen %s, and the store %s is lost when its proxy ends", s.AdminListen, store.Name),
+			"start the proxy first, or give this command the --admin-listen and --admin-socket of the proxy")
 	}
 	return p.ownAccounts(ctx, c, store)
 }

@@ -130,7 +130,7 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 	}
 	running, err := client.Find(ctx, p.search(settings))
 	if err != nil {
-		return problem.WithHint(withAddress(err, settings.Admin), "only a running proxy knows its requests: name its address with --admin-listen")
+		return problem.WithHint(withAddress(err, settings.Admin), "only a running proxy knows its requests: start it, or give this command the --admin-listen and --admin-socket of the proxy")
 	}
 	defer running.Close()
 	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)

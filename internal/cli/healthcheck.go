@@ -130,7 +130,7 @@ func (p *program) findOrDial(ctx context.Context, c *config.Config) (*client.Cli
 // withAddress replaces ErrNoProxy by an error that names the address.
 func withAddress(err error, at *listen.Address) error {
 	if errors.Is(err, client.ErrNoProxy) && at != nil {
-		return fmt.Errorf("nothing listens on %s", at)
+		return fmt.Errorf("found no running proxy on %s", at)
 	}
 	return err
 }

@@ -305,7 +305,7 @@ func (c *consoleCommand) Run(ctx context.Context, p *program) error {
 	}
 	running, err := client.Find(ctx, p.search(settings))
 	if errors.Is(err, client.ErrNoProxy) {
-		return problem.Mistake("no proxy of this user is running", "start it, or name its address with --admin-listen")
+		return problem.Mistake("found no running proxy of this user", "start it, or give this command the --admin-listen and --admin-socket of the proxy")
 	}
 	if err != nil {
 		return err

@@ -1,5 +1,5 @@
 // Package stores opens the store that --store names. Each kind of store is one line of the table in
-// table.go, so that adding one means one package below tokens and one line here:
+// table.go. To add one, write a package below tokens, and in table.go a function that opens it and a line:
 //
 //	{Scheme: "vault", Forms: []string{"vault:NAME"}, About: "in a vault", Check: vaultstore.Check, Open: openVault},
 //

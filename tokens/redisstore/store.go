@@ -15,7 +15,7 @@
 // # What Redis can lose
 //
 // Redis acknowledges a save before its replicas have it, so a failover can lose it. With ?wait=N a save has
-// succeeded only when N replicas have it. Without that, the life cycle compensates: Store is tokens.Forgetful,
+// succeeded only when N replicas have it. Without that, package tokens compensates: Store is tokens.Forgetful,
 // so a process with a newer pair is informed when a refresh begins, and puts its pair back. Eviction policies
 // that may drop our keys are refused. If there is no persistence, that is a warning.
 //

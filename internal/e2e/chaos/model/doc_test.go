@@ -45,8 +45,8 @@
 //
 // Flights that find a usable token, and cool-downs, are not in the model. They only make an owner start later or
 // never, and in the model an owner may start at any time or never. An access token may also expire at any time,
-// and its owner may or may not know. The hold after a refresh that did not help is searched with an API that
-// refuses everything.
+// and its owner may or may not know. If a refresh did not help against a 401, the next one is delayed (tokens.Hold).
+// A search of its own covers that, with an API that refuses every token.
 //
 // # Time
 //

@@ -189,7 +189,7 @@ func foreignOrigin(r *http.Request) *problem.Problem {
 	case "null":
 		return new(problem.OfCase(problem.OriginNotAllowed, problem.CaseNullOrigin))
 	case "":
-		return new(problem.Of(problem.OriginNotAllowed, "origin", "another site"))
+		return new(problem.OfCase(problem.OriginNotAllowed, problem.CaseNoOrigin))
 	default:
 		return new(problem.Of(problem.OriginNotAllowed, "origin", boundedText(origin, maxShown)))
 	}

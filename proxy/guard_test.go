@@ -171,6 +171,20 @@ func TestPreflightOfAnAllowedOriginIsAnsweredByTheProxy(t *testing.T) {
 	}
 }
 
+// The hint said "allow it with --allow-origin another site" for a request that does not name its site.
+func TestTheHintNamesTheOriginIfThereIsOne(t *testing.T) {
+	g := newRig(t, rigOptions{})
+	for header, want := range map[string]string{
+		"Origin: https://app.example": "--allow-origin https://app.example",
+		"Sec-Fetch-Site: cross-site":  "its origin on the proxied port (--listen) with --allow-origin",
+		"Origin: null":                "or serve the page from a web server",
+	} {
+		if _, body, _ := g.raw(get("/a", header)); !strings.Contains(body, want) {
+			t.Errorf("%s: %s, want a hint with %q", header, body, want)
+		}
+	}
+}
+
 // A page that may send requests must also be able to read why one was refused.
 func TestAllowedOriginCanReadEveryAnswer(t *testing.T) {
 	g := newRig(t, rigOptions{configure: func(c *Config) { c.AllowOrigins = []string{"https://app.example"} }})

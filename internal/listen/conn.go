@@ -77,25 +77,26 @@ type pace struct {
 	renewAt atomic.Int64 // when a write must set a new deadline, in nanoseconds since begun
 }
 
-// write fails if the client reads nothing for writeLimit, or for twice as long if the system still has a little room at the
-// first deadline. A deadline serves many writes, because setting one costs more
-// than looking at the clock.
+// write fails if the client reads nothing for writeLimit, or for twice as long if the system still has a little room
+// at the first deadline. A deadline serves many writes, because setting one costs more than looking at the clock.
 func (w *pace) write(to net.Conn, p []byte) (n int, err error) {
 	if now := int64(time.Since(w.begun)); now >= w.renewAt.Load() {
 		w.renewAt.Store(now + int64(writeLimit/10))
 		_ = to.SetWriteDeadline(time.Now().Add(writeLimit)) // Write returns the error
 	}
 	n, err = to.Write(p)
-	for limit := writeProbe; errors.Is(err, os.ErrDeadlineExceeded); limit = writeProbe + writeLimit - limit {
-		// A write that waits continues only when the client has read a third of the megabytes that the system keeps for it. A
-		// new write takes the place of whatever it has read.
+	for errors.Is(err, os.ErrDeadlineExceeded) {
+		// A write that waits continues only when the client has read a third of the megabytes that the system keeps for
+		// it. A new write takes the place of whatever it has read.
 		w.renewAt.Store(0)
-		_ = to.SetWriteDeadline(time.Now().Add(limit))
-		var more int
-		more, err = to.Write(p[n:])
-		n += more
-		if more == 0 && limit == writeProbe {
-			break
+		before := n
+		for _, limit := range [...]time.Duration{writeProbe, writeLimit} {
+			_ = to.SetWriteDeadline(time.Now().Add(limit))
+			var more int
+			more, err = to.Write(p[n:])
+			if n += more; n == before || err == nil {
+				return n, err
+			}
 		}
 	}
 	return n, err

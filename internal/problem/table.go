@@ -84,6 +84,7 @@ const (
 	CaseAccessToken  = "access-token"
 	CaseReadOnly     = "read-only"
 	CaseNullOrigin   = "null-origin"
+	CaseNoOrigin     = "no-origin"
 	CaseBrowser      = "browser"
 	CaseNotProcessed = "not-processed"
 	CaseShutdown     = "shutdown"
@@ -103,6 +104,9 @@ var table = []Problem{
 	{Code: OriginNotAllowed, Case: CaseNullOrigin, Error: "http_request_denied", Status: 403, Title: "Origin not allowed",
 		Detail: "The request has the header Origin: null, which sandboxed pages, local files and some desktop applications send.",
 		Hint:   "send no Origin header, or serve the page from a web server and allow its origin on the proxied port (--listen) with --allow-origin"},
+	{Code: OriginNotAllowed, Case: CaseNoOrigin, Error: "http_request_denied", Status: 403, Title: "Origin not allowed",
+		Detail: "A browser sent the request for a page of another site, and did not say which.",
+		Hint:   "if the page is yours, let it send the request with fetch(), and allow its origin on the proxied port (--listen) with --allow-origin"},
 	{Code: OriginNotAllowed, Case: CaseBrowser, Error: "http_request_denied", Status: 403, Title: "Origin not allowed",
 		Detail: "The request looks like that of a browser. Over plain http with the host name {host}, browsers do not tell the proxy which site a request comes from, so it is refused.",
 		Hint:   "use https (--tls-cert), http://localhost, or a client key"},

@@ -60,6 +60,7 @@ func (p *person) tabTo(is string) {
 func (p *person) stepTo(key, is string) {
 	p.Helper()
 	there := fmt.Sprintf(`((e) => %s)(document.activeElement)`, is)
+	p.until(`document.readyState === "complete"`) // in a part of a page, keys lead elsewhere
 	for range 40 {
 		p.strike(key, 1)
 		if eval[bool](p.page, there) {
@@ -92,7 +93,7 @@ func newPerson(t *testing.T) (*person, *program.Process) {
 		p.Get("/public/v1/documents?count=1")
 	}
 	b.open("#/overview")
-	b.see("Recent requests")
+	b.until(overviewReady)
 	return &person{page: b, begun: time.Now()}, p
 }
 

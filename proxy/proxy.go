@@ -28,8 +28,8 @@
 // # Limits
 //
 // A request is sent again only after a 401, or if the API did not process it (resend.go). net/http itself
-// repeats a GET, HEAD or OPTIONS without a body in two cases: the API did not process it, or the API had closed
-// the kept-alive connection (RFC 9110 section 9.2.2).
+// repeats a GET, HEAD or OPTIONS without a body in three cases: the API did not process it, the API had closed the
+// kept-alive connection (RFC 9110 section 9.2.2), or the API ended its HTTP/2 stream with PROTOCOL_ERROR.
 package proxy
 
 import (

@@ -250,8 +250,8 @@ var table = []Problem{
 		Detail: "The name of the API leads back to this proxy.",
 		Hint:   "give the address of the real API with --api-address HOST:PORT, or remove the name from the hosts file"},
 	{Code: Overloaded, Error: "http_request_denied", Status: 503, Title: "Overloaded", RetryAfter: time.Second,
-		Detail: "The proxy is already working on the maximum number of requests.",
-		Hint:   "try again, or raise --max-in-flight"},
+		Detail: "The proxy is already working on as many requests as its limits for number and memory allow.",
+		Hint:   "try again, or raise --max-in-flight or the memory limit of the proxy"},
 
 	// The admin listener.
 	{Code: NotFound, Status: 404, Title: "Not found",
@@ -344,7 +344,7 @@ var table = []Problem{
 		Detail: "The API refuses the API key of account {account}.",
 		Hint:   "replace the API key: PANDADOC_API_KEY or --api-key-file; for an account other than default, below its name in the configuration file"},
 	{Code: StoreNotWatched, Title: "Store not watched",
-		Detail: "The connection that reports changes in the store is broken. The proxy reads the accounts in use every 30 s instead.",
+		Detail: "The connection that reports changes in the store is broken. The proxy reads each account in use at least every 30 s instead.",
 		Hint:   "wait: the proxy connects again by itself; if this continues, check the store"},
 	{Code: RefreshDidNotHelp, Title: "Refresh did not help",
 		Detail: "The API refuses tokens that were just refreshed; the proxy waits before it refreshes again.",

@@ -9,11 +9,11 @@
 //
 // # Behaviour
 //
-// By default it does things that a good client must hide from its user: it refuses some access tokens before
-// they expire, every refresh invalidates the old pair at once, and expires_in is sometimes a string or missing.
+// Every refresh invalidates the old pair at once. By default it also does things that a good client must hide from
+// its user: it refuses some access tokens before they expire, and expires_in is sometimes a string or missing.
 // Options.Chaos adds things that a client cannot hide: 429 with Retry-After, slow answers, cut answers, HTML
-// errors. Options.Calm turns all of it off. The seed repeats a run: the same requests in the same order get the
-// same answers and the same credentials.
+// errors. Options.Calm turns off everything but the first. The seed repeats a run: the same requests in the same
+// order get the same answers and the same credentials.
 //
 // # Safety
 //
@@ -23,5 +23,5 @@
 // # Limits
 //
 // All state is in memory and limited in size: new items replace the oldest of their kind. docs/emulator.md
-// lists what is emulated, and with which limits; it is generated from the table of operations.
+// lists what is emulated, and with which limits; its table is generated from the table of operations.
 package sandbox

@@ -10,9 +10,9 @@
 //		}}.Run(t)
 //	}
 //
-// Each test opens its place more than once, as two processes would. If the place can show the stored data, the
-// whole suite runs a second time with encryption. If the place is a server, the suite runs a relay between the
-// server and the store, and cuts connections at every point of a save.
+// Many tests open their place twice, as two processes would. If the place is a server, the suite runs a relay
+// between the server and the store, and cuts connections at every point of a save. If the place can show the stored
+// data, or is a server, the suite runs a second time with encryption, without the tests that need the relay.
 //
 // The suite needs no clock. Its records contain only invented secrets.
 package storetest

@@ -1,6 +1,6 @@
 // Package hazards attacks the built program from outside: with raw sockets, a browser, other users of the
 // machine, and an API that misbehaves. coverage_test.go lists every known hazard with its test, here or in
-// another package; docs/security.md is generated from that list. There is nothing here to import.
+// another package; the tables in docs/security.md are generated from it. There is nothing here to import.
 package hazards
 
 import (

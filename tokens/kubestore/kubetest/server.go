@@ -5,8 +5,8 @@
 //	store, err := kubestore.Open(kubestore.Options{URL: server.URL(), Namespace: "tools"})
 //
 // It answers 409 to old versions, 403 to requests without the right, 410 to watches from a version that is too
-// old, and 422 to a PUT without resourceVersion or with missing fields. Faults make it answer late, twice, or
-// not at all.
+// old, and 422 to a PUT without resourceVersion or with missing fields. Faults make it lose a
+// request, carry one out late or twice, cut the connection instead of answering, or answer 503.
 package kubetest
 
 import (

@@ -31,7 +31,8 @@
 //	lose                  the connection is cut, or there is no answer for two minutes
 //	renew                 a lease is renewed
 //	save, resave          the new pair is saved, at once or later; until then it is in an emergency file
-//	watch                 after a refusal in doubt, the owner watches the store for a lease
+//	watch                 after invalid_grant, if the result of an earlier request is unknown: for the length of one
+//	                      lease, the owner looks for another pair in the store
 //	release               the end of a flight without a pair, after a failure or a refusal
 //	login, logout         a new lineage
 //	reseed                a restart with another seed in the configuration: a new lineage

@@ -236,3 +236,44 @@ func TestWithoutAClientIDNothingIsSent(t *testing.T) {
 		w.wantCalls(0, 0, 0)
 	})
 }
+
+// After a save conflict and a failed load, a record without a generation replaced the rejected record in memory. Until
+// the store answered again, nobody remembered that the account was signed in, and the spent seed of the
+// configuration was sent to the API.
+func TestRejectedRecordSurvivesAConflictAndAFailedLoad(t *testing.T) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
+		seed := w.server.pair()
+		m := w.manager(seeded(seed.RefreshToken, seed.AccessToken))
+		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); err != nil {
+			t.Fatal(err)
+		}
+		old := token(t, m)
+		w.server.revoke()
+		if _, err := m.Renew(t.Context(), tokens.DefaultAccount, refused(old)); !errors.Is(err, tokens.ErrLoginRequired) {
+			t.Fatalf("Renew = %v, want ErrLoginRequired", err)
+		}
+		before := w.record()
+		w.put(func(rec *tokens.Record) { rec.Issuer.TokenURL = "" }) // so that the record is completed and saved
+
+		away := errors.New("the store is away")
+		w.store.setOnSave(func(tokens.Record) error {
+			w.store.fail(away, nil)
+			return tokens.ErrConflict
+		})
+		time.Sleep(time.Minute) // the record is read again
+		if tok, err := m.Token(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrStoreUnavailable) {
+			t.Errorf("Token = %v, %v, want ErrStoreUnavailable", tok, err)
+		}
+		if s, err := m.AccountStatus(t.Context(), tokens.DefaultAccount); err != nil || s.Generation != before.Generation {
+			t.Errorf("in memory is generation %d, want %d (%v)", s.Generation, before.Generation, err)
+		}
+
+		w.store.fail(nil, nil)
+		w.store.setOnSave(nil)
+		time.Sleep(time.Minute)
+		wantState(t, m, "login-required: revoked-or-spent")
+		if got := w.record(); got.Issuer != before.Issuer || !got.IsRejected() {
+			t.Errorf("the store holds issuer %v, rejected %v; want the issuer completed and the generation rejected", got.Issuer, got.IsRejected())
+		}
+	})
+}

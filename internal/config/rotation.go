@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -99,9 +100,10 @@ func (f *watchedFile[T]) current() T {
 	return f.last()
 }
 
-// isCurrentLocked reports whether the content is that of a file with this info.
+// isCurrentLocked reports whether the content is that of a file with this info. A pipe gives its content only once, and to
+// open it again could block forever.
 func (f *watchedFile[T]) isCurrentLocked(info os.FileInfo) bool {
-	return f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size()
+	return info.Mode().Type() == fs.ModeNamedPipe || f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size()
 }
 
 // last returns the content of the last check.

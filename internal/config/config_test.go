@@ -275,24 +275,25 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// Windows has the variable LocalAppData as LOCALAPPDATA, which was not found: without --store nothing could be stored.
 func TestStateHome(t *testing.T) {
 	for _, row := range []struct {
 		name, system string
-		env          map[string]string
+		env          Environ
 		want         string // empty for an error
 	}{
-		{"home", "linux", map[string]string{"HOME": "/home/u"}, "/home/u/.local/state"},
-		{"state home", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "/state"}, "/state"},
-		{"relative state home is ignored", "linux", map[string]string{"HOME": "/home/u", "XDG_STATE_HOME": "state"}, "/home/u/.local/state"},
+		{"home", "linux", Environ{"HOME=/home/u"}, "/home/u/.local/state"},
+		{"state home", "linux", Environ{"HOME=/home/u", "XDG_STATE_HOME=/state"}, "/state"},
+		{"relative state home is ignored", "linux", Environ{"HOME=/home/u", "XDG_STATE_HOME=state"}, "/home/u/.local/state"},
 		{"nothing", "linux", nil, ""},
-		{"relative home", "linux", map[string]string{"HOME": "."}, ""},
-		{"root created the home of nobody", "linux", map[string]string{"HOME": "/nonexistent"}, ""},
-		{"state home without a home", "linux", map[string]string{"HOME": "/nonexistent", "XDG_STATE_HOME": "/state"}, "/state"},
-		{"macOS", "darwin", map[string]string{"HOME": "/Users/u", "XDG_STATE_HOME": "/state"}, "/Users/u/Library/Application Support"},
-		{"Windows", "windows", map[string]string{"LocalAppData": `C:\Users\u\AppData\Local`}, `C:\Users\u\AppData\Local`},
-		{"Windows without", "windows", map[string]string{"HOME": "/home/u"}, ""},
+		{"relative home", "linux", Environ{"HOME=."}, ""},
+		{"root created the home of nobody", "linux", Environ{"HOME=/nonexistent"}, ""},
+		{"state home without a home", "linux", Environ{"HOME=/nonexistent", "XDG_STATE_HOME=/state"}, "/state"},
+		{"macOS", "darwin", Environ{"HOME=/Users/u", "XDG_STATE_HOME=/state"}, "/Users/u/Library/Application Support"},
+		{"Windows", "windows", Environ{`LOCALAPPDATA=C:\Users\u\AppData\Local`}, `C:\Users\u\AppData\Local`},
+		{"Windows without", "windows", Environ{"HOME=/home/u"}, ""},
 	} {
-		got, err := stateHome(row.system, func(name string) string { return row.env[name] }, func(dir string) bool { return dir == "/nonexistent" })
+		got, err := row.env.stateHome(row.system, func(dir string) bool { return dir == "/nonexistent" })
 		check(t, row.name, got, row.want)
 		check(t, row.name+" fails", err != nil, row.want == "")
 	}

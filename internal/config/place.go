@@ -17,9 +17,12 @@ import (
 type Environ []string
 
 // Get returns the value of a variable, as os.Getenv does for the process's environment.
-func (e Environ) Get(name string) string {
+func (e Environ) Get(name string) string { return e.lookUp(runtime.GOOS, name) }
+
+// lookUp ignores case on Windows, as the system does: os.Environ has LocalAppData as LOCALAPPDATA.
+func (e Environ) lookUp(system, name string) string {
 	for _, entry := range e {
-		if key, value, _ := strings.Cut(entry, "="); key == name {
+		if key, value, _ := strings.Cut(entry, "="); key == name || system == "windows" && strings.EqualFold(key, name) {
 			return value
 		}
 	}
@@ -59,7 +62,7 @@ func (e Environ) StateDir() (string, error) {
 		_, err := os.Stat(dir)
 		return errors.Is(err, fs.ErrNotExist)
 	}
-	base, err := stateHome(runtime.GOOS, e.Get, missing)
+	base, err := e.stateHome(runtime.GOOS, missing)
 	return filepath.Join(base, problem.Program), err
 }
 
@@ -93,18 +96,18 @@ func (c *Config) AdminKeyPath() (string, error) {
 	return filepath.Join(dir, "admin-key"), err
 }
 
-func stateHome(system string, env func(string) string, missing func(dir string) bool) (string, error) {
+func (e Environ) stateHome(system string, missing func(dir string) bool) (string, error) {
 	if system == "windows" {
-		if dir := env("LocalAppData"); dir != "" {
+		if dir := e.lookUp(system, "LocalAppData"); dir != "" {
 			return dir, nil
 		}
 		return "", errors.New("LocalAppData is not set, so there is no state directory")
 	}
 	// The base directory specification ignores a relative path.
-	if dir := env("XDG_STATE_HOME"); filepath.IsAbs(dir) && system != "darwin" {
+	if dir := e.lookUp(system, "XDG_STATE_HOME"); filepath.IsAbs(dir) && system != "darwin" {
 		return dir, nil
 	}
-	home := env("HOME")
+	home := e.lookUp(system, "HOME")
 	switch {
 	case !filepath.IsAbs(home):
 		return "", errors.New("HOME is not set, so there is no state directory")

@@ -94,7 +94,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 // records returns the records to import, by account.
 func (c *importCommand) records(ctx context.Context, p *program, source stores.Spec, options stores.Options) (map[string]tokens.Record, error) {
 	if source.IsZero() {
-		rec, err := c.pasted(p)
+		rec, err := interruptible(ctx, func() (tokens.Record, error) { return c.pasted(p) })
 		return map[string]tokens.Record{cmp.Or(c.Account, tokens.DefaultAccount): rec}, err
 	}
 	open, err := source.Open(ctx, options)

@@ -151,24 +151,35 @@ func pasted(text, state string) (admin.EndLogin, error) {
 
 // readLine returns the first line that is not empty, from a terminal or a pipe.
 func readLine(ctx context.Context, r io.Reader) (string, error) {
-	read, failed := make(chan string, 1), make(chan error, 1) // a read from a terminal cannot be cancelled; it ends with the process
-	go func() {
+	return interruptible(ctx, func() (string, error) {
 		lines := bufio.NewScanner(io.LimitReader(r, maxPasted))
 		for lines.Scan() {
 			if text := strings.TrimSpace(lines.Text()); text != "" {
-				read <- text
-				return
+				return text, nil
 			}
 		}
-		failed <- errors.Join(lines.Err(), problem.Mistake("nothing was pasted", "paste the address, or send it through a pipe"))
+		return "", errors.Join(lines.Err(), problem.Mistake("nothing was pasted", "paste the address, or send it through a pipe"))
+	})
+}
+
+// interruptible returns the result of read, or the cause of ctx's end. A read from a terminal or a pipe cannot be
+// cancelled: it ends with the process.
+func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := read()
+		done <- result{value, err}
 	}()
 	select {
-	case text := <-read:
-		return text, nil
-	case err := <-failed:
-		return "", err
+	case r := <-done:
+		return r.value, r.err
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		var none T
+		return none, context.Cause(ctx)
 	}
 }
 

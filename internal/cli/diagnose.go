@@ -129,8 +129,11 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 		return withStatus(err, exitUsage)
 	}
 	running, err := client.Find(ctx, p.search(settings))
+	if errors.Is(err, client.ErrNoProxy) {
+		err = problem.WithHint(withAddress(err, settings.Admin), "only a running proxy knows its requests: start it, or give this command the --admin-listen and --admin-socket of the proxy")
+	}
 	if err != nil {
-		return problem.WithHint(withAddress(err, settings.Admin), "only a running proxy knows its requests: start it, or give this command the --admin-listen and --admin-socket of the proxy")
+		return err
 	}
 	defer running.Close()
 	ctx, cancel := context.WithTimeout(ctx, client.AskTimeout)
@@ -142,7 +145,8 @@ func (c *explainCommand) Run(ctx context.Context, p *program) error {
 	if c.JSON {
 		return printJSON(p.Stdout, r)
 	}
-	return printRequest(p.Stdout, r, time.Now())
+	_, err = io.WriteString(p.Stdout, p.withTyped(requestText(r, time.Now())))
+	return err
 }
 
 // ask gets one request, by its id or the newest.
@@ -162,7 +166,7 @@ func (c *explainCommand) ask(ctx context.Context, running *client.Client) (admin
 	return newest.Requests[0], nil
 }
 
-func printRequest(w io.Writer, r admin.RequestReport, now time.Time) error {
+func requestText(r admin.RequestReport, now time.Time) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "request %s\n", r.RequestID)
 	for _, line := range []struct{ name, value string }{
@@ -178,6 +182,5 @@ func printRequest(w io.Writer, r admin.RequestReport, now time.Time) error {
 	for _, sentence := range r.Explanation {
 		fmt.Fprintln(&text, sentence)
 	}
-	_, err := io.WriteString(w, text.String())
-	return err
+	return text.String()
 }

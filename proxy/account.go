@@ -41,7 +41,7 @@ func chooseAccount(c *call, path string) (account, rest string, refused *problem
 	}
 	account = cmp.Or(chosen.account, tokens.DefaultAccount)
 	if !tokens.ValidAccount(account) {
-		return "", path, new(problem.Of(problem.UnknownAccount, "account", account, "login", problem.LoginCommand(account)))
+		return "", path, new(problem.OfCase(problem.UnknownAccount, problem.CaseName, "account", boundedText(account, maxShown)))
 	}
 	return account, rest, nil
 }

@@ -300,6 +300,21 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// The hint for /@ACME was "run: … login --account ACME", which login refuses. A client could put a command of its
+// choice into a text that people paste: /@x;reboot.
+func TestANameThatNoAccountCanHaveIsInNoCommand(t *testing.T) {
+	g := newRig(t, rigOptions{})
+	for _, name := range []string{"ACME", "x;reboot", "$(reboot)", ""} {
+		res, body, _ := g.raw(request("GET", "/@"+name+"/a", "localhost"))
+		if code := problemIn(t, res, body); code != "unknown-account" {
+			t.Errorf("%q: code %s, want unknown-account", name, code)
+		}
+		if strings.Contains(string(body), "login") || !strings.Contains(string(body), "cannot have the name") {
+			t.Errorf("%q: got %s, want the rule for names and no command", name, body)
+		}
+	}
+}
+
 func TestRoutesNameNoDocument(t *testing.T) {
 	tests := []struct{ path, want string }{
 		{"/public/v1/documents", "/public/v1/documents"},

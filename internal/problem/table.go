@@ -82,6 +82,7 @@ const (
 	CaseControl      = "control"
 	CaseDots         = "dots"
 	CaseAccessToken  = "access-token"
+	CaseName         = "name"
 	CaseReadOnly     = "read-only"
 	CaseNullOrigin   = "null-origin"
 	CaseNoOrigin     = "no-origin"
@@ -109,7 +110,7 @@ var table = []Problem{
 		Hint:   "if the page is yours, let it send the request with fetch(), and allow its origin on the proxied port (--listen) with --allow-origin"},
 	{Code: OriginNotAllowed, Case: CaseBrowser, Error: "http_request_denied", Status: 403, Title: "Origin not allowed",
 		Detail: "The request looks like that of a browser. Over plain http with the host name {host}, browsers do not tell the proxy which site a request comes from, so it is refused.",
-		Hint:   "use https (--tls-cert), http://localhost, or a client key"},
+		Hint:   "use http://localhost; on the proxied port (--listen), https (--tls-cert) or a client key also works"},
 	{Code: RouteNotAllowed, Error: "http_request_denied", Status: 403, Title: "Route not allowed",
 		Detail: "No rule of this proxy allows {method} on this path.",
 		Hint:   "allow it with --allow-route '{method} {path}'"},
@@ -128,6 +129,9 @@ var table = []Problem{
 	{Code: UnknownAccount, Error: "http_request_denied", Status: 404, Title: "Unknown account",
 		Detail: "There is no account {account}.",
 		Hint:   "correct the name, or run: {login}"},
+	{Code: UnknownAccount, Case: CaseName, Error: "http_request_denied", Status: 404, Title: "Unknown account",
+		Detail: "An account cannot have the name {account}.",
+		Hint:   "use up to 63 lower-case letters, digits and hyphens"},
 	{Code: MethodNotAllowed, Error: "http_request_denied", Status: 405, Title: "Method not allowed",
 		Detail: "The API has no such method.",
 		Hint:   "use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS"},
@@ -264,8 +268,8 @@ var table = []Problem{
 		Detail: "This path does not serve the method {method}.",
 		Hint:   "use {allow}"},
 	{Code: LoopbackOnly, Status: 403, Title: "Not served here",
-		Detail: "Other machines can use only /livez, /readyz and /metrics.",
-		Hint:   "use the admin listener from the machine or container that the proxy runs in"},
+		Detail: "At an address that is not loopback, the admin listener serves only /livez, /readyz and /metrics.",
+		Hint:   "on the machine or in the container that the proxy runs in, use the admin listener at localhost"},
 	{Code: AdminHeaderRequired, Status: 403, Title: "Header required",
 		Detail: "A change that a browser requests needs the header {header}, which pages of other sites cannot send.",
 		Hint:   "send {header}: 1"},
@@ -342,7 +346,7 @@ var table = []Problem{
 		Hint:   "make the store writable before you stop the proxy; --temp-dir names a directory for tokens that the store cannot save"},
 	{Code: APIKeyRefused, Title: "API key refused",
 		Detail: "The API refuses the API key of account {account}.",
-		Hint:   "replace the API key: PANDADOC_API_KEY or --api-key-file; for an account other than default, below its name in the configuration file"},
+		Hint:   "replace the API key: for account default in PANDADOC_API_KEY or --api-key-file, for other accounts in the configuration file, under accounts:"},
 	{Code: StoreNotWatched, Title: "Store not watched",
 		Detail: "The connection that reports changes in the store is broken. The proxy reads each account in use at least every 30 s instead.",
 		Hint:   "wait: the proxy connects again by itself; if this continues, check the store"},

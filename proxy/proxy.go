@@ -22,8 +22,9 @@
 //
 // # Answers of our own
 //
-// An answer of this package itself is a problem.Problem, with a Proxy-Status header. All other answers come
-// from the API, except those of net/http to requests that it cannot parse.
+// An error answer of this package itself is a problem.Problem, with a Proxy-Status header. The package also answers
+// preflights and OPTIONS requests about the proxy itself. All other answers come from the API, except those of
+// net/http to requests that it cannot parse.
 //
 // # Limits
 //

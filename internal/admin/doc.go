@@ -20,6 +20,7 @@
 //
 // # Answers
 //
-// Answers are JSON, or for browsers a page without third-party content. Errors are application/problem+json
-// with the texts of package problem, as on the proxied port. Caches may store nothing.
+// Answers are JSON, for browsers a page without third-party content, and at /metrics the text format of
+// Prometheus. Errors are application/problem+json with the texts of package problem, as on the proxied port.
+// Caches may store nothing.
 package admin

@@ -21,7 +21,8 @@
 //
 // # Accounts
 //
-// The secrets outside of "accounts:" belong to the account "default". The file names the others:
+// The client id and the client secret are for all accounts. The tokens and the API key outside of "accounts:"
+// belong to the account "default". Below "accounts:", the file has those of other accounts:
 //
 //	client-id-file: /run/secrets/client-id
 //	client-secret-file: /run/secrets/client-secret

@@ -14,7 +14,7 @@
 // between the server and the store, and cuts connections at every point of a save. If the place can show the stored
 // data, or is a server, the suite runs a second time with encryption, without the tests that need the relay.
 //
-// The suite needs no clock. Its records contain only invented secrets.
+// The records of the suite contain only invented secrets.
 package storetest
 
 import (

@@ -1,5 +1,5 @@
-// Package client lets the command line talk to an admin handler. The handler is in a running proxy, behind a
-// connection, or in the process of the command itself.
+// Package client lets the command line talk to an admin handler. If a proxy is running, the client connects to its
+// handler. Otherwise the command has a handler in its own process.
 package client
 
 import (

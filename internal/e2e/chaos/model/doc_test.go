@@ -14,9 +14,9 @@
 // one fault. A crash, a pause or a step of another owner can come between any two steps. Where the code does
 // "load, decide, compare-and-swap, and repeat after a conflict", the model has one step. That is enough: if a swap
 // succeeds, the record has not changed since it was loaded; if it fails, or the process crashes before it, nothing
-// has changed. The exception is a swap whose base was loaded in an earlier step (to renew a marker, or the first
-// swap at the end of a flight, which is one task for an account). For these, the model remembers whether the
-// record still has that version (claim.current).
+// has changed. The exception is a swap whose base was loaded in an earlier step: a swap that renews a marker, and the
+// first swap at the end of a flight. (A flight is one task for an account, such as a refresh.) For these, the model
+// remembers whether the record still has that version (claim.current).
 //
 // # Steps
 //

@@ -152,11 +152,17 @@ func await[T comparable](b *page, expression string) T {
 		};
 		look();
 	})`, expression), chromedp.EvalAwaitPromise)
+	// The page answers within 2 seconds. If it was replaced meanwhile, Chromium may never answer.
+	try := func() (T, error) {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return chromedp.Run(ctx, look)
+	}
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	var none T
 	for {
-		v, err := chromedp.Run(ctx, look)
+		v, err := try()
 		if err == nil && v != none {
 			return v
 		}
@@ -202,7 +208,7 @@ func (b *page) press(text string) {
 type spot struct{ X, Y float64 }
 
 // click clicks an element, which a JavaScript expression finds, as soon as nothing covers it. Like a person, it
-// tries again if the page moved under the mouse.
+// tries again if the page moved under the mouse. Unlike a person's, a click beside the element has no effect.
 func (b *page) click(element string) {
 	b.Helper()
 	for {
@@ -213,13 +219,20 @@ func (b *page) click(element string) {
 			const box = e.getClientRects()[0];
 			const at = { X: box.x + box.width / 2, Y: box.y + box.height / 2 };
 			if (!e.contains(document.elementFromPoint(at.X, at.Y))) return null;
-			document.querySelector("[data-press]")?.removeAttribute("data-press");
-			e.setAttribute("data-press", "");
-			e.addEventListener("click", () => e.removeAttribute("data-press"), { capture: true, once: true });
+			window.clicking?.abort();
+			const clicking = window.clicking = new AbortController();
+			for (const type of ["mousedown", "mouseup", "click"]) addEventListener(type, (event) => {
+				if (e.contains(event.target)) {
+					if (type === "click") clicking.abort();
+					return;
+				}
+				event.preventDefault();
+				event.stopImmediatePropagation();
+			}, { capture: true, signal: clicking.signal });
 			return at;
 		})()`, element))
 		b.do(chromedp.MouseClickXY(at.X, at.Y))
-		if missed := await[string](b, `String(document.querySelector("[data-press]") !== null)`); missed == "false" {
+		if missed := await[string](b, `String(window.clicking?.signal.aborted === false)`); missed == "false" {
 			return
 		}
 	}

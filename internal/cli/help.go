@@ -100,29 +100,49 @@ func usageError(err error, app *kong.Application, args []string) error {
 	if m := argumentMissing.FindStringSubmatch(text); m != nil {
 		return withStatus(problem.Mistake("the argument "+strings.ToUpper(m[1])+" is missing", hint), exitUsage)
 	}
-	if m := flagBeforeCommand.FindStringSubmatch(text); m != nil {
-		if !hasFlag(app, m[2], m[1]) {
-			return withStatus(problem.Mistake(m[2]+" has no flag "+m[1], "run: "+programName+" help "+m[2]), exitUsage)
+	if m := aboutFlag.FindStringSubmatch(text); m != nil {
+		if err := flagBeforeCommand(app, m[1], args); err != nil {
+			return withStatus(err, exitUsage)
 		}
-		return withStatus(problem.Mistake(m[1]+" is before the command "+m[2], "run: "+programName+" "+problem.Quote(commandFirst(m[2], args)...)), exitUsage)
 	}
 	return withStatus(problem.WithHint(err, hint), exitUsage)
 }
 
-func hasFlag(app *kong.Application, command, flag string) bool {
-	return slices.ContainsFunc(app.Children, func(c *kong.Node) bool {
-		return c.Name == command && slices.ContainsFunc(c.Flags, func(f *kong.Flag) bool { return "--"+f.Name == flag })
-	})
+// flagBeforeCommand returns an error about a flag that stands before the command, so that kong took it for one of
+// serve. Without a command, it returns nil.
+func flagBeforeCommand(app *kong.Application, flag string, args []string) error {
+	names := commandNames(app)
+	i := slices.IndexFunc(args, func(word string) bool { return slices.Contains(names, word) })
+	if i <= 0 {
+		return nil
+	}
+	command := app.Children[slices.Index(names, args[i])]
+	switch {
+	case hasFlag(command, flag):
+		return problem.Mistake(flag+" is before the command "+command.Name,
+			"run: "+programName+" "+problem.Quote(slices.Concat(args[i:i+1], args[:i], args[i+1:])...))
+	case hasFlag(serveOf(app), flag):
+		return problem.Mistake(command.Name+" has no flag "+flag, "run: "+programName+" help "+command.Name)
+	}
+	return unknownFlag(command, flag)
+}
+
+func hasFlag(command *kong.Node, flag string) bool {
+	return slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return "--"+f.Name == flag })
+}
+
+func serveOf(app *kong.Application) *kong.Node {
+	return app.Children[slices.Index(commandNames(app), "serve")]
 }
 
 const listsCommands = "\"" + programName + " --help\" lists the commands, and \"" + programName + " help COMMAND\" their flags"
 
 // Errors of kong that describe the state of its parser, and not what to type.
 var (
-	unknownLetter     = regexp.MustCompile(`^unknown flag (-(\w)), did you mean `) // always the only other letter, -h
-	valueMissing      = regexp.MustCompile(`^(--[\w-]+): (?:expected .* value but got |missing value, )`)
-	argumentMissing   = regexp.MustCompile(`^expected "<([\w-]+)>"$`)
-	flagBeforeCommand = regexp.MustCompile(`^flag (--[\w-]+) applies to the default command "serve", not "([\w-]+)"$`)
+	unknownLetter   = regexp.MustCompile(`^unknown flag (-(\w)), did you mean `) // always the only other letter, -h
+	valueMissing    = regexp.MustCompile(`^(--[\w-]+): (?:expected .* value but got |missing value, )`)
+	argumentMissing = regexp.MustCompile(`^expected "<([\w-]+)>"$`)
+	aboutFlag       = regexp.MustCompile(`^(?:unknown )?flag (--[\w-]+)`)
 )
 
 // unknownFlag returns an error about a flag that a command does not have.
@@ -155,15 +175,6 @@ func givenTwice(command *kong.Context) error {
 	return errors.Join(errs...)
 }
 
-// commandFirst moves the command before the flags.
-func commandFirst(command string, args []string) []string {
-	i := slices.Index(args, command)
-	if i < 0 {
-		return args
-	}
-	return slices.Concat([]string{command}, args[:i], args[i+1:])
-}
-
 func commandNames(app *kong.Application) (all []string) {
 	for _, command := range app.Children {
 		all = append(all, command.Name)
@@ -193,7 +204,8 @@ type typedFlag struct {
 	commands []string
 }
 
-// typedSettings returns the flags of a command line that are settings of serve too.
+// typedSettings returns the flags of a command line that are settings of serve too, except for those with a secret: the
+// texts that show them can go into a ticket.
 func typedSettings(command *kong.Context) (all []typedFlag) {
 	have := map[string][]string{} // commands, by flag
 	for _, c := range command.Model.Children {
@@ -215,29 +227,36 @@ func typedSettings(command *kong.Context) (all []typedFlag) {
 		if !joined && !takesNoValue && i+1 < len(command.Args) {
 			f.words = append(f.words, command.Args[i+1])
 		}
-		all = append(all, f)
+		if name != "require-header" && !urlWithUser.MatchString(f.words[len(f.words)-1]) {
+			all = append(all, f)
+		}
 	}
 	return all
 }
 
-// ownCommand is a command of ours in a text, and the rest of its line.
-var ownCommand = regexp.MustCompile(programName + ` ([a-z-]+)\b(.*)`)
+var urlWithUser = regexp.MustCompile(`://[^/]*@`)
+
+// ownCommand is a command of ours in a text, with its arguments: up to a quotation mark, or a comma or semicolon at the
+// end of a word.
+var ownCommand = regexp.MustCompile(programName + ` ([a-z-]+)\b((?:'[^'\n]*'|[^'",;\n]|[,;][^\s])*)`)
 
 // withTyped adds the settings that the user typed to our commands in text. With other settings, such a command
 // would find another proxy or another store.
 func (p *program) withTyped(text string) string {
 	return ownCommand.ReplaceAllStringFunc(text, func(found string) string {
 		m := ownCommand.FindStringSubmatch(found)
+		command, arguments := m[1], m[2]
 		var words []string
 		for _, f := range p.typed {
-			if slices.Contains(f.commands, m[1]) && !strings.Contains(found, "--"+f.name) {
+			given := regexp.MustCompile(`--(?:help|` + f.name + `)(?:[= ]|$)`) // --help needs no settings
+			if slices.Contains(f.commands, command) && !given.MatchString(arguments) {
 				words = append(words, f.words...)
 			}
 		}
 		if len(words) == 0 {
 			return found
 		}
-		return programName + " " + m[1] + " " + problem.Quote(words...) + m[2]
+		return programName + " " + command + " " + problem.Quote(words...) + arguments
 	})
 }
 
@@ -272,7 +291,7 @@ func (c *helpCommand) Run(p *program, k *kong.Context) error {
 // writeManual writes the manual page, in the man macros. It lists the settings once: they are the flags of serve.
 // For other commands it lists only the flags that are not settings.
 func writeManual(w io.Writer, app *kong.Application, version string) error {
-	serve := app.Children[slices.Index(commandNames(app), "serve")]
+	serve := serveOf(app)
 	var text strings.Builder
 	fmt.Fprintf(&text, ".TH PANDADOC-AUTH-PROXY 1 \"\" \"%s %s\" \"User Commands\"\n", programName, version)
 	fmt.Fprintf(&text, ".SH NAME\n%s \\- authenticate HTTP requests to the PandaDoc API\n", roff(programName))
@@ -288,7 +307,7 @@ func writeManual(w io.Writer, app *kong.Application, version string) error {
 			fmt.Fprintf(&text, ".PP\n%s\n", roff(command.Detail))
 		}
 		for _, flag := range command.Flags {
-			if !slices.ContainsFunc(serve.Flags, func(s *kong.Flag) bool { return s.Name == flag.Name }) {
+			if !hasFlag(serve, "--"+flag.Name) {
 				writeFlag(&text, flag)
 			}
 		}

@@ -100,7 +100,7 @@ var libraries = []struct {
 	{"golang.org/x/oauth2", []string{"internal/admin", "internal/cli", "internal/doctor"}, "it makes the authorization request; its token call would drop pairs"},
 	{"github.com/gofrs/flock", []string{"tokens/filestore"}, "file locks belong to the file store"},
 	{"golang.org/x/sys", []string{"tokens/filestore", "tokens", "internal/cli", "internal/listen", "internal/doctor", "proxy", "test"}, "system calls stay where they are needed"},
-	{"github.com/redis/go-redis", []string{"tokens/redisstore", "test"}, "Redis belongs to its store"},
+	{"github.com/redis/go-redis", []string{"tokens/redisstore", "tokens/redisstore/redistest", "test"}, "Redis belongs to its store"},
 	{"github.com/prometheus", []string{"internal/admin", "internal/cli", "proxy", "test"}, "the life cycle reports events and does not count"},
 	{"github.com/google/go-cmp", []string{"tokens/storetest", "test"}, "it panics where it is unsure: for tests only"},
 	{"golang.org/x/net", []string{"test"}, "for tests only: a server that speaks HTTP/2 frame by frame"},

@@ -9,12 +9,9 @@
 package redistest
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -25,6 +22,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // waitLimit limits every wait. It is long, because the machine may be busy.
@@ -143,8 +142,7 @@ func (s *Server) Kill() {
 	<-s.ended
 }
 
-// Do sends one command and returns the answer, or the first line of an answer with several parts. An answer that is an
-// error fails the test.
+// Do sends one command and returns the answer. An answer that is an error fails the test.
 func (s *Server) Do(words ...string) string {
 	s.t.Helper()
 	text, err := s.exchange(words...)
@@ -154,42 +152,19 @@ func (s *Server) Do(words ...string) string {
 	return text
 }
 
-// exchange sends a command in the protocol of Redis, and returns the answer. An answer that is an error is an error.
+// exchange sends one command, on a connection of its own. No answer is the empty text.
 func (s *Server) exchange(words ...string) (string, error) {
-	conn, err := net.DialTimeout("tcp", s.Addr(), waitLimit)
-	if err != nil {
-		return "", err
+	client := redis.NewClient(&redis.Options{Addr: s.Addr(), Protocol: 2, MaxRetries: -1, DialerRetries: 1, ReadTimeout: waitLimit, DisableIdentity: true})
+	defer client.Close()
+	args := make([]any, len(words))
+	for i, w := range words {
+		args[i] = w
 	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(waitLimit)); err != nil {
-		return "", err
+	answer, err := client.Do(s.t.Context(), args...).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
 	}
-	var request bytes.Buffer
-	fmt.Fprintf(&request, "*%d\r\n", len(words))
-	for _, w := range words {
-		fmt.Fprintf(&request, "$%d\r\n%s\r\n", len(w), w)
-	}
-	if _, err := conn.Write(request.Bytes()); err != nil {
-		return "", err
-	}
-	answers := bufio.NewReader(conn)
-	line, err := answers.ReadString('\n')
-	line = strings.TrimSpace(line)
-	switch {
-	case err != nil:
-		return "", err
-	case strings.HasPrefix(line, "-"):
-		return "", errors.New(line)
-	case strings.HasPrefix(line, "$") && line != "$-1":
-		n, err := strconv.Atoi(line[1:])
-		if err != nil {
-			return "", err
-		}
-		text := make([]byte, n)
-		_, err = io.ReadFull(answers, text)
-		return string(text), err
-	}
-	return strings.TrimPrefix(line, "+"), nil
+	return fmt.Sprint(answer), err
 }
 
 // Dump returns all data of the server, in the form that it writes to disk.

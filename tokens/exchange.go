@@ -60,30 +60,32 @@ func (a *account) marker(started time.Time) *Pending {
 // If the marker is gone, the claim is lost for good. started is when our request began, or the earliest time
 // when it will begin.
 func (c *claim) renew(started time.Time) error {
-	for !c.lost {
-		began := time.Now()
+	if c.lost {
+		return ErrConflict
+	}
+	var began time.Time
+	marked := func() Record {
+		began = time.Now()
 		next := c.rec.Clone()
 		next.Pending = c.a.marker(started)
-		saved, err := c.a.m.save(c.a.name, next)
-		if err == nil {
-			c.rec, c.fresh = saved, began
-			c.a.change(func() { c.a.takeLocked(saved) })
-			return nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return err
-		}
-		found, err := c.a.m.load(c.a.name)
-		switch {
-		case err != nil:
-			return err
-		case found.Compare(c.from) != 0 || !c.a.owns(found):
-			c.lost = true
-		default:
-			c.rec = c.learnt(found)
-		}
+		return next
 	}
-	return ErrConflict
+	saved, err := c.a.m.update(c.a.name, marked(), func(found Record) (Record, bool) {
+		if c.lost = found.Compare(c.from) != 0 || !c.a.owns(found); c.lost {
+			return found, false
+		}
+		c.rec = c.learnt(found)
+		return marked(), true
+	})
+	switch {
+	case err != nil:
+		return err
+	case c.lost:
+		return ErrConflict
+	}
+	c.rec, c.fresh = saved, began
+	c.a.change(func() { c.a.takeLocked(saved) })
+	return nil
 }
 
 // learnt returns found with our marker and with what this flight has learnt.
@@ -246,35 +248,23 @@ func (c *claim) watchStore() bool {
 // ok is false if the store did not answer. It does not change a record with another owner's marker or with
 // another pair: that owner has set unconfirmed_since itself.
 func (c *claim) release(rejected *Rejected) (Record, bool) {
-	next := c.rec.Clone()
-	for {
-		next.Pending = nil
-		if rejected != nil {
-			next.Rejected = rejected
-		}
-		saved, err := c.a.m.save(c.a.name, next)
-		if err == nil {
-			c.a.change(func() { c.a.takeLocked(saved) })
-			return saved, true
-		}
-		if !errors.Is(err, ErrConflict) {
-			return Record{}, false
-		}
-		found, err := c.a.m.load(c.a.name)
-		if err != nil {
-			return Record{}, false
-		}
-		if found.Compare(c.from) < 0 { // the store has lost the pair: put ours back now, because the others wait only for a limited time
-			rec, err := c.a.reload()
-			return rec, err == nil && rejected == nil
-		}
-		if found.Compare(c.from) != 0 || c.a.foreign(found) {
-			c.a.change(func() { c.a.takeLocked(found) })
-			return found, true
-		}
-		// Another owner may have used the record since: keep what it left there.
-		next = c.learnt(found)
+	released := func(next Record) Record {
+		next.Pending, next.Rejected = nil, cmp.Or(rejected, next.Rejected)
+		return next
 	}
+	stored, err := c.a.m.update(c.a.name, released(c.rec), func(found Record) (Record, bool) {
+		// Another owner may have used the record since: keep what it left there.
+		return released(c.learnt(found)), found.Compare(c.from) == 0 && !c.a.foreign(found)
+	})
+	switch {
+	case err != nil:
+		return Record{}, false
+	case stored.Compare(c.from) < 0: // the store has lost the pair: put ours back now, because the others wait only for a limited time
+		rec, err := c.a.reload()
+		return rec, err == nil && rejected == nil
+	}
+	c.a.change(func() { c.a.takeLocked(stored) })
+	return stored, true
 }
 
 // succeed saves the new pair before it is used. If the save fails, the pair is used all the same, and a
@@ -345,20 +335,7 @@ type unsaved struct {
 // record, or an older one, it is replaced by next, even if there is a marker. Otherwise the stored record is
 // adopted and next is dropped. store returns the stored record.
 func (a *account) store(next Record) (Record, error) {
-	for {
-		saved, err := a.m.save(a.name, next)
-		if !errors.Is(err, ErrConflict) {
-			return saved, err
-		}
-		found, err := a.m.load(a.name)
-		switch {
-		case err != nil:
-			return Record{}, err
-		case found.Compare(next) >= 0:
-			return found, nil
-		}
-		next = next.rebased(found)
-	}
+	return a.m.update(a.name, next, func(found Record) (Record, bool) { return next.rebased(found), found.Compare(next) < 0 })
 }
 
 // keepUnsaved makes u.rec the current pair although the store has not saved it. The pair goes to the emergency

@@ -216,15 +216,14 @@ func (m *Manager) Import(_ context.Context, name string, from Record) (Status, e
 
 // seal writes the stored record again, unchanged, if it is not encrypted with the key that encrypts now.
 func (a *account) seal() error {
-	for {
-		rec, err := a.m.load(a.name)
-		if err != nil || !rec.HasTokens() || rec.KeyID() == a.m.config.Codec.KeyID() {
-			return err
-		}
-		if _, err := a.m.save(a.name, rec); !errors.Is(err, ErrConflict) {
-			return err
-		}
+	rec, err := a.m.load(a.name)
+	unsealed := func(rec Record) (Record, bool) {
+		return rec, rec.HasTokens() && rec.KeyID() != a.m.config.Codec.KeyID()
 	}
+	if _, ok := unsealed(rec); ok && err == nil {
+		_, err = a.m.update(a.name, rec, unsealed)
+	}
+	return err
 }
 
 func (m *Manager) imported(from Record) func(Record, time.Time) Record {

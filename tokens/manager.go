@@ -383,6 +383,25 @@ func (m *Manager) save(account string, rec Record) (Record, error) {
 	return saved, err
 }
 
+// update saves next. After each conflict it loads the stored record, and saves what redo makes of it. If redo returns
+// false, the stored record stays. update returns the record that is stored then.
+func (m *Manager) update(account string, next Record, redo func(found Record) (Record, bool)) (Record, error) {
+	for {
+		saved, err := m.save(account, next)
+		if !errors.Is(err, ErrConflict) {
+			return saved, err
+		}
+		found, err := m.load(account)
+		if err != nil {
+			return Record{}, err
+		}
+		var again bool
+		if next, again = redo(found); !again {
+			return found, nil
+		}
+	}
+}
+
 // checked records if the store can save records. If that changes, the state of every account shows it.
 func (m *Manager) checked(err error) {
 	m.life.Lock()
@@ -391,16 +410,6 @@ func (m *Manager) checked(err error) {
 	m.life.Unlock()
 	if changed {
 		m.each(func(a *account) { m.report(a, Event{Kind: EventState}) })
-	}
-}
-
-// Sleep waits for d; false means that end was closed first. Stores use it between two tries.
-func Sleep(end <-chan struct{}, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-end:
-		return false
 	}
 }
 

@@ -125,7 +125,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 		h.refuseLink(w, account)
 		return
 	}
-	a := h.logins.begin(account, inBrowser)
+	a := h.logins.begin(account, rand.Text())
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieOf(a.state), Value: a.cookie, Path: redirect.Path, MaxAge: int(loginLifetime / time.Second),
 		HttpOnly: true, Secure: redirect.Scheme == "https",
@@ -175,7 +175,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(cookieOf(state)); err == nil {
 		cookie = c.Value
 	}
-	a, err := h.logins.claim(state, cookie, inBrowser)
+	a, err := h.logins.claim(state, cookie, "")
 	if err == nil {
 		_, err = h.finish(r.Context(), a, query.Get("code"), query.Get("error"))
 	}
@@ -197,7 +197,7 @@ func (h *Handler) beginLogin(w http.ResponseWriter, r *http.Request) {
 		p.Write(w)
 		return
 	}
-	a := h.logins.begin(account, pasted)
+	a := h.logins.begin(account, "")
 	writeJSON(w, http.StatusOK, BegunLogin{AuthorizeURL: h.authorizeURL(a.state), State: a.state})
 }
 
@@ -208,9 +208,10 @@ func (h *Handler) endLogin(w http.ResponseWriter, r *http.Request) {
 		problem.Of(problem.InvalidInput, "reason", `send {"state": …, "code": …}`).Write(w)
 		return
 	}
-	a, err := h.logins.claim(body.State, "", pasted)
+	account := mux.Vars(r)["account"]
+	a, err := h.logins.claim(body.State, "", account)
 	if err != nil {
-		loginRefused(mux.Vars(r)["account"], err).Write(w)
+		loginRefused(account, err).Write(w)
 		return
 	}
 	status, err := h.finish(r.Context(), a, body.Code, body.Error)
@@ -267,6 +268,7 @@ var (
 	errUsedLogin    = errors.New("this login has ended already: a login works only once")
 	errExpiredLogin = errors.New("this login has expired: it must be finished within 10 minutes")
 	errOtherBrowser = errors.New("this login was begun in another browser")
+	errOtherAccount = errors.New("this login was begun for another account")
 	errByHand       = errors.New("this login was begun by a command: paste the address of this page there")
 )
 
@@ -309,20 +311,10 @@ type logins struct {
 
 func newLogins() *logins { return &logins{results: map[string]LoginResult{}} }
 
-// loginKind is how the answer from PandaDoc comes back.
-type loginKind int
-
-const (
-	inBrowser loginKind = iota // in the browser that began the login, to which a cookie binds it
-	pasted                     // a person pastes it
-)
-
-// begin starts a login of account.
-func (l *logins) begin(account string, kind loginKind) attempt {
-	a := &attempt{account: account, state: rand.Text(), begun: time.Now()} // 130 bits
-	if kind == inBrowser {
-		a.cookie = rand.Text()
-	}
+// begin starts a login of account. The cookie is for the browser that began it, or empty if a person will paste the
+// answer from PandaDoc.
+func (l *logins) begin(account, cookie string) attempt {
+	a := &attempt{account: account, state: rand.Text(), cookie: cookie, begun: time.Now()} // 130 bits
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.attempts = slices.DeleteFunc(l.attempts, func(a *attempt) bool { return time.Since(a.begun) > loginMemory })
@@ -333,10 +325,10 @@ func (l *logins) begin(account string, kind loginKind) attempt {
 	return *a
 }
 
-// claim ends the login with this state, so that nobody else can, and returns it. A login that is bound to a
-// browser is returned only to that browser, and a pasted one only for a pasted answer. If the login can no longer be
-// ended, its browser learns the account, to begin another login.
-func (l *logins) claim(state, cookie string, kind loginKind) (attempt, error) {
+// claim ends the login with this state, so that nobody else can, and returns it. A login that was begun in a browser
+// is returned only for its cookie, and one by hand only for its account, which is empty if the answer came in a
+// browser. If the login can no longer be ended, its browser learns the account, to begin another login.
+func (l *logins) claim(state, cookie, account string) (attempt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.findLocked(state)
@@ -352,9 +344,11 @@ func (l *logins) claim(state, cookie string, kind loginKind) (attempt, error) {
 		return over, errUsedLogin
 	case time.Since(a.begun) > loginLifetime:
 		return over, errExpiredLogin
-	case kind == inBrowser && a.cookie == "":
+	case a.cookie == "" && account == "":
 		return attempt{}, errByHand
-	case a.cookie != "" && !same(a.cookie, cookie):
+	case a.cookie == "" && account != a.account:
+		return attempt{}, errOtherAccount
+	case !same(a.cookie, cookie):
 		return attempt{}, errOtherBrowser
 	}
 	a.ended = true

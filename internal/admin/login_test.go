@@ -215,6 +215,10 @@ func TestLoginByHand(t *testing.T) {
 	check(t, "exchanged", x.accounts.exchanged(), nil)
 
 	body, _ := json.Marshal(EndLogin{State: begun.State, Code: "abc"})
+	other := x.send(http.MethodPost, "/api/v1/accounts/other/code", string(body), RequestHeader, "1")
+	check(t, "for another account", other.code(t), "login-refused")
+	check(t, "exchanged", x.accounts.exchanged(), nil)
+
 	r := x.send(http.MethodPost, "/api/v1/accounts/acme/code", string(body), RequestHeader, "1")
 	check(t, "status", r.status, http.StatusOK)
 	check(t, "stored", x.accounts.logins, map[string]string{"acme": "token-for-abc"})
@@ -318,11 +322,11 @@ func TestALoginExpiresAfterTenMinutes(t *testing.T) {
 
 func TestRememberedLoginsAreBounded(t *testing.T) {
 	l := newLogins()
-	first := l.begin("a", pasted)
+	first := l.begin("a", "")
 	for range maxLogins {
-		l.begin("a", pasted)
+		l.begin("a", "")
 	}
-	_, err := l.claim(first.state, "", pasted)
+	_, err := l.claim(first.state, "", "a")
 	check(t, "oldest", err, errUnknownLogin)
 	check(t, "remembered", len(l.attempts), maxLogins)
 }

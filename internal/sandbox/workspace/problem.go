@@ -2,9 +2,7 @@ package workspace
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -12,12 +10,13 @@ import (
 type Problem struct {
 	Status int
 	Kind   string // "type" of version 1
-	Detail any    // a string, or an object with the invalid fields of the request
+	Field  string // of the request, which is invalid; noField for the whole request, empty if there is no such mistake
+	Detail string // a sentence
 	Header map[string]string
 	Body   any // replaces the usual body of version 1 if a status has a special one
 }
 
-func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %v", p.Status, p.Kind, p.Detail) }
+func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %s", p.Status, p.Kind, p.text()) }
 
 // BodyFor returns the answer's body for a path: {type, detail} in version 1, {code, details} in version 2 and beta.
 func (p *Problem) BodyFor(path string) any {
@@ -35,7 +34,10 @@ func (p *Problem) BodyFor(path string) any {
 	case strings.Contains(path, "/auto-reminders") && p.Status == 400: // for these paths, the detail is a sentence
 		return map[string]any{"type": "request_error", "detail": p.text()}
 	}
-	return map[string]any{"type": p.Kind, "detail": p.Detail}
+	if p.Field != "" {
+		return map[string]any{"type": p.Kind, "detail": map[string][]string{p.Field: {p.Detail}}}
+	}
+	return map[string]string{"type": p.Kind, "detail": p.Detail}
 }
 
 // code returns the name of the status in version 2.
@@ -59,47 +61,25 @@ type detail struct {
 }
 
 func (p *Problem) details() []detail {
-	fields, ok := p.Detail.(map[string]any)
-	switch {
-	case p.Status == http.StatusUnauthorized || p.Status == http.StatusNotFound || p.Status == http.StatusTooManyRequests:
+	if p.Status == http.StatusUnauthorized || p.Status == http.StatusNotFound || p.Status == http.StatusTooManyRequests {
 		return []detail{} // the code needs no details
-	case !ok:
-		return []detail{{Code: p.code(), Data: map[string]string{"message": fmt.Sprint(p.Detail)}}}
 	}
-	list := []detail{}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		d := detail{Code: "invalid", Data: map[string]string{"message": message(fields[name])}}
-		if name != noField {
-			pointer := "/" + strings.ReplaceAll(name, ".", "/")
-			d.Pointer = &pointer
+	d := detail{Code: p.code(), Data: map[string]string{"message": p.Detail}}
+	if p.Field != "" {
+		d.Code = "invalid"
+		if p.Field != noField {
+			d.Pointer = new("/" + strings.ReplaceAll(p.Field, ".", "/"))
 		}
-		list = append(list, d)
 	}
-	return list
+	return []detail{d}
 }
 
 // text returns the detail as one sentence.
 func (p *Problem) text() string {
-	fields, ok := p.Detail.(map[string]any)
-	if !ok {
-		return fmt.Sprint(p.Detail)
+	if p.Field == "" || p.Field == noField {
+		return p.Detail
 	}
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		part := message(fields[name])
-		if name != noField {
-			part = name + ": " + part
-		}
-		parts = append(parts, part)
-	}
-	return strings.Join(parts, " ")
-}
-
-func message(of any) string {
-	if list, ok := of.([]string); ok {
-		return strings.Join(list, " ")
-	}
-	return fmt.Sprint(of)
+	return p.Field + ": " + p.Detail
 }
 
 // noField is the key that the service uses for errors of the whole request.
@@ -107,7 +87,7 @@ const noField = "non_field_errors"
 
 // Invalid returns the problem that a field of the request is invalid.
 func Invalid(field, message string) *Problem {
-	return &Problem{Status: 400, Kind: "validation_error", Detail: map[string]any{field: []string{message}}}
+	return &Problem{Status: 400, Kind: "validation_error", Field: field, Detail: message}
 }
 
 func malformed(message string) *Problem { return Invalid(noField, message) }

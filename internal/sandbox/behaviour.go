@@ -26,52 +26,48 @@ type behaviour struct {
 	refusing int // 401 answers in progress: the bodies of their requests are still being read
 }
 
-func newBehaviour(opts Options) *behaviour {
-	return &behaviour{opts: opts, random: newRandom(opts.Seed, "behaviour")}
-}
-
 // refusesEarly reports whether to refuse the valid token of a request, from now on.
-func (m *behaviour) refusesEarly(p pair, bodyLength int64, now time.Time) bool {
-	if m.opts.Calm || now.Sub(p.issued) < quietTime || bodyLength < 0 || bodyLength > maxEarlyBody {
+func (b *behaviour) refusesEarly(p pair, bodyLength int64, now time.Time) bool {
+	if b.opts.Calm || now.Sub(p.issued) < quietTime || bodyLength < 0 || bodyLength > maxEarlyBody {
 		return false
 	}
-	m.mu.Lock()
-	quiet := m.refusing == 0 && now.Sub(m.last401) >= quietTime
-	m.mu.Unlock()
-	return quiet && m.random.chance(earlyRefusalShare)
+	b.mu.Lock()
+	quiet := b.refusing == 0 && now.Sub(b.last401) >= quietTime
+	b.mu.Unlock()
+	return quiet && b.random.chance(earlyRefusalShare)
 }
 
 // refuse counts a 401 in progress. Call done when the answer is written.
-func (m *behaviour) refuse() (done func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.refusing++
+func (b *behaviour) refuse() (done func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refusing++
 	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.refusing--
-		m.last401 = time.Now()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.refusing--
+		b.last401 = time.Now()
 	}
 }
 
 // varyExpiry sometimes makes expires_in a string, or removes it.
-func (m *behaviour) varyExpiry(answer map[string]any) {
+func (b *behaviour) varyExpiry(answer map[string]any) {
 	switch {
-	case m.opts.Calm:
-	case m.random.chance(0.2):
+	case b.opts.Calm:
+	case b.random.chance(0.2):
 		answer["expires_in"] = strconv.FormatInt(answer["expires_in"].(int64), 10)
-	case m.random.chance(0.2):
+	case b.random.chance(0.2):
 		delete(answer, "expires_in")
 	}
 }
 
 // chaosFault returns the fault that --chaos adds to a request, or nil. The token endpoint is only slow, or fails
 // before it has done anything: chaos must not cost a login.
-func (m *behaviour) chaosFault(o *operation) *Fault {
-	if !m.opts.Chaos || o.consent {
+func (b *behaviour) chaosFault(o *operation) *Fault {
+	if !b.opts.Chaos || o.consent {
 		return nil
 	}
-	roll := m.random.between(1, 100)
+	roll := b.random.between(1, 100)
 	if o.Number == tokenOperation {
 		if roll <= 10 {
 			return &Fault{Kind: FaultStatus, Status: 503, Body: htmlOutage, RetryAfter: "1"}
@@ -80,9 +76,9 @@ func (m *behaviour) chaosFault(o *operation) *Fault {
 	}
 	switch {
 	case roll <= 4:
-		return &Fault{Kind: FaultStatus, Status: 429, RetryAfter: strconv.Itoa(m.random.between(1, 3))}
+		return &Fault{Kind: FaultStatus, Status: 429, RetryAfter: strconv.Itoa(b.random.between(1, 3))}
 	case roll <= 8:
-		return &Fault{Kind: FaultDelay, Delay: time.Duration(m.random.between(200, 2000)) * time.Millisecond}
+		return &Fault{Kind: FaultDelay, Delay: Duration(b.random.between(200, 2000)) * Duration(time.Millisecond)}
 	case roll <= 10:
 		return &Fault{Kind: FaultCut}
 	case roll <= 13:

@@ -5,54 +5,14 @@ import (
 	html "html/template"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 )
 
-const (
-	ticketLifetime = 10 * time.Minute
-	maxTickets     = 1000
-)
-
-// consent has the consent pages that wait for an answer. The ticket in a page's form is valid once, for the
-// request of that page only, so that no other page can send the form.
-type consent struct {
-	random *random
-
-	mu      sync.Mutex // guards tickets
-	tickets map[string]consentRequest
-}
-
+// consentRequest is what a consent page asks. The ticket in the page's form is valid once, for the request of that page
+// only, so that no other page can send the form.
 type consentRequest struct {
 	redirect     *url.URL
 	state, scope string
-	expires      time.Time
-}
-
-func newConsent(random *random) *consent {
-	return &consent{random: random, tickets: map[string]consentRequest{}}
-}
-
-func (c *consent) put(r consentRequest, now time.Time) (ticket string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for t, old := range c.tickets {
-		if !now.Before(old.expires) || len(c.tickets) >= maxTickets {
-			delete(c.tickets, t)
-		}
-	}
-	ticket = c.random.Hex(40)
-	r.expires = now.Add(ticketLifetime)
-	c.tickets[ticket] = r
-	return ticket
-}
-
-func (c *consent) take(ticket string, now time.Time) (consentRequest, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r, ok := c.tickets[ticket]
-	delete(c.tickets, ticket)
-	return r, ok && now.Before(r.expires)
 }
 
 // serveAuthorize shows the consent page. A wrong client or redirect URL is shown to the person and never
@@ -81,7 +41,7 @@ func (e *Emulator) serveAuthorize(x *exchange) {
 		ask := consentRequest{redirect: redirect, state: q.Get("state"), scope: scope}
 		// Chromium also applies form-action to the redirect after the form.
 		action := "'self' " + redirect.Scheme + "://" + redirect.Host
-		x.showPage(http.StatusOK, action, page{Scope: scope, To: redirectURL, Ticket: e.consent.put(ask, time.Now())})
+		x.showPage(http.StatusOK, action, page{Scope: scope, To: redirectURL, Ticket: e.tickets.put(ask, time.Now())})
 	}
 }
 
@@ -92,12 +52,12 @@ func (e *Emulator) serveConsent(x *exchange) {
 		return
 	}
 	x.r.Body = http.MaxBytesReader(nil, x.r.Body, 64<<10)
-	ask, ok := e.consent.take(x.r.PostFormValue("ticket"), time.Now())
+	ask, ok := e.tickets.take(x.r.PostFormValue("ticket"), time.Now())
 	switch {
 	case !ok:
 		x.consentError("This page was answered before, or is too old. Start the login again.")
 	case x.r.PostFormValue("answer") == "allow":
-		x.sendBack(ask.redirect, ask.state, "code", e.grants.newCode(ask.scope, time.Now()))
+		x.sendBack(ask.redirect, ask.state, "code", e.grants.codes.put(ask.scope, time.Now()))
 	default:
 		x.sendBack(ask.redirect, ask.state, "error", "access_denied")
 	}

@@ -157,17 +157,17 @@ func TestConsentPageExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{Calm: true})
 		ticket := ticketOf(t, s.ask(nil))
-		time.Sleep(ticketLifetime)
+		time.Sleep(oneTimeLife)
 		s.consent(ticket, "allow", nil).want(t, 400)
 	})
 }
 
 func TestOpenConsentPagesAreLimited(t *testing.T) {
-	c := newConsent(newRandom(1, "test"))
-	for range 3 * maxTickets {
+	c := oneTime[consentRequest]{random: newRandom(1, "test")}
+	for range 3 * maxOneTime {
 		c.put(consentRequest{}, time.Now())
 	}
-	if got := len(c.tickets); got > maxTickets {
-		t.Errorf("tickets kept: got %d, want at most %d", got, maxTickets)
+	if got := len(c.waiting); got > maxOneTime {
+		t.Errorf("tickets kept: got %d, want at most %d", got, maxOneTime)
 	}
 }

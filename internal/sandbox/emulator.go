@@ -23,7 +23,7 @@ type Emulator struct {
 	client    credentials
 	table     *router
 	grants    *grants
-	consent   *consent
+	tickets   *oneTime[consentRequest]
 	workspace *workspace.Workspace
 	history   *history
 	faults    *faults
@@ -51,10 +51,10 @@ func New(opts Options) (*Emulator, error) {
 		client:    credentials{id: secrets.Hex(20), secret: secrets.Hex(40), apiKey: secrets.Hex(40)},
 		table:     newRouter(operations()),
 		grants:    newGrants(secrets, cmp.Or(opts.TokenTTL, DefaultTokenTTL)),
-		consent:   newConsent(secrets),
+		tickets:   &oneTime[consentRequest]{random: secrets},
 		history:   newHistory(historySize),
 		faults:    &faults{random: newRandom(opts.Seed, "faults")},
-		behaviour: newBehaviour(opts),
+		behaviour: &behaviour{opts: opts, random: newRandom(opts.Seed, "behaviour")},
 		ids:       newRandom(opts.Seed, "ids"),
 	}
 	e.workspace = workspace.New(e.ids, e.history.requests, time.Now())
@@ -88,7 +88,7 @@ func (e *Emulator) InfoAt(api, manage string) Info {
 
 // Grant returns the refresh token of a new grant, as if somebody had consented again. Grants are independent, so
 // two programs can use one emulator without using up each other's tokens.
-func (e *Emulator) Grant() string { return e.grants.consented(time.Now()).refresh }
+func (e *Emulator) Grant() string { return e.grants.consented(defaultScope, time.Now()).refresh }
 
 // APIKey returns the sandbox key that the emulator accepts as "Authorization: API-Key …".
 func (e *Emulator) APIKey() string { return e.client.apiKey }

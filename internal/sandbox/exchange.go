@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -58,7 +59,7 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Emulator) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	body := newCountedBody(r.Body)
+	body := &countedBody{ReadCloser: r.Body, hash: sha256.New()}
 	r = r.Clone(r.Context())
 	r.Body = body
 	x := &exchange{w: &answerWriter{ResponseWriter: w}, r: r, body: body}
@@ -77,9 +78,6 @@ func (e *Emulator) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // target is the raw request target, without queries that may contain codes or secrets.
 func target(r *http.Request) string {
 	t := r.RequestURI
-	if t == "" { // a request that did not come through a server
-		t = r.URL.RequestURI()
-	}
 	if strings.HasPrefix(r.URL.Path, "/oauth2/") {
 		t, _, _ = strings.Cut(t, "?")
 	}
@@ -178,8 +176,8 @@ func (x *exchange) readRest() {
 }
 
 func (e *Emulator) writeError(x *exchange, err error) {
-	var p *workspace.Problem
-	if !errors.As(err, &p) {
+	p, ok := errors.AsType[*workspace.Problem](err)
+	if !ok {
 		p = &workspace.Problem{Status: 500, Kind: "request_error", Detail: err.Error()}
 	}
 	if p.Status == http.StatusUnauthorized {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,41 +59,22 @@ type Fault struct {
 	// ReadBytes is how much of the request's body is read before a status or refuse answer. Nil means the whole
 	// body. Zero means none of it, and no "100 Continue".
 	ReadBytes *int64 `json:"read_bytes,omitempty"`
-	// Delay is how long to wait before anything else. Every kind can have it.
-	Delay time.Duration `json:"-"`
 	// ExpiresIn is raw JSON: 3600, "3600", 1e12, -1, null …
 	ExpiresIn json.RawMessage `json:"expires_in,omitempty"`
+	// Delay is how long to wait before anything else. Every kind can have it.
+	Delay Duration `json:"delay,omitzero"`
 }
 
-// faultJSON is the form of a Fault in JSON, where a delay is written like "250ms".
-type faultJSON struct {
-	plainFault
-	Delay string `json:"delay,omitempty"`
-}
+// Duration is a duration that is text like "250ms" in JSON. Empty text is zero.
+type Duration time.Duration
 
-type plainFault Fault
+// MarshalText writes the duration as Go does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// MarshalJSON writes the delay as Go writes durations.
-func (f Fault) MarshalJSON() ([]byte, error) {
-	out := faultJSON{plainFault: plainFault(f)}
-	if f.Delay != 0 {
-		out.Delay = f.Delay.String()
-	}
-	return json.Marshal(out)
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (f *Fault) UnmarshalJSON(data []byte) error {
-	var in faultJSON
-	if err := json.Unmarshal(data, &in); err != nil {
-		return err
-	}
-	*f = Fault(in.plainFault)
-	if in.Delay == "" {
-		return nil
-	}
-	var err error
-	f.Delay, err = time.ParseDuration(in.Delay)
+// UnmarshalText reads what MarshalText writes.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(cmp.Or(string(text), "0s"))
+	*d = Duration(parsed)
 	return err
 }
 
@@ -119,7 +101,7 @@ func (f Fault) Validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("unknown kind %q", f.Kind))
 	}
-	if f.Delay < 0 || f.Delay > time.Hour || f.Probability < 0 || f.Probability > 1 {
+	if f.Delay < 0 || f.Delay > Duration(time.Hour) || f.Probability < 0 || f.Probability > 1 {
 		errs = append(errs, errors.New("delay must be 0 to 1h, probability 0 to 1"))
 	}
 	if f.ReadBytes != nil && *f.ReadBytes < 0 {
@@ -235,7 +217,7 @@ func (e *Emulator) applyFault(x *exchange) (answered bool) {
 		return false
 	}
 	if f.Delay > 0 {
-		sleep(x.r.Context(), f.Delay)
+		sleep(x.r.Context(), time.Duration(f.Delay))
 	}
 	switch f.Kind {
 	case FaultDrop:

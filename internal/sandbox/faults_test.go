@@ -171,7 +171,7 @@ func TestEarlyAnswersComeBeforeTheBodyIsRead(t *testing.T) {
 func TestDelayPostponesTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, Options{Calm: true})
-		s.fault(Fault{Route: "*", Kind: FaultDelay, Delay: 3 * time.Second, Count: 2})
+		s.fault(Fault{Route: "*", Kind: FaultDelay, Delay: Duration(3 * time.Second), Count: 2})
 		began := time.Now()
 		s.get("/public/v1/documents").want(t, 200)
 		s.get("/public/v1/documents").want(t, 200)

@@ -9,10 +9,8 @@ import (
 	"time"
 )
 
-const (
-	maxPairs     = 10_000 // pairs that are kept, including invalid ones
-	codeLifetime = 10 * time.Minute
-)
+// maxPairs limits the pairs that are kept, including invalid ones.
+const maxPairs = 10_000
 
 // pair is an access token and its refresh token. A refresh makes a new pair and invalidates the old one.
 type pair struct {
@@ -27,33 +25,27 @@ type pair struct {
 	spent      bool      // the refresh token was used or revoked
 }
 
-// code is a one-use authorization code.
-type code struct {
-	scope   string
-	expires time.Time
-}
-
 // grants has the tokens and codes that were issued. Invalid tokens are kept as long as there is room, so that the
 // history can name their generation.
 type grants struct {
 	random *random
 	ttl    time.Duration
+	codes  *oneTime[string] // authorization codes, each with its scope
 
 	mu        sync.Mutex // guards the fields below
 	pairs     []*pair    // oldest first
 	byAccess  map[string]*pair
 	byRefresh map[string]*pair
-	codes     map[string]code
 	count     int
 }
 
 // newGrants returns grants with a first one, as if somebody had consented.
 func newGrants(random *random, ttl time.Duration) *grants {
 	g := &grants{
-		random: random, ttl: ttl,
-		byAccess: map[string]*pair{}, byRefresh: map[string]*pair{}, codes: map[string]code{},
+		random: random, ttl: ttl, codes: &oneTime[string]{random: random},
+		byAccess: map[string]*pair{}, byRefresh: map[string]*pair{},
 	}
-	g.issueLocked(0, defaultScope, time.Now())
+	g.consented(defaultScope, time.Now())
 	return g
 }
 
@@ -75,30 +67,11 @@ func (g *grants) issueLocked(grant int, scope string, now time.Time) *pair {
 	return p
 }
 
-// newCode returns an authorization code for a consent.
-func (g *grants) newCode(scope string, now time.Time) string {
+// consented makes a pair of a new grant, as if somebody had consented and the code had been exchanged.
+func (g *grants) consented(scope string, now time.Time) pair {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for value, c := range g.codes { // remove expired codes, so that the map stays small
-		if !now.Before(c.expires) {
-			delete(g.codes, value)
-		}
-	}
-	value := g.random.Hex(40)
-	g.codes[value] = code{scope: scope, expires: now.Add(codeLifetime)}
-	return value
-}
-
-// exchange returns a pair for a code, which works only once. ok is false for an unknown, used or expired code.
-func (g *grants) exchange(value string, now time.Time) (p pair, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	c, found := g.codes[value]
-	delete(g.codes, value)
-	if !found || !now.Before(c.expires) {
-		return pair{}, false
-	}
-	return *g.issueLocked(0, c.scope, now), true
+	return *g.issueLocked(0, scope, now)
 }
 
 // rotation is the result of a refresh.
@@ -173,14 +146,7 @@ func (g *grants) revoke() {
 	for _, p := range g.pairs {
 		p.revoked, p.spent = true, true
 	}
-	clear(g.codes)
-}
-
-// consented makes a pair as if somebody had consented and the code had been exchanged.
-func (g *grants) consented(now time.Time) pair {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return *g.issueLocked(0, defaultScope, now)
+	g.codes.clear()
 }
 
 // firstGrant is the grant that the emulator starts with.
@@ -205,4 +171,53 @@ func fingerprint(value string) string {
 	}
 	sum := sha256.Sum256([]byte(value))
 	return hex.EncodeToString(sum[:6])
+}
+
+const (
+	oneTimeLife = 10 * time.Minute
+	maxOneTime  = 1000
+)
+
+// oneTime has values that wait for a request with their key. A key is random, and valid once, for oneTimeLife.
+type oneTime[T any] struct {
+	random *random
+
+	mu      sync.Mutex // guards waiting
+	waiting map[string]expiring[T]
+}
+
+type expiring[T any] struct {
+	value   T
+	expires time.Time
+}
+
+func (o *oneTime[T]) put(value T, now time.Time) (key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.waiting == nil {
+		o.waiting = map[string]expiring[T]{}
+	}
+	for k, old := range o.waiting {
+		if !now.Before(old.expires) || len(o.waiting) >= maxOneTime {
+			delete(o.waiting, k)
+		}
+	}
+	key = o.random.Hex(40)
+	o.waiting[key] = expiring[T]{value, now.Add(oneTimeLife)}
+	return key
+}
+
+// take returns the value of a key. ok is false for a key that is unknown, used or expired.
+func (o *oneTime[T]) take(key string, now time.Time) (value T, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	found := o.waiting[key]
+	delete(o.waiting, key)
+	return found.value, now.Before(found.expires)
+}
+
+func (o *oneTime[T]) clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.waiting)
 }

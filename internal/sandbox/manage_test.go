@@ -49,7 +49,7 @@ func TestManagementAddress(t *testing.T) {
 	s.manage("POST", "/fault", `[{"route":"api","kind":"delay","delay":"1ms"},{"route":"token","kind":"expires_in","expires_in":"3600","count":3}]`).want(t, 201)
 	var faults struct{ Faults []Fault }
 	s.manage("GET", "/fault", nil).want(t, 200).decode(t, &faults)
-	if len(faults.Faults) != 2 || faults.Faults[0].Delay != time.Millisecond || faults.Faults[1].Count != 3 || string(faults.Faults[1].ExpiresIn) != `"3600"` {
+	if len(faults.Faults) != 2 || faults.Faults[0].Delay != Duration(time.Millisecond) || faults.Faults[1].Count != 3 || string(faults.Faults[1].ExpiresIn) != `"3600"` {
 		t.Errorf("faults: got %+v", faults.Faults)
 	}
 	s.manage("DELETE", "/fault", nil).want(t, 204)

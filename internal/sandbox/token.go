@@ -62,12 +62,12 @@ func (e *Emulator) exchangeCode(x *exchange, code, scope string) {
 		x.refuseToken("invalid_scope")
 		return
 	}
-	p, ok := e.grants.exchange(code, time.Now())
+	granted, ok := e.grants.codes.take(code, time.Now())
 	if !ok {
 		x.refuseToken("invalid_grant")
 		return
 	}
-	e.answerPair(x, p, outcomeExchanged)
+	e.answerPair(x, e.grants.consented(granted, time.Now()), outcomeExchanged)
 }
 
 func (e *Emulator) refresh(x *exchange, refreshToken, scope string) {

@@ -170,8 +170,8 @@ func TestCodesWorkOnceWithinTenMinutes(t *testing.T) {
 			e.API().ServeHTTP(w, r)
 			return w.Code
 		}
-		code := e.grants.newCode(defaultScope, time.Now())
-		late := e.grants.newCode(defaultScope, time.Now())
+		code := e.grants.codes.put(defaultScope, time.Now())
+		late := e.grants.codes.put(defaultScope, time.Now())
 		time.Sleep(10*time.Minute - time.Second)
 		if got := exchange(code); got != 200 {
 			t.Errorf("just in time: got %d, want 200", got)

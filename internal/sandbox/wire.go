@@ -1,49 +1,33 @@
 package sandbox
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"hash"
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 )
 
 // countedBody hashes and counts a request's body while it is read. It keeps none of it.
 type countedBody struct {
-	mu   sync.Mutex // net/http may close the body while a handler reads
-	body io.ReadCloser
+	io.ReadCloser
 	hash hash.Hash
 	read int64
 	end  bool
 }
 
-func newCountedBody(body io.ReadCloser) *countedBody {
-	if body == nil {
-		body = http.NoBody
-	}
-	return &countedBody{body: body, hash: sha256.New()}
-}
-
 func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.body.Read(p)
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	n, err := b.ReadCloser.Read(p)
 	b.hash.Write(p[:n])
 	b.read += int64(n)
 	b.end = b.end || err == io.EOF
 	return n, err
 }
 
-func (b *countedBody) Close() error { return b.body.Close() }
-
 // discard reads up to most bytes.
 func (b *countedBody) discard(most int64) { io.Copy(io.Discard, io.LimitReader(b, most)) }
 
 func (b *countedBody) sum() (read int64, sha string, complete bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	return b.read, hex.EncodeToString(b.hash.Sum(nil)), b.end
 }
 

@@ -403,3 +403,13 @@ func (a *account) setLocked(rec Record) {
 
 // wallClock returns the time for records: without a monotonic reading, which other processes cannot use.
 func wallClock() time.Time { return time.Now().UTC().Round(0) }
+
+// Sleep waits for d; false means that end was closed first. Stores use it between two tries.
+func Sleep(end <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-end:
+		return false
+	}
+}

@@ -164,13 +164,3 @@ func (u *Unproven) Note(account, base, version string, lost bool, err error) {
 		u.saves[account] = s
 	}
 }
-
-// Sleep waits for d; false means that end was closed first. Stores use it between two tries.
-func Sleep(end <-chan struct{}, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-end:
-		return false
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,9 +45,8 @@ func (s fillingStore) Save(ctx context.Context, account string, rec tokens.Recor
 	return s.Memory.Save(ctx, account, rec)
 }
 
-// doctor --refresh said that an account has new tokens, although the store could not save them.
-func TestDoctorReportsTokensThatWereNotSaved(t *testing.T) {
-	t.Parallel() // it waits for the store
+// proxyWithFullStore runs the program with a store that is full as soon as the refresh token was used.
+func proxyWithFullStore(t *testing.T, command string, after ...string) (status int, stdout, stderr string) {
 	store := fillingStore{tokens.NewMemory(), new(atomic.Bool)}
 	if _, err := store.Save(t.Context(), tokens.DefaultAccount, tokens.Record{
 		Generation: 1, AccessToken: tokens.NewSecret("access"), RefreshToken: tokens.NewSecret("refresh"), ObtainedAt: time.Now(),
@@ -54,9 +54,12 @@ func TestDoctorReportsTokensThatWereNotSaved(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
+		switch {
+		case r.Method == http.MethodPost:
 			store.full.Store(true)
 			io.WriteString(w, `{"access_token":"access2","refresh_token":"refresh2","expires_in":3600}`)
+		case r.Header.Get("Authorization") == "Bearer access":
+			w.WriteHeader(http.StatusUnauthorized)
 		}
 	}))
 	defer server.Close()
@@ -66,13 +69,32 @@ func TestDoctorReportsTokensThatWereNotSaved(t *testing.T) {
 			return stores.Store{Records: store, Name: "filling:", Abilities: stores.Abilities{Persistent: true}}, nil
 		},
 	}
-	var out strings.Builder
-	Run(t.Context(), Env{
-		Args:    strings.Fields("doctor --refresh --store filling: --admin-socket none --admin-listen none --temp-dir " + t.TempDir() + " --api-url " + server.URL + " --token-url " + server.URL),
-		Environ: []string{"HOME=" + t.TempDir(), "PANDADOC_CLIENT_ID=id", "PANDADOC_CLIENT_SECRET=secret"}, Stdout: &out, Stderr: io.Discard,
+	var out, text strings.Builder
+	status = Run(t.Context(), Env{
+		Args: append(strings.Fields(command+" --store filling: --admin-socket none --admin-listen none --temp-dir "+t.TempDir()+
+			" --api-url "+server.URL+" --token-url "+server.URL), after...),
+		Environ: []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "PANDADOC_CLIENT_ID=id", "PANDADOC_CLIENT_SECRET=secret"},
+		Stdout:  &out, Stderr: &text,
 		Stores: stores.Table{kind},
 	})
-	if !strings.Contains(out.String(), "because the store could not save them") || !strings.Contains(out.String(), "fix: "+stores.Fix) {
-		t.Errorf("got\n%s", out.String())
+	return status, out.String(), text.String()
+}
+
+// doctor --refresh said that an account has new tokens, although the store could not save them.
+func TestDoctorReportsTokensThatWereNotSaved(t *testing.T) {
+	t.Parallel() // it waits for the store
+	_, out, _ := proxyWithFullStore(t, "doctor --refresh")
+	if !strings.Contains(out, "because the store could not save them") || !strings.Contains(out, "fix: "+stores.Fix) {
+		t.Errorf("got\n%s", out)
+	}
+}
+
+// If the program that run started failed, what the proxy had to say at its end was lost.
+func TestRunReportsTokensThatWereNotSaved(t *testing.T) {
+	t.Parallel() // it waits for the store
+	status, _, text := proxyWithFullStore(t, "run --drain-timeout 0s --log-level error", "--", "sh", "-c", "get $PANDADOC_BASE_URL/; exit 7")
+	check(t, "status", status, 7)
+	if !strings.Contains(text, "because the store could not save them") {
+		t.Errorf("got\n%s", text)
 	}
 }

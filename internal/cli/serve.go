@@ -142,10 +142,7 @@ func (c *runCommand) Run(ctx context.Context, p *program, k *kong.Context) error
 			status = p.child(path, words, url, served)
 		}
 		stop()
-		if err := <-served; err != nil && status == nil {
-			return err
-		}
-		return status
+		return errors.Join(<-served, status)
 	case err := <-served:
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"pandadoc-auth-proxy/internal/admin/client"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -122,13 +123,21 @@ func (x *examination) refresh(ctx context.Context) (found []Finding) {
 	case x.Proxy == nil && x.store.Records == nil:
 		return []Finding{failingAs(x.storeErr, stores.Fix)}
 	}
+	left := 0
 	for _, a := range x.accounts(ctx) {
-		if a.config.APIKey.IsZero() {
+		switch {
+		case !a.config.APIKey.IsZero():
+		case ctx.Err() != nil:
+			left++
+		default:
 			found = append(found, x.refreshed(ctx, a.name))
 		}
 	}
 	x.known = nil // the records have changed
-	if len(found) == 0 {
+	switch {
+	case left > 0:
+		found = append(found, skipped(fmt.Sprintf("%d more accounts were not tried within %v; --account NAME tries one", left, checkTimeout)))
+	case len(found) == 0:
 		return []Finding{fine("there are API keys only: nothing is refreshed")}
 	}
 	return found
@@ -139,9 +148,10 @@ func (x *examination) refreshed(ctx context.Context, name string) Finding {
 	if err == nil {
 		return fine(fmt.Sprintf("account %s has new tokens (generation %d), %s", name, s.Generation, problem.Validity(s.ExpiresAt, time.Now())))
 	}
-	f := failingAs(err, loginFix(name))
+	f := failingAs(err, "run: "+problem.AccountCommand("refresh", name))
 	f.Seen = "account " + name + ": " + f.Seen
-	f.Login = strings.Contains(f.Fix, problem.LoginCommand(name))
+	answer, ok := errors.AsType[*client.ProblemError](err)
+	f.Login = ok && answer.Code == string(problem.LoginRequired)
 	return f
 }
 

@@ -1,12 +1,17 @@
 package doctor
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"pandadoc-auth-proxy/internal/admin"
+	"pandadoc-auth-proxy/internal/admin/client"
+	"pandadoc-auth-proxy/internal/problem"
+	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -60,5 +65,47 @@ func TestDoctorsPageNamesItsChecks(t *testing.T) {
 	}
 	if !strings.Contains(string(page), "|---|---|\n"+table.String()+"\n") {
 		t.Errorf("docs/doctor.md does not hold this table:\n%s", table.String())
+	}
+}
+
+// Any error of a refresh without a hint counted as a missing login, with exit status 3 and the command to sign in: also a
+// refresh that was too slow, although the account works.
+func TestOnlyAMissingLoginNeedsALogin(t *testing.T) {
+	answer := func(code problem.Code) error {
+		p := problem.Of(code, "login", problem.LoginCommand("acme"))
+		return problem.WithHint(&client.ProblemError{Status: p.Status, Code: string(code), Detail: p.Detail}, p.Hint)
+	}
+	for _, row := range []struct {
+		name  string
+		err   error
+		login bool
+	}{
+		{"no login", answer(problem.LoginRequired), true},
+		{"no answer in time", context.DeadlineExceeded, false},
+		{"a login might be needed later", answer(problem.RefreshInDoubt), false},
+		{"another problem", answer(problem.RefreshUnavailable), false},
+	} {
+		x := &examination{Input: Input{Refresh: func(context.Context, string) (admin.Account, error) { return admin.Account{}, row.err }}}
+		f := x.refreshed(t.Context(), "acme")
+		if f.Result != Failure || f.Login != row.login || f.Fix == "" || !row.login && f.Fix == loginFix("acme") {
+			t.Errorf("%s: got %+v", row.name, f)
+		}
+	}
+}
+
+// All refreshes share the time of one check. When it was over, all other accounts failed.
+func TestAccountsForWhichThereIsNoTimeAreSkipped(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	x := &examination{
+		Input: Input{Refresh: func(ctx context.Context, _ string) (admin.Account, error) {
+			defer cancel() // the time is over
+			return admin.Account{}, ctx.Err()
+		}},
+		store: stores.Store{Records: tokens.NewMemory()},
+		known: []account{{name: "a"}, {name: "b"}, {name: "c"}},
+	}
+	found := x.refresh(ctx)
+	if len(found) != 2 || found[0].Result != OK || found[1].Result != Skipped || !strings.HasPrefix(found[1].Seen, "2 more accounts") {
+		t.Errorf("got %+v", found)
 	}
 }

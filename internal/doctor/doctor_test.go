@@ -3,13 +3,18 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/admin/client"
+	"pandadoc-auth-proxy/internal/config"
 	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/internal/stores"
 	"pandadoc-auth-proxy/tokens"
@@ -107,5 +112,24 @@ func TestAccountsForWhichThereIsNoTimeAreSkipped(t *testing.T) {
 	found := x.refresh(ctx)
 	if len(found) != 2 || found[0].Result != OK || found[1].Result != Skipped || !strings.HasPrefix(found[1].Seen, "2 more accounts") {
 		t.Errorf("got %+v", found)
+	}
+}
+
+// Only the first accounts are asked about at the API, but each API key was sent there to look for a sandbox key.
+func TestOnlyTheFirstAccountsAreAskedAbout(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer server.Close()
+	api, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &examination{Input: Input{Config: &config.Config{Upstream: config.Upstream{API: api, Token: api}}}}
+	for range manyAccounts + 5 {
+		x.known = append(x.known, account{config: tokens.AccountConfig{APIKey: tokens.NewSecret("key")}})
+	}
+	x.sandboxKeys(t.Context())
+	if got := asked.Load(); got != manyAccounts {
+		t.Errorf("got %d requests, want %d", got, manyAccounts)
 	}
 }

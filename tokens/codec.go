@@ -214,6 +214,21 @@ func (c *Codec) Decode(account string, data []byte) (Record, error) {
 	return rec, nil
 }
 
+// DecodeStored is Decode for a store, whose records have a version. Its errors have a hint: newer if a newer version of
+// the program wrote the record, a hint about keys if its tokens cannot be decrypted, else damaged.
+func (c *Codec) DecodeStored(account string, data []byte, newer, damaged string) (Record, error) {
+	rec, err := c.Decode(account, data)
+	switch {
+	case err == nil && rec.Version == "":
+		err = problem.Mistake("not a valid record: version is missing", damaged)
+	case errors.Is(err, ErrNewerSchema):
+		err = problem.WithHint(err, newer)
+	case err != nil && problem.HintOf(err) == "":
+		err = problem.WithHint(err, damaged)
+	}
+	return rec, err
+}
+
 // seal encrypts the tokens of s, the record of account.
 func (c *Codec) seal(account string, s *stored) error {
 	if c == nil {

@@ -117,9 +117,9 @@ func (s *Memory) Accounts(context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(s.records)), nil
 }
 
-// Unproven remembers the saves of a store on another machine whose outcome is not known, because a connection broke
-// or a caller gave up. A repeated save may find that the first one was done: that is no conflict. The zero value
-// remembers none; its methods may be called concurrently.
+// Unproven saves records in a store on another machine, and remembers the saves whose outcome is not known, because a
+// connection broke or a caller gave up. A repeated save may find that the first one was done: that is no conflict. The
+// zero value remembers none; Save may be called concurrently.
 type Unproven struct {
 	mu    sync.Mutex // guards saves
 	saves map[string]unprovenSaves
@@ -135,19 +135,35 @@ type unprovenSaves struct {
 // forgotten, and to find one of those is a conflict again.
 const maxUnproven = 16
 
-// Over returns the versions that earlier saves over base may have given to the record of account.
-func (u *Unproven) Over(account, base string) []string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if s := u.saves[account]; s.base == base {
-		return slices.Clone(s.versions)
+// Swap replaces the record that has one of the versions in replaces by data, which has version. lost means that at least
+// one try got no answer, so that data may have been written, or may still be.
+type Swap func(version string, data []byte, replaces []string) (lost bool, err error)
+
+// Save is Store.Save by means of swap.
+func (u *Unproven) Save(ctx context.Context, c *Codec, account string, rec Record, swap Swap) (Record, error) {
+	if err := errors.Join(CheckAccount(account), ctx.Err()); err != nil {
+		return Record{}, err
 	}
-	return nil
+	data, written, err := c.EncodeNew(account, rec)
+	if err != nil {
+		return Record{}, err
+	}
+	replaces := []string{rec.Version}
+	u.mu.Lock()
+	if s := u.saves[account]; s.base == rec.Version {
+		replaces = append(replaces, s.versions...)
+	}
+	u.mu.Unlock()
+	lost, err := swap(written.Version, data, replaces)
+	u.note(account, rec.Version, written.Version, lost, err)
+	if err != nil {
+		return Record{}, err
+	}
+	return written, nil
 }
 
-// Note notes how a save of version over base has ended. lost means that at least one try got no answer, so that the
-// version may have been written, or may still be.
-func (u *Unproven) Note(account, base, version string, lost bool, err error) {
+// note notes how a save of version over base has ended.
+func (u *Unproven) note(account, base, version string, lost bool, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch s := u.saves[account]; {

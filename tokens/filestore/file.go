@@ -22,18 +22,8 @@ import (
 // maxRecord is far above what a record needs. What is larger is no record.
 const maxRecord = 1 << 20
 
-// encode returns the stored form of rec with a new version, and the record as Load will return it. It refuses what Load
-// would refuse.
-func (s *Store) encode(account string, rec tokens.Record) (data []byte, written tokens.Record, err error) {
-	data, written, err = s.codec.EncodeNew(account, rec)
-	switch {
-	case err != nil:
-		return nil, tokens.Record{}, err
-	case len(data) >= maxRecord:
-		return nil, tokens.Record{}, fmt.Errorf("token store: the record is too large (%d bytes)", len(data))
-	}
-	return append(data, '\n'), written, nil
-}
+// damaged is the hint for a file that is no record.
+const damaged = "restore the file from a backup, or move it away and sign in again; it is left as it is"
 
 // read returns the record in path, or tokens.ErrNotFound.
 func (s *Store) read(path string) (tokens.Record, error) {
@@ -44,21 +34,16 @@ func (s *Store) read(path string) (tokens.Record, error) {
 	if err != nil {
 		return tokens.Record{}, err
 	}
-	rec, err := s.codec.Decode(strings.TrimSuffix(filepath.Base(path), recordSuffix), data)
-	if err == nil && rec.Version == "" {
-		err = errors.New("not a valid record: version is missing")
+	rec, err := s.codec.DecodeStored(strings.TrimSuffix(filepath.Base(path), recordSuffix), data,
+		"use the newer version; the file is left as it is", damaged)
+	if err != nil {
+		fix := problem.HintOf(err)
+		if fix == damaged {
+			err = errors.New(explain(data, err))
+		}
+		return tokens.Record{}, withFix("read", path, err, fix)
 	}
-	fix := problem.HintOf(err) // about its encryption
-	switch {
-	case err == nil:
-		return rec, nil
-	case errors.Is(err, tokens.ErrNewerSchema):
-		fix = "use the newer version; the file is left as it is"
-	case fix == "":
-		err = errors.New(explain(data, err))
-		fix = "restore the file from a backup, or move it away and sign in again; it is left as it is"
-	}
-	return tokens.Record{}, withFix("read", path, err, fix)
+	return rec, nil
 }
 
 // explain describes what is wrong with a damaged record, for the person who must repair it.

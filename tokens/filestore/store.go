@@ -142,9 +142,12 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
 		return tokens.Record{}, err
 	}
-	data, written, err := s.encode(account, rec)
-	if err != nil {
+	data, written, err := s.codec.EncodeNew(account, rec)
+	switch {
+	case err != nil:
 		return tokens.Record{}, err
+	case len(data) >= maxRecord: // read would refuse it
+		return tokens.Record{}, fmt.Errorf("token store: the record is too large (%d bytes)", len(data))
 	}
 	dir, err := s.prepare()
 	if err != nil {
@@ -162,7 +165,7 @@ func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (to
 	case current.Version != rec.Version:
 		return tokens.Record{}, tokens.ErrConflict
 	}
-	if err := replace(dir, account, data, lock); err != nil {
+	if err := replace(dir, account, append(data, '\n'), lock); err != nil {
 		return tokens.Record{}, err
 	}
 	return written, nil

@@ -308,14 +308,3 @@ func (s *Store) foreign(account, reason string) error {
 		fmt.Errorf("token store: use Secret %s in namespace %s: %s", s.secretName(account), s.api.namespace, reason),
 		"choose another prefix: --store kubernetes:"+s.api.namespace+"/PREFIX; the Secret is left as it is")
 }
-
-func (s *Store) damaged(account string, err error) error {
-	hint := problem.HintOf(err)
-	switch {
-	case errors.Is(err, tokens.ErrNewerSchema):
-		hint = "update this program, or give this program a prefix of its own: --store kubernetes:" + s.api.namespace + "/PREFIX; the Secret is left as it is"
-	case hint == "":
-		hint = fmt.Sprintf("restore the Secret from a backup, or remove its key %q and sign in again; it is left as it is", dataKey)
-	}
-	return problem.WithHint(fmt.Errorf("token store: read Secret %s in namespace %s: %w", s.secretName(account), s.api.namespace, err), hint)
-}

@@ -173,12 +173,11 @@ func (s *Store) read(ctx context.Context, account string) (*secret, tokens.Recor
 	if len(data) == 0 {
 		return found, tokens.Record{}, tokens.ErrNotFound
 	}
-	rec, err := s.codec.Decode(account, data)
-	if err == nil && rec.Version == "" {
-		err = errors.New("not a valid record: version is missing")
-	}
+	rec, err := s.codec.DecodeStored(account, data,
+		"update this program, or give this program a prefix of its own: --store kubernetes:"+s.api.namespace+"/PREFIX; the Secret is left as it is",
+		fmt.Sprintf("restore the Secret from a backup, or remove its key %q and sign in again; it is left as it is", dataKey))
 	if err != nil {
-		return nil, tokens.Record{}, s.damaged(account, err)
+		return nil, tokens.Record{}, fmt.Errorf("token store: read Secret %s in namespace %s: %w", s.secretName(account), s.api.namespace, err)
 	}
 	return found, rec, nil
 }
@@ -236,25 +235,14 @@ func (s *Store) note(account, version string, labelled bool) {
 // Save implements tokens.Store. If the connection is lost, it tries again until ctx ends, and recognises its own write
 // if the first try was done.
 func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (tokens.Record, error) {
-	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
-		return tokens.Record{}, err
-	}
-	data, written, err := s.codec.EncodeNew(account, rec)
-	if err != nil {
-		return tokens.Record{}, err
-	}
-	replaces := append(s.unproven.Over(account, rec.Version), rec.Version)
-	lost, again := false, true
-	for tries := 0; again; tries++ {
-		again, err = s.swap(ctx, account, replaces, written.Version, data)
-		lost = lost || err != nil && !errors.Is(err, tokens.ErrConflict) && !answered(err)
-		again = again && tries < retries && tokens.Sleep(ctx.Done(), retryPause<<tries)
-	}
-	s.unproven.Note(account, rec.Version, written.Version, lost, err)
-	if err != nil {
-		return tokens.Record{}, err
-	}
-	return written, nil
+	return s.unproven.Save(ctx, s.codec, account, rec, func(version string, data []byte, replaces []string) (lost bool, err error) {
+		for tries, again := 0, true; again; tries++ {
+			again, err = s.swap(ctx, account, replaces, version, data)
+			lost = lost || err != nil && !errors.Is(err, tokens.ErrConflict) && !answered(err)
+			again = again && tries < retries && tokens.Sleep(ctx.Done(), retryPause<<tries)
+		}
+		return lost, err
+	})
 }
 
 // swap tries once to replace the record that has one of the versions. again means that the reason of a failure may

@@ -28,7 +28,6 @@
 package redisstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +128,14 @@ func (s *Store) Load(ctx context.Context, account string) (tokens.Record, error)
 	version, versioned := found[0].(string)
 	data, recorded := found[1].(string)
 	if versioned && recorded {
-		return s.decode(account, version, data)
+		rec, err := s.codec.DecodeStored(account, []byte(data),
+			"update this program, or give this program a prefix of its own with ?prefix=NAME; the record is left as it is",
+			"restore the key from a backup, or rename it and sign in again; it is left as it is")
+		if err != nil {
+			return tokens.Record{}, s.wrap("read", s.key(account), err)
+		}
+		rec.Version = version
+		return rec, nil
 	}
 	// Usually there is no record. A hash without our fields belongs to another program.
 	n, err := s.client.Exists(ctx, s.key(account)).Result()
@@ -142,50 +148,27 @@ func (s *Store) Load(ctx context.Context, account string) (tokens.Record, error)
 	return tokens.Record{}, tokens.ErrNotFound
 }
 
-func (s *Store) decode(account, version, data string) (tokens.Record, error) {
-	rec, err := s.codec.Decode(account, []byte(data))
-	if err != nil {
-		hint := cmp.Or(problem.HintOf(err), "restore the key from a backup, or rename it and sign in again; it is left as it is")
-		if errors.Is(err, tokens.ErrNewerSchema) {
-			hint = "update this program, or give this program a prefix of its own with ?prefix=NAME; the record is left as it is"
-		}
-		return tokens.Record{}, problem.WithHint(s.wrap("read", s.key(account), err), hint)
-	}
-	rec.Version = version
-	return rec, nil
-}
-
 // Save implements tokens.Store. If the connection is lost, it tries again until ctx ends, and recognises its own write
 // if the first try was done.
 func (s *Store) Save(ctx context.Context, account string, rec tokens.Record) (tokens.Record, error) {
-	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
-		return tokens.Record{}, err
-	}
-	if err := s.refuseEviction(ctx, account); err != nil {
-		return tokens.Record{}, err
-	}
-	data, written, err := s.codec.EncodeNew(account, rec)
-	if err != nil {
-		return tokens.Record{}, err
-	}
-	args := []any{written.Version, data, s.target.channel(), account + " " + written.Version, rec.Version, written.Version}
-	for _, version := range s.unproven.Over(account, rec.Version) {
-		args = append(args, version)
-	}
-	lost := false
-	err = s.again(ctx, func() error {
-		err := s.swap(ctx, account, args)
-		lost = lost || unproven(err)
-		return err
+	return s.unproven.Save(ctx, s.codec, account, rec, func(version string, data []byte, replaces []string) (lost bool, err error) {
+		if err := s.refuseEviction(ctx, account); err != nil {
+			return false, err
+		}
+		args := []any{version, data, s.target.channel(), account + " " + version, version}
+		for _, old := range replaces {
+			args = append(args, old)
+		}
+		err = s.again(ctx, func() error {
+			err := s.swap(ctx, account, args)
+			lost = lost || unproven(err)
+			return err
+		})
+		if err != nil && !errors.Is(err, tokens.ErrConflict) {
+			err = s.fail("write", s.key(account), err)
+		}
+		return lost, err
 	})
-	s.unproven.Note(account, rec.Version, written.Version, lost, err)
-	switch {
-	case errors.Is(err, tokens.ErrConflict):
-		return tokens.Record{}, err
-	case err != nil:
-		return tokens.Record{}, s.fail("write", s.key(account), err)
-	}
-	return written, nil
 }
 
 // swap runs the script and then waits for the replicas, on one connection: WAIT counts the writes of its

@@ -65,7 +65,7 @@ not settings, and names the settings that were probably meant.
 
 Write times like ` + "`500ms`, `30s`, `5m`, `24h`" + `, and sizes like ` + "`64KiB`, `128MiB`, `1GiB`" + `. For flags without a
 value, write ` + "`true` or `false`" + ` in a variable or in the file. To give several values, repeat the flag, write a list
-in the file, or separate the values with spaces in the variable.
+in the file, or separate the values with spaces in the variable (for ` + "`--allow-route`" + `: one per line).
 `)
 	for _, command := range app.Children {
 		if command.Name != "serve" {

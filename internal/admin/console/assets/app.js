@@ -84,7 +84,7 @@ function showLocked() {
   fill(document.getElementById('health'), h('span.state.state-unknown', 'Locked'));
   fill(main, h('h1', 'The console is locked'),
     refusal && h('p.field-problem', { role: 'alert' }, refusal),
-    h('p', 'The proxied port requires authentication, so the console does too. Run this command on the proxy’s machine, as the proxy’s user, and with the proxy’s --admin-listen if it has one. It prints a link that works once:'),
+    h('p', 'The console requires the admin key, because the proxied port requires authentication or --admin-key-file is set. To open the console without the key, run this command on the proxy’s machine, as the proxy’s user, and with the proxy’s --admin-listen if it has one. It prints a link that works once:'),
     h('div.copyable', h('pre', { tabindex: 0, 'aria-label': 'Command' }, 'pandadoc-auth-proxy console'), copyButton(() => 'pandadoc-auth-proxy console')));
 }
 

@@ -83,7 +83,7 @@ function showHistory(page) {
           else location.hash = `#/try/${entry.number}`;
         },
       }, 'Again')))),
-    h('p.fine', 'Again fills the form with the same values. It sends nothing until you press the button.')]);
+    h('p.fine', '“Again” fills the form with the same values. It sends nothing until you press the button.')]);
 }
 
 // pathText shows a path with its parameters highlighted.

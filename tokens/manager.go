@@ -31,7 +31,7 @@ type Manager struct {
 	process   string // host and process id, for markers
 	endpoint  tokenEndpoint
 	emergency emergencyFiles
-	slots     *slots
+	slots     chan struct{} // has a value for each running token call
 
 	// The optional abilities of the store. Nil if it does not have them.
 	locker  Locker
@@ -105,7 +105,7 @@ func New(c Config) (*Manager, error) {
 		config: c, issuer: NewIssuer(c.API, c.Endpoint.URL, c.Endpoint.ClientID), process: processName(),
 		endpoint:  &caller{c.Endpoint, c.clientSecret},
 		emergency: &emergencyDirs{dirs: c.EmergencyDirs, store: c.StoreName, codec: c.Codec},
-		slots:     &slots{free: maxCalls}, report: (*account).report, lru: cache, parked: map[string]parked{},
+		slots:     make(chan struct{}, maxCalls), report: (*account).report, lru: cache, parked: map[string]parked{},
 		watch:   newWatching(c.Store),
 		closing: make(chan struct{}), enough: make(chan struct{}), poke: make(chan struct{}, 1),
 	}

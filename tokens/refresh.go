@@ -3,15 +3,12 @@ package tokens
 import (
 	"errors"
 	"math/rand/v2"
-	"slices"
-	"sync"
 	"time"
 )
 
 var (
-	errInDoubt   = errors.New("a refresh was cut off and may have spent the refresh token; it is not sent again while the access token works")
-	errNoClient  = errors.New("no client id is configured")
-	errOvertaken = errors.New("another process has answered the announcement of this refresh")
+	errInDoubt  = errors.New("a refresh was cut off and may have spent the refresh token; it is not sent again while the access token works")
+	errNoClient = errors.New("no client id is configured")
 )
 
 const (
@@ -53,9 +50,9 @@ func (a *account) refresh(f *flight, from Record, why reason) error {
 // attempt refreshes if that is allowed now. Otherwise it returns how long to wait at most before the
 // next reload.
 func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duration, err error) {
-	slot := a.m.slots.take(f, time.Second+rand.N(time.Second)) // otherwise it could be away each time that a slot becomes free
+	slot := a.m.takeSlot(f, time.Second+rand.N(time.Second)) // otherwise it could be away each time that a slot becomes free
 	if slot {
-		defer a.m.slots.release()
+		defer func() { <-a.m.slots }()
 	}
 	lock, err := a.lock()
 	if err != nil {
@@ -93,8 +90,8 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 		_, _ = a.reload() // the marker may have been written all the same: settle takes it back
 		return 0, a.failed(ErrStoreUnavailable, err, 0)
 	}
-	if err := c.announced(); err != nil {
-		return pollMin, c.withdraw(err)
+	if answered, err := c.announce(); answered || err != nil {
+		return pollMin, err
 	}
 	c.lock = lock.move()
 	return 0, c.run()
@@ -107,21 +104,27 @@ func (a *account) setClaiming(now bool) {
 	a.claiming = now
 }
 
-// announced gives the other processes time to answer, if they have a newer pair than ours, or have sent our
-// refresh token. It returns nil if our marker is still in the store, else errOvertaken.
-func (c *claim) announced() error {
+// announce gives the other processes time to answer, if they have a newer pair than ours, or have sent our refresh
+// token. answered means that one of them did, so that the store must be read again.
+func (c *claim) announce() (answered bool, err error) {
 	pause, unconfirmed := c.announcement(), c.rec.UnconfirmedSince
 	if pause == 0 {
-		return nil
+		return false, nil
 	}
-	if !Sleep(c.a.m.closing, pause/2) {
+	wait := func() error {
+		if Sleep(c.a.m.closing, pause/2) {
+			return nil
+		}
 		return errClosed
 	}
-	// Announce again for processes that have connected since: after a failover they may have thousands of records to
-	// read.
-	err := c.renew(wallClock())
-	if err == nil && !Sleep(c.a.m.closing, pause/2) {
-		return errClosed
+	err = wait()
+	if err == nil {
+		// Announce again for processes that have connected since: after a failover they may have thousands of records
+		// to read.
+		err = c.renew(wallClock())
+	}
+	if err == nil {
+		err = wait()
 	}
 	var found Record
 	if err == nil {
@@ -129,18 +132,22 @@ func (c *claim) announced() error {
 	}
 	switch {
 	case errors.Is(err, ErrConflict):
-		return errOvertaken
+		return true, nil
+	case errors.Is(err, errClosed):
+		c.release(nil)
+		return false, &UnavailableError{Err: ErrRefreshUnavailable, Cause: err}
 	case err != nil:
-		return err
+		c.release(nil)
+		return false, c.a.failed(ErrStoreUnavailable, err, 0)
 	case found.Compare(c.rec) != 0 || !c.a.owns(found):
-		return errOvertaken
+		return true, nil
 	}
 	c.rec = found
 	if found.UnconfirmedSince.After(unconfirmed) { // another request may have spent the token
 		c.release(nil)
-		return errOvertaken
+		return true, nil
 	}
-	return nil
+	return false, nil
 }
 
 // announcement returns how long our announcement stands. It stands longer if we have just connected, because
@@ -160,19 +167,6 @@ func (c *claim) announcement() time.Duration {
 		return max(w.settle, connectTime-time.Since(*since))
 	}
 	return connectTime
-}
-
-// withdraw ends a refresh that was announced but not begun. It returns the error for callers; nil means that
-// the store must be read again.
-func (c *claim) withdraw(err error) error {
-	if errors.Is(err, errOvertaken) {
-		return nil
-	}
-	c.release(nil)
-	if errors.Is(err, errClosed) {
-		return &UnavailableError{Err: ErrRefreshUnavailable, Cause: err}
-	}
-	return c.a.failed(ErrStoreUnavailable, err, 0)
 }
 
 // answer warns a process that is about to send the same refresh token as we have: it writes our marker again.
@@ -253,51 +247,29 @@ func (l *refreshLock) move() refreshLock {
 	return moved
 }
 
-// slots limits the number of concurrent token calls of a process. Flights that a request waits for go first.
-type slots struct {
-	mu     sync.Mutex // guards the fields below
-	free   int
-	queued []*ticket
-}
-
-type ticket struct {
-	f     *flight
-	ready chan struct{} // closed when the slot is the ticket's
-}
-
-// take waits for a slot, at most for limit, and reports whether it got one.
-func (s *slots) take(f *flight, limit time.Duration) bool {
-	s.mu.Lock()
-	if s.free > 0 {
-		s.free--
-		s.mu.Unlock()
-		return true
-	}
-	t := &ticket{f, make(chan struct{})}
-	s.queued = append(s.queued, t)
-	s.mu.Unlock()
-	if Sleep(t.ready, limit) { // no slot became free
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if i := slices.Index(s.queued, t); i >= 0 {
-			s.queued = slices.Delete(s.queued, i, i+1)
+// takeSlot waits for one of the slots for token calls, at most for limit, and reports whether it got one. Flights that a
+// request waits for stand in the queue. The others only look now and then if a slot is free, and so go last.
+func (m *Manager) takeSlot(f *flight, limit time.Duration) bool {
+	end := time.After(limit)
+	for {
+		var queue chan<- struct{} // nil if f does not stand in it
+		if f.urgent.Load() {
+			queue = m.slots
+		} else {
+			select {
+			case m.slots <- struct{}{}:
+				return true
+			default:
+			}
+		}
+		select {
+		case queue <- struct{}{}:
+			return true
+		case <-time.After(pollMax):
+		case <-end:
 			return false
 		}
 	}
-	return true
-}
-
-// release passes the slot to the next flight that waits.
-func (s *slots) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.queued) == 0 {
-		s.free++
-		return
-	}
-	i := max(0, slices.IndexFunc(s.queued, func(t *ticket) bool { return t.f.urgent.Load() }))
-	close(s.queued[i].ready)
-	s.queued = slices.Delete(s.queued, i, i+1)
 }
 
 // doubt is what is known about token requests with an unknown result. A refresh token that may be spent must

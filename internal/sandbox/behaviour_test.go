@@ -142,7 +142,7 @@ func startInChaos(t *testing.T) *service {
 	}
 	calm.Server.Emulator = e
 	calm.client.Transport = direct{"api.test": e.API()}
-	calm.refresh = e.InfoAt("", "").RefreshToken
+	calm.refresh = e.grants.firstRefreshToken()
 	calm.renewPatiently()
 	return calm
 }

@@ -20,7 +20,7 @@ const (
 // concurrent use and starts no goroutine.
 type Emulator struct {
 	opts      Options
-	client    credentials
+	client    client
 	table     *router
 	grants    *grants
 	tickets   *oneTime[consentRequest]
@@ -31,13 +31,10 @@ type Emulator struct {
 	ids       *random
 }
 
-// credentials are those of the application that is registered at the emulator.
-type credentials struct {
-	id, secret string
-	apiKey     string
-}
+// client is the application that is registered at the emulator.
+type client struct{ id, secret, apiKey string }
 
-// New returns an emulator with sample data and one grant. Info returns its refresh token.
+// New returns an emulator with sample data and one grant.
 func New(opts Options) (*Emulator, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
@@ -48,7 +45,7 @@ func New(opts Options) (*Emulator, error) {
 	secrets := newRandom(opts.Seed, "credentials")
 	e := &Emulator{
 		opts:      opts,
-		client:    credentials{id: secrets.Hex(20), secret: secrets.Hex(40), apiKey: secrets.Hex(40)},
+		client:    client{id: secrets.Hex(20), secret: secrets.Hex(40), apiKey: secrets.Hex(40)},
 		table:     newRouter(operations()),
 		grants:    newGrants(secrets, cmp.Or(opts.TokenTTL, DefaultTokenTTL)),
 		tickets:   &oneTime[consentRequest]{random: secrets},
@@ -59,31 +56,6 @@ func New(opts Options) (*Emulator, error) {
 	}
 	e.workspace = workspace.New(e.ids, e.history.requests, time.Now())
 	return e, nil
-}
-
-// Info is what a client needs to use an emulator. As JSON, it is the line that the sandbox command prints.
-type Info struct {
-	API          string `json:"api"`
-	AuthorizeURL string `json:"authorize_url"`
-	TokenURL     string `json:"token_url"`
-	Manage       string `json:"manage"`
-	ClientID     string `json:"client_id"`
-	ClientSecret string `json:"client_secret"`
-	RefreshToken string `json:"refresh_token"`
-}
-
-// InfoAt returns the credentials, and the URLs for an API and a management handler served at these origins.
-// The refresh token is the current one of the first grant, or "" after Revoke.
-func (e *Emulator) InfoAt(api, manage string) Info {
-	return Info{
-		API:          api,
-		AuthorizeURL: api + "/oauth2/authorize",
-		TokenURL:     api + "/oauth2/access_token",
-		Manage:       manage,
-		ClientID:     e.client.id,
-		ClientSecret: e.client.secret,
-		RefreshToken: e.grants.firstRefreshToken(),
-	}
 }
 
 // Grant returns the refresh token of a new grant, as if somebody had consented again. Grants are independent, so

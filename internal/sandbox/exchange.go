@@ -240,10 +240,8 @@ func acceptsGzip(values []string) bool {
 
 // sleep waits for d, or until the client disconnects or the server closes.
 func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
 }

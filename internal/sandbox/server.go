@@ -53,8 +53,30 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Info returns the addresses and the credentials of the emulator.
-func (s *Server) Info() Info { return s.InfoAt(s.api, s.manage) }
+// Info is what a client needs to use an emulator. As JSON, it is the line that the sandbox command prints.
+type Info struct {
+	API          string `json:"api"`
+	AuthorizeURL string `json:"authorize_url"`
+	TokenURL     string `json:"token_url"`
+	Manage       string `json:"manage"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	RefreshToken string `json:"refresh_token"`
+}
+
+// Info returns the addresses and the credentials of the emulator. The refresh token is the current one of the first
+// grant, or "" after Revoke.
+func (s *Server) Info() Info {
+	return Info{
+		API:          s.api,
+		AuthorizeURL: s.api + "/oauth2/authorize",
+		TokenURL:     s.api + "/oauth2/access_token",
+		Manage:       s.manage,
+		ClientID:     s.client.id,
+		ClientSecret: s.client.secret,
+		RefreshToken: s.grants.firstRefreshToken(),
+	}
+}
 
 // Close ends all connections and waits for all requests. It is safe to call twice.
 func (s *Server) Close() error {

@@ -248,7 +248,7 @@ func TestSeedRepeatsCredentials(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return e.InfoAt("", "")
+		return (&Server{Emulator: e}).Info()
 	}
 	if first, second := made(7), made(7); first != second {
 		t.Error("one seed gave two sets of credentials")

@@ -9,46 +9,41 @@ import (
 
 // The beta operations are asynchronous: the first answer says that the work is in progress.
 
-// documentContent answers GET /public/beta/documents/{document_id}/content: 202 first, then text with an
-// ETag.
+// documentContent answers GET /public/beta/documents/{document_id}/content: 202 first.
 func (w *Workspace) documentContent(c *Call) (Reply, error) {
-	format := c.query.Get("format")
-	if format != "plaintext" && format != "markdown" {
-		return Reply{}, Invalid("format", "Select a valid choice: plaintext or markdown.")
-	}
-	d, err := w.document(c)
-	if err != nil {
-		return Reply{}, err
-	}
-	if !d.readyAt("content", c.now) {
-		return notReady()
-	}
-	title := d.name
-	if format == "markdown" {
-		title = "# " + title
-	}
-	return tagged("content", strings.Join(append([]string{title}, documentLines(d, c)...), "\n\n"), "format", format)
+	return w.generated(c, "content", "format", []string{"plaintext", "markdown"}, func(d *document, format string) string {
+		title := d.name
+		if format == "markdown" {
+			title = "# " + title
+		}
+		return strings.Join(append([]string{title}, documentLines(d, c)...), "\n\n")
+	})
 }
 
 // documentSummary answers GET /public/beta/documents/{document_id}/summary: 202 first.
 func (w *Workspace) documentSummary(c *Call) (Reply, error) {
-	kind := c.query.Get("type")
-	if !slices.Contains([]string{"detailed", "short", "headline", "xshort"}, kind) {
-		return Reply{}, Invalid("type", "Select a valid choice: detailed, short, headline or xshort.")
+	return w.generated(c, "summary", "type", []string{"detailed", "short", "headline", "xshort"}, func(d *document, _ string) string {
+		return "A made-up document called " + d.name + "."
+	})
+}
+
+// generated returns 202 first, and later a text with an ETag, under name. The parameter param of the query has one of
+// forms: the form of the text.
+func (w *Workspace) generated(c *Call, name, param string, forms []string, text func(d *document, form string) string) (Reply, error) {
+	form := c.query.Get(param)
+	if last := len(forms) - 1; !slices.Contains(forms, form) {
+		return Reply{}, Invalid(param, "Select a valid choice: "+strings.Join(forms[:last], ", ")+" or "+forms[last]+".")
 	}
 	d, err := w.document(c)
 	if err != nil {
 		return Reply{}, err
 	}
-	if !d.readyAt("summary", c.now) {
+	if !d.readyAt(name, c.now) {
 		return notReady()
 	}
-	return tagged("summary", "A made-up document called "+d.name+".", "type", kind)
-}
-
-func tagged(name, text, kind, value string) (Reply, error) {
-	rep, err := ok(map[string]string{name: text, kind: value})
-	rep.Header = map[string]string{"ETag": `"` + etag(text) + `"`}
+	made := text(d, form)
+	rep, err := ok(map[string]string{name: made, param: form})
+	rep.Header = map[string]string{"ETag": `"` + etag(made) + `"`}
 	return rep, err
 }
 

@@ -351,13 +351,13 @@ func readUpload(body io.Reader, boundary string, limit int64) (*upload, error) {
 		if err == io.EOF {
 			return u, nil
 		}
-		if err != nil {
-			return nil, malformed("Multipart form parse error.")
+		if err == nil {
+			err = u.take(part, limit)
 		}
-		if err = u.take(part, limit); errors.Is(err, errTooBig) {
+		switch {
+		case errors.Is(err, errTooBig):
 			return nil, tooBig(limit)
-		}
-		if err != nil {
+		case err != nil:
 			return nil, malformed("Multipart form parse error.")
 		}
 	}

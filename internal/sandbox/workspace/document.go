@@ -2,6 +2,8 @@ package workspace
 
 import (
 	"cmp"
+	"errors"
+	"net/http"
 	"time"
 )
 
@@ -107,26 +109,22 @@ func (w *Workspace) documentWith(id string) (*document, error) {
 	return d, err
 }
 
-// draft finds the document of a path and checks that it can be changed. If not, most operations answer 400; those
-// that have a 409 in the specification use draftOrConflict.
-func (w *Workspace) draft(c *Call) (*document, error) {
-	d, err := w.document(c)
-	if err == nil && d.statusAt(c.now) != statusDraft {
-		return nil, Invalid("status", mustBeDraft(d, c))
-	}
-	return d, err
-}
-
+// draftOrConflict finds the document of a path, and returns a 409 if it cannot be changed.
 func (w *Workspace) draftOrConflict(c *Call) (*document, error) {
 	d, err := w.document(c)
 	if err == nil && d.statusAt(c.now) != statusDraft {
-		return nil, d.conflict(c, mustBeDraft(d, c))
+		return nil, d.conflict(c, "Document status must be document.draft, it is "+d.statusAt(c.now)+".")
 	}
 	return d, err
 }
 
-func mustBeDraft(d *document, c *Call) string {
-	return "Document status must be document.draft, it is " + d.statusAt(c.now) + "."
+// draft is draftOrConflict for the operations that have no 409 in the specification: it returns a 400.
+func (w *Workspace) draft(c *Call) (*document, error) {
+	d, err := w.draftOrConflict(c)
+	if p, ok := errors.AsType[*Problem](err); ok && p.Status == http.StatusConflict {
+		err = Invalid("status", p.Detail)
+	}
+	return d, err
 }
 
 // namedBlock is a part of a document that requests and details name.
@@ -226,6 +224,13 @@ func (w *Workspace) record(d *document, a action, now time.Time) {
 			User: map[string]string{"id": who.ID, "email": who.Email},
 		})
 	}
+}
+
+// revise notes that a request has changed d, also in the trail.
+func (w *Workspace) revise(c *Call, d *document, a action) {
+	d.changed(c.now)
+	w.documents.grow(d.id, c.size())
+	w.record(d, a, c.now)
 }
 
 // sentAt returns when the document was first sent, or zero.

@@ -48,9 +48,7 @@ func (w *Workspace) updateDocument(c *Call, d *document, in newDocument) (Reply,
 	d.name, d.recipients, d.tags = cmp.Or(in.Name, d.name), replaced(d.recipients, changed), replaced(d.tags, in.Tags)
 	d.tokens, d.metadata = replaced(d.tokens, in.Tokens), replaced(d.metadata, in.Metadata)
 	d.images, d.tables, d.texts = replaced(d.images, in.Images), replaced(d.tables, in.Tables), replaced(d.texts, in.Texts)
-	d.changed(c.now)
-	w.documents.grow(d.id, c.size())
-	w.record(d, actionRevised, c.now)
+	w.revise(c, d, actionRevised)
 	w.notify("document_updated", d.brief(c.now), c.now)
 	return noContent()
 }
@@ -64,16 +62,12 @@ func replaced[S ~[]E, E any](old, sent S) S {
 }
 
 // changeStatus answers PATCH /public/v1/documents/{id}/status, with and without ?upload.
-func (w *Workspace) changeStatus(c *Call, in struct {
+func (w *Workspace) changeStatus(c *Call, d *document, in struct {
 	Status json.Number `json:"status"`
 	Note   string      `json:"note"`
 }) (Reply, error) {
 	if c.upload != nil && in.Status == "" {
 		in.Status = json.Number(c.upload.fields["status"])
-	}
-	d, err := w.document(c)
-	if err != nil {
-		return Reply{}, err
 	}
 	change, known := changesByHand()[in.Status.String()]
 	if !known {

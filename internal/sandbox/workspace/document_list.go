@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 )
 
 // listDocuments answers GET /public/v1/documents.
@@ -49,37 +48,34 @@ func (c *Call) status(name string) string {
 	return status
 }
 
-// documentOrder reads order_by; a minus in front reverses the order.
+// documentOrder reads order_by; a minus in front reverses the order. Without it, the newest documents are first.
 func documentOrder(c *Call) func(a, b *document) int {
+	modified := func(a, b *document) int { return a.modified.Compare(b.modified) }
+	orders := map[string]func(a, b *document) int{
+		"name":                 func(a, b *document) int { return cmp.Compare(a.name, b.name) },
+		"status":               func(a, b *document) int { return cmp.Compare(a.statusAt(c.now), b.statusAt(c.now)) },
+		"date_created":         func(a, b *document) int { return a.created.Compare(b.created) },
+		"date_completed":       func(a, b *document) int { return a.completed.Compare(b.completed) },
+		"date_sent":            func(a, b *document) int { return a.sentAt().Compare(b.sentAt()) },
+		"date_expiration":      func(a, b *document) int { return a.expires.Compare(b.expires) },
+		"date_modified":        modified,
+		"date_status_changed":  modified,
+		"date_of_last_action":  modified,
+		"date_declined":        modified,
+		"date_of_last_message": modified,
+	}
 	by, descending := strings.CutPrefix(c.query.Get("order_by"), "-")
-	sign := 1
+	order, ok := orders[by]
+	if !ok {
+		if by != "" {
+			c.fail(Invalid("order_by", "Select a valid choice."))
+		}
+		order, descending = orders["date_created"], true
+	}
 	if descending {
-		sign = -1
+		return func(a, b *document) int { return order(b, a) }
 	}
-	times := map[string]func(*document) time.Time{
-		"date_created":         func(d *document) time.Time { return d.created },
-		"date_modified":        func(d *document) time.Time { return d.modified },
-		"date_status_changed":  func(d *document) time.Time { return d.modified },
-		"date_of_last_action":  func(d *document) time.Time { return d.modified },
-		"date_completed":       func(d *document) time.Time { return d.completed },
-		"date_sent":            (*document).sentAt,
-		"date_expiration":      func(d *document) time.Time { return d.expires },
-		"date_declined":        func(d *document) time.Time { return d.modified },
-		"date_of_last_message": func(d *document) time.Time { return d.modified },
-	}
-	if of, ok := times[by]; ok {
-		return func(a, b *document) int { return sign * of(a).Compare(of(b)) }
-	}
-	switch by {
-	case "name":
-		return func(a, b *document) int { return sign * cmp.Compare(a.name, b.name) }
-	case "status":
-		return func(a, b *document) int { return sign * cmp.Compare(a.statusAt(c.now), b.statusAt(c.now)) }
-	case "":
-	default:
-		c.fail(Invalid("order_by", "Select a valid choice."))
-	}
-	return func(a, b *document) int { return b.created.Compare(a.created) }
+	return order
 }
 
 // hasMetadata compares one "key=value" with a document's metadata.

@@ -61,9 +61,6 @@ func withBodyOn[T, In any](find func(*Workspace, *Call) (T, error), answer func(
 	})
 }
 
-// Emulated reports whether the operation has an answer.
-func (o *Operation) Emulated() bool { return o.answer != nil }
-
 // Operations is the whole table: PandaDoc's operations except the token endpoint.
 func Operations() []Operation {
 	return slices.Concat(documentOperations(), documentPartOperations(), contentOperations(), peopleOperations())
@@ -84,8 +81,8 @@ func documentOperations() []Operation {
 		{Number: 11, Method: "GET", Path: "/public/v1/documents/{document_id}/auto-reminders", Summary: "read automatic reminder settings", answer: on((*Workspace).remindable, (*Workspace).autoReminders)},
 		{Number: 12, Method: "GET", Path: "/public/v1/documents/{document_id}/auto-reminders/status", Summary: "automatic reminder state per recipient", answer: on((*Workspace).document, (*Workspace).reminderStatus)},
 		{Number: 13, Method: "GET", Path: "/public/v1/documents/{document_id}/esign-disclosure", Summary: "e-sign disclosure text of the document", answer: on((*Workspace).document, (*Workspace).disclosure), Note: "a fixed text"},
-		{Number: 14, Method: "PATCH", Path: "/public/v1/documents/{id}/status", body: jsonBody, Summary: "set status by hand: 2 completed, 10 paid, 11 expired, 12 declined", answer: withBody((*Workspace).changeStatus)},
-		{Number: 15, Method: "PATCH", Path: "/public/v1/documents/{id}/status?upload", body: fileBody, Summary: "the same, attaching a file", answer: withBody((*Workspace).changeStatus)},
+		{Number: 14, Method: "PATCH", Path: "/public/v1/documents/{id}/status", body: jsonBody, Summary: "set status by hand: 2 completed, 10 paid, 11 expired, 12 declined", answer: withBodyOn((*Workspace).document, (*Workspace).changeStatus)},
+		{Number: 15, Method: "PATCH", Path: "/public/v1/documents/{id}/status?upload", body: fileBody, Summary: "the same, attaching a file", answer: withBodyOn((*Workspace).document, (*Workspace).changeStatus)},
 		{Number: 16, Method: "POST", Path: "/public/v1/documents/{id}/draft", Summary: "put a document back to draft", answer: on((*Workspace).document, (*Workspace).toDraft)},
 		{Number: 17, Method: "GET", Path: "/public/v1/documents/{id}/details", Summary: "full document detail (slow)", answer: on((*Workspace).document, (*Workspace).documentDetails)},
 		{Number: 18, Method: "POST", Path: "/public/v1/documents/{id}/send", body: jsonBody, Summary: "send a draft to its recipients", answer: withBodyOn((*Workspace).draftOrConflict, (*Workspace).sendDocument), Note: "nothing is sent"},
@@ -205,10 +202,10 @@ func peopleOperations() []Operation {
 		{Number: 113, Method: "GET", Path: "/public/v1/users", Summary: "list users (for organization admins)", answer: users().list, Note: "pages of at most 50"},
 		{Number: 114, Method: "POST", Path: "/public/v1/users", body: jsonBody, Summary: "new user (for organization admins)", answer: users().post},
 		{Number: 115, Method: "GET", Path: "/public/v1/users/{user_id}", Summary: "user detail (for organization admins)", answer: users().details},
-		{Number: 116, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/members", body: jsonBody, Summary: "add a user to a workspace", answer: withBody((*Workspace).addMember)},
+		{Number: 116, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/members", body: jsonBody, Summary: "add a user to a workspace", answer: withBodyOn(offices().find, (*Workspace).addMember)},
 		{Number: 117, Method: "DELETE", Path: "/public/v1/workspaces/{workspace_id}/members/{member_id}", Summary: "remove a member", answer: on((*Workspace).membershipOf, (*Workspace).removeMember)},
 		{Number: 118, Method: "PATCH", Path: "/public/v1/workspaces/{workspace_id}/members/{member_id}/role", body: jsonBody, Summary: "change a member's role", answer: withBodyOn((*Workspace).membershipOf, (*Workspace).changeRole), Note: "no roles of your own"},
-		{Number: 119, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/api-keys", body: jsonBody, Summary: "new API key", answer: withBody((*Workspace).newAPIKey), Note: "nothing accepts the key"},
+		{Number: 119, Method: "POST", Path: "/public/v1/workspaces/{workspace_id}/api-keys", body: jsonBody, Summary: "new API key", answer: withBodyOn(offices().find, (*Workspace).newAPIKey), Note: "nothing accepts the key"},
 		{Number: 120, Method: "GET", Path: "/public/v1/sms-opt-outs", Summary: "recent SMS opt-outs", answer: (*Workspace).smsOptOuts, Note: "always empty"},
 		{Number: 121, Method: "POST", Path: "/public/beta/documents/{document_id}/docx-export-tasks", Summary: "start a DOCX export (asynchronous, up to 300 pages)", answer: on((*Workspace).document, (*Workspace).exportDOCX)},
 		{Number: 122, Method: "GET", Path: "/public/beta/documents/{document_id}/docx-export-tasks/{task_id}", Summary: "DOCX export state", answer: on((*Workspace).document, (*Workspace).docxTask), Note: "no file behind the address"},

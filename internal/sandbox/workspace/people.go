@@ -118,7 +118,8 @@ func (w *Workspace) memberToken(c *Call, in struct{ Lifetime int }) (Reply, erro
 // offices serves /public/v1/workspaces.
 func offices() resource[office] {
 	return resource[office]{
-		in: func(w *Workspace) *collection[office] { return &w.offices },
+		in:  func(w *Workspace) *collection[office] { return &w.offices },
+		key: "workspace_id",
 		create: func(w *Workspace, c *Call) (string, *office, error) {
 			var in struct{ Name string }
 			if err := c.decode(&in); err != nil {
@@ -239,14 +240,10 @@ func (w *Workspace) newUser(c *Call) (string, *user, error) {
 }
 
 // addMember answers POST /public/v1/workspaces/{workspace_id}/members.
-func (w *Workspace) addMember(c *Call, in struct {
+func (w *Workspace) addMember(c *Call, place *office, in struct {
 	Role   string `json:"role"`
 	UserID string `json:"user_id"`
 }) (Reply, error) {
-	place, err := w.offices.get(c.vars["workspace_id"])
-	if err != nil {
-		return Reply{}, err
-	}
 	u, err := w.users.get(in.UserID)
 	switch {
 	case err != nil:
@@ -294,13 +291,10 @@ func (w *Workspace) changeRole(c *Call, m *membership, in struct{ Role string })
 }
 
 // newAPIKey answers POST /public/v1/workspaces/{workspace_id}/api-keys. Nothing accepts the key.
-func (w *Workspace) newAPIKey(c *Call, in struct {
+func (w *Workspace) newAPIKey(_ *Call, place *office, in struct {
 	Type   string `json:"type"`
 	UserID string `json:"user_id"`
 }) (Reply, error) {
-	if _, err := w.offices.get(c.vars["workspace_id"]); err != nil {
-		return Reply{}, err
-	}
 	if in.Type != "production" && in.Type != "sandbox" {
 		return Reply{}, Invalid("type", "Select a valid choice: production or sandbox.")
 	}
@@ -308,5 +302,5 @@ func (w *Workspace) newAPIKey(c *Call, in struct {
 	if _, err := w.users.get(in.UserID); err != nil {
 		return Reply{}, Invalid("user_id", "User does not exist.")
 	}
-	return ok(map[string]string{"key": w.ids.Hex(40), "type": in.Type, "user_id": in.UserID, "workspace_id": c.vars["workspace_id"]})
+	return ok(map[string]string{"key": w.ids.Hex(40), "type": in.Type, "user_id": in.UserID, "workspace_id": place.id})
 }

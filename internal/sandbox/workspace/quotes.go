@@ -26,8 +26,8 @@ type quoteSection struct {
 }
 
 type sectionSettings struct {
-	Optional      bool
-	Selected      *bool
+	Optional      bool   `json:"optional"`
+	Selected      *bool  `json:"selected"`
 	SelectionType string `json:"selection_type"`
 }
 
@@ -96,7 +96,7 @@ func (s quoteSection) view() any {
 	summary["total_section_value"], summary["total_qty"] = sum, fmt.Sprint(len(s.Items))
 	return map[string]any{
 		"id": s.ID, "name": value(s.Name), "columns": []any{}, "items": views(s.Items, quoteItem.view), "total": sum, "summary": summary,
-		"settings": map[string]any{"optional": s.Settings.Optional, "selected": s.Settings.Selected, "selection_type": s.Settings.SelectionType},
+		"settings": s.Settings,
 	}
 }
 
@@ -124,9 +124,7 @@ func (w *Workspace) updateQuote(c *Call, d *document, in quote) (Reply, error) {
 	}
 	in.Sections = replaced(old.Sections, in.Sections)
 	d.quote = &in
-	d.changed(c.now)
-	w.documents.grow(d.id, c.size())
-	w.record(d, actionQuoteQuantityMoved, c.now)
+	w.revise(c, d, actionQuoteQuantityMoved)
 	w.notify("quote_updated", json.RawMessage(`{"id":"`+in.ID+`"}`), c.now)
 	return ok(in.view())
 }

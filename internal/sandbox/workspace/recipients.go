@@ -213,9 +213,7 @@ func (w *Workspace) addRecipient(c *Call, person *contact) (Reply, error) {
 	}
 	r := &recipient{ID: w.ids.ID(), kind: "CC", Email: person.Email, FirstName: person.FirstName, LastName: person.LastName, contactID: person.ID}
 	d.recipients = append(d.recipients, r)
-	d.changed(c.now)
-	w.documents.grow(d.id, c.size())
-	w.record(d, actionRecipientAdded, c.now)
+	w.revise(c, d, actionRecipientAdded)
 	return ok(map[string]string{"recipient_id": r.ID})
 }
 
@@ -226,8 +224,7 @@ func (w *Workspace) deleteRecipient(c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	d.recipients = slices.DeleteFunc(d.recipients, func(other *recipient) bool { return other == r })
-	d.changed(c.now)
-	w.record(d, actionRecipientDeleted, c.now)
+	w.revise(c, d, actionRecipientDeleted)
 	return noContent()
 }
 
@@ -256,8 +253,7 @@ func (w *Workspace) reassignRecipient(c *Call, person *contact) (Reply, error) {
 		return Reply{}, err
 	}
 	r.Email, r.FirstName, r.LastName, r.contactID, r.group, r.members = person.Email, person.FirstName, person.LastName, person.ID, "", nil
-	d.changed(c.now)
-	w.record(d, actionReassigned, c.now)
+	w.revise(c, d, actionReassigned)
 	return ok(map[string]string{"recipient_id": r.ID})
 }
 

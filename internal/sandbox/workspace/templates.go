@@ -292,8 +292,7 @@ func (w *Workspace) appendLibraryItem(c *Call, d *document, in struct {
 	if err != nil {
 		return Reply{}, Invalid("cli", "Content library item does not exist.")
 	}
-	d.changed(c.now)
-	w.record(d, actionRevised, c.now)
+	w.revise(c, d, actionRevised)
 	return created(map[string]any{
 		"cli":           map[string]any{"id": item.id, "pages": nonNil(in.Item.Pages)},
 		"block_mapping": map[string]any{"images": []any{}, "pricing_tables": []any{}, "tables": []any{}, "texts": []any{}},

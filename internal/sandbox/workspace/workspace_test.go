@@ -40,6 +40,14 @@ func TestUploadLimitsAreTheServices(t *testing.T) {
 	}
 }
 
+func TestEveryOperationHasAnAnswer(t *testing.T) {
+	for _, o := range Operations() {
+		if o.answer == nil {
+			t.Errorf("%s %s has no answer", o.Method, o.Path)
+		}
+	}
+}
+
 // TestTheOldestItemsMakeRoom's rule had removed the workspace that everything is in, when somebody had made 5,000
 // others: from then on every request crashed.
 func TestTheCurrentMemberIsKept(t *testing.T) {

@@ -68,6 +68,10 @@ func shortDir(t *testing.T) string {
 
 func (d *desk) write(name, text string, mode os.FileMode) {
 	d.Helper()
+	// Fixed: "/bin/sh: bad interpreter: Text file busy". A process that another test starts now would hold the open file
+	// for a moment, and a file that is open for writing cannot be run (golang/go#22315).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), mode); err != nil {
 		d.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"pandadoc-auth-proxy/internal/e2e/program"
@@ -63,7 +64,10 @@ func TestBrowserIsOpenedWithoutAShell(t *testing.T) {
 	dir := t.TempDir()
 	told := filepath.Join(dir, "told")
 	opener := "#!/bin/sh\nenv >" + told + ".env\nprintf '%s\\n' \"$#\" \"$1\" >" + told + ".new && mv " + told + ".new " + told + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "xdg-open"), []byte(opener), 0o700); err != nil {
+	syscall.ForkLock.RLock() // no process of another test may hold the open file: it could not be run (golang/go#22315)
+	err := os.WriteFile(filepath.Join(dir, "xdg-open"), []byte(opener), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	api := record(t)

@@ -81,7 +81,7 @@ func (c *sandboxCommand) serve(ctx context.Context, p *program, a *app, emulator
 		if err := json.NewEncoder(p.Stdout).Encode(info); err != nil {
 			a.logger.WithError(err).Warn("the JSON line for other programs could not be written")
 		}
-		fmt.Fprint(p.Stderr, tryLines(bases[0], c.TLSCert))
+		fmt.Fprint(p.Stderr, tryLines(bases[0], c.TLSCert, a.CallerHeaders()))
 	}
 	return a.run(ctx)
 }
@@ -115,14 +115,17 @@ func (c *sandboxCommand) signIn(a *app, info sandbox.Info) error {
 	return nil
 }
 
-// tryLines returns the first commands for a new user to paste.
-func tryLines(base, certificate string) string {
-	curl := "curl "
-	if certificate != "" {
-		curl = "curl --cacert " + certificate + " "
+// tryLines returns the first commands for a new user to paste, with the names of the headers that the proxy requires.
+func tryLines(base, certificate string, headers []string) string {
+	words := []string{"curl"}
+	for _, name := range headers {
+		words = append(words, "-H", name+": VALUE")
 	}
 	if path, ok := strings.CutPrefix(base, "unix:"); ok {
-		curl, base = "curl --unix-socket "+path+" ", "http://localhost"
+		words, base = append(words, "--unix-socket", path), "http://localhost"
+	} else if certificate != "" {
+		words = append(words, "--cacert", certificate)
 	}
-	return fmt.Sprintf("\nTry it:\n  %[1]s/public/v1/members/current\n  %[1]s/public/v1/documents\n  %[1]s/public/v1/templates\n", curl+base)
+	return fmt.Sprintf("\nTry it:\n  %[1]s/public/v1/members/current\n  %[1]s/public/v1/documents\n  %[1]s/public/v1/templates\n",
+		problem.Quote(append(words, base)...))
 }

@@ -104,6 +104,8 @@ func TestFixesAreNamedForEveryMistake(t *testing.T) {
 		{"plain http to loopback", []string{"--api-url=http://127.0.0.1:9"}, ""},
 		{"another scheme", []string{"--api-url=ftp://api.example.com"}, "not an http or https URL"},
 		{"no scheme", []string{"--api-url=api.example.com"}, "not an http or https URL"},
+		{"a port that cannot be", []string{"--api-url=https://api.example.com:99999"}, "not an http or https URL"},
+		{"a port of the redirect URL that cannot be", []string{"--redirect-url=http://localhost:80810/oauth2/callback"}, "not an http or https URL"},
 		{"user in the URL", []string{"--api-url=https://u:p@api.example.com"}, "not an http or https URL without user"},
 		{"query in the URL", []string{"--api-url=https://api.example.com?x=1"}, "it must not have a query"},
 		{"API at ourselves", []string{"--api-url=http://localhost:8080"}, "is this proxy's own listener"},

@@ -57,6 +57,11 @@ func (r *Reader) Parsed(command *kong.Context) {
 			r.errs = append(r.errs, fmt.Errorf("%s: %w", r.source(flag.Name), err))
 		}
 	}
+	for _, argument := range command.Selected().Positional {
+		if err := r.mistakes[argument.Name]; err != nil {
+			r.errs = append(r.errs, fmt.Errorf("%s: %w", argument.Tag.PlaceHolder, err))
+		}
+	}
 	r.checkNames(command)
 }
 

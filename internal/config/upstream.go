@@ -95,7 +95,7 @@ func (c *checker) connectTo(address string) {
 		return
 	}
 	host, port, err := net.SplitHostPort(address)
-	if _, errPort := strconv.ParseUint(port, 10, 16); err != nil || errPort != nil || host == "" {
+	if err != nil || host == "" || !isPort(port) {
 		c.fail("api-address", fmt.Sprintf("%q is not of the form HOST:PORT", address), "write it like 203.0.113.7:443")
 		return
 	}
@@ -112,21 +112,24 @@ func (c *checker) forwardProxy() {
 	if !strings.Contains(text, "://") { // net/http takes HOST:PORT too
 		text = "http://" + text
 	}
-	u, err := url.Parse(text)
-	if err == nil {
-		_, err = strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
-	}
-	if err != nil || !UsableProxy(u) {
+	if u, err := url.Parse(text); err != nil || !UsableProxy(u) {
 		c.mistake("HTTPS_PROXY: not a valid address of a forward proxy", "write HTTPS_PROXY like http://proxy.example.com:3128")
 	}
 }
 
 // UsableProxy reports whether net/http can use u as a forward proxy. Many wrong texts can be parsed as URLs.
 func UsableProxy(u *url.URL) bool {
-	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) && u.Hostname() != ""
+	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) && hasHost(u)
 }
 
-func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" }
+func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && hasHost(u) }
+
+func hasHost(u *url.URL) bool { return u.Hostname() != "" && (u.Port() == "" || isPort(u.Port())) }
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
+}
 
 // roots returns a function that returns the authorities trusted now: those of --ca-file too. Nil means the system's.
 func (c *checker) roots(path string) func() *x509.CertPool {

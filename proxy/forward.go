@@ -330,7 +330,7 @@ func TokenCode(err error) (code problem.Code, ok bool) {
 func tokenProblem(account string, code problem.Code, err error) *problem.Problem {
 	p := problem.Of(code, "account", account, "login", problem.LoginCommand(account))
 	var cause *tokens.CauseError
-	if errors.As(err, &cause) && cause.Code == tokens.CauseOtherIssuer {
+	if errors.As(err, &cause) && cause.Code == problem.OtherIssuer {
 		other := problem.Of(problem.OtherIssuer, "stored", cause.Stored, "configured", cause.Configured, "login", problem.LoginCommand(account))
 		p.Detail, p.Hint = other.Detail, other.Hint
 	}

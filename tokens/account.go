@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // reloadInterval limits how often the store is read for requests for which there is no token.
@@ -79,9 +81,9 @@ type account struct {
 	cool      coolDown
 	doubt     doubt
 
-	waiting     string // the cause for which requests wait or have given up; ends with the flight
-	key         Secret // the API key as it was last read
-	keyRefusals int    // of the API key in a row
+	waiting     problem.Code // the cause for which requests wait or have given up; ends with the flight
+	key         Secret       // the API key as it was last read
+	keyRefusals int          // of the API key in a row
 
 	stale     bool          // the store may hold another version than the one that was read last
 	heard     chan struct{} // the same for a flight; its capacity is one
@@ -198,7 +200,7 @@ func (a *account) await(ctx context.Context, work func(*flight) error) (again bo
 	if errors.Is(err, errTooLong) {
 		a.change(func() {
 			if a.flight == f && a.waiting == "" {
-				a.waiting = CauseRefreshFailing
+				a.waiting = problem.RefreshFailing
 			}
 		})
 	}

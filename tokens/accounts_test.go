@@ -299,7 +299,7 @@ func TestAccountIsUnavailableWhileRequestsWait(t *testing.T) {
 				time.Sleep(row.after)
 				synctest.Wait()
 				s := m.Status()
-				if got := string(s[0].State) + ": " + s[0].Cause; got != row.want {
+				if got := string(s[0].State) + ": " + string(s[0].Cause); got != row.want {
 					t.Errorf("state = %q, want %q", got, row.want)
 				}
 			})

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -192,7 +193,7 @@ func TestANewcomerLearnsOfARequestWithoutAnAnswer(t *testing.T) {
 		began := time.Now()
 		_, err := w.manager(on(e), patiently).Renew(t.Context(), tokens.DefaultAccount, refused(stale))
 		var cause *tokens.CauseError
-		if !errors.As(err, &cause) || cause.Code != tokens.CauseLostInTransit {
+		if !errors.As(err, &cause) || cause.Code != problem.LostInTransit {
 			t.Errorf("Renew = %v, want it lost in transit", err)
 		}
 		if took := time.Since(began); took < 25*time.Second {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // claim is the right to send the refresh token of one pair: our marker is in the store, and if the store has a
@@ -202,10 +204,10 @@ func (c *claim) fail(err error, took time.Duration) error {
 	answer, _ := errors.AsType[*EndpointError](err)
 	var rejected *Rejected
 	if answer != nil && refusesToken(answer) {
-		rejected = &Rejected{Generation: c.from.Generation, Cause: CauseRevokedOrSpent, Code: answer.Code}
+		rejected = &Rejected{Generation: c.from.Generation, Cause: problem.RevokedOrSpent, Code: answer.Code}
 		if c.doubtful || !c.rec.UnconfirmedSince.IsZero() {
 			// The owner of the earlier request with the same token may be about to save its new pair.
-			rejected.Cause = CauseLostInTransit
+			rejected.Cause = problem.LostInTransit
 			if c.watchStore() {
 				return nil
 			}

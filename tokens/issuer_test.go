@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -54,7 +55,7 @@ func TestTokensStayWithTheirIssuer(t *testing.T) {
 					}
 					_, err := other.Refresh(t.Context(), tokens.DefaultAccount)
 					var cause *tokens.CauseError
-					if !errors.Is(err, tokens.ErrLoginRequired) || !errors.As(err, &cause) || cause.Code != tokens.CauseOtherIssuer {
+					if !errors.Is(err, tokens.ErrLoginRequired) || !errors.As(err, &cause) || cause.Code != problem.OtherIssuer {
 						t.Errorf("Refresh = %v, want other-issuer", err)
 					}
 					time.Sleep(2 * time.Hour) // the access token expires, and still nothing is sent

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -76,7 +77,7 @@ func TestReleaseKeepsWhatAnotherOwnerLeft(t *testing.T) {
 			w.put(func(rec *tokens.Record) { // taken over, lost, released, tried again, refused
 				rec.Pending = nil
 				rec.UnconfirmedSince = lost
-				rec.Rejected = &tokens.Rejected{Generation: rec.Generation, At: lost, Cause: tokens.CauseLostInTransit, Code: "invalid_grant"}
+				rec.Rejected = &tokens.Rejected{Generation: rec.Generation, At: lost, Cause: problem.LostInTransit, Code: "invalid_grant"}
 			})
 			return answers(403, nil, `{"error": "slow_down"}`)(s, rw, r)
 		})

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // Schema is the version of the stored form that this package writes. Records of schema 1 have neither lineage
@@ -188,8 +190,8 @@ type Pending struct {
 type Rejected struct {
 	Generation uint64    `json:"generation"`
 	At         time.Time `json:"at"`
-	// Cause is CauseRevokedOrSpent or CauseLostInTransit.
-	Cause string `json:"cause"`
+	// Cause is problem.RevokedOrSpent or problem.LostInTransit.
+	Cause problem.Code `json:"cause"`
 	// Code is the error code of the token endpoint.
 	Code string `json:"code,omitempty"`
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 var (
@@ -207,10 +209,10 @@ func (a *account) mayStart(rec Record, free bool) (wait time.Duration, err error
 		wait = max(wait, a.doubt.restored.left(rec.RestoredAt, restoreTime, now))
 		inDoubt = wait > 0
 	}
-	changed := inDoubt && a.waiting != CauseRefreshInDoubt
+	changed := inDoubt && a.waiting != problem.RefreshInDoubt
 	a.mu.Unlock()
 	if changed {
-		a.change(func() { a.waiting = CauseRefreshInDoubt })
+		a.change(func() { a.waiting = problem.RefreshInDoubt })
 	}
 	return wait, err
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"pandadoc-auth-proxy/internal/problem"
 )
 
 // token implements Manager.Token if there is no usable token in memory.
@@ -362,27 +364,27 @@ func (a *account) hopeless(rec Record) error {
 	}
 }
 
-func (a *account) loginRequired(rec Record, cause string) error {
+func (a *account) loginRequired(rec Record, cause problem.Code) error {
 	e := &CauseError{Code: cause}
-	if cause == CauseOtherIssuer {
+	if cause == problem.OtherIssuer {
 		e.Stored, e.Configured = rec.Issuer.String(), a.m.issuer.String()
 	}
 	return &UnavailableError{Err: ErrLoginRequired, Cause: e}
 }
 
 // loginCause returns the cause of a problem that only a login fixes, or "" if there is none.
-func (a *account) loginCause(rec Record) string {
+func (a *account) loginCause(rec Record) problem.Code {
 	switch {
 	case rec.Generation == 0, rec.Version == "" && !rec.HasTokens():
-		return CauseNotSignedIn
+		return problem.NotSignedIn
 	case !rec.HasTokens():
-		return CauseLoggedOut
+		return problem.LoggedOut
 	case !rec.Issuer.Matches(a.m.issuer):
-		return CauseOtherIssuer
+		return problem.OtherIssuer
 	case rec.IsRejected():
 		return rec.Rejected.Cause
 	case rec.RefreshToken.IsZero():
-		return CauseNoRefreshToken
+		return problem.NoRefreshToken
 	}
 	return ""
 }

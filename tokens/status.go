@@ -26,33 +26,15 @@ const (
 	Unknown State = "unknown"
 )
 
-// Causes are the reasons why an account is not Ready. They are codes of package problem, which has the texts.
-const (
-	CauseNotSignedIn         = string(problem.NotSignedIn)         // nobody ever signed in
-	CauseLoggedOut           = string(problem.LoggedOut)           // somebody logged out
-	CauseNoRefreshToken      = string(problem.NoRefreshToken)      // the access token ended and came without a refresh token
-	CauseRevokedOrSpent      = string(problem.RevokedOrSpent)      // the token endpoint refused the refresh token
-	CauseLostInTransit       = string(problem.LostInTransit)       // the same, after a refresh whose answer was never read
-	CauseOtherIssuer         = string(problem.OtherIssuer)         // the stored tokens belong to another API, endpoint or client
-	CauseClientNotConfigured = string(problem.ClientNotConfigured) // a refresh is due and there is no client id
-	CauseClientRefused       = string(problem.ClientRefused)       // the token endpoint refused the client id or secret
-	CauseRefreshFailing      = string(problem.RefreshFailing)      // the token endpoint gives no usable answer
-	CauseRefreshInDoubt      = string(problem.RefreshInDoubt)      // a refresh was cut off: waiting before the token is tried again
-	CauseRefreshDidNotHelp   = string(problem.RefreshDidNotHelp)   // the API refuses tokens that were just refreshed
-	CauseUnsavedRotation     = string(problem.UnsavedRotation)     // the newest pair is in memory only
-	CauseStore               = string(problem.StoreUnavailable)    // the store cannot be read or written
-	CauseStoreNotWatched     = string(problem.StoreNotWatched)     // the store does not report changes now
-	CauseAPIKeyRefused       = string(problem.APIKeyRefused)       // the API refuses the API key
-)
-
 // Status is the state of one account, for people and probes.
 type Status struct {
 	Account string `json:"account"`
 	State   State  `json:"state"`
-	Cause   string `json:"cause,omitempty"`
+	// Cause is the reason why the account is not Ready. Package problem has the text.
+	Cause problem.Code `json:"cause,omitempty"`
 	// Detail is the last error in words, safe to show.
 	Detail string `json:"detail,omitempty"`
-	// StoredIssuer and ConfiguredIssuer are set for CauseOtherIssuer.
+	// StoredIssuer and ConfiguredIssuer are set for problem.OtherIssuer.
 	StoredIssuer     string `json:"stored_issuer,omitempty"`
 	ConfiguredIssuer string `json:"configured_issuer,omitempty"`
 	// Since is when the account came into this state.
@@ -159,7 +141,7 @@ func (a *account) assessLocked(now time.Time) Status {
 	if s.State == a.told.State && s.Cause == a.told.Cause {
 		s.Since = a.told.Since
 	}
-	if s.Cause == CauseOtherIssuer {
+	if s.Cause == problem.OtherIssuer {
 		s.StoredIssuer, s.ConfiguredIssuer = a.rec.Issuer.String(), a.m.issuer.String()
 	}
 	if a.keyed {
@@ -169,10 +151,10 @@ func (a *account) assessLocked(now time.Time) Status {
 }
 
 // stateLocked returns the state, the cause and the detail.
-func (a *account) stateLocked(now time.Time) (State, string, string) {
+func (a *account) stateLocked(now time.Time) (State, problem.Code, string) {
 	switch {
 	case a.keyed && a.keyRefusals >= maxRefusals:
-		return Degraded, CauseAPIKeyRefused, ""
+		return Degraded, problem.APIKeyRefused, ""
 	case a.keyed:
 		return Ready, "", ""
 	case a.loadedAt.IsZero() && a.unsaved == nil:
@@ -198,15 +180,15 @@ func (a *account) stateLocked(now time.Time) (State, string, string) {
 }
 
 // troubleLocked returns the most serious problem, if there is one.
-func (a *account) troubleLocked(now time.Time) (cause, detail string) {
+func (a *account) troubleLocked(now time.Time) (cause problem.Code, detail string) {
 	switch {
 	case a.unsaved != nil:
-		return CauseUnsavedRotation, a.unsaved.err.Error()
+		return problem.UnsavedRotation, a.unsaved.err.Error()
 	case a.loadErr != nil:
-		return CauseStore, a.loadErr.Error()
+		return problem.StoreUnavailable, a.loadErr.Error()
 	}
 	storeErr := a.m.writeError()
-	if cause := a.loginCause(a.rec); cause != "" && !(cause == CauseNoRefreshToken && a.works(now)) {
+	if cause := a.loginCause(a.rec); cause != "" && !(cause == problem.NoRefreshToken && a.works(now)) {
 		switch r := a.rec.Rejected; {
 		case storeErr != nil:
 			detail = "a login cannot be saved now: " + storeErr.Error()
@@ -217,29 +199,29 @@ func (a *account) troubleLocked(now time.Time) (cause, detail string) {
 	}
 	switch {
 	case a.works(now) && a.holdsLocked(now) && a.unhelpful:
-		return CauseRefreshDidNotHelp, ""
+		return problem.RefreshDidNotHelp, ""
 	case a.inDoubt(a.rec, now) && a.works(now):
-		return CauseRefreshInDoubt, ""
+		return problem.RefreshInDoubt, ""
 	case a.cool.failures > 0:
 		return coolCause(a.cool.sentinel), a.cool.cause.Error()
 	case storeErr != nil:
-		return CauseStore, storeErr.Error()
+		return problem.StoreUnavailable, storeErr.Error()
 	case a.works(now) && a.m.watch.trouble() != "":
-		return CauseStoreNotWatched, a.m.watch.trouble()
+		return problem.StoreNotWatched, a.m.watch.trouble()
 	}
 	return "", ""
 }
 
-func coolCause(sentinel error) string {
+func coolCause(sentinel error) problem.Code {
 	switch {
 	case errors.Is(sentinel, ErrClientNotConfigured):
-		return CauseClientNotConfigured
+		return problem.ClientNotConfigured
 	case errors.Is(sentinel, ErrClientRefused):
-		return CauseClientRefused
+		return problem.ClientRefused
 	case errors.Is(sentinel, ErrStoreUnavailable):
-		return CauseStore
+		return problem.StoreUnavailable
 	}
-	return CauseRefreshFailing
+	return problem.RefreshFailing
 }
 
 // writeError returns why the store cannot be written to, as far as was tried.
@@ -305,17 +287,17 @@ func (e *UnavailableError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
 // CauseError is why an account needs a login.
 type CauseError struct {
-	Code string // one of the Cause constants
+	Code problem.Code
 	// Stored and Configured name the issuer of the stored tokens and that of the configuration, for
-	// CauseOtherIssuer.
+	// problem.OtherIssuer.
 	Stored, Configured string
 }
 
 func (e *CauseError) Error() string {
-	if e.Code == CauseOtherIssuer {
+	if e.Code == problem.OtherIssuer {
 		return fmt.Sprintf("%s: the tokens belong to %s, but the configuration names %s", e.Code, e.Stored, e.Configured)
 	}
-	return e.Code
+	return string(e.Code)
 }
 
 // EndpointError is a complete answer of the token endpoint without a pair of tokens. Code and Description are

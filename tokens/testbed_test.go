@@ -363,7 +363,7 @@ func state(t *testing.T, m *tokens.Manager) string {
 	if s.Cause == "" {
 		return string(s.State)
 	}
-	return string(s.State) + ": " + s.Cause
+	return string(s.State) + ": " + string(s.Cause)
 }
 
 func wantState(t *testing.T, m *tokens.Manager, want string) {

@@ -32,7 +32,7 @@ type Readiness struct {
 type AccountHealth struct {
 	Account string       `json:"account"`
 	State   tokens.State `json:"state"`
-	Cause   string       `json:"cause,omitempty"`
+	Cause   problem.Code `json:"cause,omitempty"`
 	Hint    string       `json:"hint,omitempty"`
 }
 
@@ -82,7 +82,7 @@ func (h *Handler) readyz(w http.ResponseWriter, _ *http.Request) {
 // account always exists, and must not make an installation that does not need it look broken.
 func relevant(all []tokens.Status) []tokens.Status {
 	kept := slices.DeleteFunc(slices.Clone(all), func(s tokens.Status) bool {
-		return s.Account == tokens.DefaultAccount && s.Cause == tokens.CauseNotSignedIn
+		return s.Account == tokens.DefaultAccount && s.Cause == problem.NotSignedIn
 	})
 	if len(kept) == 0 {
 		return all

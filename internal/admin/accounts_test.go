@@ -12,7 +12,7 @@ import (
 
 func TestStatusTellsEverything(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	x := newTester(t, tokens.Status{Account: "acme", State: tokens.LoginRequired, Cause: tokens.CauseRevokedOrSpent, Since: since, Generation: 3})
+	x := newTester(t, tokens.Status{Account: "acme", State: tokens.LoginRequired, Cause: problem.RevokedOrSpent, Since: since, Generation: 3})
 	var got Overview
 	x.send(http.MethodGet, "/api/v1/status", "").decode(t, &got)
 	check(t, "state", got.State, tokens.LoginRequired)
@@ -28,7 +28,7 @@ func TestStatusTellsEverything(t *testing.T) {
 // The hint said "change the configuration back to another API, token endpoint or client id".
 func TestTokensOfAnotherIssuerNameBoth(t *testing.T) {
 	x := newTester(t, tokens.Status{
-		Account: "acme", State: tokens.LoginRequired, Cause: tokens.CauseOtherIssuer,
+		Account: "acme", State: tokens.LoginRequired, Cause: problem.OtherIssuer,
 		StoredIssuer: "https://api.pandadoc.com, client one", ConfiguredIssuer: "https://api.pandadoc.eu, client two",
 	})
 	var all Overview

@@ -28,7 +28,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 
 // accountProblem returns the problem of an account, or the zero Problem if it has none.
 func accountProblem(s tokens.Status) problem.Problem {
-	code := problem.Code(s.Cause)
+	code := s.Cause
 	switch {
 	case problem.Known(code):
 	case s.State == tokens.LoginRequired:
@@ -92,7 +92,7 @@ func withCause(detail, account string, cause error) string {
 	switch {
 	case cause == nil:
 		return detail
-	case errors.As(cause, &other) && other.Code == tokens.CauseOtherIssuer:
+	case errors.As(cause, &other) && other.Code == problem.OtherIssuer:
 		return problem.Of(problem.OtherIssuer, "stored", other.Stored, "configured", other.Configured).Detail
 	case problem.Known(problem.Code(cause.Error())):
 		return problem.Of(problem.Code(cause.Error()), about(account)...).Detail

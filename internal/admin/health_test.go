@@ -4,15 +4,16 @@ import (
 	"net/http"
 	"testing"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
-func account(name string, state tokens.State, cause string) tokens.Status {
+func account(name string, state tokens.State, cause problem.Code) tokens.Status {
 	return tokens.Status{Account: name, State: state, Cause: cause}
 }
 
 func TestReadyWhileOneAccountIsUsable(t *testing.T) {
-	unused := account("default", tokens.LoginRequired, tokens.CauseNotSignedIn)
+	unused := account("default", tokens.LoginRequired, problem.NotSignedIn)
 	for _, row := range []struct {
 		name   string
 		all    []tokens.Status
@@ -22,14 +23,14 @@ func TestReadyWhileOneAccountIsUsable(t *testing.T) {
 	}{
 		{"ready", []tokens.Status{account("default", tokens.Ready, "")}, 200, tokens.Ready, 1},
 		{"not used yet counts as usable", []tokens.Status{account("default", tokens.Unknown, "")}, 200, tokens.Ready, 1},
-		{"degraded still works", []tokens.Status{account("default", tokens.Degraded, tokens.CauseRefreshFailing)}, 200, tokens.Degraded, 1},
+		{"degraded still works", []tokens.Status{account("default", tokens.Degraded, problem.RefreshFailing)}, 200, tokens.Degraded, 1},
 		{"nobody signed in", []tokens.Status{unused}, 503, tokens.LoginRequired, 1},
-		{"revoked", []tokens.Status{account("default", tokens.LoginRequired, tokens.CauseRevokedOrSpent)}, 503, tokens.LoginRequired, 1},
-		{"may mend itself", []tokens.Status{account("default", tokens.Unavailable, tokens.CauseStore)}, 503, tokens.Unavailable, 1},
-		{"one of two works", []tokens.Status{account("acme", tokens.Ready, ""), account("b", tokens.LoginRequired, tokens.CauseRevokedOrSpent)}, 200, tokens.Degraded, 2},
-		{"neither of two works", []tokens.Status{account("acme", tokens.Unavailable, ""), account("b", tokens.LoginRequired, tokens.CauseRevokedOrSpent)}, 503, tokens.Unavailable, 2},
+		{"revoked", []tokens.Status{account("default", tokens.LoginRequired, problem.RevokedOrSpent)}, 503, tokens.LoginRequired, 1},
+		{"may mend itself", []tokens.Status{account("default", tokens.Unavailable, problem.StoreUnavailable)}, 503, tokens.Unavailable, 1},
+		{"one of two works", []tokens.Status{account("acme", tokens.Ready, ""), account("b", tokens.LoginRequired, problem.RevokedOrSpent)}, 200, tokens.Degraded, 2},
+		{"neither of two works", []tokens.Status{account("acme", tokens.Unavailable, ""), account("b", tokens.LoginRequired, problem.RevokedOrSpent)}, 503, tokens.Unavailable, 2},
 		{"an unused default is no trouble", []tokens.Status{account("acme", tokens.Ready, ""), unused}, 200, tokens.Ready, 1},
-		{"a default that lost its login is", []tokens.Status{account("acme", tokens.Ready, ""), account("default", tokens.LoginRequired, tokens.CauseRevokedOrSpent)}, 200, tokens.Degraded, 2},
+		{"a default that lost its login is", []tokens.Status{account("acme", tokens.Ready, ""), account("default", tokens.LoginRequired, problem.RevokedOrSpent)}, 200, tokens.Degraded, 2},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			x := newTester(t, row.all...)

@@ -100,7 +100,7 @@ func TestALoginLinkOfALockedListenerBeginsOneLogin(t *testing.T) {
 		address := *c.Login.RedirectURL
 		address.Path = ""
 		c.Address = &address
-	}, account("acme", tokens.LoginRequired, tokens.CauseLoggedOut))
+	}, account("acme", tokens.LoginRequired, problem.LoggedOut))
 	key := []string{RequestHeader, "1", "Authorization", "Bearer " + strings.Repeat("k", 43)}
 	var link Link
 	x.send(http.MethodPost, "/api/v1/links", `{"account":"acme"}`, key...).decode(t, &link)

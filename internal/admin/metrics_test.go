@@ -78,7 +78,7 @@ func (p fakeProxy) ReplayBytes() (int64, int64) { return p.inMemory, p.onDisk }
 
 func TestMetricsTellWhatWasPromised(t *testing.T) {
 	expires, proven := time.Unix(2_000_000_000, 0), time.Unix(1_700_000_000, 0)
-	acme := account("acme", tokens.Degraded, tokens.CauseRefreshFailing)
+	acme := account("acme", tokens.Degraded, problem.RefreshFailing)
 	acme.ExpiresAt, acme.ProvenAt = expires, proven
 	x := newTesterWith(t, func(c *Config) { c.Proxy = fakeProxy{inFlight: 3, inMemory: 10, onDisk: 20} }, acme)
 	x.handler.ObserveRequest(proxy.Exchange{Account: "acme", Method: "GET", Status: 200, Attempts: 2, Replay: proxy.ReplaySucceeded, Duration: time.Second, Upstream: time.Millisecond})

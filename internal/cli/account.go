@@ -305,14 +305,14 @@ func urgency(s tokens.State) int {
 func writeAccount(w io.Writer, a admin.Account, now time.Time) {
 	state := string(a.State)
 	if a.Cause != "" {
-		state += " (" + a.Cause + ")"
+		state += " (" + string(a.Cause) + ")"
 	}
 	fmt.Fprintf(w, "\naccount %s: %s\n", a.Account, state)
 	if a.State == tokens.LoginRequired || a.Scheme == tokens.Bearer && a.Generation == 0 && a.ExpiresAt.IsZero() {
 		a.Scheme = "" // nothing is known about it
 	}
 	obtained := "last new token"
-	if a.Cause == string(problem.LoggedOut) {
+	if a.Cause == problem.LoggedOut {
 		obtained = "logged out" // the record of a logout has its time here
 	}
 	// Tokens live a year, so people should know early that a refresh works.

@@ -314,7 +314,7 @@ func TestStatusText(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	var text strings.Builder
 	writeAccount(&text, admin.Account{Status: tokens.Status{
-		Account: "acme", State: tokens.Degraded, Cause: tokens.CauseRefreshFailing, Detail: "502",
+		Account: "acme", State: tokens.Degraded, Cause: problem.RefreshFailing, Detail: "502",
 		Scheme: tokens.Bearer, Since: now.Add(-90 * time.Second), ExpiresAt: now.Add(50 * time.Hour),
 	}, Hint: "wait"}, now)
 	for _, part := range []string{

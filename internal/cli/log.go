@@ -55,7 +55,7 @@ func logEvents(logger *logrus.Logger) func(tokens.Event) {
 		entry := logger.WithFields(logrus.Fields{
 			"account": e.Account, "event": string(e.Kind), "state": string(e.Status.State),
 		})
-		for key, value := range map[string]string{"cause": e.Status.Cause, "detail": e.Detail} {
+		for key, value := range map[string]string{"cause": string(e.Status.Cause), "detail": e.Detail} {
 			if value != "" {
 				entry = entry.WithField(key, value)
 			}

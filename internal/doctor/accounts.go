@@ -256,8 +256,8 @@ func (a account) otherIssuer(here tokens.Issuer) Finding {
 // rejected is about a refresh token that the token endpoint has refused. The access token may still work.
 func (a account) rejected(now time.Time) Finding {
 	code := problem.RevokedOrSpent
-	if problem.Known(problem.Code(a.record.Rejected.Cause)) {
-		code = problem.Code(a.record.Rejected.Cause)
+	if problem.Known(a.record.Rejected.Cause) {
+		code = a.record.Rejected.Cause
 	}
 	f := a.needsLogin(code, problem.When(a.record.Rejected.At, now))
 	if a.record.AccessToken.IsZero() || a.expired(now) {

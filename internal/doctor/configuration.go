@@ -190,7 +190,7 @@ func (x *examination) troubles() (found []Finding) {
 			continue
 		}
 		seen := fmt.Sprintf("the running proxy reports account %s: %s (%s) %s", a.Account, a.State, a.Cause, a.Detail)
-		if a.Cause == tokens.CauseStore { // of which the hint is this command
+		if a.Cause == problem.StoreUnavailable { // of which the hint is this command
 			a.Hint = "see the checks of the store below; if they are ok, run doctor with the settings of the running proxy"
 		}
 		switch a.State {

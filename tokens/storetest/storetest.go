@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -172,7 +173,7 @@ func Sample() tokens.Record {
 		RestoredAt:       at.Add(7 * time.Minute),
 		Hold:             &tokens.Hold{Since: at, Until: at.Add(8 * time.Minute), Failures: 2, Refused: true},
 		Forgotten:        true,
-		Rejected:         &tokens.Rejected{Generation: 6, At: at.Add(4 * time.Minute), Cause: tokens.CauseRevokedOrSpent, Code: "invalid_grant"},
+		Rejected:         &tokens.Rejected{Generation: 6, At: at.Add(4 * time.Minute), Cause: problem.RevokedOrSpent, Code: "invalid_grant"},
 		Previous: &tokens.Previous{
 			Generation: 6, ObtainedAt: at.AddDate(-1, 0, 0), ExpiresAt: at.Add(5 * time.Minute),
 			AccessFingerprint: "0123456789abcdef01234567", RefreshFingerprint: "89abcdef0123456789abcdef",

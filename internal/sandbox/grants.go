@@ -62,7 +62,9 @@ func (g *grants) issueLocked(grant int, scope string, now time.Time) *pair {
 		oldest := g.pairs[0]
 		g.pairs = slices.Delete(g.pairs, 0, 1)
 		delete(g.byAccess, oldest.access)
-		delete(g.byRefresh, oldest.refresh)
+		if g.byRefresh[oldest.refresh] == oldest { // otherwise a newer pair has it too, see rotate
+			delete(g.byRefresh, oldest.refresh)
+		}
 	}
 	return p
 }

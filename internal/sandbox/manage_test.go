@@ -119,3 +119,18 @@ func TestTheOldestTokensMakeRoom(t *testing.T) {
 		t.Errorf("pairs: got %d, %d, %d, want %d", len(g.pairs), len(g.byAccess), len(g.byRefresh), maxPairs)
 	}
 }
+
+// TestASharedRefreshTokenStaysValid: with a server that does not rotate, a pair has the refresh token of the pair before.
+// The token became unknown when the older pair made room.
+func TestASharedRefreshTokenStaysValid(t *testing.T) {
+	g := newGrants(newRandom(1, "test"), time.Hour)
+	refresh := g.firstRefreshToken()
+	for _, others := range []int{0, maxPairs - 1} {
+		for range others {
+			g.consented(defaultScope, time.Now())
+		}
+		if !g.rotate(refresh, &Fault{Kind: FaultNoRefreshToken}, time.Now()).ok {
+			t.Errorf("refused after %d other grants", others)
+		}
+	}
+}

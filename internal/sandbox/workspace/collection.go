@@ -32,17 +32,22 @@ func (s *collection[T]) put(id string, item *T, cost int64) {
 	s.order = append(s.order, id)
 	s.items[id] = held[T]{item, cost}
 	s.bytes += cost
-	for len(s.items) > maxItems || s.bytes > maxBytes && len(s.items) > s.kept+1 {
+	s.makeRoom()
+}
+
+func (s *collection[T]) makeRoom() {
+	for len(s.items) > s.kept && (len(s.items) > maxItems || s.bytes > maxBytes) {
 		s.remove(s.order[s.kept])
 	}
 }
 
-// grow adds to the cost of an item.
+// grow adds to the cost of an item. An item that is alone too large is removed too.
 func (s *collection[T]) grow(id string, cost int64) {
 	if h, ok := s.items[id]; ok {
 		h.cost += cost
 		s.bytes += cost
 		s.items[id] = h
+		s.makeRoom()
 	}
 }
 

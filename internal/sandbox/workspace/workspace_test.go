@@ -74,3 +74,22 @@ func (c counter) Hex(digits int) string {
 	*c.n++
 	return fmt.Sprintf("%0*x", digits, *c.n)
 }
+
+// TestItemsThatGrowMakeRoom: only a new item had made room, so items that were changed again and again filled the
+// memory.
+func TestItemsThatGrowMakeRoom(t *testing.T) {
+	s := new(collection[document])
+	for i := range 10 {
+		s.put(fmt.Sprint(i), &document{}, 1)
+	}
+	for i := range 10 {
+		s.grow(fmt.Sprint(i), maxBytes/4)
+	}
+	if _, err := s.get("9"); err != nil || s.bytes > maxBytes {
+		t.Errorf("got %d bytes in %d items, want at most %d; the newest item: %v", s.bytes, len(s.items), maxBytes, err)
+	}
+	s.grow("9", maxBytes)
+	if s.bytes > maxBytes {
+		t.Errorf("got %d bytes in %d items, want at most %d", s.bytes, len(s.items), maxBytes)
+	}
+}

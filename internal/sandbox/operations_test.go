@@ -158,3 +158,22 @@ func TestARefusedChangeChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestARefusedDocumentLeavesNoContacts: the recipients before the refused one had become contacts.
+func TestARefusedDocumentLeavesNoContacts(t *testing.T) {
+	s := startSignedIn(t, Options{Calm: true})
+	draft := "/public/v1/documents/" + first(t, s.get("/public/v1/documents?status=0"))["id"].(string)
+	before := s.get("/public/v1/contacts")
+	refused := `[{"email":"new@b.example"},{"email":"x"}]`
+	s.do("POST", "/public/v1/documents", `{"url":"https://a.example/b.pdf","recipients":`+refused+`}`).want(t, 400)
+	s.do("PATCH", draft, `{"recipients":`+refused+`}`).want(t, 400)
+	s.do("PATCH", draft, `{"recipients":[{"email":"new@b.example"}],"fields":7}`).want(t, 400)
+	if after := s.get("/public/v1/contacts"); string(after.body) != string(before.body) {
+		t.Errorf("got %s\nwant %s", after.body, before.body)
+	}
+	s.do("PATCH", draft, `{"recipients":[{"email":"new@b.example"}]}`).want(t, 204)
+	made := first(t, s.get("/public/v1/contacts?email=new@b.example"))["id"]
+	if r := s.get(draft + "/details").object(t)["recipients"].([]any)[0].(map[string]any); r["contact_id"] != made {
+		t.Errorf("contact of the recipient: got %v, want %v", r["contact_id"], made)
+	}
+}

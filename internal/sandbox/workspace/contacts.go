@@ -75,16 +75,6 @@ func (w *Workspace) contactWith(email string) *contact {
 	return nil
 }
 
-// contactFor returns the id of the contact with a recipient's address. It creates the contact if necessary.
-func (w *Workspace) contactFor(r *recipient) string {
-	if known := w.contactWith(r.Email); known != nil {
-		return known.ID
-	}
-	made := &contact{ID: w.ids.ID(), Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Phone: r.Phone}
-	w.contacts.put(made.ID, made, int64(512+len(r.Email)+len(r.FirstName)+len(r.LastName)+len(r.Phone)))
-	return made.ID
-}
-
 // contactOf finds the contact that {"id", "kind"} names. The emulator has no groups of contacts.
 func (w *Workspace) contactOf(c *Call) (*contact, error) {
 	var in struct{ ID, Kind string }

@@ -42,6 +42,7 @@ func (w *Workspace) updateDocument(c *Call, d *document, in newDocument) (Reply,
 	if err != nil {
 		return Reply{}, err
 	}
+	w.addContacts(changed)
 	if in.Fields != nil {
 		d.fields = fields
 	}

@@ -102,6 +102,7 @@ func (w *Workspace) makeDocument(c *Call, in newDocument, fallbackName string) (
 		}
 		d.recipients = append(d.recipients, made)
 	}
+	w.addContacts(d.recipients)
 	w.documents.put(d.id, d, c.size())
 	w.record(d, actionCreated, c.now)
 	return created(map[string]any{

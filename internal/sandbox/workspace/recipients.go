@@ -120,7 +120,7 @@ func nullable(s string) any {
 	return s
 }
 
-// newRecipient returns a signer or a group of signers. It creates a contact if the address is new.
+// newRecipient returns a signer or a group of signers, without a contact.
 func (w *Workspace) newRecipient(in recipientInput, place int) (*recipient, error) {
 	if in.SigningOrder == nil {
 		in.SigningOrder = &place
@@ -132,13 +132,23 @@ func (w *Workspace) newRecipient(in recipientInput, place int) (*recipient, erro
 	if in.Type != "recipient_group" && in.Email == "" && in.Phone == "" {
 		return nil, Invalid("recipients", "Email or phone is required.")
 	}
-	if err := r.apply(w, in); err != nil {
-		return nil, err
+	return r, r.apply(w, in)
+}
+
+// addContacts gives every person among the recipients a contact, a new one if the address is new. So it must not be
+// called before the whole request has been accepted.
+func (w *Workspace) addContacts(recipients []*recipient) {
+	for _, r := range recipients {
+		if r.isGroup() || r.contactID != "" {
+			continue
+		}
+		person := w.contactWith(r.Email)
+		if person == nil {
+			person = &contact{ID: w.ids.ID(), Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Phone: r.Phone}
+			w.contacts.put(person.ID, person, int64(512+len(r.Email)+len(r.FirstName)+len(r.LastName)+len(r.Phone)))
+		}
+		r.contactID = person.ID
 	}
-	if !r.isGroup() {
-		r.contactID = w.contactFor(r)
-	}
-	return r, nil
 }
 
 // apply changes the values that were sent and keeps the others.

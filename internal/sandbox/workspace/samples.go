@@ -96,6 +96,7 @@ func (w *Workspace) sampleDocuments(now time.Time) {
 			panic(err)
 		}
 		d.recipients = []*recipient{r}
+		w.addContacts(d.recipients)
 		w.documents.put(d.id, d, 2048)
 		w.record(d, actionCreated, made)
 		if status != statusDraft {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,21 +133,25 @@ func (c *loginCommand) byHand(ctx context.Context, p *program, acc *accounts) er
 	return err
 }
 
-// pasted reads an address with a code, or a bare code.
+// pasted reads an address with a code, or the code, which belongs to the login with this state.
 func pasted(text, state string) (admin.EndLogin, error) {
-	if !strings.ContainsAny(text, "?=/") {
-		return admin.EndLogin{State: state, Code: text}, nil
-	}
-	_, query, found := strings.Cut(text, "?")
-	if !found {
+	_, query, isAddress := strings.Cut(text, "?")
+	if !isAddress {
 		query = text
 	}
 	query, _, _ = strings.Cut(query, "#")
 	values, err := url.ParseQuery(query)
-	if err != nil || values.Get("code") == "" && values.Get("error") == "" {
+	switch {
+	case err == nil && (values.Get("code") != "" || values.Get("error") != ""):
+		if !isAddress {
+			values.Set("state", cmp.Or(values.Get("state"), state))
+		}
+		return admin.EndLogin{State: values.Get("state"), Code: values.Get("code"), Error: values.Get("error")}, nil
+	case isAddress || strings.Contains(text, "/"):
 		return admin.EndLogin{}, problem.Mistake("the pasted text contains no code", "copy the whole address of the last page, or only the part after code=")
 	}
-	return admin.EndLogin{State: values.Get("state"), Code: values.Get("code"), Error: values.Get("error")}, nil
+	code, _, _ := strings.Cut(text, "&")
+	return admin.EndLogin{State: state, Code: code}, nil
 }
 
 // readLine returns the first line that is not empty, from a terminal or a pipe.

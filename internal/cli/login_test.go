@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"pandadoc-auth-proxy/internal/admin"
 	"pandadoc-auth-proxy/internal/listen"
 )
 
@@ -49,5 +50,27 @@ func TestThePortOfALoginKeepsFewConnections(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second): // each of them would end after 10
 		t.Errorf("all of %d connections are kept", most+1)
+	}
+}
+
+// People paste what they take for the code. What is no address was refused, or failed as a login that is not known, if it
+// had a "=" or another parameter.
+func TestWhatPeoplePasteForTheCode(t *testing.T) {
+	for _, row := range []struct {
+		text string
+		want admin.EndLogin // zero for a mistake
+	}{
+		{"abc", admin.EndLogin{State: "begun", Code: "abc"}},
+		{"abc=", admin.EndLogin{State: "begun", Code: "abc="}},
+		{"code=abc%2F", admin.EndLogin{State: "begun", Code: "abc/"}},
+		{"abc&state=s", admin.EndLogin{State: "begun", Code: "abc"}},
+		{"http://localhost:8081/oauth2/callback?code=abc&state=s#top", admin.EndLogin{State: "s", Code: "abc"}},
+		{"http://localhost:8081/oauth2/callback?error=access_denied&state=s", admin.EndLogin{State: "s", Error: "access_denied"}},
+		{"https://app.pandadoc.com/oauth2/authorize?client_id=1", admin.EndLogin{}},
+		{"https://app.pandadoc.com/", admin.EndLogin{}},
+	} {
+		got, err := pasted(row.text, "begun")
+		check(t, row.text, got, row.want)
+		check(t, row.text+" fails", err != nil, row.want == admin.EndLogin{})
 	}
 }

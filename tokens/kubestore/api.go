@@ -210,7 +210,6 @@ func Parse(text string) (namespace, prefix string, err error) {
 // statusError is an answer of the API server that is not a success.
 type statusError struct {
 	code    int
-	kind    string // of the object: "secrets" or "namespaces"
 	message string // shortened, without control characters
 }
 
@@ -227,15 +226,11 @@ func newStatusError(code int, text []byte) *statusError {
 	var status struct {
 		Kind    string `json:"kind"`
 		Message string `json:"message"`
-		Details struct {
-			Kind string `json:"kind"`
-		} `json:"details"`
 	}
 	e := &statusError{code: code}
 	if json.Unmarshal(text, &status) != nil || status.Kind != "Status" {
 		return e
 	}
-	e.kind = status.Details.Kind
 	e.message = strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return -1

@@ -117,35 +117,30 @@ func (s *Store) Load(ctx context.Context, account string) (tokens.Record, error)
 	if err := errors.Join(tokens.CheckAccount(account), ctx.Err()); err != nil {
 		return tokens.Record{}, err
 	}
-	var found []any
+	// One command reads all: a record that is created between two would look like the hash of another program.
+	var found map[string]string
 	err := s.again(ctx, func() (err error) {
-		found, err = s.client.HMGet(ctx, s.key(account), "version", "record").Result()
+		found, err = s.client.HGetAll(ctx, s.key(account)).Result()
 		return err
 	})
-	if err != nil {
-		return tokens.Record{}, s.fail("read", s.key(account), err)
-	}
-	version, versioned := found[0].(string)
-	data, recorded := found[1].(string)
-	if versioned && recorded {
-		rec, err := s.codec.DecodeStored(account, []byte(data),
-			"update this program, or give this program a prefix of its own with ?prefix=NAME; the record is left as it is",
-			"restore the key from a backup, or rename it and sign in again; it is left as it is")
-		if err != nil {
-			return tokens.Record{}, s.wrap("read", s.key(account), err)
-		}
-		rec.Version = version
-		return rec, nil
-	}
-	// Usually there is no record. A hash without our fields belongs to another program.
-	n, err := s.client.Exists(ctx, s.key(account)).Result()
+	version, versioned := found["version"]
+	data, recorded := found["record"]
 	switch {
 	case err != nil:
 		return tokens.Record{}, s.fail("read", s.key(account), err)
-	case n == 1:
+	case len(found) == 0:
+		return tokens.Record{}, tokens.ErrNotFound
+	case !versioned || !recorded:
 		return tokens.Record{}, s.fail("use", s.key(account), errForeign)
 	}
-	return tokens.Record{}, tokens.ErrNotFound
+	rec, err := s.codec.DecodeStored(account, []byte(data),
+		"update this program, or give this program a prefix of its own with ?prefix=NAME; the record is left as it is",
+		"restore the key from a backup, or rename it and sign in again; it is left as it is")
+	if err != nil {
+		return tokens.Record{}, s.wrap("read", s.key(account), err)
+	}
+	rec.Version = version
+	return rec, nil
 }
 
 // Save implements tokens.Store. If the connection is lost, it tries again until ctx ends, and recognises its own write

@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -251,4 +252,30 @@ func TestTheStoreWorksAgainAfterARestartOfTheServer(t *testing.T) {
 		t.Fatalf("got %v, %v, want %v", found, err, rec)
 	}
 	save(t, s, found)
+}
+
+// A record that another process created while Load was looking was taken for that of another program: the account was
+// reported as store-unavailable, with a hint to change the prefix.
+func TestALoadBesideTheFirstSave(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s, other := openURL(t, server.URL("")), openURL(t, server.URL(""))
+	for i := range 500 {
+		name := fmt.Sprintf("a-%d", i)
+		saved := make(chan error)
+		go func() {
+			_, err := other.Save(t.Context(), name, storetest.Sample())
+			saved <- err
+		}()
+		for found := false; !found; {
+			_, err := s.Load(t.Context(), name)
+			if err != nil && !errors.Is(err, tokens.ErrNotFound) {
+				t.Fatalf("Load of account %s: %v", name, err)
+			}
+			found = err == nil
+		}
+		if err := <-saved; err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -227,7 +227,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	namespace, name, ok := pathOf(r.URL.Path)
 	verb := verbOf(r, name)
 	if !ok || verb == "" {
-		answer(w, http.StatusNotFound, "", "the server could not find the requested resource")
+		answer(w, http.StatusNotFound, "the server could not find the requested resource")
 		return
 	}
 	s.wait(r)
@@ -239,11 +239,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case away:
 		panic(http.ErrAbortHandler)
 	case token != "" && r.Header.Get("Authorization") != "Bearer "+token:
-		answer(w, http.StatusUnauthorized, "", "Unauthorized")
+		answer(w, http.StatusUnauthorized, "Unauthorized")
 	case !allowed || namespace != Namespace && verb != "create":
-		answer(w, http.StatusForbidden, "secrets", fmt.Sprintf("secrets %q is forbidden: User cannot %s resource \"secrets\" in API group \"\" in the namespace %q", name, verb, namespace))
+		answer(w, http.StatusForbidden, fmt.Sprintf("secrets %q is forbidden: User cannot %s resource \"secrets\" in API group \"\" in the namespace %q", name, verb, namespace))
 	case namespace != Namespace:
-		answer(w, http.StatusNotFound, "namespaces", fmt.Sprintf("namespaces %q not found", namespace))
+		answer(w, http.StatusNotFound, fmt.Sprintf("namespaces %q not found", namespace))
 	case verb == "get":
 		s.get(w, name)
 	case verb == "list":
@@ -292,19 +292,18 @@ func (s *Server) allowsLocked(verb, name string, query url.Values) bool {
 }
 
 // answer writes a Status object, the form of every refusal of an API server.
-func answer(w http.ResponseWriter, code int, kind, message string) {
+func answer(w http.ResponseWriter, code int, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message,
-		"details": map[string]string{"kind": kind},
 	})
 }
 
 func (s *Server) get(w http.ResponseWriter, name string) {
 	secret := s.Get(name)
 	if secret == nil {
-		answer(w, http.StatusNotFound, "secrets", fmt.Sprintf("secrets %q not found", name))
+		answer(w, http.StatusNotFound, fmt.Sprintf("secrets %q not found", name))
 		return
 	}
 	_ = json.NewEncoder(w).Encode(secret)
@@ -329,7 +328,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, verb, name string
 	case Lost:
 		panic(http.ErrAbortHandler)
 	case Busy:
-		answer(w, http.StatusServiceUnavailable, "", "etcdserver: leader changed")
+		answer(w, http.StatusServiceUnavailable, "etcdserver: leader changed")
 		return
 	case Late:
 		time.Sleep(time.Second)
@@ -345,7 +344,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, verb, name string
 func (s *Server) apply(w http.ResponseWriter, body []byte, verb, name string, dry bool) {
 	var secret Secret
 	if err := json.Unmarshal(body, &secret); err != nil || secret["kind"] != "Secret" || secret["apiVersion"] != "v1" || secret.metadata() == nil {
-		answer(w, http.StatusUnprocessableEntity, "secrets", "no Secret")
+		answer(w, http.StatusUnprocessableEntity, "no Secret")
 		return
 	}
 	named, _ := secret.metadata()["name"].(string)
@@ -355,16 +354,16 @@ func (s *Server) apply(w http.ResponseWriter, body []byte, verb, name string, dr
 	now := s.secrets[named]
 	switch {
 	case verb == "update" && (named != name || version == ""):
-		answer(w, http.StatusUnprocessableEntity, "secrets", "metadata.resourceVersion: Required value")
+		answer(w, http.StatusUnprocessableEntity, "metadata.resourceVersion: Required value")
 		return
 	case verb == "create" && now != nil:
-		answer(w, http.StatusConflict, "secrets", fmt.Sprintf("secrets %q already exists", named))
+		answer(w, http.StatusConflict, fmt.Sprintf("secrets %q already exists", named))
 		return
 	case verb == "update" && now == nil:
-		answer(w, http.StatusNotFound, "secrets", fmt.Sprintf("secrets %q not found", named))
+		answer(w, http.StatusNotFound, fmt.Sprintf("secrets %q not found", named))
 		return
 	case verb == "update" && now.metadata()["resourceVersion"] != version:
-		answer(w, http.StatusConflict, "secrets", "the object has been modified; please apply your changes to the latest version")
+		answer(w, http.StatusConflict, "the object has been modified; please apply your changes to the latest version")
 		return
 	}
 	if !dry { // the result of a dry run has no version

@@ -60,7 +60,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	from, err := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
 	if from == 0 && r.URL.Query().Get("allowWatchBookmarks") != "" || err != nil { // like an older etcd
-		answer(w, http.StatusInternalServerError, "", "the required storage feature RequestWatchProgress is disabled")
+		answer(w, http.StatusInternalServerError, "the required storage feature RequestWatchProgress is disabled")
 		return
 	}
 	cut := make(chan struct{})

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // waitLimit limits every wait. It is long, because the machine may be busy.
@@ -51,6 +52,7 @@ func Start(t *testing.T, args ...string) *Server {
 	if _, err := exec.LookPath(program()); err != nil {
 		t.Skip(program() + " is not installed")
 	}
+	logging.Disable() // the library would report every try to reach a server that is not there yet
 	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: args}
 	s.Restart()
 	t.Cleanup(s.Kill)

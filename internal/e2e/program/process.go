@@ -29,15 +29,9 @@ func (p *Process) checkSecrets() {
 	}
 }
 
-// Binary returns the path of the program that Main has built.
+// Binary returns the path of the program that Main has built. It walks through the program's sources, because go test
+// notes which directories a test reads: otherwise it would not test a changed program again.
 func Binary() string {
-	lookAtSources()
-	return os.Getenv(program)
-}
-
-// lookAtSources makes the cached results of go test depend on the program's sources: go test notes which
-// directories a test reads. Without this, a changed program would not be tested again.
-func lookAtSources() {
 	top := "."
 	for range 5 {
 		if _, err := os.Stat(filepath.Join(top, "go.mod")); err == nil {
@@ -48,6 +42,7 @@ func lookAtSources() {
 	for _, dir := range []string{"proxy", "tokens", "internal"} {
 		_ = filepath.WalkDir(filepath.Join(top, dir), func(string, fs.DirEntry, error) error { return nil })
 	}
+	return os.Getenv(program)
 }
 
 // Log returns what the process has written to standard error so far.

@@ -18,7 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -88,8 +87,7 @@ func StartAs(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string
 		t.Fatal(err, err1, err2)
 	}
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
+		p.Kill()
 		p.checkSecrets()
 		if t.Failed() {
 			p.mu.Lock()
@@ -154,7 +152,7 @@ func (p *Process) read(r io.Reader, ready chan<- bool) {
 
 // Kill ends the process as a power cut would.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Signal(syscall.SIGKILL)
+	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 }
 

@@ -96,7 +96,7 @@ func newServer(t *testing.T, rights Rights) *Server {
 		t: t, rights: rights, secrets: map[string]Secret{}, version: 1000, oldest: 1000,
 		changed: make(chan struct{}), requests: map[string]int{}, watches: map[chan struct{}]bool{},
 	}
-	s.http = httptest.NewUnstartedServer(s)
+	s.http = httptest.NewUnstartedServer(s.routes())
 	t.Cleanup(func() {
 		s.CutWatches()
 		s.http.CloseClientConnections()
@@ -132,12 +132,12 @@ func (s *Server) RequireToken(token string) {
 func (s *Server) Put(name string, change func(Secret)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	secret, found := clone(s.secrets[name]), s.secrets[name] != nil
-	if !found {
+	secret := clone(s.secrets[name])
+	if secret == nil {
 		secret = Secret{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": map[string]any{"name": name, "namespace": Namespace}}
 	}
 	change(secret)
-	s.storeLocked(name, secret, found)
+	s.storeLocked(name, secret)
 }
 
 // Get returns a Secret, or nil if there is none.
@@ -195,12 +195,12 @@ func (s Secret) metadata() map[string]any {
 	return m
 }
 
-func (s *Server) storeLocked(name string, secret Secret, existed bool) {
-	s.secrets[name] = secret
+func (s *Server) storeLocked(name string, secret Secret) {
 	kind := "ADDED"
-	if existed {
+	if s.secrets[name] != nil {
 		kind = "MODIFIED"
 	}
+	s.secrets[name] = secret
 	s.changedLocked(kind, name, secret)
 }
 
@@ -222,14 +222,29 @@ func (s *Server) Delete(name string) {
 	s.changedLocked("DELETED", name, gone)
 }
 
-// ServeHTTP serves /api/v1/namespaces/NAMESPACE/secrets.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	namespace, name, ok := pathOf(r.URL.Path)
-	verb := verbOf(r, name)
-	if !ok || verb == "" {
-		answer(w, http.StatusNotFound, "the server could not find the requested resource")
-		return
+// routes serves /api/v1/namespaces/NAMESPACE/secrets.
+func (s *Server) routes() http.Handler {
+	const secrets = " /api/v1/namespaces/{namespace}/secrets"
+	mux := http.NewServeMux()
+	for pattern, verb := range map[string]string{
+		"GET" + secrets: "list", "POST" + secrets: "create", "GET" + secrets + "/{name}": "get", "PUT" + secrets + "/{name}": "update",
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && r.URL.Query().Get("watch") != "" {
+				s.serve(w, r, "watch")
+			} else {
+				s.serve(w, r, verb)
+			}
+		})
 	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusNotFound, "the server could not find the requested resource")
+	})
+	return mux
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, verb string) {
+	namespace, name := r.PathValue("namespace"), r.PathValue("name")
 	s.wait(r)
 	s.mu.Lock()
 	s.requests[verb]++
@@ -253,34 +268,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.write(w, r, verb, name)
 	}
-}
-
-func pathOf(path string) (namespace, name string, ok bool) {
-	rest, ok := strings.CutPrefix(path, "/api/v1/namespaces/")
-	parts := strings.Split(rest, "/")
-	if !ok || len(parts) < 2 || len(parts) > 3 || parts[1] != "secrets" {
-		return "", "", false
-	}
-	if len(parts) == 3 {
-		name = parts[2]
-	}
-	return parts[0], name, true
-}
-
-func verbOf(r *http.Request, name string) string {
-	switch {
-	case r.Method == http.MethodGet && r.URL.Query().Get("watch") != "":
-		return "watch"
-	case r.Method == http.MethodGet && name == "":
-		return "list"
-	case r.Method == http.MethodGet:
-		return "get"
-	case r.Method == http.MethodPost && name == "":
-		return "create"
-	case r.Method == http.MethodPut && name != "":
-		return "update"
-	}
-	return ""
 }
 
 // allowsLocked accepts a list or a watch of one name with the right for that Secret.
@@ -367,7 +354,7 @@ func (s *Server) apply(w http.ResponseWriter, body []byte, verb, name string, dr
 		return
 	}
 	if !dry { // the result of a dry run has no version
-		s.storeLocked(named, secret, now != nil)
+		s.storeLocked(named, secret)
 		secret = clone(secret)
 	}
 	if verb == "create" {

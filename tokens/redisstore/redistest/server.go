@@ -35,12 +35,10 @@ type Server struct {
 	t    *testing.T
 	port string
 	dir  string
-	args []string
+	args []string // without those that every server has
 	// tlsPort and root are empty if the server does not speak TLS.
 	tlsPort string
 	root    []byte
-	// instead are arguments that replace the usual ones.
-	instead []string
 
 	process *exec.Cmd
 	ended   chan struct{}
@@ -53,7 +51,12 @@ func Start(t *testing.T, args ...string) *Server {
 		t.Skip(program() + " is not installed")
 	}
 	logging.Disable() // the library would report every try to reach a server that is not there yet
-	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: args}
+	return run(t, t.TempDir(), append([]string{"--daemonize", "no", "--save", "", "--repl-diskless-sync-delay", "0"}, args...))
+}
+
+func run(t *testing.T, dir string, args []string) *Server {
+	t.Helper()
+	s := &Server{t: t, port: freePort(t), dir: dir, args: args}
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s
@@ -70,10 +73,7 @@ func (s *Server) Watch() *Server {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	sentinel := &Server{t: s.t, port: freePort(s.t), dir: dir, instead: []string{file, "--sentinel"}}
-	sentinel.Restart()
-	s.t.Cleanup(sentinel.Kill)
-	return sentinel
+	return run(s.t, dir, []string{file, "--sentinel"})
 }
 
 // Addr returns host and port.
@@ -90,23 +90,18 @@ func (s *Server) URL(query string) string {
 // Restart starts the server again, with the same directory and port. It returns when the server answers.
 func (s *Server) Restart() {
 	s.t.Helper()
-	args := append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no", "--save", "", "--repl-diskless-sync-delay", "0"}, s.args...)
-	if s.instead != nil {
-		args = append(slices.Clone(s.instead), "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
-	}
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	s.process = exec.Command(program(), args...)
+	s.process = exec.Command(program(), append(slices.Clone(s.args), "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)...)
 	s.process.Stdout, s.process.Stderr = log, log
 	if err := s.process.Start(); err != nil {
 		s.t.Fatalf("start %s: %v", program(), err)
 	}
-	ended := make(chan struct{})
+	process, ended := s.process, make(chan struct{})
 	s.ended = ended
-	process := s.process
 	go func() {
 		_ = process.Wait() // an error is expected, because the process is killed
 		close(ended)

@@ -118,3 +118,25 @@ func TestASeedRefusedByTheWrongEndpointWorksAtTheRightOne(t *testing.T) {
 		wantState(t, right, "ready")
 	})
 }
+
+// status showed "other-issuer" with the detail "the token endpoint refused the refresh token (invalid_grant)".
+func TestARefusalIsNoDetailOfAnotherIssuer(t *testing.T) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
+		m := w.signedIn()
+		w.server.next(answers(400, nil, `{"error":"invalid_grant"}`))
+		if _, err := m.Refresh(t.Context(), tokens.DefaultAccount); !errors.Is(err, tokens.ErrLoginRequired) {
+			t.Fatalf("Refresh = %v, want ErrLoginRequired", err)
+		}
+		_ = closeNow(m)
+		other := w.manager(func(c *tokens.Config) { c.API = "https://api.elsewhere.example" })
+		s, err := other.AccountStatus(t.Context(), tokens.DefaultAccount)
+		if err != nil || s.Cause != problem.OtherIssuer || s.Detail != "" {
+			t.Errorf("cause %q with detail %q, %v; want other-issuer without a detail", s.Cause, s.Detail, err)
+		}
+		for _, text := range []string{s.StoredIssuer, s.ConfiguredIssuer} { // they are parts of longer sentences
+			if !strings.Contains(text, " (") || !strings.HasSuffix(text, ")") {
+				t.Errorf("issuer %q, want the API, and the rest in brackets", text)
+			}
+		}
+	})
+}

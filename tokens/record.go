@@ -144,16 +144,19 @@ func (i Issuer) completed(o Issuer) Issuer {
 	return Issuer{API: cmp.Or(i.API, o.API), TokenURL: cmp.Or(i.TokenURL, o.TokenURL), ClientID: cmp.Or(i.ClientID, o.ClientID)}
 }
 
-// String returns the issuer in a readable form.
+// String returns the issuer in a form that can be part of a sentence.
 func (i Issuer) String() string {
-	text := i.API
-	if endpoint, _ := normalURL(i.TokenURL); endpoint != i.API {
-		text += " with token endpoint " + i.TokenURL
+	var more []string
+	if endpoint, _ := normalURL(i.TokenURL); i.TokenURL != "" && endpoint != i.API {
+		more = append(more, "token endpoint "+i.TokenURL)
 	}
 	if i.ClientID != "" {
-		text += ", client " + i.ClientID
+		more = append(more, "client id "+i.ClientID)
 	}
-	return text
+	if len(more) == 0 {
+		return i.API
+	}
+	return i.API + " (" + strings.Join(more, ", ") + ")"
 }
 
 // Hold is a period after a refresh because of a 401. During it, another 401 is passed through without a

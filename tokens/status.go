@@ -192,7 +192,7 @@ func (a *account) troubleLocked(now time.Time) (cause problem.Code, detail strin
 		switch r := a.rec.Rejected; {
 		case storeErr != nil:
 			detail = "a login cannot be saved now: " + storeErr.Error()
-		case a.rec.IsRejected():
+		case cause != problem.OtherIssuer && a.rec.IsRejected():
 			detail = fmt.Sprintf("the token endpoint refused the refresh token (%s) at %s", r.Code, r.At.Format(time.RFC3339))
 		}
 		return cause, detail

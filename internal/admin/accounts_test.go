@@ -29,14 +29,14 @@ func TestStatusTellsEverything(t *testing.T) {
 func TestTokensOfAnotherIssuerNameBoth(t *testing.T) {
 	x := newTester(t, tokens.Status{
 		Account: "acme", State: tokens.LoginRequired, Cause: problem.OtherIssuer,
-		StoredIssuer: "https://api.pandadoc.com, client one", ConfiguredIssuer: "https://api.pandadoc.eu, client two",
+		StoredIssuer: "https://api.pandadoc.com (client id one)", ConfiguredIssuer: "https://api.pandadoc.eu (client id two)",
 	})
 	var all Overview
 	x.send(http.MethodGet, "/api/v1/status", "").decode(t, &all)
 	var ready Readiness
 	x.send(http.MethodGet, "/readyz", "").decode(t, &ready)
-	check(t, "why", all.Accounts[0].Why, "The stored tokens belong to https://api.pandadoc.com, client one, but the configuration names https://api.pandadoc.eu, client two.")
-	want := "change the configuration back from https://api.pandadoc.eu, client two to https://api.pandadoc.com, client one, or sign in with the new configuration: pandadoc-auth-proxy login --account acme"
+	check(t, "why", all.Accounts[0].Why, "The stored tokens belong to https://api.pandadoc.com (client id one), but the configuration names https://api.pandadoc.eu (client id two).")
+	want := "change the configuration back from https://api.pandadoc.eu (client id two) to https://api.pandadoc.com (client id one), or sign in with the new configuration: pandadoc-auth-proxy login --account acme"
 	check(t, "hint of status", all.Accounts[0].Hint, want)
 	check(t, "hint of readyz", ready.Accounts[0].Hint, want)
 }

@@ -122,6 +122,8 @@ func (x *examination) refresh(ctx context.Context) (found []Finding) {
 		return []Finding{skipped("not tried, because it uses a refresh token; --refresh tries it")}
 	case x.Proxy == nil && x.store.Records == nil:
 		return []Finding{failingAs(x.storeErr, stores.Fix)}
+	case x.Proxy == nil && !x.store.Persistent: // a refresh token of the configuration would be used up
+		return []Finding{skipped("not tried, because " + x.store.Name + " would lose the new tokens at the end of this command; start the proxy first")}
 	}
 	left := 0
 	for _, a := range x.accounts(ctx) {

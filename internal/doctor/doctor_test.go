@@ -106,7 +106,7 @@ func TestAccountsForWhichThereIsNoTimeAreSkipped(t *testing.T) {
 			defer cancel() // the time is over
 			return admin.Account{}, ctx.Err()
 		}},
-		store: stores.Store{Records: tokens.NewMemory()},
+		store: stores.Store{Records: tokens.NewMemory(), Abilities: stores.Abilities{Persistent: true}},
 		known: []account{{name: "a"}, {name: "b"}, {name: "c"}},
 	}
 	found := x.refresh(ctx)
@@ -131,5 +131,20 @@ func TestOnlyTheFirstAccountsAreAskedAbout(t *testing.T) {
 	x.sandboxKeys(t.Context())
 	if got := asked.Load(); got != manyAccounts {
 		t.Errorf("got %d requests, want %d", got, manyAccounts)
+	}
+}
+
+// doctor --refresh without a proxy used up the refresh token of the configuration for a pair in its own memory.
+func TestNoRefreshForAStoreThatEndsWithDoctor(t *testing.T) {
+	x := &examination{
+		Input: Input{Refresh: func(context.Context, string) (admin.Account, error) {
+			t.Error("the refresh token was used")
+			return admin.Account{}, nil
+		}},
+		store: stores.Store{Records: tokens.NewMemory(), Name: "memory:"},
+		known: []account{{name: "default"}},
+	}
+	if found := x.refresh(t.Context()); len(found) != 1 || found[0].Result != Skipped {
+		t.Errorf("got %+v", found)
 	}
 }

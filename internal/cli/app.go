@@ -329,7 +329,7 @@ func (r *running) checkClientKeys() {
 	for _, k := range r.Proxy.ClientKeys {
 		if k.Account != "" && !known[k.Account] {
 			logProblem(r.logger, logrus.WarnLevel, "", problem.Mistake(
-				fmt.Sprintf("client key %q is for account %q, which does not exist", k.Name, k.Account), "correct the name, or run: "+problem.LoginCommand(k.Account)))
+				fmt.Sprintf("client key %q is for account %q, which does not exist", k.Name, k.Account), "correct the name, or run: "+r.withTyped(problem.LoginCommand(k.Account))))
 		}
 	}
 }

@@ -338,14 +338,7 @@ func writeFlag(text *strings.Builder, flag *kong.Flag) {
 // roff escapes text for a manual page.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
-	var lines []string
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
-			line = `\&` + line
-		}
-		lines = append(lines, line)
-	}
-	return strings.Join(lines, "")
+	return regexp.MustCompile(`(?m)^[.']`).ReplaceAllString(text, `\&$0`)
 }
 
 // versionFlag prints the version. kong's own flag is satisfied if nobody could read it.

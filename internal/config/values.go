@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -58,29 +57,16 @@ func readDuration(text string) (any, error) {
 	return v, nil
 }
 
-// readSize reads a number of bytes such as 64KiB.
+// readSize reads a whole number of bytes with an optional unit, such as 64KiB. KB, MB and GB are powers of 1000; KiB, MiB
+// and GiB are powers of 1024.
 func readSize(text string) (any, error) {
-	v, err := parseSize(text)
-	if err != nil {
-		return nil, problem.Mistake(fmt.Sprintf("%q is not a size", text), "write it like 64KiB, 128MiB, 1GiB or 500000")
-	}
-	return v, nil
-}
-
-// parseSize reads a whole number with an optional unit. KB, MB and GB are powers of 1000; KiB, MiB and GiB are
-// powers of 1024.
-func parseSize(text string) (int64, error) {
 	digits := strings.TrimRight(text, "BKMGikmgb ")
 	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 0 {
-		return 0, errors.New("not a whole number of bytes")
-	}
-	units := map[string]int64{
+	unit, known := map[string]int64{
 		"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 1e3, "mb": 1e6, "gb": 1e9,
-	}
-	unit, ok := units[strings.ToLower(strings.TrimSpace(text[len(digits):]))]
-	if !ok || n > math.MaxInt64/unit {
-		return 0, errors.New("unknown unit, or too large")
+	}[strings.ToLower(strings.TrimSpace(text[len(digits):]))]
+	if err != nil || n < 0 || !known || n > math.MaxInt64/unit {
+		return nil, problem.Mistake(fmt.Sprintf("%q is not a size", text), "write it like 64KiB, 128MiB, 1GiB or 500000")
 	}
 	return n * unit, nil
 }

@@ -186,32 +186,26 @@ func (m *Manager) Import(_ context.Context, name string, from Record) (Status, e
 	case from.isBusy(time.Now()):
 		return Status{}, errBusySource
 	}
-	var refusal error
-	status, err := m.within(name, func(a *account) error {
+	return m.within(name, func(a *account) error {
 		rec, err := m.load(name)
-		if err != nil {
-			return err
-		}
 		live := rec.HasTokens() && !rec.IsRejected()
 		switch {
+		case err != nil:
 		case live && !from.RefreshToken.IsZero() && from.RefreshToken.Equal(rec.RefreshToken):
-			return errors.Join(a.seal(), a.reread(nil))
+			err = errors.Join(a.seal(), a.reread(nil))
 		case live && rec.hasSpent(from, m.issuer):
-			refusal = errSpentSource(name)
-			return a.reread(nil)
+			_ = a.reread(nil) // if it fails, the status shows it
+			return errSpentSource(name)
 		case live && from.RefreshToken.IsZero() && rec.isBusy(time.Now()): // ours is to stay
-			refusal = errBusySource
-			return nil
+			return errBusySource
+		default:
+			return a.replace(EventLogin, m.imported(from))
 		}
-		return a.replace(EventLogin, m.imported(from))
+		if err != nil {
+			return &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
+		}
+		return nil
 	})
-	switch {
-	case refusal != nil:
-		return status, refusal
-	case err != nil && !errors.Is(err, ErrAPIKey) && !errors.Is(err, ErrStoreUnavailable):
-		return status, &UnavailableError{Err: ErrStoreUnavailable, Cause: err}
-	}
-	return status, err
 }
 
 // seal writes the stored record again, unchanged, if it is not encrypted with the key that encrypts now.

@@ -17,8 +17,8 @@ func Known() Table {
 	return Table{
 		{Scheme: "file", Forms: []string{"file:", "file:DIR"}, About: "in the user's state directory, or in DIR", Check: checkFile, Open: openFile},
 		{Scheme: "memory", Forms: []string{"memory:"}, About: "lost when the program ends", Check: checkMemory, Open: openMemory},
-		{Scheme: "redis", Forms: []string{"redis://HOST"}, About: "in Redis or Valkey, for many machines", TakesPassword: true, Check: checkRedis("redis"), Open: openRedis("redis")},
-		{Scheme: "rediss", Forms: []string{"rediss://HOST"}, About: "the same over TLS", TakesPassword: true, Check: checkRedis("rediss"), Open: openRedis("rediss")},
+		redisKind("redis", "in Redis or Valkey, for many machines"),
+		redisKind("rediss", "the same over TLS"),
 		{Scheme: "kubernetes", Forms: []string{"kubernetes:[NAMESPACE/]PREFIX"}, About: "in Secrets, for many pods", TakesPassword: true, InKubernetes: true, Check: checkKubernetes, Open: openKubernetes},
 	}
 }
@@ -63,19 +63,19 @@ func openFile(ctx context.Context, rest string, o Options) (Store, error) {
 	}, nil
 }
 
-func checkRedis(scheme string) func(string) error {
-	return func(rest string) error { return redisstore.CheckURL(scheme + ":" + rest) }
-}
-
-func openRedis(scheme string) func(context.Context, string, Options) (Store, error) {
-	return func(ctx context.Context, rest string, o Options) (Store, error) {
-		records, err := redisstore.Open(redisstore.Options{
-			URL: scheme + ":" + rest, Password: o.Password, RootCAs: o.Roots, Codec: o.Keys, Warn: o.Warn,
-		})
-		if err != nil {
-			return Store{}, err
-		}
-		return database(ctx, records), nil
+func redisKind(scheme, about string) Kind {
+	return Kind{
+		Scheme: scheme, Forms: []string{scheme + "://HOST"}, About: about, TakesPassword: true,
+		Check: func(rest string) error { return redisstore.CheckURL(scheme + ":" + rest) },
+		Open: func(ctx context.Context, rest string, o Options) (Store, error) {
+			records, err := redisstore.Open(redisstore.Options{
+				URL: scheme + ":" + rest, Password: o.Password, RootCAs: o.Roots, Codec: o.Keys, Warn: o.Warn,
+			})
+			if err != nil {
+				return Store{}, err
+			}
+			return database(ctx, records), nil
+		},
 	}
 }
 

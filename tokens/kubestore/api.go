@@ -297,9 +297,3 @@ func (s *Store) hint(op, what string, err error) string {
 	}
 	return "check --kubernetes-url, and the policies of the cluster for Secrets"
 }
-
-func (s *Store) foreign(account, reason string) error {
-	return problem.WithHint(
-		fmt.Errorf("token store: use Secret %s in namespace %s: %s", s.secretName(account), s.api.namespace, reason),
-		"choose another prefix: --store kubernetes:"+s.api.namespace+"/PREFIX; the Secret is left as it is")
-}

@@ -204,15 +204,20 @@ func (s *Store) get(ctx context.Context, account string) (*secret, error) {
 func (s *Store) owned(account string, found *secret) error {
 	labels := found.Metadata.Labels
 	store, labelled := labels[storeLabel]
+	var reason string
 	switch {
 	case found.Type != opaque && found.Type != "":
-		return s.foreign(account, fmt.Sprintf("it is of type %s and belongs to something else", found.Type))
+		reason = fmt.Sprintf("it is of type %s and belongs to something else", found.Type)
 	case labelled && (store != s.prefix || labels[accountLabel] != account):
-		return s.foreign(account, fmt.Sprintf("it belongs to account %q of the store %q", labels[accountLabel], store))
+		reason = fmt.Sprintf("it belongs to account %q of the store %q", labels[accountLabel], store)
 	case found.Immutable:
-		return s.foreign(account, "it is immutable")
+		reason = "it is immutable"
+	default:
+		return nil
 	}
-	return nil
+	return problem.WithHint(
+		fmt.Errorf("token store: use Secret %s in namespace %s: %s", s.secretName(account), s.api.namespace, reason),
+		"choose another prefix: --store kubernetes:"+s.api.namespace+"/PREFIX; the Secret is left as it is")
 }
 
 // maxSeen limits seen, because clients can ask for any number of accounts that do not exist.

@@ -79,8 +79,7 @@ func parse(text string) (target, error) {
 		return target{}, problem.Mistake("the URL of the store has no valid host and port", "write "+Form+"; more addresses of Sentinels or of a cluster follow as addr=HOST:PORT")
 	}
 	t := target{
-		name: u.Redacted(), hosts: []string{withPort(u.Host, u.Port())}, tls: u.Scheme == "rediss",
-		user: u.User.Username(), prefix: defaultPrefix,
+		name: u.Redacted(), tls: u.Scheme == "rediss", user: u.User.Username(), prefix: defaultPrefix,
 	}
 	t.password, _ = u.User.Password()
 	if db := strings.Trim(u.Path, "/"); db != "" {
@@ -91,9 +90,11 @@ func parse(text string) (target, error) {
 	if err := t.query(u.RawQuery); err != nil {
 		return target{}, err
 	}
-	if t.master != "" && u.Port() == "" {
-		t.hosts[0] = net.JoinHostPort(u.Hostname(), "26379")
+	port := "6379"
+	if t.master != "" {
+		port = "26379" // of a Sentinel
 	}
+	t.hosts = slices.Insert(t.hosts, 0, net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)))
 	return t, t.check()
 }
 
@@ -102,13 +103,6 @@ func validAddress(text string) bool {
 	u := url.URL{Host: text}
 	port, err := strconv.ParseUint(cmp.Or(u.Port(), "6379"), 10, 16)
 	return err == nil && port > 0 && !strings.ContainsAny(u.Hostname(), ", ") && (strings.HasPrefix(text, "[") || !strings.Contains(u.Hostname(), ":"))
-}
-
-func withPort(host, port string) string {
-	if port == "" {
-		return net.JoinHostPort(strings.Trim(strings.TrimSuffix(host, ":"), "[]"), "6379")
-	}
-	return host
 }
 
 // query reads the parameters after the question mark. It refuses unknown ones, because they would have no effect.

@@ -21,34 +21,21 @@ const (
 )
 
 // Meet sets the faults of the next requests that change something.
-func (s *Server) Meet(faults ...Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = faults
-}
+func (s *Server) Meet(faults ...Fault) { s.locked(func() { s.faults = faults }) }
 
 // GoAway makes the server cut every connection until comeBack is called.
 func (s *Server) GoAway() (comeBack func()) {
-	set := func(away bool) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.away = away
-	}
-	set(true)
+	s.locked(func() { s.away = true })
 	s.CutWatches()
-	return func() { set(false) }
+	return func() { s.locked(func() { s.away = false }) }
 }
 
 // Hang makes the server answer nothing until resume is called, like a server whose etcd has stopped.
 func (s *Server) Hang() (resume func()) {
 	hung := make(chan struct{})
-	s.mu.Lock()
-	s.hung = hung
-	s.mu.Unlock()
+	s.locked(func() { s.hung = hung })
 	return func() {
-		s.mu.Lock()
-		s.hung = nil
-		s.mu.Unlock()
+		s.locked(func() { s.hung = nil })
 		close(hung)
 	}
 }

@@ -115,17 +115,15 @@ func (s *Server) URL() *url.URL {
 }
 
 // Allow changes the rights.
-func (s *Server) Allow(rights Rights) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rights = rights
-}
+func (s *Server) Allow(rights Rights) { s.locked(func() { s.rights = rights }) }
 
 // RequireToken makes the server refuse all other tokens.
-func (s *Server) RequireToken(token string) {
+func (s *Server) RequireToken(token string) { s.locked(func() { s.token = token }) }
+
+func (s *Server) locked(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.token = token
+	change()
 }
 
 // Put creates or changes a Secret, like another client.

@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/remote"
@@ -26,6 +27,7 @@ type Tab struct {
 	Context context.Context
 
 	close func()
+	clear page.ScriptIdentifier // of the script that forgets what earlier tests stored; empty before it is lent again
 
 	mu         sync.Mutex // guards the fields below
 	asked      []string

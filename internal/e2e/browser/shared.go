@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -115,8 +116,6 @@ func (all *Tabs) put(b *Tab) {
 func (b *Tab) empty() error {
 	ctx, cancel := context.WithTimeout(b.Context, 30*time.Second)
 	defer cancel()
-	// The script fails on pages that may store nothing.
-	_ = chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`sessionStorage.clear(); localStorage.clear()`))
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		return err
 	}
@@ -125,8 +124,32 @@ func (b *Tab) empty() error {
 			return err
 		}
 	}
+	if err := b.clearStorage(ctx); err != nil {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked, b.complaints = nil, nil
 	return nil
+}
+
+// clearStorage makes the next page of every origin begin without what pages of that origin have stored. The tab's
+// sessionStorage can be reached only from such a page.
+func (b *Tab) clearStorage(ctx context.Context) error {
+	if b.clear != "" {
+		old := page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: b.clear}
+		if _, err := chromedp.Call(ctx, page.RemoveScriptToEvaluateOnNewDocument, old); err != nil {
+			return err
+		}
+	}
+	script := fmt.Sprintf(`try {
+		if (sessionStorage.lent !== %[1]q) {
+			sessionStorage.clear();
+			localStorage.clear();
+			sessionStorage.lent = %[1]q;
+		}
+	} catch { /* a page that may store nothing */ }`, rand.Text())
+	added, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+	b.clear = added.Identifier
+	return err
 }

@@ -43,6 +43,7 @@ func TestAccountsStandInOrder(t *testing.T) {
 	p := program.Start(t, nil, "sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--calm", "--accounts", "12")
 	b := browse(t, p)
 	b.open("#/overview")
+	b.until(`document.querySelectorAll(".accounts .state-ready").length === 12`) // accounts in another state come first
 	want(t, "first accounts", await[string](b, `[...document.querySelectorAll(".accounts .name")].slice(0, 3).map((e) => e.textContent).join()`), "default,account-2,account-3")
 	b.open("#/try/7")
 	want(t, "chosen account", await[string](b, `document.querySelector("#try-account")?.value ?? ""`), "default")

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,39 +13,52 @@ import (
 // The next test in the same tab must not see what a test has stored, or what the browser has reported to it.
 func TestATabIsLentEmpty(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		io.WriteString(w, "<title>stored</title>")
-	}))
-	defer s.Close()
-	const stored = `[document.cookie, sessionStorage.length, localStorage.length, history.length].join()`
+	var origins []string
+	for range 2 {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			io.WriteString(w, "<title>stored</title>")
+		}))
+		defer s.Close()
+		origins = append(origins, s.URL)
+	}
+	const stored = `[document.cookie, sessionStorage.a, localStorage.a, history.length].join()`
 	var tabs browser.Tabs
 	var before *browser.Tab
 	t.Run("before", func(t *testing.T) {
-		b := &page{T: t, Tab: tabs.Open(t), base: s.URL}
+		b := &page{T: t, Tab: tabs.Open(t)}
 		before = b.Tab
-		b.open("")
-		eval[bool](b, `new Promise((done) => {
-			document.cookie = "a=b";
-			sessionStorage.a = localStorage.a = "b";
-			setTimeout(() => {
-				setTimeout(() => done(true));
-				throw new Error("said");
-			});
-		})`)
-		b.open("again")
-		want(t, "stored", eval[string](b, stored), "a=b,1,1,3")
+		for i, origin := range origins {
+			b.base = origin
+			b.open("")
+			eval[bool](b, `new Promise((done) => {
+				document.cookie = "a=b";
+				sessionStorage.a = localStorage.a = "b";
+				setTimeout(() => {
+					setTimeout(() => done(true));
+					throw new Error("said");
+				});
+			})`)
+			b.open("again")
+			want(t, "stored", eval[string](b, stored), fmt.Sprintf("a=b,b,b,%d", 2*i+3))
+		}
 		if len(b.Complaints()) == 0 {
 			t.Error("the exception was not noted")
 		}
 	})
 	t.Run("after", func(t *testing.T) {
-		b := &page{T: t, Tab: tabs.Open(t), base: s.URL}
+		b := &page{T: t, Tab: tabs.Open(t)}
 		if b.Tab != before {
 			t.Fatal("the tab was not lent again")
 		}
-		b.open("")
-		want(t, "stored", eval[string](b, stored), ",0,0,2")
+		for i, origin := range origins {
+			b.base = origin
+			b.open("")
+			want(t, "stored", eval[string](b, stored), fmt.Sprintf(",,,%d", 2*i+2))
+			b.run(`sessionStorage.a = "kept"`)
+			b.open("again")
+			want(t, "stored by the same test", eval[string](b, `sessionStorage.a`), "kept")
+		}
 		if all := b.Complaints(); len(all) > 0 {
 			t.Errorf("got %q of the test before", all)
 		}

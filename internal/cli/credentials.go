@@ -31,7 +31,7 @@ const maxImport = 1 << 20
 
 type importCommand struct {
 	config.AccountSettings
-	File    string `arg:"" optional:"" placeholder:"FILE" help:"File with the answer of a token endpoint, as JSON. - means standard input. This is the default."`
+	File    string `arg:"" optional:"" placeholder:"FILE" help:"File with the answer of a token endpoint, as JSON, or - for standard input. Default: -."`
 	Account string `placeholder:"NAME" help:"The account to import into. With --from: import only this account."`
 	From    string `placeholder:"STORE" help:"Take the tokens from this store instead."`
 	To      string `placeholder:"STORE" help:"Put them into this store. Default: --store."`

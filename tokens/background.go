@@ -264,7 +264,7 @@ func (m *Manager) readParked() {
 	several(m, names, m.readOneParked)
 }
 
-// readOneParked reads one of them into an account that is not in the map.
+// readOneParked reads one of them, without keeping it in memory.
 func (m *Manager) readOneParked(name string) {
 	m.mu.Lock()
 	p, ok := m.parked[name]
@@ -278,8 +278,11 @@ func (m *Manager) readOneParked(name string) {
 	p, ok = a.park()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, still := m.parked[name]; ok && still {
+	switch _, still := m.parked[name]; {
+	case still && ok:
 		m.parked[name] = p
+	case still: // it has the only copy of a pair, so it stays in memory
+		m.addLocked(a)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pandadoc-auth-proxy/internal/problem"
 	"pandadoc-auth-proxy/tokens"
 )
 
@@ -265,5 +266,40 @@ func TestEmergencyFileOfAProcessThatDiedJustNow(t *testing.T) {
 			t.Errorf("Renew = %v, %v; want the pair of the file", got, err)
 		}
 		w.wantCalls(1, 1, 0)
+	})
+}
+
+// If memory was full, every round over the store adopted the emergency file of an account once more: each time with
+// another goroutine that tried to save it, and with another line in the log. And the account was shown as not read.
+func TestEmergencyFileOfAnAccountThatIsNotInMemory(t *testing.T) {
+	inTestbed(t, func(t *testing.T, w *testbed) {
+		dir := t.TempDir()
+		m := w.signedIn(emergencyIn(dir))
+		if _, err := m.Login(t.Context(), "zulu", w.server.pair()); err != nil {
+			t.Fatal(err)
+		}
+		w.store.fail(nil, errDisk)
+		if _, err := m.Login(t.Context(), "zulu", w.server.pair()); err == nil {
+			t.Fatal("a login was saved in a store that fails")
+		}
+		_ = closeNow(m)
+		before := w.count(tokens.EventUnsaved)
+
+		next := w.manager(emergencyIn(dir), func(c *tokens.Config) { c.MaxAccounts = 1 })
+		token(t, next) // the default account is in memory
+		time.Sleep(5 * time.Minute)
+		if n := w.count(tokens.EventUnsaved) - before; n != 1 {
+			t.Errorf("the emergency file was adopted %d times, want once", n)
+		}
+		for _, s := range next.Status() {
+			if s.Account == "zulu" && s.Cause != problem.UnsavedRotation {
+				t.Errorf("zulu is %s: %s, want unsaved-rotation", s.State, s.Cause)
+			}
+		}
+		w.store.fail(nil, nil)
+		time.Sleep(time.Minute)
+		if files := emergencyFiles(t, dir); len(files) != 0 {
+			t.Errorf("left behind: %q", files)
+		}
 	})
 }

@@ -245,12 +245,17 @@ func (m *Manager) account(name string) *account {
 	a := newAccount(m, name)
 	if p, ok := m.parked[name]; ok {
 		a.resume(p)
-		delete(m.parked, name)
 	}
-	m.accounts.Store(name, a)
-	m.lru.Add(name, a)
-	m.evictLocked()
+	m.addLocked(a)
 	return a
+}
+
+// addLocked keeps a in memory, and makes room for it.
+func (m *Manager) addLocked(a *account) {
+	delete(m.parked, a.name)
+	m.accounts.Store(a.name, a)
+	m.lru.Add(a.name, a)
+	m.evictLocked()
 }
 
 // know records that an account exists, and loads it into memory if there is room.

@@ -76,26 +76,20 @@ func (g *grants) consented(scope string, now time.Time) pair {
 	return *g.issueLocked(0, scope, now)
 }
 
-// rotation is the result of a refresh.
-type rotation struct {
-	pair  pair // the new one
-	from  int  // generation of the refresh token; 0 if it was never issued
-	spent bool // the refresh token had been used before
-	ok    bool
-}
-
 // rotate does a refresh: it issues a new pair and invalidates both old tokens, or changes nothing. With FaultKeepOld
 // the old pair stays valid, as with a server that allows a grace period. With FaultNoRefreshToken the new pair has the
-// same refresh token, as with a server that does not rotate.
-func (g *grants) rotate(refresh string, fault *Fault, now time.Time) rotation {
+// same refresh token, as with a server that does not rotate. before is the old pair as it was, zero if the refresh token
+// was never issued. ok is false if it was never issued, or was used before.
+func (g *grants) rotate(refresh string, fault *Fault, now time.Time) (before, issued pair, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	old, found := g.byRefresh[refresh]
 	if !found {
-		return rotation{}
+		return pair{}, pair{}, false
 	}
+	before = *old
 	if old.spent {
-		return rotation{from: old.generation, spent: true}
+		return before, pair{}, false
 	}
 	if !fault.is(FaultKeepOld) {
 		old.spent, old.revoked = true, true
@@ -106,7 +100,7 @@ func (g *grants) rotate(refresh string, fault *Fault, now time.Time) rotation {
 		p.refresh = refresh
 		g.byRefresh[refresh] = p
 	}
-	return rotation{pair: *p, from: old.generation, ok: true}
+	return before, *p, true
 }
 
 // find returns the pair of an access token, and reports whether the token is valid now. The pair of a token that was

@@ -129,7 +129,7 @@ func TestASharedRefreshTokenStaysValid(t *testing.T) {
 		for range others {
 			g.consented(defaultScope, time.Now())
 		}
-		if !g.rotate(refresh, &Fault{Kind: FaultNoRefreshToken}, time.Now()).ok {
+		if _, _, ok := g.rotate(refresh, &Fault{Kind: FaultNoRefreshToken}, time.Now()); !ok {
 			t.Errorf("refused after %d other grants", others)
 		}
 	}

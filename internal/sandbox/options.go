@@ -63,7 +63,7 @@ func checkLoopback(address string) error {
 	if err != nil {
 		return fmt.Errorf("sandbox: listen address %q: use HOST:PORT", address)
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("sandbox: listen address %q: the port must be a number", address)
 	}
 	if !isLoopback(host) {

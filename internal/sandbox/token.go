@@ -76,14 +76,13 @@ func (e *Emulator) refresh(x *exchange, refreshToken, scope string) {
 		x.refuseToken("invalid_scope")
 		return
 	}
-	rot := e.grants.rotate(refreshToken, x.fault, time.Now())
-	x.entry.Generation = rot.from
-	if !rot.ok {
-		x.entry.Spent = rot.spent
+	before, issued, ok := e.grants.rotate(refreshToken, x.fault, time.Now())
+	x.entry.Generation, x.entry.Spent = before.generation, before.spent
+	if !ok {
 		x.refuseToken("invalid_grant")
 		return
 	}
-	e.answerPair(x, rot.pair, outcomeRefreshed)
+	e.answerPair(x, issued, outcomeRefreshed)
 }
 
 func (e *Emulator) answerPair(x *exchange, p pair, outcome string) {

@@ -51,7 +51,10 @@ func (w *answerWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	w.begins()
-	w.left = half(w.Header().Get("Content-Length"))
+	w.left = 512 // if the length is unknown
+	if n, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); err == nil {
+		w.left = n / 2
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -81,13 +84,4 @@ func (w *answerWriter) Write(p []byte) (int, error) {
 	}
 	http.NewResponseController(w.ResponseWriter).Flush()
 	panic(http.ErrAbortHandler)
-}
-
-// half of a known length, or a small part of an unknown one.
-func half(contentLength string) int64 {
-	n, err := strconv.ParseInt(contentLength, 10, 64)
-	if err != nil {
-		return 512
-	}
-	return n / 2
 }

@@ -21,10 +21,6 @@ type field struct {
 	} `json:"settings"`
 }
 
-func fieldTypes() []string {
-	return []string{"checkbox", "collect_file", "date", "dropdown", "initials", "payment_details", "radio_buttons", "signature", "stamp", "text"}
-}
-
 // fieldViews returns the fields for details and for the list of fields.
 func (d *document) fieldViews() []map[string]any {
 	return views(d.fields, func(f field) map[string]any { return f.view(d) })
@@ -122,12 +118,13 @@ func (w *Workspace) addFields(c *Call, in struct {
 	if err != nil {
 		return Reply{}, err
 	}
+	types := []string{"checkbox", "collect_file", "date", "dropdown", "initials", "payment_details", "radio_buttons", "signature", "stamp", "text"}
 	for i := range in.Fields {
 		f := &in.Fields[i]
 		switch {
 		case f.Layout == nil:
 			return Reply{}, Invalid("layout", "This field is required.")
-		case !slices.Contains(fieldTypes(), f.Type):
+		case !slices.Contains(types, f.Type):
 			return Reply{}, Invalid("type", "Select a valid choice.")
 		}
 		if f.AssignedTo != "" {

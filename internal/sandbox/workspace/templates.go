@@ -105,14 +105,12 @@ func templates() resource[template] {
 }
 
 func (w *Workspace) newTemplate(c *Call) (string, *template, error) {
-	name, err := c.nameOrFile()
+	base, err := newContent(c)
 	if err != nil {
 		return "", nil, err
 	}
 	var in struct {
 		FolderUUID string `json:"folder_uuid"`
-		Tags       []string
-		Tokens     json.RawMessage
 		Metadata   json.RawMessage
 	}
 	if err := c.decode(&in); err != nil {
@@ -121,13 +119,8 @@ func (w *Workspace) newTemplate(c *Call) (string, *template, error) {
 	if _, err := w.templateFolders.get(in.FolderUUID); in.FolderUUID != "" && err != nil {
 		return "", nil, Invalid("folder_uuid", "Folder does not exist.")
 	}
-	t := &template{
-		content: content{
-			id: w.ids.ID(), name: name, created: c.now, modified: c.now,
-			folderID: in.FolderUUID, tags: in.Tags, tokens: in.Tokens, metadata: in.Metadata,
-		},
-		language: "en-US", roles: []templateRole{{ID: w.ids.ID(), Name: "Client"}},
-	}
+	base.id, base.folderID, base.metadata = w.ids.ID(), in.FolderUUID, in.Metadata
+	t := &template{content: base, language: "en-US", roles: []templateRole{{ID: w.ids.ID(), Name: "Client"}}}
 	w.notify("template_created", t.brief(), c.now)
 	return t.id, t, nil
 }
@@ -213,12 +206,19 @@ func (w *Workspace) changeTemplateSettings(c *Call, t *template) (Reply, error) 
 // library serves /public/v1/content-library-items and /public/v1/content-library-items/{id}.
 func library() resource[content] {
 	return resource[content]{
-		in:     func(w *Workspace) *collection[content] { return &w.library },
-		key:    "id",
-		page:   counted,
-		create: (*Workspace).newLibraryItem,
-		brief:  func(_ *Workspace, i *content) any { return i.view() },
-		show:   func(_ *Workspace, i *content) any { return i.withStatus("cli.PROCESSED") },
+		in:   func(w *Workspace) *collection[content] { return &w.library },
+		key:  "id",
+		page: counted,
+		create: func(w *Workspace, c *Call) (string, *content, error) {
+			item, err := newContent(c)
+			if err != nil {
+				return "", nil, err
+			}
+			item.id = w.ids.ID()
+			return item.id, &item, nil
+		},
+		brief: func(_ *Workspace, i *content) any { return i.view() },
+		show:  func(_ *Workspace, i *content) any { return i.withStatus("cli.PROCESSED") },
 		filter: func(c *Call) filter[content] {
 			for name, values := range c.query {
 				if slices.Contains(values, "") { // here, the service refuses an empty value
@@ -230,46 +230,35 @@ func library() resource[content] {
 	}
 }
 
-func (w *Workspace) newLibraryItem(c *Call) (string, *content, error) {
-	name, err := c.nameOrFile()
-	if err != nil {
-		return "", nil, err
-	}
-	var in struct {
-		Tags   []string
-		Tokens json.RawMessage
-	}
-	if err := c.decode(&in); err != nil {
-		return "", nil, err
-	}
-	item := &content{id: w.ids.ID(), name: name, created: c.now, modified: c.now, tags: in.Tags, tokens: in.Tokens}
-	return item.id, item, nil
-}
-
-// nameOrFile returns the name that was sent, or that of the uploaded file.
-func (c *Call) nameOrFile() (string, error) {
+// newContent reads what requests for new templates and library items have in common. The name can be that of the file.
+func newContent(c *Call) (content, error) {
 	var in struct{ Name, URL string }
 	if err := c.decode(&in); err != nil {
-		return "", err
+		return content{}, err
 	}
 	if c.upload != nil {
 		file, err := c.file()
 		if err != nil {
-			return "", err
+			return content{}, err
 		}
 		in.Name = cmp.Or(in.Name, strings.TrimSuffix(file.name, path.Ext(file.name)))
 	}
 	if in.URL != "" {
 		base, err := fileURL(in.URL)
 		if err != nil {
-			return "", err
+			return content{}, err
 		}
 		in.Name = cmp.Or(in.Name, base)
 	}
 	if in.Name == "" {
-		return "", Invalid("name", "This field is required.")
+		return content{}, Invalid("name", "This field is required.")
 	}
-	return in.Name, nil
+	var more struct {
+		Tags   []string
+		Tokens json.RawMessage
+	}
+	err := c.decode(&more)
+	return content{name: in.Name, created: c.now, modified: c.now, tags: more.Tags, tokens: more.Tokens}, err
 }
 
 // libraryDetails answers GET /public/v1/content-library-items/{id}/details.

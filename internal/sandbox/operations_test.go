@@ -177,3 +177,21 @@ func TestARefusedDocumentLeavesNoContacts(t *testing.T) {
 		t.Errorf("contact of the recipient: got %v, want %v", r["contact_id"], made)
 	}
 }
+
+// TestTheSameMistakesGetTheSameAnswer: of several wrong parameters, a random one was reported, so that a run with the
+// same seed and the same requests had other answers.
+func TestTheSameMistakesGetTheSameAnswer(t *testing.T) {
+	s := startSignedIn(t, Options{Calm: true})
+	for _, target := range []string{
+		"/public/v1/forms?status=x&asc=x&order_by=x",
+		"/public/v1/content-library-items?q=&id=&tag=&count=",
+	} {
+		want := s.get(target).want(t, 400)
+		for range 20 {
+			if got := s.get(target); string(got.body) != string(want.body) {
+				t.Errorf("%s: got %s after %s", target, got.body, want.body)
+				break
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -312,9 +313,10 @@ func ascending(names ...string) []string {
 // checkQuery refuses a value that the specification does not allow. Empty values count as absent.
 func checkQuery(o *Operation, query url.Values) error {
 	path, _, _ := strings.Cut(o.Path, "?")
-	for name, allowed := range choices()[path] {
+	allowed := choices()[path]
+	for _, name := range slices.Sorted(maps.Keys(allowed)) { // in one order, so that a run can be repeated
 		for _, value := range query[name] {
-			if value != "" && !slices.Contains(allowed, value) {
+			if value != "" && !slices.Contains(allowed[name], value) {
 				return Invalid(name, "Select a valid choice. "+Bounded(value, 60)+" is not one of the available choices.")
 			}
 		}

@@ -220,8 +220,8 @@ func library() resource[content] {
 		brief: func(_ *Workspace, i *content) any { return i.view() },
 		show:  func(_ *Workspace, i *content) any { return i.withStatus("cli.PROCESSED") },
 		filter: func(c *Call) filter[content] {
-			for name, values := range c.query {
-				if slices.Contains(values, "") { // here, the service refuses an empty value
+			for _, name := range slices.Sorted(maps.Keys(c.query)) {
+				if slices.Contains(c.query[name], "") { // here, the service refuses an empty value
 					c.fail(Invalid(name, "This field may not be blank."))
 				}
 			}

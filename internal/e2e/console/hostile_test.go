@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"pandadoc-auth-proxy/internal/e2e/program"
 )
@@ -189,6 +190,16 @@ func TestWaitingCanBeStopped(t *testing.T) {
 	e.Manage("POST", "/fault", `{"route":"POST /public/v1/contacts","kind":"delay","delay":"1h"}`, nil)
 	b.press("Test request")
 	b.press("Send the POST")
+	var waiting struct{ Faults []any }
+	tick, limit := time.NewTicker(20*time.Millisecond), time.After(waitLimit)
+	defer tick.Stop()
+	for e.Manage("GET", "/fault", "", &waiting); len(waiting.Faults) > 0; e.Manage("GET", "/fault", "", &waiting) {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("the request did not arrive")
+		}
+	}
 	b.press("Stop waiting")
 	b.see("Check whether the request took effect before you send it again.")
 	if got := b.send("Send the POST"); got != "201 Created" {

@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,14 +55,11 @@ func (s *Store) find() (string, error) {
 // findRecords returns the directory that has records, or "".
 func (s *Store) findRecords() (string, error) {
 	below := filepath.Join(s.root, ownDir)
-	here, err := hasRecords(s.root)
-	if err != nil {
-		return "", err
-	}
-	there, err := hasRecords(below)
+	here, hereErr := hasRecords(s.root)
+	there, thereErr := hasRecords(below)
 	switch {
-	case err != nil:
-		return "", err
+	case hereErr != nil || thereErr != nil:
+		return "", cmp.Or(hereErr, thereErr)
 	case here && there:
 		return "", refuseTwoPlaces(s.root, below)
 	case here:
@@ -73,14 +71,12 @@ func (s *Store) findRecords() (string, error) {
 	}
 	// The other way round: a store was opened as file:DIR, and is now opened as file:DIR/pandadoc-auth-proxy.
 	above := filepath.Dir(s.root)
-	fi, err := os.Lstat(above)
-	if err != nil || !fi.IsDir() || !ours(fi) || !private(fi) {
-		return "", nil
+	if fi, err := os.Lstat(above); err == nil && fi.IsDir() && ours(fi) && private(fi) {
+		if used, _ := hasRecords(above); used {
+			return above, nil
+		}
 	}
-	if used, err := hasRecords(above); err != nil || !used {
-		return "", nil
-	}
-	return above, nil
+	return "", nil
 }
 
 // prepare is find for a writer: it makes the directory if it is missing.
@@ -211,21 +207,20 @@ func (s *Store) tidy(dir string) error {
 		return fail("list", dir, err)
 	}
 	for _, e := range entries {
-		account, suffix, ok := strings.Cut(e.Name(), ".")
-		if !ok || account != noAccount && !tokens.ValidAccount(account) {
-			continue
-		}
-		if err := s.tidyFile(dir, account, "."+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.warn(fmt.Sprintf("token store: cannot remove or protect %s: %v", filepath.Join(dir, e.Name()), err))
+		path := filepath.Join(dir, e.Name())
+		if err := s.tidyFile(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.warn(fmt.Sprintf("token store: cannot remove or protect %s: %v", path, err))
 		}
 	}
 	return nil
 }
 
-func (s *Store) tidyFile(dir, account, suffix string) error {
-	path := filepath.Join(dir, account+suffix)
+func (s *Store) tidyFile(path string) error {
+	account, suffix, _ := strings.Cut(filepath.Base(path), ".")
+	suffix = "." + suffix
 	temporary := strings.HasPrefix(suffix, tempInfix)
-	if !temporary && suffix != recordSuffix && suffix != lockSuffix && suffix != refreshSuffix {
+	known := temporary || suffix == recordSuffix || suffix == lockSuffix || suffix == refreshSuffix
+	if !known || account != noAccount && !tokens.ValidAccount(account) {
 		return nil
 	}
 	fi, err := os.Lstat(path)
@@ -235,7 +230,7 @@ func (s *Store) tidyFile(dir, account, suffix string) error {
 	if !temporary {
 		return s.narrow(path, fi)
 	}
-	lock, err := tryLock(filepath.Join(dir, account+lockSuffix)) // a running writer holds it
+	lock, err := tryLock(filepath.Join(filepath.Dir(path), account+lockSuffix)) // a running writer holds it
 	if lock == nil {
 		return err
 	}

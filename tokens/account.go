@@ -167,13 +167,6 @@ func (a *account) record() Record {
 	return a.rec.Clone()
 }
 
-// isUnsaved reports whether our pair is not in the store.
-func (a *account) isUnsaved() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.unsaved != nil
-}
-
 // flight is one task for an account. There is at most one at a time. It belongs to the Manager, so a caller
 // that stops waiting does not cancel it.
 type flight struct {

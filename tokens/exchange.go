@@ -16,7 +16,7 @@ type claim struct {
 	rec  Record // as it is in the store, with our marker
 	from Record // the pair that is being replaced
 	why  reason
-	lock refreshLock
+	lock *refreshLock // of the caller of run; an unsaved pair takes it over
 	// fresh is the time just before the marker was last written: the start of our lease.
 	fresh time.Time
 	// lost means that another owner or another pair has replaced our marker.
@@ -102,7 +102,6 @@ func (c *claim) learnt(found Record) Record {
 
 // run makes the token call, and always ends the flight with a save.
 func (c *claim) run() error {
-	defer c.lock.Unlock()
 	start := time.Now()
 	pair, err := c.call()
 	if err != nil {

@@ -95,7 +95,7 @@ func (a *account) attempt(f *flight, from Record, why reason) (wait time.Duratio
 	if answered, err := c.announce(); answered || err != nil {
 		return pollMin, err
 	}
-	c.lock = lock.move()
+	c.lock = &lock
 	return 0, c.run()
 }
 

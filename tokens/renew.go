@@ -159,13 +159,16 @@ func (a *account) editHold(edit func(*Hold) *Hold) {
 	rec := a.record()
 	pair := rec
 	for rec.Hold != nil && rec.Compare(pair) == 0 {
+		a.mu.Lock()
+		unsaved := a.unsaved != nil
+		a.mu.Unlock()
 		next, err := rec.Clone(), error(nil)
 		next.Hold = edit(next.Hold)
 		if next.Hold != nil && *next.Hold == *rec.Hold {
 			return
 		}
 		saved := next
-		if !a.isUnsaved() {
+		if !unsaved {
 			saved, err = a.m.save(a.name, next)
 		}
 		if errors.Is(err, ErrConflict) {

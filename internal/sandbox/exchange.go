@@ -60,7 +60,7 @@ func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 
 func (e *Emulator) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	body := &countedBody{ReadCloser: r.Body, hash: sha256.New()}
-	r = r.Clone(r.Context())
+	r = r.WithContext(r.Context()) // a copy, because net/http reads the Body of the original; both have the same Trailer
 	r.Body = body
 	x := &exchange{w: &answerWriter{ResponseWriter: w}, r: r, body: body}
 	x.entry = Entry{

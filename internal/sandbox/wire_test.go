@@ -4,9 +4,11 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -212,5 +214,25 @@ func TestEchoShowsWhatArrivedWithoutTheCredential(t *testing.T) {
 	}
 	if strings.Contains(string(a.body), s.access) || strings.Contains(string(a.body), "session=secret") {
 		t.Errorf("shows the credential: %s", a.body)
+	}
+}
+
+// TestEchoShowsTrailers: it had a copy of the request from before the body was read, with names but no values.
+func TestEchoShowsTrailers(t *testing.T) {
+	s := startSignedIn(t, Options{Calm: true})
+	req, err := http.NewRequestWithContext(t.Context(), "POST", s.info.API+"/emulator/echo", io.MultiReader(strings.NewReader("body")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.access)
+	req.Trailer = http.Header{"X-Sum": {"7"}}
+	res, err := s.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var echo struct{ Trailers http.Header }
+	if err := json.NewDecoder(res.Body).Decode(&echo); err != nil || echo.Trailers.Get("X-Sum") != "7" {
+		t.Errorf("trailers: got %v, %v", echo.Trailers, err)
 	}
 }

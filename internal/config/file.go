@@ -69,6 +69,9 @@ func readSettings(source, path string) (*file, error) {
 	if err != nil {
 		return &file{}, problem.WithHint(fmt.Errorf("%s: %w", source, err), cmp.Or(problem.HintOf(err), "name a file with settings"))
 	}
+	if bytes.IndexByte(data, 0) >= 0 { // as in UTF-16
+		return &file{}, problem.Mistake(path+": not UTF-8 text", "save the file as UTF-8")
+	}
 	r := &file{path: path, entries: map[string]entry{}, named: map[string][]namedEntry{}}
 	tree, err := parser.ParseBytes(plainYAML(data), 0)
 	if err != nil {

@@ -38,7 +38,7 @@ type plainTokens struct {
 var storedFields = []string{
 	"schema", "version", "lineage", "generation", "issuer", "access_token", "refresh_token", "token_type", "scope",
 	"expires_at", "obtained_at", "seeds", "pending", "unconfirmed_since", "unconfirmed_answered", "restored_at",
-	"rejected", "hold", "forgotten", "previous", "proven_at", "takeovers", "sealed",
+	"rejected", "hold", "forgotten", "previous", "proven_at", "sealed",
 }
 
 func placeOf(err error) string {

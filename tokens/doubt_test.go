@@ -136,7 +136,7 @@ func TestTakeoverOfADeadOwner(t *testing.T) {
 			t.Errorf("Renew = %v, %v", tok, err)
 		}
 		w.wantCalls(1, 1, 0)
-		if n := w.record().Takeovers; n != 1 {
+		if n := w.count(tokens.EventTakeover); n != 1 {
 			t.Errorf("%d takeovers noted, want 1", n)
 		}
 		wantState(t, m, "ready")

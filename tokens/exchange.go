@@ -30,10 +30,6 @@ type claim struct {
 func (a *account) claim(rec Record, why reason) (*claim, error) {
 	c := &claim{a: a, from: rec, why: why, fresh: time.Now()}
 	next := rec.Clone()
-	takeover := a.foreign(rec)
-	if takeover {
-		next.Takeovers++
-	}
 	// Do this in the same swap: every process that reads the record from now on knows that the token may be
 	// spent.
 	a.mu.Lock()
@@ -47,7 +43,7 @@ func (a *account) claim(rec Record, why reason) (*claim, error) {
 	}
 	c.rec = saved
 	a.change(func() { a.takeLocked(saved) })
-	if takeover {
+	if a.foreign(rec) {
 		a.m.report(a, Event{Kind: EventTakeover, Generation: rec.Generation, Detail: "of the refresh that " + rec.Pending.Owner + " began at " + rec.Pending.StartedAt.Format(time.RFC3339)})
 	}
 	return c, nil

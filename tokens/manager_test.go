@@ -190,7 +190,7 @@ func TestNoTakeoverWhileALeaseIsRenewed(t *testing.T) {
 			t.Error("the other process did not adopt the new pair")
 		}
 		w.wantCalls(1, 1, 0)
-		if n := w.record().Takeovers; n != 0 {
+		if n := w.count(tokens.EventTakeover); n != 0 {
 			t.Errorf("%d takeovers from a living owner", n)
 		}
 	})

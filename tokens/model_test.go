@@ -32,7 +32,7 @@ func TestHarmlessWriteDoesNotEndALease(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		w.wantCalls(1, 1, 0)
-		if n := w.record().Takeovers; n != 0 {
+		if n := w.count(tokens.EventTakeover); n != 0 {
 			t.Errorf("%d takeovers from a living owner", n)
 		}
 	})

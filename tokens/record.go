@@ -67,8 +67,6 @@ type Record struct {
 	Previous *Previous `json:"previous,omitempty"`
 	// ProvenAt is when a refresh last succeeded. Zero means never.
 	ProvenAt time.Time `json:"proven_at,omitzero"`
-	// Takeovers counts how often the marker of a dead or silent owner was replaced.
-	Takeovers uint64 `json:"takeovers,omitempty"`
 
 	// extra holds the fields that this version does not know, so that they survive a rewrite.
 	extra map[string]json.RawMessage
@@ -296,7 +294,6 @@ func (r Record) rebased(found Record) Record {
 			r.Seeds = append(r.Seeds, s)
 		}
 	}
-	r.Takeovers = max(r.Takeovers, found.Takeovers)
 	return r
 }
 

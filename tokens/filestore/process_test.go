@@ -68,13 +68,13 @@ func helper(verb, dir string) error {
 func count(ctx context.Context, s *filestore.Store) error {
 	rec, err := s.Load(ctx, "acme")
 	for err == nil {
-		rec.Takeovers++
+		rec.Previous.Generation++
 		rec, err = s.Save(ctx, "acme", rec)
 		if errors.Is(err, tokens.ErrConflict) {
 			rec, err = s.Load(ctx, "acme")
 			continue
 		}
-		fmt.Println(rec.Takeovers)
+		fmt.Println(rec.Previous.Generation)
 	}
 	return err
 }
@@ -134,7 +134,6 @@ func TestKilledWhileSaving(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s := open(t, dir)
 	rec := storetest.Sample()
-	rec.Takeovers = 0
 	rec.Scope = strings.Repeat("x", 20_000) // so that there is something to interrupt
 	if _, err := s.Save(t.Context(), "acme", rec); err != nil {
 		t.Fatal(err)
@@ -161,8 +160,8 @@ func TestKilledWhileSaving(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after a kill: %v", err)
 		}
-		if rec.Takeovers != said && rec.Takeovers != said+1 {
-			t.Fatalf("the record has %d, want %d, or one more that was not told any more", rec.Takeovers, said)
+		if rec.Previous.Generation != said && rec.Previous.Generation != said+1 {
+			t.Fatalf("the record has %d, want %d, or one more that was not told any more", rec.Previous.Generation, said)
 		}
 		if _, err := s.Save(t.Context(), "acme", rec); err != nil {
 			t.Fatalf("Save after a kill: %v", err)
@@ -197,10 +196,10 @@ func TestReadersSeeWholeRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rec.Takeovers < last.Takeovers {
-			t.Fatalf("the record went back from %d to %d", last.Takeovers, rec.Takeovers)
+		if rec.Previous.Generation < last.Previous.Generation {
+			t.Fatalf("the record went back from %d to %d", last.Previous.Generation, rec.Previous.Generation)
 		}
-		if rec.Takeovers > last.Takeovers {
+		if rec.Previous.Generation > last.Previous.Generation {
 			changes++
 		}
 		last = rec

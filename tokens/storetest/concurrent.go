@@ -20,9 +20,7 @@ const (
 // lost, the sum is wrong; if two swaps replace the same version, wins shows it.
 func testConcurrentSwaps(t *testing.T, p *place) {
 	a, b := p.handles(t)
-	start := Sample()
-	start.Takeovers = 0
-	save(t, a, account, start)
+	start := save(t, a, account, Sample()).Generation
 
 	var mu sync.Mutex // guards wins
 	wins := map[string]int{}
@@ -44,7 +42,7 @@ func testConcurrentSwaps(t *testing.T, p *place) {
 	}
 	wg.Wait()
 
-	if got, want := load(t, a, account).Takeovers, uint64(workers*swapsPerHand); got != want {
+	if got, want := load(t, a, account).Generation-start, uint64(workers*swapsPerHand); got != want {
 		t.Errorf("%d swaps are left in the record, want %d", got, want)
 	}
 	for version, n := range wins {
@@ -63,7 +61,7 @@ func increment(ctx context.Context, s tokens.Store) (base string, err error) {
 			return "", err
 		}
 		base = rec.Version
-		rec.Takeovers++
+		rec.Generation++
 		_, err = s.Save(ctx, account, rec)
 		if err == nil {
 			return base, nil

@@ -178,8 +178,7 @@ func Sample() tokens.Record {
 			Generation: 6, ObtainedAt: at.AddDate(-1, 0, 0), ExpiresAt: at.Add(5 * time.Minute),
 			AccessFingerprint: "0123456789abcdef01234567", RefreshFingerprint: "89abcdef0123456789abcdef",
 		},
-		ProvenAt:  at.Add(6 * time.Minute),
-		Takeovers: 3,
+		ProvenAt: at.Add(6 * time.Minute),
 	}
 }
 

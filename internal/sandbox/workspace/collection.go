@@ -41,12 +41,16 @@ func (s *collection[T]) makeRoom() {
 	}
 }
 
-// grow adds to the cost of an item. An item that is alone too large is removed too.
-func (s *collection[T]) grow(id string, cost int64) {
+// grow adds to the cost of an item to which a request has added something. An item that is alone too large is removed.
+func (s *collection[T]) grow(id string, cost int64) { s.setCost(id, s.items[id].cost+cost) }
+
+// atLeast raises the cost of an item, in which a request has replaced values, to that of the request.
+func (s *collection[T]) atLeast(id string, cost int64) { s.setCost(id, max(s.items[id].cost, cost)) }
+
+func (s *collection[T]) setCost(id string, cost int64) {
 	if h, ok := s.items[id]; ok {
-		h.cost += cost
-		s.bytes += cost
-		s.items[id] = h
+		s.items[id] = held[T]{h.item, cost}
+		s.bytes += cost - h.cost
 		s.makeRoom()
 	}
 }
@@ -169,7 +173,7 @@ func (r resource[T]) patch(w *Workspace, c *Call) (Reply, error) {
 		return Reply{}, err
 	}
 	*item = changed
-	r.in(w).grow(c.vars[r.key], c.size())
+	r.in(w).atLeast(c.vars[r.key], c.size())
 	return ok(r.view(w, item, r.show))
 }
 

@@ -229,7 +229,7 @@ func (w *Workspace) record(d *document, a action, now time.Time) {
 // revise notes that a request has changed d, also in the trail.
 func (w *Workspace) revise(c *Call, d *document, a action) {
 	d.changed(c.now)
-	w.documents.grow(d.id, c.size())
+	w.documents.atLeast(d.id, c.size())
 	w.record(d, a, c.now)
 }
 

@@ -223,6 +223,7 @@ func (w *Workspace) addRecipient(c *Call, person *contact) (Reply, error) {
 	}
 	r := &recipient{ID: w.ids.ID(), kind: "CC", Email: person.Email, FirstName: person.FirstName, LastName: person.LastName, contactID: person.ID}
 	d.recipients = append(d.recipients, r)
+	w.documents.grow(d.id, c.size())
 	w.revise(c, d, actionRecipientAdded)
 	return ok(map[string]string{"recipient_id": r.ID})
 }
@@ -250,7 +251,7 @@ func (w *Workspace) editRecipient(c *Call, in recipientInput) (Reply, error) {
 		return Reply{}, err
 	}
 	*r = changed
-	w.documents.grow(d.id, c.size())
+	w.documents.atLeast(d.id, c.size())
 	w.record(d, actionRecipientEdited, c.now)
 	return noContent()
 }

@@ -168,7 +168,7 @@ func (w *Workspace) changeTemplate(c *Call, t *template, in struct {
 		in.Roles[i].ID = cmp.Or(in.Roles[i].ID, w.ids.ID())
 	}
 	t.roles, t.tokens, t.modified = replaced(t.roles, in.Roles), replaced(t.tokens, in.Tokens), c.now
-	w.templates.grow(t.id, c.size())
+	w.templates.atLeast(t.id, c.size())
 	w.notify("template_updated", t.brief(), c.now)
 	return noContent()
 }

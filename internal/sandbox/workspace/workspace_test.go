@@ -93,3 +93,17 @@ func TestItemsThatGrowMakeRoom(t *testing.T) {
 		t.Errorf("got %d bytes in %d items, want at most %d", s.bytes, len(s.items), maxBytes)
 	}
 }
+
+// TestReplacedValuesCountOnce: every change had counted as additional memory, so that many changes of one item removed
+// all others.
+func TestReplacedValuesCountOnce(t *testing.T) {
+	s := new(collection[document])
+	s.put("other", &document{}, 1)
+	s.put("changed", &document{}, 1)
+	for range 10 {
+		s.atLeast("changed", maxBytes/4)
+	}
+	if _, err := s.get("other"); err != nil || s.bytes != maxBytes/4+1 {
+		t.Errorf("got %d bytes, want %d; the other item: %v", s.bytes, maxBytes/4+1, err)
+	}
+}

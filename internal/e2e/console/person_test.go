@@ -163,7 +163,7 @@ func TestTheFeedExplainsStandsStillAndFilters(t *testing.T) {
 	b.until(`document.querySelectorAll(".requests tbody").length > 20`)
 	b.change("#feed-path", "documents")
 	b.do(chromedp.Reload())
-	b.until(`document.getElementById("feed-path")?.value === "documents"`)
+	b.until(`document.getElementById("feed-path")?.value === "documents" && document.querySelectorAll(".requests tbody").length > 20`)
 	b.press("Pause")
 	p.Get("/public/v1/documents")
 	b.see("new request")

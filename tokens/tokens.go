@@ -33,9 +33,9 @@
 // # Failures
 //
 // A failure only adds information: it never deletes or blanks a token. While the old access token works, it is
-// used. Once it is known not to work, Token fails at once, without calling the token endpoint more often than
-// the cool-down allows. If a refresh did not help against a 401, all processes delay the next refresh ([Hold]).
-// A pair that the store cannot save goes to an emergency file before it is used.
+// used. Once it is known not to work, Token waits for a refresh. After a refresh has failed, Token fails at once
+// until the cool-down ends. If a refresh did not help against a 401, all processes delay the next refresh
+// ([Hold]). A pair that the store cannot save goes to an emergency file before it is used.
 //
 // # Secrets
 //

@@ -4,7 +4,8 @@
 //	report := doctor.Run(ctx, doctor.Input{Config: c, Mistakes: problem.Each(err)})
 //	fmt.Print(report)
 //
-// A check is one line of the table in this file. Its result does not depend on the other checks.
+// A check is one line of the table in this file. No check needs the result of another one. The checks after "refresh"
+// see the new tokens.
 package doctor
 
 import (

@@ -6,7 +6,7 @@
 //	p := problem.Of(problem.LoginRequired, "account", "acme", "login", problem.LoginCommand("acme"))
 //	p.Write(w)
 //
-// Texts can contain placeholders in braces, as in "run: {login}". Of fills them in.
+// Texts can contain placeholders in braces, as in "run: {login}". The function Of fills them in.
 package problem
 
 import (

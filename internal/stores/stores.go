@@ -1,5 +1,6 @@
 // Package stores opens the store that --store names. Each kind of store is one line of the table in
-// table.go. To add one, write a package below tokens, and in table.go a function that opens it and a line:
+// table.go. To add a kind, write a package for it below tokens. Then add to table.go a function that opens
+// such a store, and a line like this:
 //
 //	{Scheme: "vault", Forms: []string{"vault:NAME"}, About: "in a vault", Check: vaultstore.Check, Open: openVault},
 //

@@ -13,8 +13,8 @@
 //
 // A record is written to a temporary file, synced and renamed over the old one, and then the directory is
 // synced. So after a crash of the process or the machine there is either the old record or the new one. The
-// lock files are empty. They are never deleted, because then two processes could lock two files with the same
-// name. The locks are advisory locks of the kernel (flock): they end with the process that holds them.
+// lock files are empty. They are never deleted: after a deletion, two processes could lock two different files that
+// had the same name. The locks are advisory locks of the kernel (flock): they end with the process that holds them.
 //
 // # Security
 //

@@ -288,7 +288,7 @@ func CheckAccounts(accounts map[string]AccountConfig) (errs []error) {
 		print := a.RefreshToken.Fingerprint(seedRefresh)
 		if owner, taken := owners[print]; taken {
 			errs = append(errs, problem.Mistake(fmt.Sprintf("accounts %q and %q have the same refresh token, which works only once", owner, name),
-				"keep it for one of them, and sign the other in with a token of its own"))
+				"remove it from one of them, and sign in to that account: run "+problem.LoginCommand("NAME")))
 		}
 		owners[print] = name
 	}

@@ -78,7 +78,7 @@ func atAdminPort(ctx context.Context, at *listen.Address) error {
 		return err
 	}
 	other.Close()
-	return problem.Mistake(fmt.Sprintf("a proxy without an admin socket, or one of another user, listens on %s", at),
+	return problem.Mistake(fmt.Sprintf("found no admin socket of the proxy that listens on %s", at),
 		"run the command as the user of the proxy, and without --admin-socket none")
 }
 

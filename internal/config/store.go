@@ -65,7 +65,7 @@ func (c *checker) storePassword(path string, used []stores.Spec) {
 		c.fail("store-password-file", "the URL of the store contains a password too", "keep one of them")
 		return
 	case len(asks) > 1: // one would be told the password of the other
-		c.fail("store-password-file", "both stores can require a password", "set the URL of one with its password, as "+envName("from")+" or "+envName("to"))
+		c.fail("store-password-file", "both stores can require a password", "write the password of one store into its URL, and set that URL as "+envName("from")+" or "+envName("to"))
 		return
 	}
 	c.secretOf(source, path) // reports mistakes now

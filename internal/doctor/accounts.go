@@ -211,7 +211,7 @@ func (a account) state(here tokens.Issuer, now time.Time) Finding {
 		p := a.problem(problem.RefreshInDoubt)
 		return warning(a.describe(p)+", "+problem.When(a.record.UnconfirmedSince, now), p.Hint)
 	case a.record.RefreshToken.IsZero():
-		return warning(name+"there is no refresh token: "+age(a.record, now), loginFix(a.name)+" before the token ends")
+		return warning(name+"there is no refresh token: "+age(a.record, now), "before the token ends, "+loginFix(a.name))
 	}
 	return fine(name + age(a.record, now))
 }

@@ -224,7 +224,7 @@ func (x *examination) adminKey(context.Context) []Finding {
 		return []Finding{fine(path + " has a key")}
 	case x.Config.AdminKeyFile == "" && problem.HintOf(err) == "": // the proxy can start
 		return []Finding{warning("the admin key cannot be saved: "+err.Error()+"; each start of the proxy creates a new one",
-			"name a file that this user can write with --admin-key-file, if programs need the key")}
+			"if programs need the key, set --admin-key-file to a file that this user can write")}
 	}
 	return []Finding{failingAs(fmt.Errorf("the proxy cannot start with this admin key: %w", err), "name another file with --admin-key-file")}
 }

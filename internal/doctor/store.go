@@ -42,7 +42,7 @@ func (x *examination) files(context.Context) (found []Finding) {
 	dir, what := cmp.Or(x.Config.Proxy.TempDir, x.store.ScratchDir, os.TempDir()), "kept request bodies go to "
 	if err := tryWrite(dir); err != nil {
 		found = append(found, warning("no file can be created in "+dir+" for kept request bodies: "+err.Error(),
-			"name a directory that this user can write to with --temp-dir; until then only short requests are repeated after a refresh"))
+			"set --temp-dir to a directory that this user can write to; until then only short requests are repeated after a refresh"))
 	} else {
 		found = append(found, fine(what+dir))
 	}
@@ -63,7 +63,7 @@ func (x *examination) emergency() Finding {
 		}
 	}
 	return warning("there is no directory for tokens that the store cannot save, so a full disk can cost a login",
-		"name a directory that this user can write to with --temp-dir")
+		"set --temp-dir to a directory that this user can write to")
 }
 
 // tryWrite makes a file in dir and removes it.

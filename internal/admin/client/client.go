@@ -26,7 +26,10 @@ const (
 )
 
 // ErrNoProxy means that nothing listens at the admin address.
-var ErrNoProxy = errors.New("no proxy is running there")
+var ErrNoProxy = errors.New("found no running proxy")
+
+// otherAddress is the hint if the admin address is not that of a proxy.
+const otherAddress = "give the proxy's admin address with --admin-listen; if it has none, or if no proxy is running, add --admin-listen none"
 
 // Client talks to an admin handler, over a connection to a running proxy or directly in this process.
 type Client struct {
@@ -72,12 +75,12 @@ func Dial(ctx context.Context, a *listen.Address) (*Client, error) {
 	case errors.Is(err, context.Canceled):
 		return nil, err
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, problem.WithHint(fmt.Errorf("%s does not answer", a), "if the proxy listens there, restart it; otherwise give the proxy's admin address with --admin-listen, or add --admin-listen none")
+		return nil, problem.WithHint(fmt.Errorf("%s does not answer", a), "if the proxy listens there, restart it; otherwise "+otherAddress)
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return nil, problem.WithHint(fmt.Errorf("cannot connect to %s: %w", a, listen.WithoutAddress(err)), "give the proxy's admin address with --admin-listen, or add --admin-listen none")
+		return nil, problem.WithHint(fmt.Errorf("cannot connect to %s: %w", a, listen.WithoutAddress(err)), otherAddress)
 	}
-	return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), "give the proxy's admin address with --admin-listen, or add --admin-listen none")
+	return nil, problem.WithHint(fmt.Errorf("the program that listens on %s is not %s", a, problem.Program), otherAddress)
 }
 
 // Local returns a client of a handler in this process.

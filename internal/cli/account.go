@@ -224,7 +224,7 @@ func (c *logoutCommand) Run(ctx context.Context, p *program) (err error) {
 
 type statusCommand struct {
 	Account string `placeholder:"NAME" help:"Show this account only."`
-	JSON    bool   `name:"json" default:"false" help:"Print JSON, the same as /api/v1/status, or with --account as /api/v1/accounts/NAME."`
+	JSON    bool   `name:"json" default:"false" help:"Print JSON, the same as /api/v1/status. With --account, the same as /api/v1/accounts/NAME."`
 
 	config.AccountSettings `embed:""`
 }

@@ -40,8 +40,9 @@ PANDADOC_CLIENT_ID and PANDADOC_CLIENT_SECRET. Then run login, or set PANDADOC_R
 PANDADOC_ACCESS_TOKEN. Or set only PANDADOC_API_KEY. You can add _FILE to the name of each of these variables: its
 value is then the path of a file with the secret.
 
-Accounts that you add with login need no configuration. To give tokens or API keys of more accounts, list them in
-the YAML file. Write refresh-token-file, access-token-file or api-key-file (or the same without -file):
+Accounts that you add with login need no configuration. If you configure the tokens or API keys of more accounts,
+list these accounts in the YAML file. Below the name of each account, write refresh-token-file, access-token-file or
+api-key-file (or the same without -file):
 
   accounts:
     acme:

@@ -158,7 +158,7 @@ func (w *Workspace) moveDocument(c *Call, d *document) (Reply, error) {
 func (w *Workspace) giveDocument(c *Call, d *document, in struct {
 	MembershipID string `json:"membership_id"`
 }) (Reply, error) {
-	if _, found := w.member(in.MembershipID); !found {
+	if _, err := w.member(in.MembershipID); err != nil {
 		return Reply{}, Invalid("membership_id", "Member does not exist.")
 	}
 	d.owner, d.modified = in.MembershipID, c.now
@@ -170,9 +170,9 @@ func (w *Workspace) giveDocuments(c *Call, in struct {
 	From string `json:"from_membership_id"`
 	To   string `json:"to_membership_id"`
 }) (Reply, error) {
-	_, fromFound := w.member(in.From)
-	_, toFound := w.member(in.To)
-	if !fromFound || !toFound {
+	_, fromErr := w.member(in.From)
+	_, toErr := w.member(in.To)
+	if fromErr != nil || toErr != nil {
 		return Reply{}, Invalid("from_membership_id", "Member does not exist.")
 	}
 	for _, d := range w.documents.all() {

@@ -52,21 +52,26 @@ type memberRef struct {
 }
 
 // member finds a membership of the workspace that has the documents.
-func (w *Workspace) member(membershipID string) (member, bool) {
+func (w *Workspace) member(membershipID string) (member, error) {
 	m, err := w.memberships.get(membershipID)
 	if err != nil || m.workspaceID != w.home {
-		return member{}, false
+		return member{}, NotFound()
 	}
 	u, err := w.users.get(m.userID)
 	if err != nil {
-		return member{}, false
+		return member{}, err
 	}
 	home := w.offices.items[w.home].item
 	return member{
 		UserID: u.id, MembershipID: m.id, Email: u.email, FirstName: u.firstName, LastName: u.lastName, IsActive: true,
 		Workspace: home.id, WorkspaceName: home.name, EmailsVerified: true, Role: m.role, UserLicense: u.license,
 		DateCreated: m.created, DateModified: m.created,
-	}, true
+	}, nil
+}
+
+// memberOf finds the member that a path names.
+func (w *Workspace) memberOf(c *Call) (member, error) {
+	return w.member(cmp.Or(c.vars["id"], c.vars["member_id"]))
 }
 
 // current returns the member who consented.
@@ -77,8 +82,8 @@ func (w *Workspace) current() member {
 
 // person returns a reference to the member with that id, or else to the current member.
 func (w *Workspace) person(membershipID string) memberRef {
-	m, ok := w.member(membershipID)
-	if !ok {
+	m, err := w.member(membershipID)
+	if err != nil {
 		m = w.current()
 	}
 	return memberRef{ID: m.UserID, Email: m.Email, FirstName: m.FirstName, LastName: m.LastName}
@@ -88,7 +93,7 @@ func (w *Workspace) person(membershipID string) memberRef {
 func (w *Workspace) listMembers(*Call) (Reply, error) {
 	var list []member
 	for _, m := range w.memberships.all() {
-		if shown, ok := w.member(m.id); ok {
+		if shown, err := w.member(m.id); err == nil {
 			list = append(list, shown)
 		}
 	}
@@ -99,19 +104,10 @@ func (w *Workspace) listMembers(*Call) (Reply, error) {
 func (w *Workspace) currentMember(*Call) (Reply, error) { return ok(w.current()) }
 
 // memberDetails answers GET /public/v1/members/{id}.
-func (w *Workspace) memberDetails(c *Call) (Reply, error) {
-	m, found := w.member(c.vars["id"])
-	if !found {
-		return Reply{}, NotFound()
-	}
-	return ok(m)
-}
+func (w *Workspace) memberDetails(_ *Call, m member) (Reply, error) { return ok(m) }
 
 // memberToken answers POST /public/v1/members/{member_id}/token. Nothing accepts the token.
-func (w *Workspace) memberToken(c *Call, in struct{ Lifetime int }) (Reply, error) {
-	if _, found := w.member(c.vars["member_id"]); !found {
-		return Reply{}, NotFound()
-	}
+func (w *Workspace) memberToken(*Call, member, struct{ Lifetime int }) (Reply, error) {
 	return ok(map[string]string{"token": w.ids.Hex(40)})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -125,8 +126,11 @@ func hasRecords(dir string) (bool, error) {
 				return true, nil
 			}
 		}
-		if err != nil || len(entries) == 0 { // io.EOF at the end
+		switch {
+		case errors.Is(err, io.EOF):
 			return false, nil
+		case err != nil: // the records may be elsewhere in it
+			return false, fail("list", dir, err)
 		}
 	}
 }

@@ -100,11 +100,13 @@ func (f *watchedFile[T]) current() T {
 	return f.last()
 }
 
-// isCurrentLocked reports whether the content is that of a file with this info. A pipe gives its content only once, and to
-// open it again could block forever.
+// isCurrentLocked reports whether the content is that of a file with this info.
 func (f *watchedFile[T]) isCurrentLocked(info os.FileInfo) bool {
-	return info.Mode().Type() == fs.ModeNamedPipe || f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size()
+	return isPipe(info) || f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size()
 }
+
+// isPipe reports whether the file gives its content only once. To open a pipe again could block forever.
+func isPipe(info os.FileInfo) bool { return info.Mode().Type() == fs.ModeNamedPipe }
 
 // last returns the content of the last check.
 func (f *watchedFile[T]) last() T { return *f.value.Load() }

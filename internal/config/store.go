@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 
 	"pandadoc-auth-proxy/internal/listen"
@@ -68,8 +69,13 @@ func (c *checker) storePassword(path string, used []stores.Spec) {
 		c.fail("store-password-file", "both stores can require a password", "write the password of one store into its URL, and set that URL as "+envName("from")+" or "+envName("to"))
 		return
 	}
-	c.secretOf(source, path) // reports mistakes now
-	c.storeNeeds.Password = func() (tokens.Secret, error) { return readSecret(source, path) }
+	password := c.secretOf(source, path) // reports mistakes now
+	c.storeNeeds.Password = func() (tokens.Secret, error) {
+		if info, err := os.Stat(path); err == nil && isPipe(info) {
+			return password, nil
+		}
+		return readSecret(source, path)
+	}
 }
 
 func (c *checker) storeKeys(path string) {

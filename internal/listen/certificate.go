@@ -62,10 +62,16 @@ func (c *Certificate) readLocked() error {
 	return nil
 }
 
-// stat returns the versions of both files. The version of a missing file is zero.
+// stat returns the versions of both files. The version of a missing file is zero. If one is a pipe, which gives its
+// content only once, both versions are zero.
 func (c *Certificate) stat() (now [2]stamp) {
 	for i, name := range []string{c.CertFile, c.KeyFile} {
-		if info, err := os.Stat(name); err == nil {
+		info, err := os.Stat(name)
+		switch {
+		case err != nil:
+		case !info.Mode().IsRegular():
+			return [2]stamp{}
+		default:
 			now[i] = stamp{info.ModTime(), info.Size()}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func TestASecretFromAPipeIsReadOnce(t *testing.T) {
 	for _, row := range []struct {
 		flag, environ string
-		again       func(*Config) (tokens.Secret, error)
+		again         func(*Config) (tokens.Secret, error)
 	}{
 		{"--client-secret-file", "PANDADOC_CLIENT_ID=id", func(c *Config) (tokens.Secret, error) { return c.Tokens.Secrets.ClientSecret(), nil }},
 		{"--store-password-file", "PANDADOC_STORE=redis://127.0.0.1", func(c *Config) (tokens.Secret, error) { return c.storeNeeds.Password() }},

@@ -48,6 +48,17 @@ func compare(t *testing.T, path, text string) {
 	}
 }
 
+// narrowing returns the names of the settings that must not be empty.
+func narrowing(app *kong.Application) string {
+	var names []string
+	for _, flag := range serveOf(app).Flags {
+		if flag.Tag.Has("narrows") {
+			names = append(names, "`--"+flag.Name+"`")
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 func settingsPage(app *kong.Application) string {
 	var page strings.Builder
 	page.WriteString(`# Settings
@@ -57,9 +68,11 @@ This page is generated from the program: ` + "`go test ./internal/cli -run Page 
 You can give every setting as a flag, as an environment variable, or as a key in the YAML file that ` + "`--config`" + `
 names: ` + "`--refresh-before`, `PANDADOC_REFRESH_BEFORE`, `refresh-before:`" + `. A flag overrides a variable, a variable
 overrides the file, and the file overrides the default. Names must be spelled exactly: ` + "`refresh_before:`" + ` is an
-error, and the hint gives the right name. An empty variable counts as not set. Exceptions are
-` + "`--require-header`, `--allow-route` and `--read-only`" + `: an empty variable could mean that everything is allowed,
-so it is an error. All mistakes are reported together, each with its fix, and the exit status is 2. Every command but
+error, and the hint gives the right name. An empty variable counts as not set, with two exceptions. It is an error for
+` + narrowing(app) + `,
+because an empty value would allow more or protect less. And an empty ` + "`PANDADOC_PROBE_PATH`" + ` turns the check off.
+
+All mistakes are reported together, each with its fix, and the exit status is 2. Every command but
 ` + "`version`, `help`, `completion` and `healthcheck`" + ` warns about variables that begin with ` + "`PANDADOC_`" + ` and are
 not settings, and names the settings that were probably meant.
 

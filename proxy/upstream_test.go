@@ -51,14 +51,8 @@ func answering(wire string) func(net.Conn) {
 	}
 }
 
-func closedPort(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return "http://" + listener.Addr().String()
-}
+// closedPort is an address at which nobody listens. The system never gives port 1 to a program that asks for any port.
+const closedPort = "127.0.0.1:1"
 
 func TestUpstreamFaults(t *testing.T) {
 	silent := func(conn net.Conn) { io.Copy(io.Discard, conn) }
@@ -73,7 +67,7 @@ func TestUpstreamFaults(t *testing.T) {
 		status           int
 		code, proxyError string
 	}{
-		{"connection refused", closedPort(t), 502, "upstream-unreachable", "connection_refused"},
+		{"connection refused", "http://" + closedPort, 502, "upstream-unreachable", "connection_refused"},
 		{"name unknown", "http://no-such-host.invalid", 502, "upstream-unreachable", "dns_error"},
 		{"H10 never answers", rawUpstream(t, silent), 504, "upstream-timeout", "http_response_timeout"},
 		{"closes without an answer", rawUpstream(t, answering("")), 502, "upstream-unreachable", "connection_terminated"},
@@ -118,7 +112,7 @@ func TestAForwardProxyThatRefusesIsNamed(t *testing.T) {
 		"it speaks no HTTP":     {rawUpstream(t, answering("SSH-2.0-OpenSSH_9.6\r\n")), "Forward proxy refused"},
 		"its answer is broken":  {rawUpstream(t, answering("HTTP/1.1 407 No\r\nX-A: \x00\r\n\r\n")), "Forward proxy refused"},
 		"it says nothing":       {rawUpstream(t, answering("")), "Forward proxy refused"},
-		"nobody listens":        {closedPort(t), "Forward proxy unreachable"},
+		"nobody listens":        {"http://" + closedPort, "Forward proxy unreachable"},
 		"its name is not known": {"http://no-such-proxy.invalid:3128", "Forward proxy unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {

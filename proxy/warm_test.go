@@ -120,11 +120,6 @@ func TestAConnectionIsOpenBeforeTheFirstRequest(t *testing.T) {
 // A dial that failed was waited for until warmWait was over: `listening on` came late, and the API was not tried again
 // when it was up.
 func TestAFailedConnectionInAdvanceIsNotWaitedFor(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	defer refusing.Close()
 	for _, row := range []struct {
@@ -135,7 +130,7 @@ func TestAFailedConnectionInAdvanceIsNotWaitedFor(t *testing.T) {
 		{"a forward proxy refuses", TransportOptions{Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(refusing.URL) }}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			u := tended(t, row.options, &url.URL{Scheme: "https", Host: closed.Addr().String()})
+			u := tended(t, row.options, &url.URL{Scheme: "https", Host: closedPort})
 			select {
 			case <-u.Warmed():
 			case <-time.After(warmWait - 5*time.Second):

@@ -9,18 +9,14 @@ import (
 	"time"
 
 	"pandadoc-auth-proxy/internal/admin"
+	e2e "pandadoc-auth-proxy/internal/e2e/program"
 	"pandadoc-auth-proxy/internal/listen"
 )
 
 // The port that a login opens while no proxy runs kept every connection of other users of the machine, and what they
 // sent of their headers, until it timed out.
 func TestThePortOfALoginKeepsFewConnections(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := free.Addr().String()
-	free.Close()
+	at := "127.0.0.1:" + e2e.FreePort(t)
 	acc := &accounts{redirect: &url.URL{Scheme: "http", Host: at}, handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	stop, err := acc.serveLogin(t.Context())
 	if err != nil {

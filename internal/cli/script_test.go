@@ -26,7 +26,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
-	"pandadoc-auth-proxy/internal/listen"
+	e2e "pandadoc-auth-proxy/internal/e2e/program"
 )
 
 // The scripts in testdata/script run the program as its users do. Besides testscript's own commands
@@ -79,7 +79,10 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "start": start, "terminate": terminate, "free": free,
+			"fails": fails, "start": start, "terminate": terminate,
+			"free": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv(args[0], "127.0.0.1:"+e2e.FreePort(t))
+			},
 		},
 	})
 }
@@ -227,13 +230,6 @@ func (p *process) readOut(line string) {
 		p.set(strings.ToUpper(key), value)
 	}
 	p.saw("info")
-}
-
-func free(ts *testscript.TestScript, neg bool, args []string) {
-	open, err := listen.Address{Host: "127.0.0.1"}.Open(context.Background())
-	ts.Check(err)
-	defer listen.CloseAll(open)
-	ts.Setenv(args[0], open[0].Addr().String())
 }
 
 // binDir is where testscript has put the commands of TestMain.

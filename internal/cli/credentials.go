@@ -193,7 +193,7 @@ func (c *clientKeyCommand) Run(p *program) error {
 	}
 	lines := fmt.Sprintf("client-keys:\n  %s:\n    %s\n", c.Name, line)
 	if c.Account != "" {
-		lines += fmt.Sprintf("    account: %s\n", c.Account)
+		lines += "    account: " + inYAML(c.Account) + "\n"
 	}
 	if _, err := io.WriteString(p.Stdout, lines); err != nil { // nobody saw the key
 		return err
@@ -209,12 +209,12 @@ the password of Basic authentication.
 	return err
 }
 
-// inYAML returns a path as YAML reads it. Most paths need no quotes.
-func inYAML(path string) string {
-	if regexp.MustCompile(`^([A-Za-z]:)?[\w/\\.-]+$`).MatchString(path) {
-		return path
+// inYAML returns a path or an account as YAML reads it. Most need no quotes.
+func inYAML(text string) string {
+	if text != "null" && regexp.MustCompile(`^([A-Za-z]:)?[\w/\\.-]+$`).MatchString(text) {
+		return text
 	}
-	return strconv.Quote(path)
+	return strconv.Quote(text)
 }
 
 // writeKey creates a file with the key, and returns its absolute path, because a proxy may run in another

@@ -118,7 +118,7 @@ func TestFixesAreNamedForEveryMistake(t *testing.T) {
 		{"probe off", []string{"--probe-path="}, ""},
 		{"nobody waits", []string{"--refresh-timeout=0s"}, "--refresh-timeout: no request could wait"},
 		{"no answer in time", []string{"--upstream-header-timeout=0s"}, "--upstream-header-timeout: "},
-		{"no such directory", []string{"--temp-dir=/nonexistent"}, "--temp-dir: "},
+		{"no such directory", []string{"--temp-dir=" + filepath.Join(t.TempDir(), "missing")}, "--temp-dir: "},
 		{"fatal is no level", []string{"--log-level=fatal"}, "--log-level: "},
 		{"unknown format", []string{"--log-format=xml"}, "--log-format: "},
 		{"unknown store", []string{"--store=etcd:x"}, "--store: etcd: is not a store"},

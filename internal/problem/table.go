@@ -283,7 +283,7 @@ var table = []Problem{
 		Detail: "The request is not what this path expects: {reason}.",
 		Hint:   "see docs/admin.md"},
 	{Code: RequestTooLarge, Status: 413, Title: "Request too large",
-		Detail: "A test request can be at most about 8 MB.",
+		Detail: "The JSON of a test request can be at most 12 MiB, enough for a file of 8 MB.",
 		Hint:   "send larger files with curl"},
 	{Code: UnknownRequest, Status: 404, Title: "Unknown request",
 		Detail: "The proxy does not know a request with this id. It keeps the last {count} requests since its start.",

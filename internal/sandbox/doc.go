@@ -13,8 +13,8 @@
 // its user: it refuses some access tokens before they expire, and expires_in is sometimes a string or missing.
 // Options.Chaos adds things that a client cannot hide: 429 with Retry-After, slow answers, cut answers, HTML
 // errors. With Options.Calm it does none of these things, but a refresh still invalidates the old pair. The seed
-// repeats a run: the same requests in the same order get the same answers, except for dates, and the same
-// credentials.
+// repeats a run: the credentials are the same, and the same requests in the same order get the same answers,
+// except for dates.
 //
 // # Safety
 //

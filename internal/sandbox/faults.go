@@ -71,11 +71,19 @@ type Duration time.Duration
 // MarshalText writes the duration as Go does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads what MarshalText writes.
-func (d *Duration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(cmp.Or(string(text), "0s"))
-	*d = Duration(parsed)
-	return err
+// UnmarshalJSON reads what MarshalText writes.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	var text string
+	err := json.Unmarshal(data, &text)
+	if err == nil {
+		var parsed time.Duration
+		parsed, err = time.ParseDuration(cmp.Or(text, "0s"))
+		*d = Duration(parsed)
+	}
+	if err != nil {
+		return fmt.Errorf("the delay %s is not text like \"250ms\"", data)
+	}
+	return nil
 }
 
 // Validate returns all mistakes together.

@@ -193,6 +193,10 @@ func TestFaultsAreChecked(t *testing.T) {
 			t.Errorf("%s: got %s", body, a.body)
 		}
 	}
+	a := s.manage("POST", "/fault", `{"route":"api","kind":"delay","delay":5}`).want(t, 400)
+	if want := `the delay 5 is not text like`; !strings.Contains(string(a.body), want) {
+		t.Errorf("got %s, want %q in it", a.body, want)
+	}
 	if got := len(s.Faults()); got != 0 {
 		t.Errorf("faults set: got %d, want 0", got)
 	}

@@ -117,7 +117,7 @@ type LoginSettings struct {
 
 // TokenSettings control when and how tokens are refreshed.
 type TokenSettings struct {
-	RefreshBefore  time.Duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before the token expires, but at most a tenth of its lifetime. 0s: refresh only when a request needs it, because the token has expired or was refused."`
+	RefreshBefore  time.Duration `default:"24h" placeholder:"TIME" help:"Refresh in the background this long before the token expires, but at most a tenth of its lifetime. A random delay of up to half this time is added, so that accounts do not all refresh at once. 0s: refresh only when a request needs it, because the token has expired or was refused."`
 	RefreshTimeout time.Duration `default:"20s" placeholder:"TIME" help:"How long a request waits for a refresh. The refresh itself continues after that."`
 	ProbePath      string        `default:"/public/v1/members/current" placeholder:"PATH" empty:"" help:"After a 401, the proxy sends a GET for this path with the same token, to find out if the token is the reason. Empty: skip this check."`
 	MaxAccounts    int           `default:"10000" placeholder:"N" help:"How many accounts to keep in memory."`

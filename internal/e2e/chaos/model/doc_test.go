@@ -52,10 +52,11 @@
 // # Time
 //
 // A marker protects its owner for a lease, and longer if the owner renews it. The quiet time is the time after
-// which a request counts as over if its sender has gone. Both times are 30 s. A tick is half of that. Ages are
-// counted up to three ticks: after these 45 s every process has read the store. An owner that is not paused and not
-// cut off completes its next step within one tick, and reads the store within two. A store with leases (Redis,
-// Kubernetes; a directory has a lock instead) reports changes, so its owners read it within one.
+// which a request counts as over if its sender has gone. Both times are 30 s. A tick is half of that. The model
+// counts how many ticks ago something happened, but only up to three: after these 45 s, every owner that is not paused
+// and not cut off has read the store. Such an owner completes its next step within one tick, and reads the store
+// within two. A store with leases (Redis, Kubernetes; a directory has a lock instead) reports changes, so its owners
+// read it within one.
 //
 // # Assumptions
 //

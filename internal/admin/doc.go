@@ -13,11 +13,11 @@
 // A client of this listener can use the accounts, but never sees a token. If the proxied port requires
 // authentication, this listener does too: everything except /livez, /readyz, /metrics, the files of the console
 // and the pages of a login needs the admin key, or a session that began with a one-time link from the command
-// line. Requests must have a host name of ours and must not come from a page of another site; but such a page may
-// lead the browser to the console, and PandaDoc's to the end of a login. If the host name is not ours, only /livez
-// answers, and only with "ok". A request from a browser that changes something must have RequestHeader, which a page
-// of another site cannot send without permission. Connections to an address that is not loopback can use only
-// /livez, /readyz and /metrics.
+// line. Requests must have a host name of ours: with another one, only /livez answers, and only with "ok". Requests
+// must not come from a page of another site, with two exceptions: a link on any page may open the console, and
+// PandaDoc's page leads the browser to the end of a login. A request from a browser that changes something must have
+// RequestHeader, which a page of another site cannot send without permission. Connections to an address that is not
+// loopback can use only /livez, /readyz and /metrics.
 //
 // # Answers
 //

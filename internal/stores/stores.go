@@ -5,7 +5,7 @@
 //	{Scheme: "vault", Forms: []string{"vault:NAME"}, About: "in a vault", Check: vaultstore.Check, Open: openVault},
 //
 // The fields of Store tell the rest of the program what a store can do. The only other code that looks at the scheme
-// of a store is config.StoreLocation, which needs the absolute path of file:.
+// of a store is config.StoreLocation: for the scheme "file", it needs the absolute path of the directory.
 //
 // # Secrets
 //
